@@ -1,0 +1,1 @@
+"""Nucleus models and graders."""

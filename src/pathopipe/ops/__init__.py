@@ -1,0 +1,1 @@
+"""Pure functions: arrays and tables in, arrays and tables out, no files."""

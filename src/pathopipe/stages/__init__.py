@@ -1,0 +1,1 @@
+"""One module per stage; stages meet only through artifacts."""
