@@ -1,7 +1,7 @@
 """The four ways in which work can fail, and what each means for the run.
 
-A refusal stops everything before it starts. A rejection is data: the slide's content cannot be used, the cohort goes on.
-A fault is a broken machine, file system or program: it is retried and never replaces finished results.
+A refusal stops everything before it starts. A rejection is data: the slide's content cannot be used, the
+cohort goes on. A fault is a broken machine, file system or program: it is retried and never replaces finished results.
 """
 
 

@@ -49,7 +49,7 @@ class Grid:
 
     @classmethod
     def at(cls, mpp: float, slide_mpp: Mpp, width_px: int, height_px: int) -> "Grid":
-        """Lay the grid of about ``mpp`` micrometers per pixel over a slide of ``width_px`` x ``height_px`` level-0 pixels."""
+        """Lay the grid of about ``mpp`` micrometers per pixel over ``width_px`` x ``height_px`` level-0 pixels."""
         fx, fy = snap(mpp / slide_mpp.x), snap(mpp / slide_mpp.y)
         # A last pixel that is covered by less than half is left out: it would show mostly mirrored tissue.
         width, height = max(1, round(width_px / fx)), max(1, round(height_px / fy))
@@ -59,7 +59,8 @@ class Grid:
 def snap(factor: float) -> float:
     """Return the nearest whole factor where it is within 3 %, else ``factor``.
 
-    A scan at 0.499 mpp read for a 0.5 mpp model would otherwise be blurred in beats for a difference that no model sees.
+    A scan at 0.499 mpp read for a 0.5 mpp model would otherwise be blurred in beats,
+    for a difference that no model sees.
     """
     whole = float(max(1, round(factor)))
     return whole if abs(factor - whole) <= SNAP_TOLERANCE * whole else factor
