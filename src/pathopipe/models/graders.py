@@ -1,0 +1,106 @@
+"""Graders: measurements of nuclei in, a grade with its evidence out. For research use only.
+
+A grader abstains, in a plain sentence, rather than give a grade that its own measurements don't carry.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.errors import RefusalError
+
+Columns = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A number behind a grade; ``unit`` is empty for a pure number."""
+
+    name: str
+    value: float | int | None
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class GradeResult:
+    """What a grader says about a slide.
+
+    Attributes
+    ----------
+    grade
+        One of ``grades`` (ordered from best to worst), or None when it abstains.
+    probabilities
+        By grade; empty where nothing could be graded.
+    reason
+        Why it abstains, a sentence; None when it doesn't.
+    """
+
+    grader: str
+    grade: str | None
+    grades: tuple[str, ...]
+    probabilities: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def abstained(self) -> bool:
+        """Whether there is no grade."""
+        return self.grade is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``grade.json``."""
+        return {
+            "grader": self.grader,
+            "grade": self.grade,
+            "grades": list(self.grades),
+            "probabilities": self.probabilities,
+            "abstained": self.abstained,
+            "reason": self.reason,
+            "evidence": [vars(item) for item in self.evidence],
+            "research_use_only": True,
+        }
+
+
+class Grader(Protocol):
+    """Grades a slide from the measurements of its nuclei."""
+
+    @property
+    def name(self) -> str:
+        """The name that the settings know it by."""
+
+    @property
+    def grades(self) -> tuple[str, ...]:
+        """All grades, from best to worst."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features that it needs."""
+
+    def grade(
+        self, nuclei: Columns, x_um: NDArray[np.float64], y_um: NDArray[np.float64], quality: Mapping[str, str]
+    ) -> GradeResult:
+        """Grade nuclei (N,) given by feature and place; ``quality`` holds warnings about the image, message by code."""
+
+
+def make_grader(name: str, **settings: Any) -> Grader:
+    """Make the grader of a name.
+
+    Raises
+    ------
+    RefusalError
+        When there is none of that name.
+    """
+    known = _graders()
+    if name not in known:
+        raise RefusalError(f"grade.grader: there is no grader '{name}'; known are {', '.join(known)}")
+    return known[name](**settings)
+
+
+def _graders() -> dict[str, Callable[..., Grader]]:
+    from pathopipe.models.nottingham import NottinghamPleomorphism
+
+    return {"nottingham-pleomorphism": NottinghamPleomorphism}
