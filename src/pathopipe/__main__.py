@@ -1,0 +1,5 @@
+"""``python -m pathopipe``."""
+
+from pathopipe.cli import main
+
+main()

@@ -1,0 +1,232 @@
+"""The artifact contract: which stage writes and reads which files, and how they are written.
+
+Every file lies at ``results/<slide>/<stage>/<name>``. A stage writes into a work folder; its files are moved into place
+when all of them are complete, the manifest last.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pathopipe.errors import ArtifactError, RefusalError
+
+MANIFEST = "manifest.json"
+RUN = "run.json"
+MARKER = "pathopipe.json"
+ROWS_PER_GROUP = 65_536
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a stage promises: the version of its output, the files it reads (``stage/name``) and the files it writes."""
+
+    version: int
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+CONTRACTS = {
+    "tissue": Contract(1, (), ("tissue.geojson", "thumbnail.jpg")),
+    "tiles": Contract(1, ("tissue/manifest.json", "tissue/tissue.geojson"), ("tiles.parquet",)),
+    "detect": Contract(
+        1,
+        ("tissue/manifest.json", "tissue/tissue.geojson", "tiles/manifest.json", "tiles/tiles.parquet"),
+        ("detections.parquet", "maps.zarr.zip"),
+    ),
+    "segment": Contract(
+        1,
+        ("detect/manifest.json", "detect/detections.parquet", "detect/maps.zarr.zip"),
+        ("nuclei.parquet",),
+    ),
+    "features": Contract(
+        1,
+        ("tissue/manifest.json", "segment/manifest.json", "segment/nuclei.parquet"),
+        ("features.parquet", "statistics.parquet"),
+    ),
+    "grade": Contract(
+        1,
+        (
+            "tissue/manifest.json",
+            "segment/nuclei.parquet",
+            "features/manifest.json",
+            "features/features.parquet",
+        ),
+        ("grade.json",),
+    ),
+    "report": Contract(
+        1,
+        (
+            "tissue/manifest.json",
+            "tissue/tissue.geojson",
+            "tissue/thumbnail.jpg",
+            "tiles/manifest.json",
+            "detect/manifest.json",
+            "segment/manifest.json",
+            "segment/nuclei.parquet",
+            "features/manifest.json",
+            "features/features.parquet",
+            "features/statistics.parquet",
+            "grade/manifest.json",
+            "grade/grade.json",
+        ),
+        ("report.html",),
+    ),
+}
+"""The stages that run per slide, in order."""
+
+COHORT = Contract(
+    1,
+    (
+        "tissue/manifest.json",
+        "tissue/thumbnail.jpg",
+        "features/statistics.parquet",
+        "grade/grade.json",
+        "report/manifest.json",
+    ),
+    ("cohort.tsv", "cohort.parquet", "index.html"),
+)
+"""What the gathering stage reads of each slide, and writes to ``results/cohort``."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON artifact.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}): run the stage that writes it") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path}: is damaged: delete it and run again") from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path}: is damaged: delete it and run again")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON with sorted keys: the same content gives the same bytes; a half-written file never shows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def publish(draft: Path, final: Path) -> None:
+    """Move the finished files of a stage from its work folder into place, the manifest last."""
+    final.mkdir(parents=True, exist_ok=True)
+    for file in sorted(draft.iterdir(), key=lambda item: (item.name == MANIFEST, item.name)):
+        file.replace(final / file.name)
+    shutil.rmtree(draft)
+
+
+class TableWriter:
+    """Writes a Parquet table in row groups of a fixed number of rows, however the rows arrive.
+
+    So the bytes don't depend on how the rows were flushed, and no more than one group is held in memory.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._schema = schema
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self.count = 0
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush(self._rows)
+        self._writer.close()
+
+    def write(self, columns: dict[str, Any]) -> None:
+        """Append rows given as arrays per column."""
+        table = pa.table(columns, schema=self._schema)
+        self._waiting.append(table)
+        self._rows += len(table)
+        self.count += len(table)
+        while self._rows >= ROWS_PER_GROUP:
+            self._flush(ROWS_PER_GROUP)
+
+    def _flush(self, rows: int) -> None:
+        if not rows:
+            return
+        table = pa.concat_tables(self._waiting).combine_chunks()
+        self._writer.write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
+        self._waiting = [table.slice(rows)] if len(table) > rows else []
+        self._rows -= rows
+
+
+def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet table one row group at a time."""
+    with _open_parquet(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a whole Parquet table, or some columns of it."""
+    with _open_parquet(path) as file:
+        return file.read(columns=columns)
+
+
+def _open_parquet(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error}): run the stage that writes it") from error
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(f"{path}: is damaged: delete it and run again") from error
+
+
+def check_results(results: Path) -> None:
+    """Refuse a results folder that a newer version wrote, before anything in it is touched.
+
+    Raises
+    ------
+    RefusalError
+        When the folder's marker names a newer contract of any stage, or is damaged.
+    """
+    marker = results / MARKER
+    if not marker.exists():
+        return
+    try:
+        written = read_json(marker)["contracts"]
+        newer = sorted(name for name, version in written.items() if version > _versions().get(name, 0))
+    except (ArtifactError, KeyError, TypeError, AttributeError):
+        raise RefusalError(f"{marker}: is damaged; give another results folder, or delete the file") from None
+    if newer:
+        raise RefusalError(
+            f"{results}: was written by a newer version of pathopipe ({', '.join(newer)}): update pathopipe, "
+            "or give another results folder"
+        )
+
+
+def mark_results(results: Path) -> None:
+    """Leave the contract versions in the results folder."""
+    content = {"contracts": _versions()}
+    if not (results / MARKER).exists() or read_json(results / MARKER) != content:
+        write_json(results / MARKER, content)
+
+
+def _versions() -> dict[str, int]:
+    return {name: contract.version for name, contract in [*CONTRACTS.items(), ("cohort", COHORT)]}

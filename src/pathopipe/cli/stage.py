@@ -1,0 +1,68 @@
+"""One command per stage: what a rule calls, and what a person calls to look at one slide."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pathopipe.cli.options import PATH, config_options, find_config
+
+_SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
+_RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
+_SLIDES = click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: the one that the config names.")
+
+
+def stage_command(name: str, help_text: str) -> click.Command:
+    """Build the command of a stage."""
+
+    @click.command(name, help=help_text)
+    @click.argument("slide")
+    @_RESULTS
+    @_SLIDES
+    @config_options
+    @_SETTINGS
+    @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
+    def command(slide: str, results: Path, sheet: Path | None, workers: int, **options: Any) -> None:
+        from pathopipe.samples import find_sample
+        from pathopipe.stages.base import execute
+
+        settings, named_sheet = _settings(name, **options)
+        sample = find_sample(sheet or named_sheet, slide)
+        manifest = execute(name, slide, results, settings, sample, workers)
+        counts = ", ".join(f"{count:,} {what}" for what, count in manifest["counts"].items())
+        click.echo(f"{slide} {name}: {manifest['reason'] or counts or 'done'}")
+
+    return command
+
+
+@click.command(help="Gather all slides into one table and page.")
+@_RESULTS
+@_SLIDES
+@config_options
+@_SETTINGS
+@click.option(
+    "--partial", is_flag=True, hidden=True, help="Some slides failed: date the files so that they are redone."
+)
+def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> None:
+    """Gather all slides."""
+    import os
+
+    from pathopipe.samples import read_samples
+    from pathopipe.stages.base import execute_cohort
+
+    settings, named_sheet = _settings("cohort", **options)
+    manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
+    if partial:
+        for file in (results / "cohort").iterdir():
+            os.utime(file, (1, 1))
+    click.echo(f"cohort: {', '.join(f'{count} {what}' for what, count in manifest['counts'].items())}")
+
+
+def _settings(stage: str, config_file: Path | None, changes: tuple[str, ...], settings: str | None) -> tuple[Any, Path]:
+    """Return the stage's settings and the sample sheet that the configuration names."""
+    from pathopipe.config import load_config, settings_of
+
+    if settings is not None:
+        return settings_of(stage, settings), Path("slides.tsv")
+    config = load_config(find_config(config_file), changes)
+    return getattr(config, stage), Path(config.slides)

@@ -1,0 +1,109 @@
+"""Regions made of grid cells: a mask and its polygons are two forms of the same thing, exactly."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A coarse grid over a slide: cell j spans level-0 pixels from ``j * cell_px_x`` to ``(j + 1) * cell_px_x``."""
+
+    width: int
+    height: int
+    cell_px_x: float
+    cell_px_y: float
+    cell_um2: float
+
+
+def mask_to_polygons(mask: Mask, cells: Cells) -> list[shapely.Polygon]:
+    """Outline the True cells of ``mask`` (height, width), as polygons in level-0 pixels with holes, top-left first."""
+    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), np.int8)
+    padded[:, 1:-1] = mask
+    change = np.diff(padded, axis=1)
+    y, x0 = np.nonzero(change == 1)
+    x1 = np.nonzero(change == -1)[1]
+    merged = shapely.union_all(shapely.box(x0, y, x1, y + 1))
+    parts = [part for part in shapely.get_parts(merged) if part.area > 0]
+    whole = [shapely.normalize(shapely.simplify(part, 0)) for part in parts]
+    whole.sort(key=lambda part: (part.bounds[1], part.bounds[0], part.area))
+    return [shapely.transform(part, lambda xy: xy * (cells.cell_px_x, cells.cell_px_y)) for part in whole]
+
+
+def polygons_to_mask(polygons: list[shapely.Polygon], cells: Cells) -> Mask:
+    """Recover the mask from polygons along cell borders: crossings of vertical edges, counted from the left."""
+    crossings = np.zeros((cells.height + 1, cells.width + 1), np.int32)
+    for polygon in polygons:
+        for ring in (polygon.exterior, *polygon.interiors):
+            xy = np.rint(shapely.get_coordinates(ring) / (cells.cell_px_x, cells.cell_px_y)).astype(np.int64)
+            _count_edges(crossings, xy)
+    inside = np.cumsum(np.cumsum(crossings, axis=0), axis=1)[:-1, :-1] % 2
+    return inside.astype(bool)
+
+
+def _count_edges(crossings: NDArray[np.int32], xy: NDArray[np.int64]) -> None:
+    x, y0, y1 = xy[:-1, 0], xy[:-1, 1], xy[1:, 1]
+    vertical = y0 != y1
+    np.add.at(crossings, (np.minimum(y0, y1)[vertical], x[vertical]), 1)
+    np.add.at(crossings, (np.maximum(y0, y1)[vertical], x[vertical]), -1)
+
+
+def points_in_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
+    """Tell for level-0 points whether their cell is in the mask; points outside of the grid are not."""
+    column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
+    row = np.floor(y_px / cells.cell_px_y).astype(np.int64)
+    inside = (column >= 0) & (column < cells.width) & (row >= 0) & (row < cells.height)
+    result: Mask = inside & mask[np.clip(row, 0, cells.height - 1), np.clip(column, 0, cells.width - 1)]
+    return result
+
+
+def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
+    """Sample the mask at a grid of level-0 coordinates: (rows, columns) from ``y_px`` and ``x_px``, False outside."""
+    column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
+    row = np.floor(y_px / cells.cell_px_y).astype(np.int64)
+    out = mask[np.clip(row, 0, cells.height - 1)][:, np.clip(column, 0, cells.width - 1)]
+    out[(row < 0) | (row >= cells.height)] = False
+    out[:, (column < 0) | (column >= cells.width)] = False
+    return out
+
+
+def to_geojson(polygons: list[shapely.Polygon], properties: list[dict[str, Any]]) -> dict[str, Any]:
+    """Build a GeoJSON feature collection, as QuPath reads it; coordinates are level-0 pixels."""
+    features = [
+        {"type": "Feature", "geometry": shapely.geometry.mapping(polygon), "properties": entries}
+        for polygon, entries in zip(polygons, properties, strict=True)
+    ]
+    return {"type": "FeatureCollection", "features": features}
+
+
+def from_geojson(content: dict[str, Any]) -> list[shapely.Polygon]:
+    """Read the polygons of a GeoJSON feature collection, feature or geometry.
+
+    Raises
+    ------
+    ValueError
+        When it is no valid GeoJSON, or holds anything but polygons.
+    """
+    features = content["features"] if "features" in content else [content]
+    polygons: list[shapely.Polygon] = []
+    for feature in features:
+        shape = shapely.geometry.shape(feature.get("geometry", feature))
+        parts = list(shapely.get_parts(shape))
+        if not all(isinstance(part, shapely.Polygon) for part in parts):
+            raise ValueError(f"holds a {shape.geom_type}, expected polygons")
+        polygons += parts
+    return polygons
+
+
+def polygons_cover(polygons: list[shapely.Polygon], cells: Cells) -> Mask:
+    """Mask of the cells whose center lies in one of any polygons (level-0 pixels)."""
+    x = (np.arange(cells.width) + 0.5) * cells.cell_px_x
+    y = (np.arange(cells.height) + 0.5) * cells.cell_px_y
+    merged = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
+    shapely.prepare(merged)
+    return np.stack([shapely.contains_xy(merged, x, np.full_like(x, row)) for row in y])

@@ -1,0 +1,107 @@
+"""What made a result: digests of inputs, versions, and the fingerprint of the code that ran."""
+
+import ast
+import functools
+import hashlib
+import os
+import platform
+import resource
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parent
+_COUNTED = ("slide", "models", "ops", "reporting")
+_LIBRARIES = ("numpy", "opencv-python-headless", "openslide-bin", "pyarrow", "scipy", "shapely", "tifffile", "zarr")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of pathopipe, Python and the libraries that touch the numbers."""
+    libraries = {name: metadata.version(name) for name in _LIBRARIES}
+    return {"pathopipe": metadata.version("pathopipe"), "python": platform.python_version(), **libraries}
+
+
+@functools.cache
+def fingerprint(stage: str) -> str:
+    """Fingerprint of the code that a stage runs: its module and what it imports of slide, models, ops and reporting.
+
+    Taken from the syntax trees without docstrings, so that comments and layout don't count, and from the text of
+    templates. Shared plumbing (artifacts, stages.base) is covered by the contract version.
+    """
+    digest = hashlib.sha256()
+    for file in _reachable(_ROOT / "stages" / f"{stage}.py"):
+        digest.update(f"{file.relative_to(_ROOT)}\n".encode())
+        digest.update(_essence(file).encode())
+    return digest.hexdigest()[:16]
+
+
+def _reachable(start: Path) -> list[Path]:
+    found, waiting = set[Path](), [start]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting.extend(_imports(file))
+    if any(file.parent.name == "reporting" for file in found):
+        found.update(file for file in (_ROOT / "reporting" / "templates").iterdir() if file.is_file())
+    return sorted(found)
+
+
+def _imports(file: Path) -> list[Path]:
+    names = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return [path for name in names if (path := _module_file(name))]
+
+
+def _module_file(name: str) -> Path | None:
+    package, *rest = name.split(".")
+    if package != "pathopipe" or not rest or rest[0] not in _COUNTED:
+        return None
+    place = _ROOT.joinpath(*rest)
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
+
+
+def _essence(file: Path) -> str:
+    if file.suffix != ".py":
+        return file.read_text(encoding="utf-8")
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(node.body) > 1:
+                node.body = node.body[1:]
+    return ast.unparse(tree)
+
+
+class Stopwatch:
+    """Measures a stage for ``run.json``: what differs from run to run and is no input of anything."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+        self._clock = time.perf_counter()
+
+    def record(self, workers: int) -> dict[str, Any]:
+        """Seconds, CPU seconds, peak memory in MB, host, process and time of start."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        unit = 1024**2 if sys.platform == "darwin" else 1024
+        return {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._started)),
+            "seconds": round(time.perf_counter() - self._clock, 3),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "peak_memory_mb": round(usage.ru_maxrss / unit, 1),
+            "host": platform.node(),
+            "process": os.getpid(),
+            "workers": workers,
+        }

@@ -1,0 +1,151 @@
+"""The sample sheet: one line per slide."""
+
+import csv
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pathopipe.errors import RefusalError
+
+ID_PATTERN = r"[A-Za-z0-9_-]+"
+_RESERVED = {"cohort"}
+_KNOWN = ("slide", "path", "mpp", "patient", "grade", "roi")
+_MAX_ID = 100
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A line of the sheet.
+
+    Attributes
+    ----------
+    slide
+        The id: names the results folder.
+    path
+        The slide's file, absolute.
+    mpp
+        Micrometers per pixel along x and y, or None to take the file's.
+    patient, grade
+        For splitting and evaluation only; never written to an output.
+    roi
+        GeoJSON of the regions to analyze, or None.
+    extra
+        The sheet's further columns.
+    """
+
+    slide: str
+    path: Path
+    mpp: tuple[float, float] | None = None
+    patient: str | None = None
+    grade: str | None = None
+    roi: Path | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def read_samples(sheet: Path) -> list[Sample]:
+    """Read and check a tab- or comma-separated sample sheet.
+
+    Paths are relative to the sheet's folder. That files exist is not checked here.
+
+    Raises
+    ------
+    RefusalError
+        With all mistakes at once, one sentence per line of the sheet.
+    """
+    header, rows = _read(sheet)
+    problems = _header_problems(sheet, header)
+    if problems:
+        raise RefusalError(*problems)
+    samples, first_line = [], dict[str, int]()
+    for line, cells in rows:
+        row = dict(zip(header, cells, strict=False))
+        mistakes = _mistakes(row, cells, header, first_line)
+        problems += [f"{sheet}, line {line}: {mistake}" for mistake in mistakes]
+        first_line.setdefault(row.get("slide", "").lower(), line)
+        if not mistakes:
+            samples.append(_sample(sheet.parent, row))
+    if not rows:
+        problems.append(f"{sheet}: lists no slides")
+    if problems:
+        raise RefusalError(*problems)
+    return samples
+
+
+def find_sample(sheet: Path, slide: str) -> Sample:
+    """The line of one slide; a refusal when the sheet does not list it."""
+    for sample in read_samples(sheet):
+        if sample.slide == slide:
+            return sample
+    raise RefusalError(f"{sheet}: does not list the slide '{slide}'")
+
+
+def _read(sheet: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    try:
+        text = sheet.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RefusalError(
+            f"{sheet}: the sample sheet cannot be read ({error.strerror}): 'pathopipe init FOLDER' writes one"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RefusalError(f"{sheet}: is not a text file in UTF-8: save it as tab-separated text") from error
+    first = text.split("\n", 1)[0]
+    reader = csv.reader(text.splitlines(), delimiter="\t" if "\t" in first else ",")
+    lines = [(number, [cell.strip() for cell in cells]) for number, cells in enumerate(reader, 1)]
+    filled = [(number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")]
+    return (filled[0][1], filled[1:]) if filled else ([], [])
+
+
+def _header_problems(sheet: Path, header: list[str]) -> list[str]:
+    problems = [f"{sheet}: the column '{name}' is missing" for name in ("slide", "path") if name not in header]
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    return problems + [f"{sheet}: the column '{name}' stands there twice" for name in repeated]
+
+
+def _mistakes(row: dict[str, str], cells: list[str], header: list[str], first_line: dict[str, int]) -> list[str]:
+    if len(cells) > len(header):
+        return [f"has {len(cells)} cells, the header has {len(header)}"]
+    return [*_id_mistakes(row.get("slide", ""), first_line), *_cell_mistakes(row)]
+
+
+def _id_mistakes(slide: str, first_line: dict[str, int]) -> list[str]:
+    if not re.fullmatch(ID_PATTERN, slide) or len(slide) > _MAX_ID:
+        return [f"slide id {slide!r} must consist of 1 to {_MAX_ID} letters, digits, '_' and '-'"]
+    if slide in _RESERVED:
+        return [f"slide id {slide!r} is reserved, choose another"]
+    # Case is ignored, because some file systems do not tell 'A' from 'a'.
+    if slide.lower() in first_line:
+        return [f"slide id {slide!r} is used in line {first_line[slide.lower()]} already"]
+    return []
+
+
+def _cell_mistakes(row: dict[str, str]) -> list[str]:
+    mistakes = [] if row.get("path") else ["the path is empty"]
+    if mpp := row.get("mpp", ""):
+        try:
+            _parse_mpp(mpp)
+        except ValueError:
+            mistakes.append(f"mpp {mpp!r} is no positive number (or two, 'x y', of micrometers per pixel)")
+    return mistakes
+
+
+def _parse_mpp(text: str) -> tuple[float, float]:
+    values = [float(part) for part in text.split()]
+    if len(values) not in {1, 2} or not all(0 < value < float("inf") for value in values):
+        raise ValueError(text)
+    return values[0], values[-1]
+
+
+def _sample(folder: Path, row: dict[str, str]) -> Sample:
+    def optional(name: str) -> str | None:
+        return row.get(name) or None
+
+    roi = optional("roi")
+    return Sample(
+        slide=row["slide"],
+        path=(folder / row["path"]).absolute(),
+        mpp=_parse_mpp(row["mpp"]) if row.get("mpp") else None,
+        patient=optional("patient"),
+        grade=optional("grade"),
+        roi=(folder / roi).absolute() if roi else None,
+        extra={name: value for name, value in row.items() if name not in _KNOWN},
+    )

@@ -1,0 +1,79 @@
+"""Stage tiles: the grid of tiles over tissue at the working resolution."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pathopipe.artifacts import TableWriter, read_json
+from pathopipe.config import TilesSettings
+from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mask
+from pathopipe.stages.base import Job, Outcome
+from pathopipe.units import Grid, Mpp
+
+_SCHEMA = pa.schema(
+    [
+        ("tile_id", pa.int64()),
+        ("x_px", pa.float64()),
+        ("y_px", pa.float64()),
+        ("width_px", pa.float64()),
+        ("height_px", pa.float64()),
+        ("grid_x_px", pa.int64()),
+        ("grid_y_px", pa.int64()),
+        ("grid_width_px", pa.int64()),
+        ("grid_height_px", pa.int64()),
+        ("tissue_share", pa.float64()),
+    ]
+)
+
+
+def run(job: Job[TilesSettings]) -> Outcome:
+    """List the tiles that touch tissue, row by row."""
+    tissue = job.manifest("tissue")
+    grid = _grid(tissue, job.settings.mpp)
+    cells = Cells(**tissue["cells"])
+    mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
+    rows = np.array(list(_tiles(grid, cells, mask, job.settings.size))).reshape(-1, 5)
+    x, y, width, height = rows[:, :4].T
+    with TableWriter(job.output("tiles.parquet"), _SCHEMA) as table:
+        table.write(
+            {
+                "tile_id": np.arange(len(rows)),
+                "x_px": x * grid.factor_x,
+                "y_px": y * grid.factor_y,
+                "width_px": width * grid.factor_x,
+                "height_px": height * grid.factor_y,
+                "grid_x_px": x.astype(np.int64),
+                "grid_y_px": y.astype(np.int64),
+                "grid_width_px": width.astype(np.int64),
+                "grid_height_px": height.astype(np.int64),
+                "tissue_share": rows[:, 4],
+            }
+        )
+    return Outcome(counts={"tiles": len(rows)}, details={"grid": vars(grid), "halo": job.settings.halo})
+
+
+def write_empty(job: Job[TilesSettings]) -> None:
+    """Write a table without rows."""
+    with TableWriter(job.output("tiles.parquet"), _SCHEMA):
+        pass
+
+
+def _grid(tissue: dict[str, Any], mpp: float) -> Grid:
+    slide_mpp = Mpp(tissue["mpp_x"], tissue["mpp_y"], tissue["mpp_source"])
+    return Grid.at(mpp, slide_mpp, tissue["slide_info"]["width"], tissue["slide_info"]["height"])
+
+
+def _tiles(
+    grid: Grid, cells: Cells, mask: np.ndarray[Any, np.dtype[np.bool_]], size: int
+) -> Iterator[tuple[int, int, int, int, float]]:
+    """Yield x, y, width, height in working pixels and the share of tissue of each tile that touches tissue."""
+    for y in range(0, grid.height, size):
+        height = min(size, grid.height - y)
+        y_px = (np.arange(y, y + height) + 0.5) * grid.factor_y
+        for x in range(0, grid.width, size):
+            width = min(size, grid.width - x)
+            share = float(cut_mask(mask, cells, (np.arange(x, x + width) + 0.5) * grid.factor_x, y_px).mean())
+            if share > 0:
+                yield x, y, width, height, share

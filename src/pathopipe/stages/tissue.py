@@ -1,0 +1,198 @@
+"""Stage tissue: what the slide is, where its tissue lies, and whether the image is good enough."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pathopipe.artifacts import write_json
+from pathopipe.config import TissueSettings
+from pathopipe.errors import RefusalError, SlideRejectedError
+from pathopipe.ops.regions import Cells, from_geojson, mask_to_polygons, polygons_cover, to_geojson
+from pathopipe.ops.stain import Stains, estimate_stains
+from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark, sharpness
+from pathopipe.slide import Slide, full_sha256
+from pathopipe.stages.base import Job, Outcome
+from pathopipe.units import Grid, Mpp
+
+_CELL_UM = 8.0
+_VIEW_WINDOW = 64
+_THUMBNAIL_SIDE = 1024
+_SAMPLE_MPP = 0.5
+_SAMPLE_SIDE = 256
+_MAX_SAMPLES = 48
+_BLURRED = 0.02
+_FAINT = 0.25
+_OVERSTAINED = 1.9
+
+RGB = NDArray[np.uint8]
+
+
+def run(job: Job[TissueSettings]) -> Outcome:
+    """Find tissue and describe the slide."""
+    with job.open_slide() as slide:
+        mpp = slide.mpp
+        grid = slide.grid(_CELL_UM)
+        cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
+        view = _view(slide, grid, job)
+        tissue = _find(view, grid, job)
+        _write_polygons(job, tissue, cells)
+        _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
+        samples = list(_samples(slide, tissue.tissue, cells))
+        stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
+        return Outcome(
+            counts={"samples": len(samples)},
+            details=_details(slide, mpp, cells, tissue)
+            | {"stain": stains.to_dict(), "quality": _quality(samples, stains, tissue)}
+            | {"sha256": full_sha256(slide.path)},
+        )
+
+
+def write_empty(job: Job[TissueSettings]) -> None:
+    """No tissue, and a thumbnail of one white pixel."""
+    write_json(job.output("tissue.geojson"), to_geojson([], []))
+    _write_thumbnail(job.output("thumbnail.jpg"), np.full((1, 1, 3), 255, np.uint8))
+
+
+def _view(slide: Slide, grid: Grid, job: Job[TissueSettings]) -> RGB:
+    view = np.empty((grid.height, grid.width, 3), np.uint8)
+    total = grid.height * grid.width
+    for x, y, pixels in slide.windows(grid, _VIEW_WINDOW):
+        view[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
+        job.progress.update(y * grid.width + x * pixels.shape[0], total, "cells")
+    return view
+
+
+def _find(view: RGB, grid: Grid, job: Job[TissueSettings]) -> TissueView:
+    if looks_dark(view):
+        raise SlideRejectedError("the image is dark as in fluorescence: only brightfield slides can be analyzed")
+    cell_um = math.sqrt(grid.pixel_um2)
+    found = find_tissue(view, cell_um, job.settings.min_area_mm2, job.settings.margin_um)
+    if not found.tissue.any():
+        raise SlideRejectedError(
+            "no tissue was found: the slide is blank, or stained too faintly to be told from glass"
+        )
+    roi = job.require_sample().roi
+    if roi is None:
+        return found
+    cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
+    inside = found.tissue & polygons_cover(_read_roi(roi), cells)
+    if not inside.any():
+        raise SlideRejectedError("no tissue lies within the regions of the column 'roi'")
+    return TissueView(inside, found.pen_share)
+
+
+def _read_roi(path: Path) -> list[shapely.Polygon]:
+    try:
+        return from_geojson(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RefusalError(f"{path}: is no GeoJSON of polygons ({error})") from error
+
+
+def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells) -> None:
+    polygons = mask_to_polygons(tissue.tissue, cells)
+    um2_per_px = cells.cell_um2 / (cells.cell_px_x * cells.cell_px_y)
+    areas = [{"area_mm2": round(polygon.area * um2_per_px / 1e6, 6)} for polygon in polygons]
+    write_json(job.output("tissue.geojson"), to_geojson(polygons, [area | {"name": "tissue"} for area in areas]))
+
+
+def _thumbnail(slide: Slide, view: RGB, grid: Grid) -> RGB:
+    """At most 1024 pixels a side: from the view where that is large enough, else read anew."""
+    if max(view.shape[:2]) < _THUMBNAIL_SIDE:
+        extent_um = max(grid.width * grid.mpp_x, grid.height * grid.mpp_y)
+        fine = slide.grid(max(extent_um / _THUMBNAIL_SIDE, slide.mpp.x, slide.mpp.y))
+        view = np.empty((fine.height, fine.width, 3), np.uint8)
+        for x, y, pixels in slide.windows(fine, 4 * _VIEW_WINDOW):
+            view[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
+    scale = min(1.0, _THUMBNAIL_SIDE / max(view.shape[:2]))
+    size = (max(1, round(view.shape[1] * scale)), max(1, round(view.shape[0] * scale)))
+    return np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _write_thumbnail(path: Path, pixels: RGB) -> None:
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    path.write_bytes(data.tobytes())
+
+
+def _samples(slide: Slide, tissue: NDArray[np.bool_], cells: Cells) -> Iterator[RGB]:
+    """Windows of 128 µm at a fixed resolution, spread evenly over the tissue: the same for any tile size."""
+    grid = slide.grid(_SAMPLE_MPP)
+    side_x, side_y = min(_SAMPLE_SIDE, grid.width), min(_SAMPLE_SIDE, grid.height)
+    corners = [
+        (x, y)
+        for y in range(0, grid.height - side_y + 1, side_y)
+        for x in range(0, grid.width - side_x + 1, side_x)
+        if _has_tissue(tissue, cells, grid, (x, y, side_x, side_y))
+    ]
+    if not corners:  # tissue only in slivers: take the windows around its cells
+        rows, columns = np.nonzero(tissue)
+        middle = len(rows) // 2
+        x = int(columns[middle] * cells.cell_px_x / grid.factor_x)
+        y = int(rows[middle] * cells.cell_px_y / grid.factor_y)
+        corners = [(min(x, grid.width - side_x), min(y, grid.height - side_y))]
+    chosen = np.unique(np.linspace(0, len(corners) - 1, _MAX_SAMPLES).round().astype(int))
+    for x, y in (corners[index] for index in chosen):
+        yield slide.read(grid, x, y, side_x, side_y)
+
+
+def _has_tissue(tissue: NDArray[np.bool_], cells: Cells, grid: Grid, window: tuple[int, int, int, int]) -> bool:
+    x, y, width, height = window
+    x0, x1 = int(x * grid.factor_x / cells.cell_px_x), math.ceil((x + width) * grid.factor_x / cells.cell_px_x)
+    y0, y1 = int(y * grid.factor_y / cells.cell_px_y), math.ceil((y + height) * grid.factor_y / cells.cell_px_y)
+    return bool(tissue[y0:y1, x0:x1].mean() >= 0.5)
+
+
+def _details(slide: Slide, mpp: Mpp, cells: Cells, tissue: TissueView) -> dict[str, Any]:
+    return {
+        "mpp_x": mpp.x,
+        "mpp_y": mpp.y,
+        "mpp_source": mpp.source,
+        "tissue_mm2": round(int(tissue.tissue.sum()) * cells.cell_um2 / 1e6, 6),
+        "cells": {
+            "width": cells.width,
+            "height": cells.height,
+            "cell_px_x": cells.cell_px_x,
+            "cell_px_y": cells.cell_px_y,
+            "cell_um2": cells.cell_um2,
+        },
+        "slide_info": {
+            "width": slide.width_px,
+            "height": slide.height_px,
+            "levels": len(slide.backend.levels),
+            "format": slide.backend.format,
+            "bounds": list(slide.backend.bounds) if slide.backend.bounds else None,
+        },
+    }
+
+
+def _quality(samples: list[RGB], stains: Stains, tissue: TissueView) -> list[dict[str, Any]]:
+    """Warnings for the report: a code, a sentence, and the number behind it."""
+    blurred = float(np.mean([sharpness(sample) < _BLURRED for sample in samples]))
+    checks = (
+        ("out_of_focus", blurred > 0.3, blurred, "{:.0%} of the sampled tissue looks out of focus"),
+        ("pen", tissue.pen_share > 0, tissue.pen_share, "pen marks cover {:.1%} of the slide and are left out"),
+        ("faint", stains.hematoxylin_max < _FAINT, stains.hematoxylin_max, "the hematoxylin is faint ({:.2f} OD)"),
+        (
+            "overstained",
+            stains.hematoxylin_max > _OVERSTAINED,
+            stains.hematoxylin_max,
+            "the hematoxylin is very strong ({:.2f} OD)",
+        ),
+        (
+            "default_stain",
+            stains.source == "default",
+            0.0,
+            "the stain colors could not be estimated from this slide; textbook colors were used",
+        ),
+    )
+    return [
+        {"code": code, "message": text.format(value), "value": round(value, 4)}
+        for code, applies, value, text in checks
+        if applies
+    ]
