@@ -31,9 +31,10 @@ def measure_intensities(labels: NDArray[np.int32], count: int, density: NDArray[
 
         * ``mean`` and ``sd`` (of the pixels as a population) over the nucleus.
         * ``edge``: mean drop of density across the outline, that is of (pixel inside - pixel outside) over all pixel
-          edges between the nucleus and the background; edges shared with another nucleus don't count. High for a
-          crisp, dark membrane, near 0 for a blurred or misplaced outline. NaN for a nucleus that touches no background.
-          (CellProfiler's edge intensity, Carpenter 2006, is the mean of the inner pixels alone.)
+          edges of the outline. High for a crisp, dark membrane, near 0 for a blurred or misplaced outline, and lower
+          where nuclei touch. Other nuclei count as what they are, surroundings, so that a nucleus measures the same
+          whether they are in the image or not. (CellProfiler's edge intensity, Carpenter 2006, is the mean of the
+          inner pixels alone.)
     """
     pixels, first, sums, edges, drops = _accumulate(labels, count, density)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -47,7 +48,7 @@ def measure_intensities(labels: NDArray[np.int32], count: int, density: NDArray[
 def _accumulate(
     labels: NDArray[np.int32], count: int, density: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64], Floats]:
-    """Sum per nucleus: pixels, first value, (value - first) and its square, edges to the background, drop over them.
+    """Sum per nucleus: pixels, first value, (value - first) and its square, edges of the outline, drop over them.
 
     Sums are relative to the nucleus's first value, so that they neither cancel nor depend on where the nucleus lies.
     """
@@ -68,7 +69,7 @@ def _accumulate(
             sums[i, 1] += (value - first[i]) ** 2
             for dy, dx in ((-1, 0), (0, -1), (0, 1), (1, 0)):
                 y, x = row + dy, column + dx
-                if 0 <= y < height and 0 <= x < width and labels[y, x] == 0:
+                if 0 <= y < height and 0 <= x < width and labels[y, x] != label:
                     edges[i] += 1
                     drops[i] += value - float(density[y, x])
     return pixels, first, sums, edges, drops
