@@ -139,10 +139,11 @@ def test_the_same_nuclei_give_the_same_result_in_any_order():
 def test_missing_measurements_leave_a_nucleus_out():
     nuclei = slide(60, 0.2)
     nuclei["area_um2"][:500] = np.nan
-    nuclei["hematoxylin_mean"][:] = np.nan
+    nuclei["hematoxylin_mean"][:] = nuclei["circularity"][:] = np.nan
     result = graded(nuclei)
     assert result.grade == "2"
     assert value(result, "nuclei_graded") == 2500
+    assert value(result, "circularity_median") is None
 
 
 @settings(max_examples=30, deadline=None)

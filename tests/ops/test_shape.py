@@ -123,6 +123,14 @@ def test_where_a_nucleus_lies_changes_no_bit(down, right):
         assert here[name].tobytes() == there[name].tobytes()
 
 
+def test_how_many_nuclei_there_are_changes_no_bit():
+    labels, count = blobs(8)
+    together = measure_shapes(labels, count, 0.5, 0.49)
+    for i in range(count):
+        alone = measure_shapes((labels == i + 1).astype(np.int32), 1, 0.5, 0.49)
+        assert all(alone[name][0] == together[name][i] for name in SHAPE_FEATURES)
+
+
 def test_touching_nuclei_are_measured_apart():
     labels = np.zeros((12, 16), np.int32)
     labels[2:10, 2:8], labels[2:10, 8:14] = 1, 2

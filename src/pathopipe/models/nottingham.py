@@ -205,18 +205,30 @@ def _disqualified(quality: Mapping[str, str]) -> str | None:
 
 
 def _variation(areas: Floats, circularity: Floats) -> tuple[Evidence, ...]:
-    sd = round(float(np.std(areas, ddof=1)), 4) if len(areas) > 1 else None
-    cv = round(float(np.std(areas, ddof=1) / np.mean(areas)), 4) if len(areas) > 1 else None
+    sd = float(np.std(areas, ddof=1)) if len(areas) > 1 else None
+    known = circularity[np.isfinite(circularity)]
     return (
         Evidence(
             "area_sd_um2",
-            sd,
+            _rounded(sd),
             "µm²",
             "variation of size, without a published limit; decides nothing (in canine mast cell tumors, measured so, "
             "it foretells survival with an AUC of 0.94, Vet Pathol 2024, 10.1177/03009858241295399)",
         ),
-        Evidence("area_cv", cv, "", "variation of size relative to the mean area; decides nothing"),
         Evidence(
-            "circularity_median", round(float(np.median(circularity)), 4), "", "shape, 1 is a circle; decides nothing"
+            "area_cv",
+            _rounded(None if sd is None else sd / float(np.mean(areas))),
+            "",
+            "variation of size relative to the mean area; decides nothing",
+        ),
+        Evidence(
+            "circularity_median",
+            _rounded(float(np.median(known)) if len(known) else None),
+            "",
+            "shape, 1 is a circle; decides nothing",
         ),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -57,7 +57,9 @@ def measure_shapes(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> di
     pixels, tops, bottoms, moments, crossings = _tally(labels, count)
     present = pixels > 0
     area = np.where(present, pixels * (mpp_x * mpp_y), np.nan)
-    perimeter = np.where(present, crossings @ crofton_weights(mpp_x, mpp_y), np.nan)
+    # Not as a matrix product, whose last bits depend on how many nuclei there are.
+    lengths = [times * length for times, length in zip(crossings.T, crofton_weights(mpp_x, mpp_y), strict=True)]
+    perimeter = np.where(present, lengths[0] + lengths[1] + lengths[2] + lengths[3], np.nan)
     major, minor = _axes(pixels, moments, mpp_x, mpp_y)
     solidity = _solidities(labels, pixels, tops, bottoms)
     with np.errstate(invalid="ignore", divide="ignore"):

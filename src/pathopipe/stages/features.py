@@ -1,0 +1,169 @@
+"""Stage features: measures every nucleus, then the slide.
+
+A nucleus is measured whole, on its own pixels and the ring around them, so nothing depends on how the work is cut up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from pathopipe.artifacts import TableWriter, read_batches, read_table
+from pathopipe.config import FeaturesSettings
+from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
+from pathopipe.ops.raster import rasterize
+from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
+from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
+from pathopipe.ops.stain import Stains, densities
+from pathopipe.ops.statistics import STATISTICS, summarize
+from pathopipe.slide import Slide
+from pathopipe.stages.base import Job, Outcome
+from pathopipe.stages.parallel import ordered_map
+from pathopipe.units import Grid
+
+_BLOCK = 1024
+_NEIGHBOR_UM = 50.0
+_STAINS = ("hematoxylin", "eosin")
+_INTENSITIES = tuple(f"{stain}_{statistic}" for stain in _STAINS for statistic in INTENSITY_STATISTICS)
+_MEASURES = (*SHAPE_FEATURES, *_INTENSITIES, "nearest_um")
+_COUNTS = ("neighbors_50um",)
+
+_NUCLEI_SCHEMA = pa.schema(
+    [
+        ("nucleus_id", pa.int64()),
+        *((name, pa.float64()) for name in _MEASURES),
+        *((name, pa.int64()) for name in _COUNTS),
+    ]
+)
+_SLIDE_SCHEMA = pa.schema(
+    [
+        ("region", pa.string()),
+        ("nuclei_count", pa.int64()),
+        ("tissue_mm2", pa.float64()),
+        ("nuclei_per_mm2", pa.float64()),
+        *((f"{name}_{statistic}", pa.float64()) for name in (*_MEASURES, *_COUNTS) for statistic in STATISTICS),
+    ]
+)
+
+Floats = NDArray[np.float64]
+Features = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Where pixels come from, and what their colors mean; shared by threads."""
+
+    slide: Slide
+    grid: Grid
+    stains: Stains
+
+
+@dataclass(frozen=True)
+class _Rings:
+    """Outlines on the working grid: points (M, 2) as x, y of all rings in turn; ring i ends at ``offsets[i + 1]``."""
+
+    coords: Floats
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def run(job: Job[FeaturesSettings]) -> Outcome:
+    """Measure all nuclei of a slide."""
+    tissue, segment = job.manifest("tissue"), job.manifest("segment")
+    nearest, neighbors = _neighbors(job, tissue["mpp_x"], tissue["mpp_y"])
+    total = len(nearest)
+    with job.open_slide() as slide, TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA) as table:
+        pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]))
+        for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "geometry"]):
+            rows = slice(table.count, table.count + len(batch))
+            features = _measure(job, pixels, _rings(batch["geometry"], pixels.grid), total, table.count)
+            features |= {"nearest_um": nearest[rows]}
+            columns = {name: pa.array(values, from_pandas=True) for name, values in features.items()}
+            table.write({"nucleus_id": batch["nucleus_id"]} | columns | {"neighbors_50um": neighbors[rows]})
+    _write_statistics(job, total, tissue["tissue_mm2"])
+    return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"]})
+
+
+def write_empty(job: Job[FeaturesSettings]) -> None:
+    """Write both tables without rows."""
+    for name, schema in (("features.parquet", _NUCLEI_SCHEMA), ("statistics.parquet", _SLIDE_SCHEMA)):
+        with TableWriter(job.output(name), schema):
+            pass
+
+
+def _neighbors(job: Job[FeaturesSettings], mpp_x: float, mpp_y: float) -> tuple[Floats, NDArray[np.int64]]:
+    places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
+    points_um = np.column_stack([places["x_px"].to_numpy() * mpp_x, places["y_px"].to_numpy() * mpp_y])
+    return measure_neighbors(points_um, _NEIGHBOR_UM)
+
+
+def _rings(geometry: Any, grid: Grid) -> _Rings:
+    outlines = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
+    offsets = np.concatenate([[0], np.cumsum(shapely.get_num_coordinates(outlines))])
+    return _Rings(shapely.get_coordinates(outlines) / (grid.factor_x, grid.factor_y), offsets.astype(np.int64))
+
+
+def _measure(job: Job[FeaturesSettings], pixels: _Pixels, rings: _Rings, total: int, before: int) -> Features:
+    """Measure nuclei block by block, whatever their order; ``total`` and ``before`` are for the progress only."""
+    features = {name: np.full(len(rings), np.nan) for name in (*SHAPE_FEATURES, *_INTENSITIES)}
+    groups = list(_blocks(rings))
+    work = partial(_measure_block, pixels, rings)
+    done = before
+    for members, measured in zip(groups, ordered_map(work, groups, job.workers), strict=True):
+        for name, values in measured.items():
+            features[name][members] = values
+        done += len(members)
+        job.progress.update(done, total, "nuclei")
+    return features
+
+
+def _blocks(rings: _Rings) -> Iterator[NDArray[np.int64]]:
+    """Group nuclei by the block of the grid that their first point lies in, so that a group is read in one window."""
+    first = rings.coords[rings.offsets[:-1]]
+    blocks = np.floor(first / _BLOCK).astype(np.int64)
+    order = np.lexsort((blocks[:, 0], blocks[:, 1]))
+    changes = np.flatnonzero(np.any(np.diff(blocks[order], axis=0), axis=1)) + 1
+    yield from (group for group in np.split(order, changes) if len(group))
+
+
+def _measure_block(pixels: _Pixels, rings: _Rings, members: NDArray[np.int64]) -> Features:
+    """Measure some nuclei in a window that shows all of them whole, with a pixel to spare."""
+    coords, offsets = _take(rings, members)
+    x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
+    x1, y1 = (int(value) for value in np.ceil(coords.max(axis=0)) + 1)
+    rgb = pixels.slide.read(pixels.grid, x0, y0, x1 - x0, y1 - y0)
+    labels = rasterize(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
+    features = measure_shapes(labels, len(members), pixels.grid.mpp_x, pixels.grid.mpp_y)
+    for stain, density in zip(_STAINS, densities(rgb, pixels.stains), strict=True):
+        measured = measure_intensities(labels, len(members), density)
+        features |= {f"{stain}_{statistic}": values for statistic, values in measured.items()}
+    return features
+
+
+def _take(rings: _Rings, members: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+    starts, lengths = rings.offsets[members], np.diff(rings.offsets)[members]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return rings.coords[rows], offsets
+
+
+def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float) -> None:
+    """Summarize the finished table a column at a time, so that memory doesn't grow with the number of features."""
+    path = job.output("features.parquet")
+    row: dict[str, Any] = {
+        "region": "slide",
+        "nuclei_count": nuclei,
+        "tissue_mm2": tissue_mm2,
+        "nuclei_per_mm2": density_per_mm2(nuclei, tissue_mm2),
+    }
+    for name in (*_MEASURES, *_COUNTS):
+        row |= summarize({name: read_table(path, [name])[name].to_numpy()})
+    with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
+        table.write({name: [value] for name, value in row.items()})

@@ -1,0 +1,222 @@
+"""The stage on fields of view made here: discs of known outline on a noisy image."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from pathopipe.artifacts import TableWriter, write_json
+from pathopipe.config import FeaturesSettings
+from pathopipe.errors import FaultError
+from pathopipe.identity import identify
+from pathopipe.ops.intensity import measure_intensities
+from pathopipe.ops.outline import outlines
+from pathopipe.ops.shape import measure_shapes
+from pathopipe.ops.stain import Stains, densities
+from pathopipe.samples import Sample
+from pathopipe.stages import features
+from pathopipe.stages.base import execute
+from pathopipe.units import Grid, Mpp
+
+MPP = 0.5
+NUCLEI = pa.schema(
+    [
+        ("nucleus_id", pa.int64()),
+        ("geometry", pa.binary()),
+        ("x_px", pa.float64()),
+        ("y_px", pa.float64()),
+        ("area_um2", pa.float64()),
+        ("score", pa.float32()),
+    ]
+)
+
+
+def discs(height: int, width: int, count: int, seed: int = 0) -> np.ndarray:
+    """Label image of discs that don't touch the border; later ones cut into earlier ones, crumbs are dropped."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((height, width), np.int32)
+    for label in range(1, count + 1):
+        center = int(rng.integers(16, width - 16)), int(rng.integers(16, height - 16))
+        fresh = cv2.circle(np.zeros(labels.shape, np.uint8), center, int(rng.integers(5, 12)), 1, -1) > 0
+        if not (labels[fresh] > 0).any():
+            labels[fresh] = label
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+
+
+class Slide:
+    """A results folder as it stands before the stage: an image, its nuclei, upstream manifests."""
+
+    def __init__(self, folder: Path, labels: np.ndarray, factor: int = 1, order: np.ndarray | None = None) -> None:
+        self.results, self.labels, self.factor = folder / "results", labels, factor
+        self.image = np.random.default_rng(1).integers(90, 240, (*labels.shape, 3), np.uint8)
+        self.image[labels > 0] //= 2
+        path = folder / "field.png"
+        big = self.image.repeat(factor, axis=0).repeat(factor, axis=1)
+        cv2.imwrite(str(path), cv2.cvtColor(big, cv2.COLOR_RGB2BGR))
+        self.sample = Sample("field", path, (MPP / factor, MPP / factor))
+        self.order = np.arange(labels.max()) if order is None else order
+        self._write_nuclei()
+        self._write_manifests()
+
+    def _write_nuclei(self) -> None:
+        traced = outlines(self.labels)
+        coords = traced.coords * self.factor
+        rings = [coords[a:b] for a, b in zip(traced.offsets[:-1], traced.offsets[1:], strict=True)]
+        geometry = np.array([shapely.to_wkb(shapely.Polygon(ring)) for ring in rings], object)
+        rows = self.order
+        path = self.results / "field" / "segment" / "nuclei.parquet"
+        path.parent.mkdir(parents=True)
+        with TableWriter(path, NUCLEI) as table:
+            table.write(
+                {
+                    "nucleus_id": np.arange(len(rows)),
+                    "geometry": list(geometry[rows]),
+                    "x_px": traced.centroid[rows, 0] * self.factor,
+                    "y_px": traced.centroid[rows, 1] * self.factor,
+                    "area_um2": traced.area_px[rows] * MPP**2,
+                    "score": np.ones(len(rows), np.float32),
+                }
+            )
+
+    def _write_manifests(self) -> None:
+        height, width = (side * self.factor for side in self.labels.shape)
+        mpp = Mpp(MPP / self.factor, MPP / self.factor, "sheet")
+        shared = {"state": "done", "reason": None, "mpp_x": mpp.x, "mpp_y": mpp.y, "mpp_source": "sheet"}
+        shared["identity"] = str(identify(self.sample.path))
+        details = {"stain": Stains().to_dict(), "tissue_mm2": self.labels.size * MPP**2 / 1e6, "quality": []}
+        write_json(self.results / "field" / "tissue" / "manifest.json", shared | details)
+        grid = {"grid": vars(Grid.at(MPP, mpp, width, height))}
+        write_json(self.results / "field" / "segment" / "manifest.json", shared | grid)
+
+    def reject(self, reason: str) -> None:
+        write_json(self.results / "field" / "segment" / "manifest.json", {"state": "rejected", "reason": reason})
+
+    def run(self, workers: int = 1) -> dict[str, object]:
+        return execute("features", "field", self.results, FeaturesSettings(), self.sample, workers)
+
+    def file(self, name: str) -> Path:
+        return self.results / "field" / "features" / name
+
+    def bytes(self) -> tuple[bytes, bytes]:
+        return self.file("features.parquet").read_bytes(), self.file("statistics.parquet").read_bytes()
+
+
+def expected(slide: Slide) -> dict[str, np.ndarray]:
+    """The same measures taken on the whole image at once."""
+    count = int(slide.labels.max())
+    columns = measure_shapes(slide.labels, count, MPP, MPP)
+    for stain, density in zip(("hematoxylin", "eosin"), densities(slide.image, Stains()), strict=True):
+        measured = measure_intensities(slide.labels, count, density)
+        columns |= {f"{stain}_{name}": values for name, values in measured.items()}
+    return columns
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_every_nucleus_measures_as_on_the_whole_image(tmp_path, factor):
+    slide = Slide(tmp_path, discs(500, 700, 150), factor)
+    manifest = slide.run()
+    table = pq.read_table(slide.file("features.parquet"))
+    assert manifest["counts"] == {"nuclei": slide.labels.max()}
+    assert table["nucleus_id"].to_pylist() == list(range(slide.labels.max()))
+    for name, values in expected(slide).items():
+        np.testing.assert_array_equal(table[name].to_numpy(), values, err_msg=name)
+
+
+def test_areas_are_those_of_the_outlines_table(tmp_path):
+    slide = Slide(tmp_path, discs(300, 300, 40))
+    slide.run()
+    nuclei = pq.read_table(slide.results / "field" / "segment" / "nuclei.parquet")
+    assert pq.read_table(slide.file("features.parquet"))["area_um2"].equals(nuclei["area_um2"])
+
+
+def test_rows_keep_the_order_of_the_nuclei_whatever_it_is(tmp_path):
+    labels = discs(400, 400, 60)
+    order = np.random.default_rng(2).permutation(labels.max())
+    slide = Slide(tmp_path, labels, order=order)
+    slide.run()
+    table = pq.read_table(slide.file("features.parquet"))
+    for name, values in expected(slide).items():
+        np.testing.assert_array_equal(table[name].to_numpy(), values[order], err_msg=name)
+
+
+def test_neither_workers_nor_read_sizes_change_a_byte(tmp_path, monkeypatch):
+    slide = Slide(tmp_path, discs(500, 700, 150))
+    slide.run(workers=1)
+    first = slide.bytes()
+    slide.run(workers=2)
+    assert slide.bytes() == first
+    monkeypatch.setattr(features, "_BLOCK", 64)
+    slide.run(workers=2)
+    assert slide.bytes() == first
+
+
+def test_the_slide_has_one_row_of_statistics(tmp_path):
+    slide = Slide(tmp_path, discs(500, 700, 150))
+    slide.run()
+    (row,) = pq.read_table(slide.file("statistics.parquet")).to_pylist()
+    areas = expected(slide)["area_um2"]
+    assert row["region"] == "slide"
+    assert row["nuclei_count"] == len(areas)
+    assert row["tissue_mm2"] == pytest.approx(0.0875)
+    assert row["nuclei_per_mm2"] == pytest.approx(len(areas) / 0.0875)
+    assert row["area_um2_p50"] == pytest.approx(np.median(areas))
+    assert row["area_um2_cv"] == pytest.approx(areas.std(ddof=1) / areas.mean())
+    assert row["neighbors_50um_mean"] > 1
+
+
+def test_a_nucleus_alone_has_no_neighbor_and_no_spread(tmp_path):
+    slide = Slide(tmp_path, discs(80, 80, 1))
+    slide.run()
+    (nucleus,) = pq.read_table(slide.file("features.parquet")).to_pylist()
+    (row,) = pq.read_table(slide.file("statistics.parquet")).to_pylist()
+    assert nucleus["nearest_um"] is None
+    assert nucleus["neighbors_50um"] == 0
+    assert row["nearest_um_mean"] is None
+    assert row["area_um2_mean"] == nucleus["area_um2"]
+    assert row["area_um2_sd"] is None
+
+
+def test_a_slide_without_nuclei_has_a_row_of_statistics_all_the_same(tmp_path):
+    slide = Slide(tmp_path, np.zeros((60, 60), np.int32))
+    slide.run()
+    assert pq.read_table(slide.file("features.parquet")).num_rows == 0
+    (row,) = pq.read_table(slide.file("statistics.parquet")).to_pylist()
+    assert row["nuclei_count"] == row["nuclei_per_mm2"] == 0
+    assert row["area_um2_mean"] is None
+
+
+def test_a_nucleus_at_the_border_of_the_slide_is_measured(tmp_path):
+    labels = np.zeros((60, 60), np.int32)
+    labels[:12, :12], labels[50:, 20:31] = 1, 2
+    slide = Slide(tmp_path, labels)
+    slide.run()
+    table = pq.read_table(slide.file("features.parquet"))
+    assert table["area_um2"].to_pylist() == [36.0, 27.5]
+    assert table["hematoxylin_mean"].null_count == table["hematoxylin_edge"].null_count == 0
+
+
+def test_a_rejected_slide_gets_tables_of_the_same_columns_without_rows(tmp_path):
+    slide = Slide(tmp_path, discs(80, 80, 3))
+    slide.run()
+    columns = [pq.read_schema(slide.file(name)) for name in ("features.parquet", "statistics.parquet")]
+    slide.reject("no nuclei")
+    manifest = slide.run()
+    assert (manifest["state"], manifest["reason"]) == ("rejected", "no nuclei")
+    for name, schema in zip(("features.parquet", "statistics.parquet"), columns, strict=True):
+        table = pq.read_table(slide.file(name))
+        assert table.num_rows == 0
+        assert table.schema.equals(schema)
+
+
+def test_another_file_in_the_slides_place_is_a_fault_that_keeps_the_results(tmp_path):
+    slide = Slide(tmp_path, discs(80, 80, 3))
+    slide.run()
+    before = slide.bytes()
+    cv2.imwrite(str(slide.sample.path), np.full((90, 90, 3), 200, np.uint8))
+    with pytest.raises(FaultError, match="changed since"):
+        slide.run()
+    assert slide.bytes() == before
