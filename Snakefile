@@ -1,0 +1,46 @@
+from snakemake.utils import min_version
+
+
+min_version("9.20")
+
+
+if not config:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+workdir: RESULTS
+
+
+include: "workflow/rules/tissue.smk"
+include: "workflow/rules/tiles.smk"
+include: "workflow/rules/detect.smk"
+include: "workflow/rules/segment.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/grade.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/cohort.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        "cohort/manifest.json",
+
+
+onstart:
+    claim(PLAN.results)
+
+
+onsuccess:
+    release(PLAN.results)
+
+
+onerror:
+    # What could be finished is gathered all the same, with the faulted slides marked.
+    shell(COHORT_COMMAND + " --partial")
+    release(PLAN.results)

@@ -25,6 +25,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
+    # ruff: noqa: ARG002 (the signatures are click's)
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 

@@ -28,6 +28,7 @@ from pathopipe.artifacts import (
 )
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError
+from pathopipe.identity import identify
 from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
 from pathopipe.samples import Sample
 from pathopipe.stages.progress import Progress
@@ -92,7 +93,7 @@ class Job(Generic[SettingsT]):
         FaultError
             When the file is not there, or is another one.
         """
-        from pathopipe.slide import identify, open_slide
+        from pathopipe.slide import open_slide
 
         sample = self.require_sample()
         slide = open_slide(sample.path, sample.mpp)
@@ -120,7 +121,7 @@ class Outcome:
 class Gathering:
     """The cohort: all lines of the sample sheet, in order, and where `cohort` writes its files.
 
-    A slide is finished when ``results/<slide>/report/manifest.json`` is there and no ``.work/<stage>/fault.json`` is.
+    A slide is finished when ``results/<slide>/report/manifest.json`` is there and `fault_of` finds nothing.
     """
 
     results: Path
@@ -133,11 +134,6 @@ class Gathering:
         if name not in COHORT.writes:
             raise KeyError(f"cohort does not declare that it writes {name}")
         return self.draft / name
-
-    def fault_of(self, slide: str) -> str | None:
-        """Why a stage of the slide failed in the last run, if one did."""
-        faults = sorted((self.results / slide / ".work").glob(f"*/{FAULT}"))
-        return f"{faults[0].parent.name}: {read_json(faults[0])['reason']}" if faults else None
 
 
 class StageModule(Protocol):
@@ -227,6 +223,12 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
     return manifest
 
 
+def fault_of(results: Path, slide: str) -> str | None:
+    """Why a stage of the slide failed in the last run, if one did."""
+    faults = sorted((results / slide / ".work").glob(f"*/{FAULT}"))
+    return f"{faults[0].parent.name}: {read_json(faults[0])['reason']}" if faults else None
+
+
 def _manifest(job: Job[Any]) -> dict[str, Any]:
     contract = CONTRACTS[job.stage]
     carried = dict.fromkeys(_CARRIED) | _carried(job)
@@ -256,8 +258,6 @@ def _digest(path: Path) -> str:
 def _carried(job: Job[Any]) -> dict[str, Any]:
     """What `tissue` found out about the slide; for `tissue` itself, the identity."""
     if job.stage == "tissue":
-        from pathopipe.slide import identify
-
         path = job.require_sample().path
         try:
             return {"identity": str(identify(path))}

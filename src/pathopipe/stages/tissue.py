@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pathopipe.artifacts import write_json
 from pathopipe.config import TissueSettings
 from pathopipe.errors import RefusalError, SlideRejectedError
+from pathopipe.identity import full_sha256
 from pathopipe.ops.regions import Cells, from_geojson, mask_to_polygons, polygons_cover, to_geojson
 from pathopipe.ops.stain import Stains, estimate_stains
 from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark, sharpness
-from pathopipe.slide import Slide, full_sha256
+from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
 from pathopipe.units import Grid, Mpp
 

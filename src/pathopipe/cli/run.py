@@ -1,0 +1,192 @@
+"""``pathopipe run``: the whole workflow over a sample sheet, by Snakemake."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pathopipe.cli.options import PATH, config_options, find_config
+
+if TYPE_CHECKING:
+    from pathopipe.workflow import Plan
+
+_STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
+_DRY = {"-n", "--dry-run", "--dryrun"}
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: slides.tsv.")
+@click.option("--results", type=PATH, help="Results folder; default: results.")
+@config_options
+@click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all.")
+@click.option("--until", type=click.Choice(_STAGES), help="Stop after this stage.")
+@click.option("--rerun", type=click.Choice(_STAGES), help="Run this stage again, and what follows.")
+@click.option("--only", metavar="ID,…", help="Run only these slides.")
+@click.option("--skip-missing", is_flag=True, help="Go on without slides whose file is missing.")
+@click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
+def run(cores: int | None, until: str | None, rerun: str | None, only: str | None, **options: Any) -> None:
+    """Run the workflow over all slides of a sample sheet; what is finished and up to date is not run again.
+
+    Arguments after '--' go to Snakemake, e.g. 'pathopipe run -- --dry-run'.
+    """
+    passed_on = options.pop("snakemake_arguments")
+    values = resolve(**options)
+    targets = _targets(values, until, only)
+    forced = ("--forcerun", rerun) if rerun else ()
+    execute(values, cores or os.cpu_count() or 1, (*forced, *passed_on), targets)
+
+
+def resolve(
+    config_file: Path | None, changes: tuple[str, ...], sheet: Path | None, results: Path | None, skip_missing: bool
+) -> dict[str, Any]:
+    """Put the configuration together from file and options; paths become absolute."""
+    from pathopipe.config import load_config
+
+    config = load_config(find_config(config_file), changes)
+    values = config.model_dump(mode="json")
+    values["slides"] = str((sheet or Path(config.slides)).absolute())
+    values["results"] = str((results or Path(config.results)).absolute())
+    values["skip_missing"] = skip_missing or config.skip_missing
+    return values
+
+
+def execute(values: dict[str, Any], cores: int, arguments: tuple[str, ...], targets: list[str]) -> None:
+    """Check everything, own the results folder, run Snakemake, and say how it went; exits with 1 after a fault."""
+    from pathopipe.ownership import owning
+    from pathopipe.workflow import plan
+
+    plan_ = plan(values)
+    with owning(plan_.results):
+        for message in _notes(plan_):
+            click.echo(message)
+        command = _command(plan_, values, cores, arguments, targets)
+        if _DRY & set(arguments):
+            sys.exit(subprocess.run(command, check=False, env=_environment()).returncode)
+        code = _run(command, plan_)
+        if targets and targets != ["cohort/manifest.json"]:
+            _gather(plan_)
+    _conclude(plan_, code)
+
+
+def _targets(values: dict[str, Any], until: str | None, only: str | None) -> list[str]:
+    """Files to make; none stands for everything."""
+    from pathopipe.errors import RefusalError
+    from pathopipe.samples import read_samples
+
+    if not only and until in {None, "cohort"}:
+        return []
+    known = [sample.slide for sample in read_samples(Path(values["slides"]))]
+    wanted = only.split(",") if only else known
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise RefusalError(f"--only: {values['slides']} does not list {', '.join(unknown)}")
+    stage = until if until and until != "cohort" else "report"
+    return [f"{slide}/{stage}/manifest.json" for slide in wanted]
+
+
+def workflow_folder() -> Path:
+    """Where the Snakefile is: in the installed package, else in the clone that the package was installed from."""
+    package = Path(__file__).parents[1]
+    places = (package / "_workflow", package.parents[1])
+    return next(place for place in places if (place / "Snakefile").is_file())
+
+
+def _command(
+    plan_: "Plan", values: dict[str, Any], cores: int, arguments: tuple[str, ...], targets: list[str]
+) -> list[str]:
+    from pathopipe.artifacts import write_json
+
+    config_file = plan_.results / ".pathopipe" / "config.json"
+    write_json(config_file, values)
+    # The owner file says that nobody else is at work here, so Snakemake's own lock can only be a killed run's.
+    shutil.rmtree(plan_.results / ".snakemake" / "locks", ignore_errors=True)
+    present = [target for target in targets if target.split("/")[0] not in plan_.absent]
+    return [
+        *(sys.executable, "-m", "snakemake"),
+        *("--snakefile", str(workflow_folder() / "Snakefile")),
+        *("--directory", str(plan_.results)),
+        *("--configfile", str(config_file)),
+        *("--cores", str(cores)),
+        *arguments,
+        *(("--", *present) if present else ()),
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """The rules call 'pathopipe': of this installation, also when its environment is not activated."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def _run(command: list[str], plan_: "Plan") -> int:
+    from pathopipe.cli.watch import follow
+
+    log = plan_.results / ".pathopipe" / "run.log"
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
+    )
+    try:
+        follow(_copied(process, log), plan_.results, len(plan_.active), show=sys.stdout.isatty())
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        click.echo("stopped; the same command goes on from what is finished", err=True)
+        raise SystemExit(130) from None
+
+
+def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
+    with log.open("w", encoding="utf-8") as file:
+        for line in process.stdout or ():
+            file.write(line)
+            file.flush()
+            yield line
+
+
+def _gather(plan_: "Plan") -> None:
+    """Bring the cohort page up to date after a run of some slides or stages; a full run makes it anew."""
+    from pathopipe.config import CohortSettings
+    from pathopipe.stages.base import execute_cohort
+
+    execute_cohort(plan_.results, list(plan_.samples), CohortSettings.model_validate_json(plan_.settings("cohort")))
+    for file in (plan_.results / "cohort").iterdir():
+        if file.is_file():
+            os.utime(file, (1, 1))
+
+
+def _notes(plan_: "Plan") -> Iterator[str]:
+    if plan_.skipped:
+        yield f"left out, because the file is missing: {', '.join(plan_.skipped)}"
+    if plan_.absent:
+        yield f"the file is not there any more, finished results are kept: {', '.join(plan_.absent)}"
+
+
+def _conclude(plan_: "Plan", code: int) -> None:
+    faults = list(_faults(plan_))
+    for slide, reason in faults:
+        click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
+    if code and not faults:
+        click.echo(f"pathopipe: the workflow failed; its log is {plan_.results / '.pathopipe' / 'run.log'}", err=True)
+    page = plan_.results / "cohort" / "index.html"
+    if page.exists():
+        counts = json.loads((page.parent / "manifest.json").read_text(encoding="utf-8"))["counts"]
+        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
+        click.echo(f"cohort page: {page}")
+    if code or faults:
+        click.echo("mend what is named above and run the same command again: finished results are kept", err=True)
+        sys.exit(1)
+
+
+def _faults(plan_: "Plan") -> Iterator[tuple[str, str]]:
+    from pathopipe.stages.base import fault_of
+
+    for sample in plan_.samples:
+        if reason := fault_of(plan_.results, sample.slide):
+            yield sample.slide, reason
+        elif sample.slide in plan_.absent and not (plan_.results / sample.slide / "report" / "manifest.json").exists():
+            yield sample.slide, f"its file {sample.path} is not there any more, and its stages are not finished"

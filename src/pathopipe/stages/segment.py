@@ -1,0 +1,131 @@
+"""Stage segment: one polygon per nucleus from seeds and maps, block by block, without seams."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import zarr
+from numpy.typing import NDArray
+
+from pathopipe.artifacts import TableWriter, read_table
+from pathopipe.config import SegmentSettings
+from pathopipe.errors import SlideRejectedError
+from pathopipe.ops.assign import AssignSettings, halo
+from pathopipe.ops.instances import Nuclei, segment_block
+from pathopipe.ops.wkb import to_wkb
+from pathopipe.stages.base import Job, Outcome
+from pathopipe.stages.parallel import ordered_map
+from pathopipe.units import Grid
+
+BLOCK = 1024
+"""Side of the blocks in working pixels: fixed, because the order of the nuclei follows it."""
+
+_GEO = {
+    "version": "1.1.0",
+    "primary_column": "geometry",
+    "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None}},
+}
+_SCHEMA = pa.schema(
+    [
+        ("nucleus_id", pa.int64()),
+        ("geometry", pa.binary()),
+        ("x_px", pa.float64()),
+        ("y_px", pa.float64()),
+        ("area_um2", pa.float64()),
+        ("score", pa.float32()),
+    ],
+    metadata={"geo": json.dumps(_GEO)},
+)
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    """All seeds of the slide: x and y (N,) on the working grid and their scores."""
+
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+    score: NDArray[np.float32]
+
+    def within(self, x0: int, y0: int, x1: int, y1: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Seeds (n, 2) as y, x in a rectangle, and their scores."""
+        rows = slice(*np.searchsorted(self.y, (y0, y1)))
+        inside = (self.x[rows] >= x0) & (self.x[rows] < x1)
+        return np.stack([self.y[rows][inside], self.x[rows][inside]], axis=1), self.score[rows][inside]
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Return (row, column) of the blocks that hold seeds, in order."""
+        found = np.unique(np.stack([self.y // BLOCK, self.x // BLOCK], axis=1), axis=0)
+        return [(int(row), int(column)) for row, column in found]
+
+
+def run(job: Job[SegmentSettings]) -> Outcome:
+    """Outline every nucleus."""
+    detect = job.manifest("detect")
+    grid = Grid(**detect["grid"])
+    settings = _assign_settings(job.settings, grid)
+    seeds = _read_seeds(job.input("detect/detections.parquet"))
+    with zarr.storage.ZipStore(job.input("detect/maps.zarr.zip"), mode="r") as store:
+        maps = zarr.open_array(store, mode="r")
+        blocks = seeds.blocks()
+        nuclei = ordered_map(lambda block: _segment(maps, seeds, settings, block), blocks, job.workers)
+        count = _write(job, grid, nuclei, len(blocks))
+    if not count:
+        raise SlideRejectedError("none of the seeds grew to a nucleus: check segment.foreground and segment.min_area_um2")
+    return Outcome(counts={"seeds": len(seeds.x), "nuclei": count}, details={"grid": detect["grid"]})
+
+
+def write_empty(job: Job[SegmentSettings]) -> None:
+    """Write a table without rows."""
+    with TableWriter(job.output("nuclei.parquet"), _SCHEMA):
+        pass
+
+
+def _assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
+    mpp = math.sqrt(grid.pixel_um2)
+    return AssignSettings(
+        foreground_threshold=settings.foreground,
+        radius_px=math.ceil(settings.max_radius_um / mpp),
+        min_area_px=math.ceil(settings.min_area_um2 / grid.pixel_um2),
+    )
+
+
+def _read_seeds(path: Path) -> _Seeds:
+    table = read_table(path, ["grid_x_px", "grid_y_px", "score"])
+    x, y, score = (column.to_numpy() for column in table.columns)
+    order = np.lexsort((x, y))
+    return _Seeds(x[order], y[order], score[order])
+
+
+def _segment(maps: Any, seeds: _Seeds, settings: AssignSettings, block: tuple[int, int]) -> Nuclei:
+    """Segment one block; its maps and seeds are read with the halo, as far as the grid goes."""
+    margin = halo(settings)
+    _, height, width = maps.shape
+    top, left = block[0] * BLOCK, block[1] * BLOCK
+    y0, x0 = max(0, top - margin), max(0, left - margin)
+    y1, x1 = min(height, top + BLOCK + margin), min(width, left + BLOCK + margin)
+    points, scores = seeds.within(x0, y0, x1, y1)
+    core = (top - y0, left - x0, min(height, top + BLOCK) - y0, min(width, left + BLOCK) - x0)
+    local = np.ascontiguousarray(points - np.array([y0, x0], np.int32))
+    return segment_block(maps[:, y0:y1, x0:x1], local, scores, core, settings, origin=(y0, x0))
+
+
+def _write(job: Job[SegmentSettings], grid: Grid, found: Iterator[Nuclei], blocks: int) -> int:
+    with TableWriter(job.output("nuclei.parquet"), _SCHEMA) as table:
+        for done, nuclei in enumerate(found, 1):
+            table.write(
+                {
+                    "nucleus_id": np.arange(table.count, table.count + len(nuclei)),
+                    "geometry": to_wkb(nuclei.coords, nuclei.offsets, (grid.factor_x, grid.factor_y)),
+                    "x_px": nuclei.centroid[:, 0] * grid.factor_x,
+                    "y_px": nuclei.centroid[:, 1] * grid.factor_y,
+                    "area_um2": nuclei.area_px * grid.pixel_um2,
+                    "score": nuclei.score,
+                }
+            )
+            job.progress.update(done, blocks, "blocks")
+        return table.count

@@ -1,0 +1,217 @@
+"""What the Snakefile asks: which slides there are, what each stage reads and writes, and what makes it run again."""
+
+import hashlib
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, write_json
+from pathopipe.config import Config, parse_config
+from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.provenance import fingerprint
+from pathopipe.samples import ID_PATTERN, Sample, read_samples
+from pathopipe.identity import identify
+
+_KNOWN_SLIDES = ".pathopipe/identities.json"
+_NOTHING = "(?!)"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked configuration and sample sheet.
+
+    Attributes
+    ----------
+    samples
+        All lines of the sheet that take part, in order.
+    identities
+        Identity by slide id.
+    active
+        Ids whose stages may run: those whose file is there, or whose results don't need it any more.
+    absent
+        Ids whose file vanished after `tissue` had seen it; their finished results stay as they are.
+    skipped
+        Ids left out by ``skip_missing``.
+    """
+
+    config: Config
+    sheet: Path
+    results: Path
+    samples: tuple[Sample, ...]
+    identities: dict[str, str]
+    absent: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """Ids of the slides whose stages may run."""
+        return tuple(sample.slide for sample in self.samples if sample.slide not in self.absent)
+
+    @property
+    def active_pattern(self) -> str:
+        """Pattern of the wildcard: no rule makes a file of an absent slide, so Snakemake never deletes one."""
+        if not self.absent:
+            return ID_PATTERN
+        return "|".join(re.escape(slide) for slide in self.active) or _NOTHING
+
+    def reads(self, stage: str) -> dict[str, str]:
+        """Inputs of a rule by name."""
+        return {_key(name): f"{{slide}}/{name}" for name in CONTRACTS[stage].reads}
+
+    def writes(self, stage: str) -> dict[str, str]:
+        """Outputs of a rule by name."""
+        return {_key(name): f"{{slide}}/{stage}/{name}" for name in (*CONTRACTS[stage].writes, MANIFEST)}
+
+    def settings(self, stage: str) -> str:
+        """Return the stage's section of the configuration as JSON: nothing else of it makes the stage run again."""
+        section = getattr(self.config, stage)
+        return json.dumps(section.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def version(self, stage: str) -> str:
+        """Contract version and fingerprint of the code: what makes the stage run again after an update."""
+        contract = COHORT if stage == "cohort" else CONTRACTS[stage]
+        return f"{contract.version}-{fingerprint(stage)}"
+
+    def slide_params(self, stage: str) -> Any:
+        """Function of the wildcards: for `tissue`, what the slide is; the later stages follow from its results."""
+        if stage != "tissue":
+            return ""
+        by_id = {sample.slide: sample for sample in self.samples}
+        return lambda wildcards: _slide_param(by_id[wildcards.slide], self.identities[wildcards.slide])
+
+    @cached_property
+    def cohort_inputs(self) -> list[str]:
+        """Files that the cohort gathers; of an absent slide those that exist."""
+        return [
+            f"{sample.slide}/{name}"
+            for sample in self.samples
+            for name in COHORT.reads
+            if sample.slide not in self.absent or (self.results / sample.slide / name).exists()
+        ]
+
+    @property
+    def cohort_outputs(self) -> dict[str, str]:
+        """Outputs of the gathering rule by name."""
+        return {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)}
+
+    @property
+    def cohort_params(self) -> str:
+        """Digest of what the cohort shows of the sheet: ids, order and the columns that the config lists."""
+        shown = [
+            [sample.slide, *(sample.extra.get(name, "") for name in self.config.cohort.columns)]
+            for sample in self.samples
+        ]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+
+def plan(values: dict[str, Any]) -> Plan:
+    """Check configuration, sheet, files and results folder, and identify the slides; paths start at the current folder.
+
+    Raises
+    ------
+    RefusalError
+        With all problems at once.
+    """
+    config = parse_config(values, "config")
+    sheet, results = Path(config.slides).absolute(), Path(config.results).absolute()
+    _check_folder(results)
+    check_results(results)
+    samples = read_samples(sheet)
+    there, absent, missing = _sort_by_presence(samples, results)
+    if missing and not config.skip_missing:
+        raise RefusalError(*(f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing))
+    _check_columns(config, samples, sheet)
+    taking_part = tuple(sample for sample in samples if sample not in missing)
+    if not taking_part:
+        raise RefusalError(f"{sheet}: none of its slides' files is there")
+    return Plan(
+        config,
+        sheet,
+        results,
+        taking_part,
+        _identities(there, absent, results),
+        tuple(sample.slide for sample in absent),
+        tuple(sample.slide for sample in missing),
+    )
+
+
+def quoted(text: object) -> str:
+    """Quote for the shell, and double the braces that Snakemake would take for its own."""
+    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+def _check_folder(results: Path) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe = results / ".pathopipe"
+        probe.mkdir(exist_ok=True)
+        (probe / "writable").write_text("")
+        (probe / "writable").unlink()
+    except OSError as error:
+        raise RefusalError(
+            f"{results}: the results folder cannot be written to ({error.strerror}): give another with --results"
+        ) from error
+
+
+def _check_columns(config: Config, samples: list[Sample], sheet: Path) -> None:
+    unknown = [name for name in config.cohort.columns if name not in samples[0].extra]
+    if unknown:
+        raise RefusalError(*(f"{sheet}: has no column '{name}', which cohort.columns lists" for name in unknown))
+
+
+def _sort_by_presence(samples: list[Sample], results: Path) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Files that are there; that vanished after `tissue` had seen them; that never were."""
+    there, absent, missing = list[Sample](), list[Sample](), list[Sample]()
+    for sample in samples:
+        if sample.path.exists() and (sample.roi is None or sample.roi.exists()):
+            there.append(sample)
+        elif _recorded(sample.slide, results):
+            absent.append(sample)
+        else:
+            missing.append(sample)
+    return there, absent, missing
+
+
+def _missing(sample: Sample) -> str:
+    if not sample.path.exists():
+        return f"the file {sample.path} is missing: correct the path, or go on without it with --skip-missing"
+    return f"the roi {sample.roi} is missing: correct the path, or go on without the slide with --skip-missing"
+
+
+def _recorded(slide: str, results: Path) -> str | None:
+    """Return the identity that `tissue` recorded for a slide."""
+    try:
+        return str(read_json(results / slide / "tissue" / MANIFEST)["identity"])
+    except (ArtifactError, KeyError):
+        return None
+
+
+def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dict[str, str]:
+    """Identify slides; a file of unchanged size and time is not read again."""
+    store = results / _KNOWN_SLIDES
+    known = read_json(store) if store.exists() else {}
+    found = {}
+    for sample in there:
+        stat = sample.path.stat()
+        mark = f"{stat.st_size}-{stat.st_mtime_ns}-{hashlib.sha256(str(sample.path).encode()).hexdigest()[:16]}"
+        entry = known.get(sample.slide, {})
+        identity = entry["identity"] if entry.get("mark") == mark else str(identify(sample.path))
+        found[sample.slide] = {"mark": mark, "identity": identity}
+    if found != known:
+        write_json(store, {**known, **found})
+    identities = {slide: str(entry["identity"]) for slide, entry in found.items()}
+    return identities | {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
+
+
+def _slide_param(sample: Sample, identity: str) -> str:
+    mpp = f"{sample.mpp[0]:g} {sample.mpp[1]:g}" if sample.mpp else ""
+    roi = hashlib.sha256(sample.roi.read_bytes()).hexdigest()[:16] if sample.roi else ""
+    return f"{identity} mpp={mpp} roi={roi}"

@@ -1,0 +1,26 @@
+import os
+import sys
+from pathlib import Path
+
+from pathopipe.ownership import claim, release
+from pathopipe.workflow import plan, quoted
+
+# The command of the environment that runs Snakemake, unless a container or conda environment brings its own.
+os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
+
+PLAN = plan(config)
+RESULTS = str(PLAN.results)
+SHEET = quoted(PLAN.sheet)
+COHORT_COMMAND = f"pathopipe cohort --results . --slides {SHEET} --settings {quoted(PLAN.settings('cohort'))}"
+
+
+wildcard_constraints:
+    slide=PLAN.active_pattern,
+
+
+def memory(wildcards, attempt):
+    return 2000 * attempt
+
+
+def minutes(wildcards, attempt):
+    return 120 * attempt

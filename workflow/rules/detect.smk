@@ -1,0 +1,21 @@
+rule detect:
+    input:
+        **PLAN.reads("detect"),
+    output:
+        **PLAN.writes("detect"),
+    log:
+        "{slide}/logs/detect.log",
+    benchmark:
+        "{slide}/logs/detect.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    threads: 8
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("detect"),
+        version=PLAN.version("detect"),
+        slide=PLAN.slide_params("detect"),
+    shell:
+        "pathopipe detect {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} --workers {threads} > {log} 2>&1"

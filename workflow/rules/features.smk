@@ -1,0 +1,21 @@
+rule features:
+    input:
+        **PLAN.reads("features"),
+    output:
+        **PLAN.writes("features"),
+    log:
+        "{slide}/logs/features.log",
+    benchmark:
+        "{slide}/logs/features.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("features"),
+        version=PLAN.version("features"),
+        slide=PLAN.slide_params("features"),
+    shell:
+        "pathopipe features {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} --workers {threads} > {log} 2>&1"

@@ -1,0 +1,20 @@
+rule grade:
+    input:
+        **PLAN.reads("grade"),
+    output:
+        **PLAN.writes("grade"),
+    log:
+        "{slide}/logs/grade.log",
+    benchmark:
+        "{slide}/logs/grade.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("grade"),
+        version=PLAN.version("grade"),
+        slide=PLAN.slide_params("grade"),
+    shell:
+        "pathopipe grade {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"

@@ -1,0 +1,20 @@
+rule report:
+    input:
+        **PLAN.reads("report"),
+    output:
+        **PLAN.writes("report"),
+    log:
+        "{slide}/logs/report.log",
+    benchmark:
+        "{slide}/logs/report.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("report"),
+        version=PLAN.version("report"),
+        slide=PLAN.slide_params("report"),
+    shell:
+        "pathopipe report {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"

@@ -1,0 +1,21 @@
+rule segment:
+    input:
+        **PLAN.reads("segment"),
+    output:
+        **PLAN.writes("segment"),
+    log:
+        "{slide}/logs/segment.log",
+    benchmark:
+        "{slide}/logs/segment.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("segment"),
+        version=PLAN.version("segment"),
+        slide=PLAN.slide_params("segment"),
+    shell:
+        "pathopipe segment {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} --workers {threads} > {log} 2>&1"

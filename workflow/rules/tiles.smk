@@ -1,0 +1,20 @@
+rule tiles:
+    input:
+        **PLAN.reads("tiles"),
+    output:
+        **PLAN.writes("tiles"),
+    log:
+        "{slide}/logs/tiles.log",
+    benchmark:
+        "{slide}/logs/tiles.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("tiles"),
+        version=PLAN.version("tiles"),
+        slide=PLAN.slide_params("tiles"),
+    shell:
+        "pathopipe tiles {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"

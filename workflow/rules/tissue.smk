@@ -1,0 +1,20 @@
+rule tissue:
+    input:
+        **PLAN.reads("tissue"),
+    output:
+        **PLAN.writes("tissue"),
+    log:
+        "{slide}/logs/tissue.log",
+    benchmark:
+        "{slide}/logs/tissue.tsv"
+    conda:
+        "../../envs/pathopipe.yaml"
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=PLAN.settings("tissue"),
+        version=PLAN.version("tissue"),
+        slide=PLAN.slide_params("tissue"),
+    shell:
+        "pathopipe tissue {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"
