@@ -3,8 +3,8 @@
 A marker-controlled watershed (Beucher and Meyer, 1993) is not local: contested floods chain, and its queue breaks ties
 by history. Here every pixel goes to the seed with the smallest (path cost, y, x); costs are whole numbers, each step
 costs at least 5, and costs above 5 R do not count. A path that counts therefore stays within R pixels of both its ends,
-and ties are settled by the seeds' coordinates alone. All pixels are settled at once by the bucket queue of Dial (1969);
-steps of 5 and 7 are the chamfer distance of Borgefors (1986).
+and ties are settled by the seeds' coordinates alone. Steps of 5 and 7 are the chamfer distance of Borgefors (1986), and
+as with a chamfer distance, forward and backward passes over the rows find all costs, here repeated until none changes.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pathopipe.ops.jit import kernel
 from pathopipe.ops.outline import fill_holes
 
 STRAIGHT, DIAGONAL = 5, 7
+COST = 2**32
 
 Labels = NDArray[np.int32]
 
@@ -96,10 +97,19 @@ def assign(seeds: NDArray[np.int32], maps: NDArray[np.uint8], settings: AssignSe
     _check(seeds, maps)
     fore, barrier = (np.pad(channel, 1) for channel in maps)
     width = fore.shape[1]
-    starts = (seeds[:, 0].astype(np.int64) + 1) * width + seeds[:, 1] + 1
-    cap = STRAIGHT * settings.radius_px
-    labels = _spread(fore.ravel(), barrier.ravel(), *_weights(settings), width, starts, cap)
-    return np.ascontiguousarray(labels.reshape(fore.shape)[1:-1, 1:-1])
+    starts = _flat(seeds, width)
+    by_foreground, by_barrier = _weights(settings)
+    # A key is the cost, then the label: the smaller key is the better one, and costs above the cap never get in.
+    keys = np.full(fore.size, (STRAIGHT * settings.radius_px + 1) * COST, np.int64)
+    rooted = np.flatnonzero(by_foreground[fore.ravel()[starts]])
+    np.minimum.at(keys, starts[rooted], rooted + 1)
+    flat = fore.ravel(), barrier.ravel(), by_foreground, by_barrier, width, keys
+    moved, now = np.ones(len(fore), np.int64), 1
+    # As every step costs something, just one state offers no pixel less, whatever the order of passes.
+    while _pass(*flat, moved, now) or now == 1:
+        now += 1
+    labels = (keys % COST).astype(np.int32).reshape(fore.shape)
+    return np.ascontiguousarray(labels[1:-1, 1:-1])
 
 
 def finish(
@@ -126,13 +136,18 @@ def finish(
     """
     padded = np.pad(labels, 1)
     width = padded.shape[1]
-    starts = (seeds[:, 0].astype(np.int64) + 1) * width + seeds[:, 1] + 1
+    starts = _flat(seeds, width)
     if settings.smooth:
-        padded = _majority(padded, starts)
+        smoothed = padded.copy()
+        _majority(padded, smoothed)
+        smoothed.ravel()[starts] = padded.ravel()[starts]
+        padded = smoothed
     chosen = np.ones(len(seeds), np.bool_) if wanted is None else np.ascontiguousarray(wanted)
-    parts, firsts = _components(padded.ravel(), width, starts, chosen)
+    firsts = np.full(len(seeds), -1, np.int64)
+    parts, stack = (np.zeros(padded.size, np.int32) for _ in range(2))
+    _components(padded.ravel(), width, starts, chosen, firsts, parts, stack)
     largest = parts.size if settings.max_area_px is None else settings.max_area_px
-    fill_holes(parts, width, firsts, settings.min_area_px, largest)
+    fill_holes(parts, width, firsts, settings.min_area_px, largest, np.zeros(parts.size, np.uint8))
     return np.ascontiguousarray(parts.reshape(padded.shape)[1:-1, 1:-1])
 
 
@@ -147,78 +162,60 @@ def _check(seeds: NDArray[np.int32], maps: NDArray[np.uint8]) -> None:
         raise ValueError("seeds must be sorted by row, then column")
 
 
-def _weights(settings: AssignSettings) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _flat(seeds: NDArray[np.int32], width: int) -> NDArray[np.int64]:
+    """Index of each seed in the flat image that has a border of one pixel and rows of ``width``."""
+    flat: NDArray[np.int64] = (seeds[:, 0].astype(np.int64) + 1) * width + seeds[:, 1] + 1
+    return flat
+
+
+def _weights(settings: AssignSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Step weight by foreground value (0 where it is below the threshold) and what a barrier value adds to it."""
-    value = np.arange(256, dtype=np.int32)
+    value = np.arange(256)
     passable = value >= max(1, ceil(settings.foreground_threshold * 255 - 1e-6))
-    by_foreground = np.where(passable, 1 + settings.foreground_weight * (255 - value) // 255, 0).astype(np.int32)
-    return by_foreground, (settings.barrier_weight * value // 255).astype(np.int32)
+    by_foreground = np.where(passable, 1 + settings.foreground_weight * (255 - value) // 255, 0)
+    return by_foreground.astype(np.int64), (settings.barrier_weight * value // 255).astype(np.int64)
 
 
 @kernel
-def _unlink(p: int, bucket: int, heads: Labels, after: Labels, before: Labels) -> None:
-    if before[p] >= 0:
-        after[before[p]] = after[p]
-    else:
-        heads[bucket] = after[p]
-    if after[p] >= 0:
-        before[after[p]] = before[p]
-
-
-@kernel
-def _link(p: int, bucket: int, heads: Labels, after: Labels, before: Labels) -> None:
-    before[p] = -1
-    after[p] = heads[bucket]
-    if heads[bucket] >= 0:
-        before[heads[bucket]] = p
-    heads[bucket] = p
-
-
-@kernel
-def _spread(
+def _pass(
     fore: NDArray[np.uint8],
     barrier: NDArray[np.uint8],
-    by_foreground: NDArray[np.int32],
-    by_barrier: NDArray[np.int32],
+    by_foreground: NDArray[np.int64],
+    by_barrier: NDArray[np.int64],
     width: int,
-    starts: NDArray[np.int64],
-    cap: int,
-) -> Labels:
-    """Labels of a padded, flat image: one bucket per cost, each a doubly linked list of pixels."""
-    label = np.zeros(fore.size, np.int32)
-    cost = np.full(fore.size, cap + 1, np.int32)
-    after, before = np.empty(fore.size, np.int32), np.empty(fore.size, np.int32)
-    heads = np.full(cap + 1, -1, np.int32)
-    for i in range(starts.size):
-        p = starts[i]
-        if by_foreground[fore[p]] > 0 and label[p] == 0:
-            label[p], cost[p] = i + 1, 0
-            _link(p, 0, heads, after, before)
-    steps = (-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1)
-    for now in range(cap + 1):
-        while heads[now] >= 0:
-            p = heads[now]
-            _unlink(p, now, heads, after, before)
-            for k in range(8):
-                q = p + steps[k]
-                weight = by_foreground[fore[q]]
-                if weight == 0:
-                    continue
-                then = now + (STRAIGHT if k < 4 else DIAGONAL) * (weight + by_barrier[barrier[q]])
-                if then < cost[q]:
-                    if cost[q] <= cap:
-                        _unlink(q, cost[q], heads, after, before)
-                    label[q], cost[q] = label[p], then
-                    _link(q, then, heads, after, before)
-                elif then == cost[q] and then <= cap and label[p] < label[q]:
-                    label[q] = label[p]
-    return label
+    keys: NDArray[np.int64],
+    moved: NDArray[np.int64],
+    now: int,
+) -> bool:
+    """Lower each key of a padded, flat image to what the pixels before it offer, or after it where ``now`` is even.
+
+    ``moved`` holds the pass in which each row changed last: rows that saw no change since the pass before are left out.
+    """
+    sign = 1 if now % 2 == 1 else -1
+    rows = moved.size
+    changed = False
+    for i in range(1, rows - 1):
+        row = i if sign > 0 else rows - 1 - i
+        if moved[row] < now - 1 and moved[row - sign] < now - 1:
+            continue
+        start = row * width if sign > 0 else (row + 1) * width - 1
+        for j in range(1, width - 1):
+            q = start + sign * j
+            weight = by_foreground[fore[q]]
+            if weight == 0:
+                continue
+            weight += by_barrier[barrier[q]]
+            straight = min(keys[q - sign], keys[q - sign * width]) + weight * (STRAIGHT * COST)
+            diagonal = min(keys[q - sign * (width + 1)], keys[q - sign * (width - 1)]) + weight * (DIAGONAL * COST)
+            best = min(straight, diagonal)
+            if best < keys[q]:
+                keys[q], moved[row], changed = best, now, True
+    return changed
 
 
 @kernel
-def _majority(old: Labels, starts: NDArray[np.int64]) -> Labels:
-    """Label that at least 5 of the 9 pixels around have, else the own one; seeds keep theirs. ``old`` is padded."""
-    new = old.copy()
+def _majority(old: Labels, new: Labels) -> None:
+    """Write the label that at least 5 of the 9 pixels around have, where there is one. ``old`` is padded."""
     for y in range(1, old.shape[0] - 1):
         for x in range(1, old.shape[1] - 1):
             own = old[y, x]
@@ -232,22 +229,23 @@ def _majority(old: Labels, starts: NDArray[np.int64]) -> Labels:
                 lead += 1 if value == candidate else -1
             votes = 0
             for k in range(9):
-                votes += old[y - 1 + k // 3, x - 1 + k % 3] == candidate
+                votes += int(old[y - 1 + k // 3, x - 1 + k % 3] == candidate)
             if votes >= 5:
                 new[y, x] = candidate
-    for p in starts:
-        new[p // old.shape[1], p % old.shape[1]] = old[p // old.shape[1], p % old.shape[1]]
-    return new
 
 
 @kernel
 def _components(
-    label: Labels, width: int, starts: NDArray[np.int64], wanted: NDArray[np.bool_]
-) -> tuple[Labels, NDArray[np.int64]]:
-    """4-connected part of each label that holds its seed; first pixel in reading order (-1: none)."""
-    parts = np.zeros(label.size, np.int32)
-    firsts = np.full(starts.size, -1, np.int64)
-    stack = np.empty(label.size, np.int32)
+    label: Labels,
+    width: int,
+    starts: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
+    firsts: NDArray[np.int64],
+    parts: Labels,
+    stack: Labels,
+) -> None:
+    """Copy the 4-connected part of each label that holds its seed; note its first pixel in reading order."""
+    steps = (-width, -1, 1, width)
     for i in range(starts.size):
         p = starts[i]
         if not wanted[i] or label[p] != i + 1:
@@ -256,10 +254,10 @@ def _components(
         firsts[i] = p
         while top > 0:
             top -= 1
-            p = stack[top]
+            p = int(stack[top])
             firsts[i] = min(firsts[i], p)
-            for q in (p - width, p - 1, p + 1, p + width):
+            for k in range(4):
+                q = p + steps[k]
                 if label[q] == i + 1 and parts[q] == 0:
                     parts[q], stack[top] = i + 1, q
                     top += 1
-    return parts, firsts

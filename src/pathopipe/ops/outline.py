@@ -61,15 +61,17 @@ def outlines(
     """
     padded = np.pad(labels, 1)
     count = int(labels.max(initial=0)) if wanted is None else len(wanted)
-    firsts, area, sums, edges = _survey(padded, count)
+    firsts, area, edges = (np.zeros(count, np.int64) for _ in range(3))
+    sums = np.zeros((count, 2), np.int64)
+    _survey(padded, firsts, area, sums, edges)
     chosen = np.flatnonzero(area if wanted is None else (area > 0) & wanted)
-    coords, offsets = _trace(
-        padded.ravel(), padded.shape[1], firsts[chosen], int(edges[chosen].sum() + len(chosen)), origin[0], origin[1]
-    )
-    area = area[chosen]
+    coords = np.empty((edges[chosen].sum() + len(chosen), 2), np.float64)
+    offsets = np.zeros(len(chosen) + 1, np.int64)
+    _trace(padded.ravel(), padded.shape[1], firsts[chosen], origin[0], origin[1], coords, offsets)
+    pixels = area[chosen, None]
     corner = np.array((origin[1], origin[0]), np.int64)
-    centroid = (2 * (sums[chosen] + corner * area[:, None]) + area[:, None]) / (2 * area[:, None])
-    return Outlines((chosen + 1).astype(np.int32), coords, offsets, area, centroid)
+    centroid = (2 * (sums[chosen] + corner * pixels) + pixels) / (2 * pixels)
+    return Outlines((chosen + 1).astype(np.int32), coords[: offsets[-1]].copy(), offsets, area[chosen], centroid)
 
 
 @kernel
@@ -87,33 +89,40 @@ def _step(label: NDArray[np.int32], width: int, p: int, side: int) -> tuple[int,
 
 @kernel
 def _survey(
-    label: NDArray[np.int32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """First pixel (flat), pixels, sums of x and y (without the padding), and edges of each label up to ``count``."""
+    label: NDArray[np.int32],
+    firsts: NDArray[np.int64],
+    area: NDArray[np.int64],
+    sums: NDArray[np.int64],
+    edges: NDArray[np.int64],
+) -> None:
+    """First pixel (flat), pixels, sums of x and y (without the padding), and edges of each label."""
     height, width = label.shape
-    firsts, area = np.full(count, -1, np.int64), np.zeros(count, np.int64)
-    sums, edges = np.zeros((count, 2), np.int64), np.zeros(count, np.int64)
     for y in range(1, height - 1):
         for x in range(1, width - 1):
-            i = label[y, x] - 1
-            if i < 0 or i >= count:
+            own = label[y, x]
+            i = own - 1
+            if i < 0 or i >= area.size:
                 continue
-            if firsts[i] < 0:
+            if area[i] == 0:
                 firsts[i] = y * width + x
             area[i] += 1
             sums[i, 0] += x - 1
             sums[i, 1] += y - 1
-            for other in (label[y - 1, x], label[y, x - 1], label[y, x + 1], label[y + 1, x]):
-                edges[i] += other != i + 1
-    return firsts, area, sums, edges
+            edges[i] += int(label[y - 1, x] != own) + int(label[y, x - 1] != own)
+            edges[i] += int(label[y, x + 1] != own) + int(label[y + 1, x] != own)
 
 
 @kernel
 def _trace(
-    label: NDArray[np.int32], width: int, firsts: NDArray[np.int64], room: int, row: int, column: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Rings from each first pixel's top on; ``room`` bounds the number of points. ``label`` is padded and flat."""
-    coords, offsets = np.empty((room, 2), np.float64), np.zeros(firsts.size + 1, np.int64)
+    label: NDArray[np.int32],
+    width: int,
+    firsts: NDArray[np.int64],
+    row: int,
+    column: int,
+    coords: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+) -> None:
+    """Write the rings from each first pixel's top on; ``label`` is padded and flat."""
     n = 0
     for i in range(firsts.size):
         p, side, heading = firsts[i], TOP, -1
@@ -125,10 +134,9 @@ def _trace(
                 coords[n, 1] = row + p // width - 0.5 + 0.5 * SHIFT_Y[side]
                 n += 1
             p, side, heading = q, next_side, eighth
-        coords[n] = coords[offsets[i]]
+        coords[n, 0], coords[n, 1] = coords[offsets[i], 0], coords[offsets[i], 1]
         n += 1
         offsets[i + 1] = n
-    return coords[:n].copy(), offsets
 
 
 @kernel
@@ -138,6 +146,7 @@ def fill_holes(
     firsts: NDArray[np.int64],
     smallest: int,
     largest: int,
+    flips: NDArray[np.uint8],
 ) -> None:
     """Fill the holes of each label in place, or erase it where its filled area is out of range.
 
@@ -154,8 +163,9 @@ def fill_holes(
         Flat index of each label's first pixel in reading order, -1 for none.
     smallest, largest
         Filled areas that are kept, in pixels.
+    flips
+        Room for a byte per pixel, all 0; so again afterwards.
     """
-    flips = np.zeros(label.size, np.uint8)
     for i in range(firsts.size):
         first = firsts[i]
         if first < 0 or label[first] != i + 1:

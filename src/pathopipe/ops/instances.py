@@ -1,0 +1,103 @@
+"""One block of seeds and maps to the nuclei that the block owns: the same as the whole image would give."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.ops.assign import AssignSettings, assign, finish
+from pathopipe.ops.jit import kernel
+from pathopipe.ops.outline import outlines
+
+
+@dataclass(frozen=True)
+class Nuclei:
+    """Nuclei by the row, then column of their seeds, in pixels of the grid that the block's origin is given in.
+
+    Attributes
+    ----------
+    coords, offsets
+        Closed rings, see :class:`pathopipe.ops.outline.Outlines`.
+    centroid
+        (n, 2) x, y.
+    area_px
+        (n,) pixels.
+    seed
+        (n, 2) row and column.
+    score
+        (n,) from 0 to 1.
+    """
+
+    coords: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    centroid: NDArray[np.float64]
+    area_px: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    score: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+def segment_block(
+    maps: NDArray[np.uint8],
+    seeds: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    core: tuple[int, int, int, int],
+    settings: AssignSettings,
+    origin: tuple[int, int] = (0, 0),
+) -> Nuclei:
+    """Segment the nuclei whose seeds lie in the core of a block.
+
+    Parameters
+    ----------
+    maps
+        (2, H, W) foreground and barrier, the core with :func:`pathopipe.ops.assign.halo` pixels around it, as far as
+        the image goes.
+    seeds
+        (N, 2) rows and columns of all seeds in the block, relative to ``maps``, in any order. Of several on one pixel
+        that of the highest score counts.
+    scores
+        (N,) confidence of each seed, 0 to 1.
+    core
+        First row, first column, last row + 1, last column + 1 of the owned part, relative to ``maps``.
+    settings
+        See :class:`pathopipe.ops.assign.AssignSettings`.
+    origin
+        Row and column of the block's first pixel in the grid of the results.
+
+    Returns
+    -------
+    The nuclei; the score of one is the geometric mean of its seed's score and of its mean foreground probability.
+    """
+    order = np.lexsort((-scores, seeds[:, 1], seeds[:, 0]))
+    seeds, scores = np.ascontiguousarray(seeds[order]), scores[order]
+    labels = finish(assign(seeds, maps, settings), seeds, settings, _inside(seeds, core, settings.reach))
+    rings = outlines(labels, _inside(seeds, core, 0), origin)
+    index = rings.labels - 1
+    sums = np.zeros(len(seeds), np.int64)
+    _sum_by_label(labels, np.ascontiguousarray(maps[0]), sums)
+    foreground = sums[index] / (255.0 * rings.area_px)
+    return Nuclei(
+        coords=rings.coords,
+        offsets=rings.offsets,
+        centroid=rings.centroid,
+        area_px=rings.area_px,
+        seed=seeds[index].astype(np.int64) + origin,
+        score=np.sqrt(foreground * scores[index]).astype(np.float32),
+    )
+
+
+def _inside(seeds: NDArray[np.int32], core: tuple[int, int, int, int], margin: int) -> NDArray[np.bool_]:
+    top, left, bottom, right = core
+    y, x = seeds[:, 0], seeds[:, 1]
+    rows: NDArray[np.bool_] = (y >= top - margin) & (y < bottom + margin)
+    return rows & (x >= left - margin) & (x < right + margin)
+
+
+@kernel
+def _sum_by_label(labels: NDArray[np.int32], values: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            if labels[y, x] > 0:
+                sums[labels[y, x] - 1] += values[y, x]
