@@ -1,0 +1,60 @@
+"""``pathopipe demo``: the whole workflow on synthetic slides, or on a slide of the user's."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pathopipe.cli.options import PATH
+
+_SIDE_PX = 4096
+_SEED = 7
+
+
+@click.command()
+@click.option("--slide", type=PATH, help="Run on this slide instead of synthetic ones.")
+@click.option("--mpp", type=float, help="Micrometers per pixel of that slide, where its file does not say.")
+@click.option("--folder", type=PATH, default=Path("pathopipe-demo"), show_default=True, help="Where to write.")
+@click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all.")
+def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None) -> None:
+    """Write three synthetic H&E slides of rising nuclear pleomorphism, run the workflow on them, and say where to look."""
+    from pathopipe.cli.run import execute
+    from pathopipe.config import Config
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet = folder / "slides.tsv"
+    rows = [_own_slide(slide, mpp)] if slide else _synthetic_slides(folder)
+    sheet.write_text("\n".join("\t".join(row) for row in [("slide", "path", "mpp"), *rows]) + "\n", encoding="utf-8")
+    values = Config().model_dump(mode="json")
+    values |= {"slides": str(sheet.absolute()), "results": str((folder / "results").absolute())}
+    execute(values, cores or os.cpu_count() or 1, (), [])
+
+
+def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
+    from pathopipe.cli.init import make_ids
+    from pathopipe.errors import RefusalError
+
+    if not slide.exists():
+        raise RefusalError(f"{slide}: is not there: give the path of a slide")
+    return make_ids([slide], slide.parent)[0], str(slide.absolute()), "" if mpp is None else f"{mpp:g}"
+
+
+def _synthetic_slides(folder: Path) -> list[tuple[str, str, str]]:
+    """Write what is not there yet; the slides say their mpp themselves."""
+    from pathopipe.synthetic import Scene, write_slide, write_truth
+
+    rows = []
+    levels = (1, 2, 3)
+    for level in levels:
+        name = f"demo_pleomorphism_{level}"
+        path = folder / "slides" / f"{name}.tiff"
+        if not path.exists():
+            click.echo(f"writing synthetic slide {level} of {len(levels)}: {path}")
+            path.parent.mkdir(exist_ok=True)
+            scene = Scene(_SIDE_PX, _SIDE_PX, mpp=0.5, seed=_SEED + level, pleomorphism=level)
+            draft = path.with_suffix(".part")
+            write_truth(scene, path.with_suffix(".geojson"))
+            write_slide(scene, draft)
+            draft.replace(path)
+        rows.append((name, f"slides/{path.name}", ""))
+    return rows
