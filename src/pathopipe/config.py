@@ -30,7 +30,7 @@ class TilesSettings(_Section):
     mpp: Annotated[float, Field(ge=0.1, le=2)] = Field(0.5, description="working resolution in micrometers per pixel")
     size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(512, description="side of a tile in working pixels")
     halo: Annotated[int, Field(ge=0, le=512)] = Field(
-        64, description="working pixels read around a tile; at least the radius of the model"
+        96, description="working pixels read around a tile; at least the radius of the model"
     )
 
     @field_validator("size")
