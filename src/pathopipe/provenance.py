@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parent
-_COUNTED = ("slide", "models", "ops", "reporting")
+_COUNTED = ("slide", "models", "ops", "reporting", "jit", "units")
 _LIBRARIES = ("numpy", "opencv-python-headless", "openslide-bin", "pyarrow", "scipy", "shapely", "tifffile", "zarr")
 
 

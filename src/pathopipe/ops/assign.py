@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.jit import kernel
+from pathopipe.jit import kernel
 from pathopipe.ops.outline import fill_holes
 
 STRAIGHT, DIAGONAL = 5, 7

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.jit import kernel
 from pathopipe.ops.assign import AssignSettings, assign, finish
-from pathopipe.ops.jit import kernel
 from pathopipe.ops.outline import outlines
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.jit import kernel
+from pathopipe.jit import kernel
 
 INTENSITY_STATISTICS: Final = ("mean", "sd", "edge")
 

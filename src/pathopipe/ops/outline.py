@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.jit import kernel
+from pathopipe.jit import kernel
 
 # Sides of a pixel, walked with the pixel to the right of the walker: half of this from its center.
 TOP, RIGHT, BOTTOM, LEFT = range(4)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.jit import kernel
+from pathopipe.jit import kernel
 
 
 def rasterize(

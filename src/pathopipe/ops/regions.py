@@ -58,8 +58,7 @@ def points_in_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: N
     column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
     row = np.floor(y_px / cells.cell_px_y).astype(np.int64)
     inside = (column >= 0) & (column < cells.width) & (row >= 0) & (row < cells.height)
-    result: Mask = inside & mask[np.clip(row, 0, cells.height - 1), np.clip(column, 0, cells.width - 1)]
-    return result
+    return np.asarray(inside & mask[np.clip(row, 0, cells.height - 1), np.clip(column, 0, cells.width - 1)])
 
 
 def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
@@ -89,7 +88,7 @@ def from_geojson(content: dict[str, Any]) -> list[shapely.Polygon]:
     ValueError
         When it is no valid GeoJSON, or holds anything but polygons.
     """
-    features = content["features"] if "features" in content else [content]
+    features = content.get("features", [content])
     polygons: list[shapely.Polygon] = []
     for feature in features:
         shape = shapely.geometry.shape(feature.get("geometry", feature))

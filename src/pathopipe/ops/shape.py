@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.jit import kernel
+from pathopipe.jit import kernel
 
 SHAPE_FEATURES: Final = (
     "area_um2",

@@ -35,11 +35,11 @@ def looks_dark(view: RGB) -> bool:
 def find_tissue(view: RGB, cell_um: float, min_area_mm2: float, margin_um: float) -> TissueView:
     """Find tissue on a view (H, W, 3) of ``cell_um`` micrometers per pixel.
 
-    Optical density against the slide's own glass, with Otsu's threshold (Otsu 1979) kept within the range in which faint
-    tissue ends and stained tissue begins; shadows and dust have no color, and pens have colors that hematoxylin and eosin
-    never mix to. A view that is nearly all tissue is a field of view, and then all of it counts.
+    Optical density against the slide's own glass, with Otsu's threshold (Otsu 1979) kept within the range in which
+    faint tissue ends and stained tissue begins; shadows and dust have no color, and pens have colors that hematoxylin
+    and eosin never mix to. A view that is nearly all tissue is a field of view, and then all of it counts.
     """
-    density = _density(cv2.GaussianBlur(view, (3, 3), 0), _glass(view))
+    density = _density(np.asarray(cv2.GaussianBlur(view, (3, 3), 0), np.uint8), _glass(view))
     total = density.sum(axis=2)
     chroma = density.max(axis=2) - density.min(axis=2)
     tissue = (total > _threshold(total)) & ((chroma > _LEAST_CHROMA) | (total > 0.6))
@@ -66,7 +66,7 @@ def _glass(view: RGB) -> NDArray[np.float32]:
 
 
 def _density(view: RGB, glass: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.maximum(np.log10((glass + 1) / (view.astype(np.float32) + 1)), 0)
+    return np.asarray(np.maximum(np.log10((glass + 1) / (view.astype(np.float32) + 1)), 0), np.float32)
 
 
 def _threshold(total: NDArray[np.float32]) -> float:
@@ -76,7 +76,7 @@ def _threshold(total: NDArray[np.float32]) -> float:
 
 
 def _pen(density: NDArray[np.float32], cell_mm2: float) -> Mask:
-    """Felt pen: red light absorbed far more than green (blue pen), green the least (green pen), or all light (black)."""
+    """Felt pen: red absorbed far more than green (blue pen), green the least (green pen), or all light (black)."""
     if density[..., 0].size * cell_mm2 < _PEN_VIEW_MM2:
         return np.zeros(density.shape[:2], bool)
     red, green, blue = np.moveaxis(density, 2, 0)
@@ -101,8 +101,7 @@ def _tidy(mask: Mask, cell_um: float, min_area_mm2: float) -> Mask:
 
 def _disc(radius: int) -> NDArray[np.uint8]:
     size = 2 * radius + 1
-    kernel: NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return kernel
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
 def _dilate(mask: Mask, radius: int) -> Mask:
