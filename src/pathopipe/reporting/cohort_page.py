@@ -1,0 +1,164 @@
+"""The page over all slides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from pathopipe.reporting import figures
+from pathopipe.reporting.cohort_table import CohortRow
+from pathopipe.reporting.pages import render
+from pathopipe.reporting.pictures import Picture
+from pathopipe.reporting.text import count, number, percent
+from pathopipe.reporting.vocabulary import Term, column_term
+
+STATES = {
+    "done": "Analyzed",
+    "rejected": "Rejected",
+    "fault": "Fault",
+    "missing": "Not finished",
+}
+STRIPS = (
+    "nuclei_per_mm2",
+    "area_um2_mean",
+    "area_um2_cv",
+    "circularity_p50",
+    "hematoxylin_mean_p50",
+    "nearest_um_p50",
+)
+SHADES = 4
+"""Number of colors for grades, from light to dark."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers in the page's table."""
+
+    key: str
+    title: str
+    unit: str
+
+
+COLUMNS = (
+    Column("nuclei_count", "Nuclei", ""),
+    Column("nuclei_per_mm2", "Density", "per mm²"),
+    Column("area_um2_mean", "Mean area", "µm²"),
+    Column("area_um2_cv", "CV of area", ""),
+    Column("tissue_mm2", "Tissue", "mm²"),
+)
+
+
+@dataclass(frozen=True)
+class CohortEntry:
+    """A slide on the page: its row of the table, a small picture, and whether there is a report to link to."""
+
+    row: CohortRow
+    thumbnail: Picture | None = None
+    has_report: bool = False
+
+    @property
+    def href(self) -> str | None:
+        """Address of the report, relative to the page, so that the results folder can be moved."""
+        return f"../{quote(self.row.slide, safe='')}/report/report.html" if self.has_report else None
+
+    @property
+    def state(self) -> str:
+        """The state in a person's words."""
+        return STATES.get(self.row.state, self.row.state)
+
+    @property
+    def certainty(self) -> str:
+        """Probability of the grade; empty where there is none."""
+        share = self.row.probabilities.get(self.row.grade) if self.row.grade else None
+        return percent(share) if share is not None else ""
+
+    def cell(self, column: Column) -> str:
+        """A number of the row, ready to read."""
+        value = self.row.statistics.get(column.key)
+        return count(value) if column.key == "nuclei_count" else number(value)
+
+    def sort_key(self, column: Column) -> str:
+        """A number of the row, for the script that sorts."""
+        value = self.row.statistics.get(column.key)
+        return "" if value is None else repr(value)
+
+
+@dataclass(frozen=True)
+class GradeCount:
+    """How many slides got a grade; ``shade`` is the class of its color."""
+
+    label: str
+    slides: int
+    shade: str
+    share: float
+
+
+@dataclass(frozen=True)
+class CohortPage:
+    """All that the page shows: slides in the sheet's order, grades from best to worst, the sheet's columns to show."""
+
+    entries: tuple[CohortEntry, ...]
+    grades: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of numbers."""
+        return COLUMNS
+
+    @property
+    def states(self) -> list[tuple[str, str, int]]:
+        """Class, words and number of slides of each state that occurs; analyzed ones are always told."""
+        found = {state: sum(entry.row.state == state for entry in self.entries) for state in STATES}
+        return [(state, STATES[state], slides) for state, slides in found.items() if slides or state == "done"]
+
+    @property
+    def done(self) -> list[CohortEntry]:
+        """The slides with results."""
+        return [entry for entry in self.entries if entry.row.state == "done"]
+
+    @property
+    def grade_counts(self) -> list[GradeCount]:
+        """Slides per grade, from best to worst, then those without one; empty where nothing was graded."""
+        given = [entry.row.grade for entry in self.done]
+        if not given:
+            return []
+        counts = [(grade, given.count(grade), shade(grade, self.grades)) for grade in self.grades]
+        abstained = given.count(None)
+        counts += [("No grade", abstained, "gx")] if abstained else []
+        return [GradeCount(label, slides, color, slides / len(given)) for label, slides, color in counts]
+
+    @property
+    def strips(self) -> list[tuple[Term, Markup]]:
+        """How the main statistics are spread over the slides, where at least two slides have them."""
+        drawn = []
+        for name in STRIPS:
+            dots = self._dots(name)
+            if len(dots) > 1:
+                drawn.append((column_term(name), figures.strip(dots, column_term(name))))
+        return drawn
+
+    def _dots(self, name: str) -> list[figures.Dot]:
+        return [
+            figures.Dot(float(value), entry.row.slide, shade(entry.row.grade, self.grades))
+            for entry in self.done
+            if (value := entry.row.statistics.get(name)) is not None
+        ]
+
+    def shade_of(self, entry: CohortEntry) -> str:
+        """Class of the color of an entry's grade."""
+        return shade(entry.row.grade, self.grades)
+
+
+def shade(grade: str | None, grades: Sequence[str]) -> str:
+    """Return the class of a grade's color: the worst is always the darkest, no grade is gray."""
+    if grade is None or grade not in grades:
+        return "gx"
+    last = max(1, len(grades) - 1)
+    return f"g{round(grades.index(grade) * (SHADES - 1) / last)}"
+
+
+def render_cohort(page: CohortPage) -> bytes:
+    """Render the page over all slides as self-contained HTML; it links to the reports by relative addresses."""
+    return render("cohort.html", script="cohort.js", page=page, slides=len(page.entries))

@@ -1,0 +1,234 @@
+"""Small figures as SVG: what they show is in their text too, and their colors come from the page's style sheet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from pathopipe.reporting import svg
+from pathopipe.reporting.distribution import Distribution
+from pathopipe.reporting.pictures import color_table
+from pathopipe.reporting.text import count, number, percent, quantity
+from pathopipe.reporting.vocabulary import Term
+
+_WIDTH, _HEIGHT = 460.0, 236.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 26.0, 46.0
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A linear scale from values to drawing units."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def histogram(data: Distribution, term: Term) -> Markup:
+    """Draw the distribution of one measure over the nuclei, its median and interquartile range marked."""
+    x = _Axis(data.edges[0], data.edges[-1], _LEFT, _WIDTH - _RIGHT)
+    highest = max(data.counts) or 1
+    y = _Axis(0.0, 1.08 * highest, _HEIGHT - _BOTTOM, _TOP)
+    label = (
+        f"Histogram of {term.label.lower()} of {count(data.total)} nuclei: median {quantity(data.p50, term.unit)}, "
+        f"interquartile range {number(data.p25)} to {quantity(data.p75, term.unit)}."
+    )
+    layers = (
+        _quartiles(data, x, y),
+        *_axes(x, y, axis_title(term), "nuclei"),
+        _bars(data, x, y),
+        _median(data, x, y, term),
+    )
+    return svg.figure(_WIDTH, _HEIGHT, label, *layers, class_="chart")
+
+
+def axis_title(term: Term) -> str:
+    """Name a measure and its unit below an axis."""
+    return f"{term.label} ({term.unit})" if term.unit else term.label
+
+
+def _bars(data: Distribution, x: _Axis, y: _Axis) -> Markup:
+    bars = [
+        svg.element("rect", x=x(low) + 0.5, y=y(height), width=max(0.5, x(high) - x(low) - 1), height=y(0) - y(height))
+        for low, high, height in zip(data.edges, data.edges[1:], data.counts, strict=False)
+        if height
+    ]
+    return svg.group(bars, class_="bars")
+
+
+def _quartiles(data: Distribution, x: _Axis, y: _Axis) -> Markup:
+    left, right = (min(max(x(value), x.start), x.end) for value in (data.p25, data.p75))
+    return svg.element("rect", x=left, y=y.end, width=right - left, height=y(0) - y.end, class_="iqr")
+
+
+def _median(data: Distribution, x: _Axis, y: _Axis, term: Term) -> Markup:
+    at = min(max(x(data.p50), x.start), x.end)
+    line = svg.element("line", x1=at, x2=at, y1=y.end, y2=y(0), class_="median")
+    words = f"median {quantity(data.p50, term.unit)}  (IQR {number(data.p25)}–{number(data.p75)})"
+    # Half of the label's width at this font size: it must not leave the drawing.
+    middle = min(max(at, 120.0), _WIDTH - 120.0)
+    return svg.group([line, svg.text(middle, y.end - 8, words, "middle", "median-label")])
+
+
+def _axes(x: _Axis, y: _Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
+    bottom = y.start
+    marks = [svg.element("line", x1=x.start, x2=x.end, y1=bottom, y2=bottom, class_="axis")]
+    for value in svg.ticks(x.low, x.high, 7):
+        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=bottom, y2=bottom + 4, class_="axis"))
+        marks.append(svg.text(x(value), bottom + 17, _tick(value), "middle", "tick"))
+    for value in svg.ticks(y.low, y.high, 4):
+        marks.append(svg.element("line", x1=x.start, x2=x.end, y1=y(value), y2=y(value), class_="grid"))
+        marks.append(svg.text(x.start - 6, y(value) + 4, _tick(value), "end", "tick"))
+    middle = (y.start + y.end) / 2
+    turned = svg.element(
+        "text", y_title, x=12.0, y=middle, text_anchor="middle", class_="title", transform=f"rotate(-90 12 {middle:g})"
+    )
+    return (svg.group(marks), svg.text((x.start + x.end) / 2, bottom + 36, x_title, "middle", "title"), turned)
+
+
+def _tick(value: float) -> str:
+    return number(round(value, 10), 1) if value == round(value) else number(value, 2).rstrip("0")
+
+
+def probability_bars(grades: Sequence[str], probabilities: Sequence[float], chosen: str | None) -> Markup:
+    """Draw one bar per grade; the chosen one is filled and named in bold."""
+    row, width, right = 30.0, 420.0, 56.0
+    # About 8 units per letter of the longest name.
+    left = 14 + 8.0 * max(len(shorten(grade)) for grade in grades)
+    rows = []
+    for index, (grade, probability) in enumerate(zip(grades, probabilities, strict=True)):
+        top, state = index * row, "chosen" if grade == chosen else None
+        length = max(0.0, min(1.0, probability)) * (width - left - right)
+        rows += [
+            svg.text(left - 10, top + 20, shorten(grade), "end", state),
+            svg.element("rect", x=left, y=top + 7, width=width - left - right, height=16.0, rx=3, class_="track"),
+            svg.element(
+                "rect", x=left, y=top + 7, width=length, height=16.0, rx=3, class_=f"bar {state or ''}".strip()
+            ),
+            svg.text(width - right + 8, top + 20, percent(probability), "start", state),
+        ]
+    words = ", ".join(f"{grade} {percent(value)}" for grade, value in zip(grades, probabilities, strict=True))
+    return svg.figure(width, row * len(grades), f"Probabilities of the grades: {words}.", *rows, class_="probabilities")
+
+
+def shorten(words: str, longest: int = 18) -> str:
+    """Cut a label that would run out of its figure."""
+    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"
+
+
+def scale_bar(width: float, height: float, um_per_unit: float, text_share: float = 0.026) -> Markup:
+    """Draw a scale bar into the lower left corner of an image of ``width`` x ``height`` units.
+
+    Its length is the largest of 1, 2, 5, 10 … that takes up at most a quarter of the image's width; its label is
+    ``text_share`` of the width high.
+    """
+    um = svg.round_below(0.25 * width * um_per_unit)
+    length, margin, unit = um / um_per_unit, 0.02 * width, text_share * width / 2.6
+    words = quantity(um / 1000, "mm", 1) if um >= 1000 else quantity(um, "µm", 1)
+    bottom = height - margin
+    box_width = max(length, 11 * unit) + 2 * unit
+    return svg.group(
+        [
+            svg.element(
+                "rect",
+                x=margin - unit,
+                y=bottom - 4.4 * unit,
+                width=box_width,
+                height=5.4 * unit,
+                rx=unit / 2,
+                class_="plate",
+            ),
+            svg.element("rect", x=margin, y=bottom - 0.6 * unit, width=length, height=0.6 * unit, class_="rule"),
+            svg.element("text", words, x=margin, y=bottom - 1.5 * unit, font_size=2.6 * unit, class_="rule-label"),
+        ],
+        class_="scale-bar",
+    )
+
+
+def color_legend(maximum: float, title: str) -> Markup:
+    """Draw the color ramp of a heat image from 0 to ``maximum``."""
+    width, height, left = 420.0, 58.0, 24.0
+    colors = color_table()[np.linspace(0, 255, 17).round().astype(int)]
+    stops = [
+        svg.element("stop", offset=index / 16, stop_color=f"#{red:02x}{green:02x}{blue:02x}")
+        for index, (red, green, blue) in enumerate(colors.tolist())
+    ]
+    ramp = svg.element("linearGradient", *stops, id="ramp")
+    x = _Axis(0.0, maximum, left, width - left)
+    bar = svg.element("rect", x=left, y=20.0, width=width - 2 * left, height=12.0, rx=2, fill="url(#ramp)")
+    marks = [svg.text(x(value), 48.0, _tick(value), "middle", "tick") for value in svg.ticks(0.0, maximum, 6)]
+    label = f"Color scale: {title}, 0 to {number(maximum)}."
+    return svg.figure(
+        width,
+        height,
+        label,
+        svg.element("defs", ramp),
+        svg.text(left, 12.0, title, class_="title"),
+        bar,
+        *marks,
+        class_="chart legend",
+    )
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One slide in a strip: its value, its name, and the class that colors it."""
+
+    value: float
+    name: str
+    class_: str = ""
+
+
+def strip(dots: Sequence[Dot], term: Term) -> Markup:
+    """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles."""
+    width, radius, base = 460.0, 4.0, 78.0
+    values = np.array([dot.value for dot in dots], dtype=np.float64)
+    low, high = padded(values)
+    x = _Axis(low, high, 14.0, width - 14.0)
+    p25, p50, p75 = (float(value) for value in np.percentile(values, [25, 50, 75]))
+    band = svg.element("rect", x=x(p25), y=14.0, width=max(1.0, x(p75) - x(p25)), height=base - 14, class_="iqr")
+    middle = svg.element("line", x1=x(p50), x2=x(p50), y1=14.0, y2=base, class_="median")
+    drawn = _stacked(dots, x, base - radius - 1, radius)
+    marks: list[Markup] = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
+    for value in svg.ticks(low, high, 6):
+        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
+        marks.append(svg.text(x(value), base + 17, _tick(value), "middle", "tick"))
+    label = (
+        f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
+    )
+    title = svg.text(width / 2, base + 35, axis_title(term), "middle", "title")
+    return svg.figure(width, base + 42, label, band, middle, *marks, drawn, title, class_="chart strip")
+
+
+def padded(values: np.ndarray) -> tuple[float, float]:
+    """Return limits of an axis that leave a little room on both sides, also where all values are the same."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.04 * (high - low) if high > low else max(0.05 * abs(low), 0.5)
+    return low - room, high + room
+
+
+def _stacked(dots: Sequence[Dot], x: _Axis, base: float, radius: float) -> Markup:
+    """Stack the dots of each column; a stack that would leave the strip is compressed."""
+    columns: dict[int, list[Dot]] = {}
+    for dot in sorted(dots, key=lambda dot: (dot.value, dot.name)):
+        columns.setdefault(round(x(dot.value) / (2 * radius)), []).append(dot)
+    highest = max(len(column) for column in columns.values())
+    step = min(2.0 * radius, (base - 18.0) / max(1, highest - 1))
+    circles = [
+        svg.element(
+            "circle",
+            svg.element("title", f"{dot.name}: {number(dot.value)}"),
+            cx=x(dot.value),
+            cy=base - level * step,
+            r=radius,
+            class_=dot.class_ or None,
+        )
+        for column in columns.values()
+        for level, dot in enumerate(column)
+    ]
+    return svg.group(circles, class_="dots")

@@ -1,0 +1,139 @@
+"""What a page takes from the manifests of the stages and from the grader's file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pathopipe.reporting import text
+from pathopipe.reporting.slide_page import Evidence, Fact, Grade, QualityWarning, Rejection, StageRecord
+from pathopipe.reporting.vocabulary import MPP_SOURCES, STAGES
+
+Manifest = Mapping[str, Any]
+
+
+def rejection(manifests: Mapping[str, Manifest]) -> Rejection | None:
+    """Return why the slide was rejected, by the first stage (in the order given) that did so; None where none did."""
+    for stage, manifest in manifests.items():
+        if manifest["state"] == "rejected":
+            return Rejection(stage_title(stage), text.sentence(str(manifest["reason"])))
+    return None
+
+
+def stage_title(stage: str) -> str:
+    """Name a stage in a person's words."""
+    return STAGES.get(stage, stage)
+
+
+def slide_facts(tissue: Manifest) -> tuple[Fact, ...]:
+    """Return size, resolution and format of the slide, as far as they are known."""
+    info, mpp = tissue.get("slide_info") or {}, tissue.get("mpp_x")
+    facts = []
+    if info.get("width") and info.get("height"):
+        pixels = f"{text.count(info['width'])} × {text.count(info['height'])} px"
+        facts.append(Fact("Size", _size_mm(info, tissue) if mpp else pixels, f"({pixels})" if mpp else ""))
+    if mpp:
+        source = str(tissue.get("mpp_source"))
+        facts.append(Fact("Resolution", resolution(tissue), f"({MPP_SOURCES.get(source, source)})"))
+    if info.get("format"):
+        facts.append(Fact("Format", str(info["format"])))
+    return tuple(facts)
+
+
+def _size_mm(info: Manifest, tissue: Manifest) -> str:
+    width, height = info["width"] * tissue["mpp_x"] / 1000, info["height"] * tissue["mpp_y"] / 1000
+    return f"{text.number(width)} × {text.quantity(height, 'mm')}"
+
+
+def resolution(manifest: Manifest) -> str:
+    """Write the µm per pixel of a slide, both values where they differ."""
+    x, y = f"{manifest['mpp_x']:.4g}", f"{manifest['mpp_y']:.4g}"
+    return f"{x if x == y else f'{x} × {y}'}{text.THIN_SPACE}µm per pixel"
+
+
+def warnings(tissue: Manifest) -> tuple[QualityWarning, ...]:
+    """Return the quality warnings of the tissue stage."""
+    return tuple(
+        QualityWarning(str(item.get("code", "")), text.sentence(str(item["message"])))
+        for item in tissue.get("quality") or []
+    )
+
+
+def grade_of(content: Mapping[str, Any]) -> Grade | None:
+    """Read ``grade.json``; None where no grader ran (the file of a rejected slide)."""
+    if not content.get("grader"):
+        return None
+    grades = tuple(str(grade) for grade in content.get("grades") or ())
+    grade = content.get("grade")
+    return Grade(
+        grader=str(content["grader"]),
+        grade=None if grade is None else str(grade),
+        grades=grades,
+        probabilities=probabilities(content, grades),
+        abstained=bool(content.get("abstained")),
+        reason=text.sentence(str(content["reason"])) if content.get("reason") else None,
+        evidence=tuple(
+            Evidence(str(item["name"]), item.get("value"), str(item.get("unit") or ""), str(item.get("meaning") or ""))
+            for item in content.get("evidence") or []
+        ),
+    )
+
+
+def probabilities(content: Mapping[str, Any], grades: tuple[str, ...]) -> tuple[float, ...]:
+    """Return one probability per grade, in their order; none where the grader gave none."""
+    given = content.get("probabilities")
+    if not given:
+        return ()
+    values = [given.get(grade, 0.0) for grade in grades] if isinstance(given, Mapping) else list(given)
+    return tuple(float(value) for value in values)
+
+
+def identity_facts(tissue: Manifest) -> tuple[Fact, ...]:
+    """Return what the slide's file can be recognized by."""
+    facts = [Fact("Identity", str(tissue["identity"]), "bytes and sampled hash")] if tissue.get("identity") else []
+    if tissue.get("sha256"):
+        facts.append(Fact("SHA-256", str(tissue["sha256"])))
+    if tissue.get("mpp_x"):
+        source = str(tissue.get("mpp_source"))
+        facts.append(Fact("Resolution", resolution(tissue), MPP_SOURCES.get(source, source)))
+    return tuple(facts)
+
+
+def stage_records(manifests: Mapping[str, Manifest]) -> tuple[StageRecord, ...]:
+    """Return how each stage was run, in the order given."""
+    return tuple(_record(stage, manifest) for stage, manifest in manifests.items())
+
+
+def _record(stage: str, manifest: Manifest) -> StageRecord:
+    model = manifest.get("model") or {}
+    return StageRecord(
+        stage=stage,
+        title=stage_title(stage),
+        state=str(manifest["state"]),
+        contract=str(manifest.get("contract", text.DASH)),
+        code=str(manifest.get("code", text.DASH)),
+        params=_facts(manifest.get("params")),
+        counts=_facts(manifest.get("counts")),
+        model=_model_facts(model),
+        inputs=_facts(manifest.get("inputs")),
+    )
+
+
+def _model_facts(model: Mapping[str, Any]) -> tuple[Fact, ...]:
+    if not model:
+        return ()
+    weights = model.get("sha256")
+    return (Fact("Name", str(model.get("name"))), Fact("Weights", str(weights) if weights else "none needed"))
+
+
+def _facts(entries: Mapping[str, Any] | None) -> tuple[Fact, ...]:
+    return tuple(Fact(str(key), text.anything(entries[key])) for key in sorted(entries)) if entries else ()
+
+
+def version_facts(manifests: Mapping[str, Manifest]) -> tuple[Fact, ...]:
+    """Return the versions of the software; several where stages ran with different ones."""
+    found: dict[str, list[str]] = {}
+    for manifest in manifests.values():
+        for name, version in (manifest.get("versions") or {}).items():
+            known = found.setdefault(str(name), [])
+            if str(version) not in known:
+                known.append(str(version))
+    return tuple(Fact(name, ", ".join(found[name])) for name in sorted(found))

@@ -1,0 +1,330 @@
+"""The report of one slide: what it shows, as data, and the page made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from pathopipe.reporting import figures, svg
+from pathopipe.reporting.cells import Window
+from pathopipe.reporting.distribution import Distribution
+from pathopipe.reporting.pages import render
+from pathopipe.reporting.pictures import Picture
+from pathopipe.reporting.text import anything, count, number, quantity
+from pathopipe.reporting.vocabulary import Term, in_words
+
+WINDOWS = {
+    "whole": ("The whole image", "The image is not larger than a field of view."),
+    "densest": ("Densest region", "The field with the most nuclei."),
+    "typical": ("Typical region", "A field whose number of nuclei is the median over the slide."),
+    "largest": ("Largest nuclei", "The field with the largest mean nuclear area."),
+    "further": ("Further region", "Chosen so that the fields spread over the range of nuclear density."),
+}
+_SHRINK = f"scale({1 / svg.SUBPIXELS:g})"
+LETTERS = "ABCDEFGHIJKL"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A labelled value, ready to read, with a note where it needs one."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QualityWarning:
+    """Something about the slide that makes its numbers less trustworthy, in plain words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A number that led to the grade."""
+
+    name: str
+    value: object
+    unit: str
+    meaning: str
+
+    @property
+    def label(self) -> str:
+        """The name in words."""
+        return in_words(self.name)
+
+    @property
+    def written(self) -> str:
+        """The value with its unit."""
+        if isinstance(self.value, int | float) and not isinstance(self.value, bool):
+            return quantity(self.value, self.unit, 1 if isinstance(self.value, int) else 3)
+        return anything(self.value)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A grader's answer; ``grade`` is None, and ``reason`` says why, where it abstained."""
+
+    grader: str
+    grade: str | None
+    grades: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    abstained: bool
+    reason: str | None
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def bars(self) -> Markup | None:
+        """The probabilities as a figure, where the grader gave any."""
+        if not self.probabilities:
+            return None
+        return figures.probability_bars(self.grades, self.probabilities, self.grade)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The whole slide, small.
+
+    Attributes
+    ----------
+    thumbnail
+        Picture of the whole slide.
+    width_px, height_px, mpp
+        Size of the slide in level-0 pixels, and µm per level-0 pixel along x.
+    tissue_px
+        Rings of the tissue (outer ones and holes), ``(N, 2)`` in level-0 pixels.
+    windows
+        The fields of view shown below, to mark where they lie.
+    density, density_extent_px, density_maximum
+        Heat image of nuclei per mm², the width and height in level-0 pixels that it covers from the upper left corner,
+        and the value of its brightest color.
+    """
+
+    thumbnail: Picture
+    width_px: float
+    height_px: float
+    mpp: float
+    tissue_px: tuple[NDArray[np.float64], ...] = ()
+    windows: tuple[Window, ...] = ()
+    density: Picture | None = None
+    density_extent_px: tuple[float, float] = (0.0, 0.0)
+    density_maximum: float = 0.0
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        return self.thumbnail.width / self.width_px, self.thumbnail.height / self.height_px
+
+    @property
+    def framed(self) -> tuple[Window, ...]:
+        """The fields that are only a part of the slide."""
+        return tuple(window for window in self.windows if window.kind != "whole")
+
+    @property
+    def tissue_map(self) -> Markup:
+        """The thumbnail with the outline of the tissue and the places of the fields."""
+        image = _image(self.thumbnail)
+        return self._drawing("The whole slide with the outline of the tissue that was analyzed.", image)
+
+    @property
+    def density_map(self) -> Markup | None:
+        """Nuclei per mm² over the extent of the thumbnail."""
+        if self.density is None:
+            return None
+        width, height = (size * scale for size, scale in zip(self.density_extent_px, self._scale, strict=True))
+        within = svg.element("path", d=self._tissue_path, clip_rule="evenodd", transform=_SHRINK)
+        clip = svg.element("defs", svg.element("clipPath", within, id="tissue-only"))
+        image = svg.element("image", href=self.density.uri, width=width, height=height, preserveAspectRatio="none")
+        image = svg.group([clip, svg.group([image], clip_path="url(#tissue-only)")])
+        label = (
+            f"Map of the nuclear density of the slide, from 0 to {quantity(self.density_maximum, 'nuclei per mm²')}."
+        )
+        return self._drawing(label, image, class_="map density")
+
+    @property
+    def density_legend(self) -> Markup:
+        """The color scale of the density map."""
+        return figures.color_legend(self.density_maximum, "nuclei per mm² of tissue")
+
+    @property
+    def _tissue_path(self) -> str:
+        scale = np.array(self._scale)
+        return svg.rings_path([svg.simplified(ring * scale) for ring in self.tissue_px])
+
+    def _drawing(self, label: str, image: Markup, class_: str = "map") -> Markup:
+        width, height = float(self.thumbnail.width), float(self.thumbnail.height)
+        path = self._tissue_path
+        outline = svg.element("path", d=path, class_="tissue", transform=_SHRINK) if path else Markup()
+        marks = [self._mark(letter, window) for letter, window in zip(LETTERS, self.framed, strict=False)]
+        bar = figures.scale_bar(width, height, self.mpp / self._scale[0], text_share=0.032)
+        return svg.figure(width, height, label, image, outline, *marks, bar, class_=class_)
+
+    def _mark(self, letter: str, window: Window) -> Markup:
+        """Frame a field of view; a frame that would be too small to see grows around its center."""
+        x_scale, y_scale = self._scale
+        least = 0.025 * max(self.thumbnail.width, self.thumbnail.height)
+        width, height = max(window.width_px * x_scale, least), max(window.height_px * y_scale, least)
+        x = (window.x_px + window.width_px / 2) * x_scale - width / 2
+        y = (window.y_px + window.height_px / 2) * y_scale - height / 2
+        size = max(self.thumbnail.width, self.thumbnail.height) / 32
+        # Drawn twice, light below dark, to be seen on any color.
+        frame = [svg.element("rect", x=x, y=y, width=width, height=height, class_=name) for name in ("halo", "frame")]
+        plate = svg.element("rect", x=x, y=y, width=1.15 * size, height=1.25 * size, class_="letter-plate")
+        words = svg.element(
+            "text", letter, x=x + 0.575 * size, y=y + 0.98 * size, font_size=size, text_anchor="middle", class_="letter"
+        )
+        return svg.group([*frame, plate, words])
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The outline of one nucleus, ``(N, 2)`` x, y in pixels of the picture that it is drawn over."""
+
+    nucleus_id: int
+    points: NDArray[np.float64]
+    area_um2: float
+
+    @property
+    def path(self) -> Markup:
+        """The outline as an SVG path that names the nucleus when pointed at."""
+        title = svg.element("title", f"Nucleus {self.nucleus_id}: {quantity(self.area_um2, 'µm²')}")
+        return svg.element("path", title, d=svg.ring_path(self.points))
+
+
+def _image(picture: Picture) -> Markup:
+    return svg.element("image", href=picture.uri, width=picture.width, height=picture.height)
+
+
+def _outlined(picture: Picture, outlines: Sequence[Outline], label: str, *above: Markup, class_: str) -> Markup:
+    drawn = svg.group([outline.path for outline in outlines], class_="outline", transform=_SHRINK)
+    return svg.figure(picture.width, picture.height, label, _image(picture), drawn, *above, class_=class_)
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """A region of the slide with the nuclei found in it; ``mpp`` is µm per pixel of ``picture``."""
+
+    window: Window
+    picture: Picture
+    mpp: float
+    outlines: tuple[Outline, ...]
+    facts: tuple[Fact, ...]
+
+    @property
+    def title(self) -> str:
+        """What the field was chosen for."""
+        return WINDOWS[self.window.kind][0]
+
+    @property
+    def why(self) -> str:
+        """How the field was chosen, in a sentence."""
+        return WINDOWS[self.window.kind][1]
+
+    @property
+    def drawing(self) -> Markup:
+        """The pixels, the outlines above them, and a scale bar."""
+        label = f"{self.title}: tissue with the outlines of {len(self.outlines)} nuclei."
+        bar = figures.scale_bar(self.picture.width, self.picture.height, self.mpp, text_share=0.018)
+        return _outlined(self.picture, self.outlines, label, bar, class_="field-image")
+
+
+@dataclass(frozen=True)
+class NucleusCrop:
+    """One nucleus in the middle of a small picture."""
+
+    picture: Picture
+    outline: Outline
+
+    @property
+    def drawing(self) -> Markup:
+        """The pixels with the outline above them."""
+        label = f"Nucleus {self.outline.nucleus_id}, area {quantity(self.outline.area_um2, 'µm²')}."
+        return _outlined(self.picture, [self.outline], label, class_="crop")
+
+    @property
+    def caption(self) -> str:
+        """The area, to read below the picture."""
+        return quantity(self.outline.area_um2, "µm²")
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """The distribution of a measure over the nuclei of the slide."""
+
+    term: Term
+    data: Distribution
+
+    @property
+    def drawing(self) -> Markup:
+        """The figure."""
+        return figures.histogram(self.data, self.term)
+
+    @property
+    def note(self) -> str:
+        """How many nuclei lie outside of the bars; empty where none does."""
+        outside = self.data.below + self.data.above
+        if not outside:
+            return ""
+        low, high = number(self.data.edges[0]), quantity(self.data.edges[-1], self.term.unit)
+        return f"{count(outside)} of {count(self.data.total)} nuclei lie outside {low} to {high} and are not drawn."
+
+
+@dataclass(frozen=True)
+class StatisticsRow:
+    """The statistics of one measure; ``values`` in the order of the table's columns, None where there is none."""
+
+    term: Term
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """How one stage was run: what an auditor needs to run it again."""
+
+    stage: str
+    title: str
+    state: str
+    contract: str
+    code: str
+    params: tuple[Fact, ...]
+    counts: tuple[Fact, ...]
+    model: tuple[Fact, ...]
+    inputs: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a slide could not be used, and which stage found that."""
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SlidePage:
+    """All that the report of one slide shows."""
+
+    slide: str
+    facts: tuple[Fact, ...] = ()
+    rejection: Rejection | None = None
+    warnings: tuple[QualityWarning, ...] = ()
+    grade: Grade | None = None
+    key_figures: tuple[Fact, ...] = ()
+    overview: Overview | None = None
+    fields: tuple[FieldOfView, ...] = ()
+    crops: tuple[NucleusCrop, ...] = ()
+    crop_um: float = 0.0
+    histograms: tuple[Histogram, ...] = ()
+    statistics_columns: tuple[str, ...] = ()
+    statistics: tuple[StatisticsRow, ...] = ()
+    records: tuple[StageRecord, ...] = ()
+    versions: tuple[Fact, ...] = ()
+    identity: tuple[Fact, ...] = ()
+
+
+def render_slide(page: SlidePage) -> bytes:
+    """Render the report of one slide as a self-contained HTML page."""
+    return render("slide.html", page=page, letters=LETTERS)

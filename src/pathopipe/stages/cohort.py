@@ -1,0 +1,103 @@
+"""The table and the page over all slides of the sheet, whatever became of each."""
+
+import re
+from typing import Any
+
+from pathopipe.artifacts import read_json, read_table
+from pathopipe.errors import ArtifactError
+from pathopipe.reporting import manifests as told
+from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
+from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parquet, to_tsv
+from pathopipe.reporting.pictures import Picture, shrunk
+from pathopipe.samples import Sample
+from pathopipe.stages.base import Gathering, Outcome, fault_of
+
+THUMBNAIL_PX = 124
+_ABSOLUTE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s:'\"]+[/\\])*[^\s:'\",;]*")
+
+
+def run(gathering: Gathering) -> Outcome:
+    """Gather all slides, in the order of the sheet."""
+    found = [_gather(gathering, sample) for sample in gathering.samples]
+    entries = tuple(entry for entry, _ in found)
+    grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
+    columns = table_columns([entry.row for entry in entries])
+    gathering.output("cohort.tsv").write_bytes(to_tsv(columns))
+    gathering.output("cohort.parquet").write_bytes(to_parquet(columns))
+    page = CohortPage(entries, grades, gathering.settings.columns)
+    gathering.output("index.html").write_bytes(render_cohort(page))
+    return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
+
+
+def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:
+    """Return a slide's entry and the grades that its grader knows; a damaged file is a fault of that slide alone."""
+    try:
+        return _read(gathering, sample)
+    except ArtifactError as error:
+        reason = without_paths(str(error), gathering, sample)
+        return _entry(gathering, CohortRow(sample.slide, "fault", reason, extra=_extra(gathering, sample))), ()
+
+
+def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:
+    extra, fault = _extra(gathering, sample), fault_of(gathering.results, sample.slide)
+    if fault is not None:
+        reason = without_paths(fault, gathering, sample)
+        return _entry(gathering, CohortRow(sample.slide, "fault", reason, extra=extra)), ()
+    folder = gathering.results / sample.slide
+    if not (folder / "report" / "manifest.json").exists():
+        reason = "There is no result yet: start the same command again."
+        return _entry(gathering, CohortRow(sample.slide, "missing", reason, extra=extra)), ()
+    manifest = read_json(folder / "report" / "manifest.json")
+    if manifest["state"] == "rejected":
+        reason = without_paths(str(manifest["reason"]), gathering, sample)
+        return _entry(gathering, CohortRow(sample.slide, "rejected", reason, extra=extra)), ()
+    content = read_json(folder / "grade" / "grade.json")
+    return _entry(gathering, _done(gathering, sample, content)), tuple(
+        str(grade) for grade in content.get("grades") or ()
+    )
+
+
+def _done(gathering: Gathering, sample: Sample, content: dict[str, Any]) -> CohortRow:
+    grade = told.grade_of(content)
+    table = read_table(gathering.results / sample.slide / "features" / "statistics.parquet")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    row = next((row for row in rows if row.get("region", "slide") == "slide"), {})
+    return CohortRow(
+        slide=sample.slide,
+        state="done",
+        reason=grade.reason if grade else None,
+        grade=grade.grade if grade else None,
+        abstained=grade.abstained if grade else None,
+        probabilities=dict(zip(grade.grades, grade.probabilities, strict=True))
+        if grade and grade.probabilities
+        else {},
+        statistics={name: value for name, value in row.items() if name != "region"},
+        extra=_extra(gathering, sample),
+    )
+
+
+def _extra(gathering: Gathering, sample: Sample) -> dict[str, str]:
+    """Return the sheet's columns that the configuration names; what identifies a patient is not among them."""
+    return {name: sample.extra.get(name, "") for name in gathering.settings.columns}
+
+
+def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
+    folder = gathering.results / row.slide
+    return CohortEntry(row, _thumbnail(gathering, row.slide), (folder / "report" / "report.html").exists())
+
+
+def _thumbnail(gathering: Gathering, slide: str) -> Picture | None:
+    """Return the slide's picture, small; a rejected slide has one of a single pixel, which is none."""
+    path = gathering.results / slide / "tissue" / "thumbnail.jpg"
+    try:
+        picture = shrunk(path.read_bytes(), THUMBNAIL_PX)
+    except (OSError, ValueError):
+        return None
+    return picture if max(picture.width, picture.height) > 1 else None
+
+
+def without_paths(reason: str, gathering: Gathering, sample: Sample) -> str:
+    """Take paths out of a message: they may name patients, and differ between machines."""
+    text = reason.replace(str(sample.path), "the slide's file").replace(f"{gathering.results.absolute()}/", "")
+    text = text.replace(f"{gathering.results}/", "").replace(str(gathering.results), "the results folder")
+    return _ABSOLUTE.sub("a file", text)

@@ -1,0 +1,318 @@
+"""The page of one slide: from the artifacts of all stages, and pixels of the few regions that it shows."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.artifacts import CONTRACTS, read_batches, read_json, read_table
+from pathopipe.config import ReportSettings
+from pathopipe.errors import SlideRejectedError
+from pathopipe.reporting import cells as grids
+from pathopipe.reporting import manifests as told
+from pathopipe.reporting import measures, pictures, text
+from pathopipe.reporting.columns import numbers
+from pathopipe.reporting.distribution import distribution
+from pathopipe.reporting.slide_page import (
+    Fact,
+    FieldOfView,
+    Histogram,
+    NucleusCrop,
+    Outline,
+    Overview,
+    Rejection,
+    SlidePage,
+    render_slide,
+)
+from pathopipe.reporting.vocabulary import feature
+from pathopipe.stages.base import Job, Outcome
+from pathopipe.units import Grid
+
+if TYPE_CHECKING:
+    from pathopipe.slide import Slide
+
+FIELD_UM = (320.0, 240.0)
+WHOLE = 1.25
+"""An image at most this much larger than a field is shown as a whole."""
+FINEST_MPP = 0.25
+"""Fields are shown as fine as the slide has them, up to what a 40x scan gives: outlines are judged on them."""
+CROP_UM = (24.0, 40.0)
+
+ReportJob = Job[ReportSettings]
+Rings = tuple[NDArray[np.float64], ...]
+Manifests = Mapping[str, Mapping[str, Any]]
+
+
+def run(job: ReportJob) -> Outcome:
+    """Write the page of a slide, whatever became of it."""
+    manifests = _manifests(job)
+    rejected = told.rejection(manifests)
+    page = None
+    if rejected is None:
+        try:
+            page = _page(job, manifests)
+        except SlideRejectedError as error:
+            rejected = Rejection(told.stage_title("report"), text.sentence(str(error)))
+    if page is None:
+        assert rejected is not None  # noqa: S101 - one of the two is there
+        return _write_rejected(job, manifests, rejected)
+    job.output("report.html").write_bytes(render_slide(page))
+    return Outcome({"fields": len(page.fields), "gallery": len(page.crops)})
+
+
+def write_empty(job: ReportJob) -> None:
+    """Write the page of a rejected slide."""
+    manifests = _manifests(job)
+    rejected = told.rejection(manifests) or Rejection(told.stage_title("report"), "The slide was rejected.")
+    _write_rejected(job, manifests, rejected)
+
+
+def _manifests(job: ReportJob) -> dict[str, dict[str, Any]]:
+    return {stage: job.manifest(stage) for stage in CONTRACTS if f"{stage}/manifest.json" in CONTRACTS["report"].reads}
+
+
+def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -> Outcome:
+    page = SlidePage(
+        slide=job.slide,
+        facts=told.slide_facts(manifests["tissue"]),
+        rejection=rejected,
+        warnings=told.warnings(manifests["tissue"]),
+        overview=_bare_overview(job, manifests["tissue"]),
+        records=told.stage_records(
+            {name: told_by for name, told_by in manifests.items() if told_by["state"] == "done"}
+        ),
+        versions=told.version_facts(manifests),
+        identity=told.identity_facts(manifests["tissue"]),
+    )
+    job.output("report.html").write_bytes(render_slide(page))
+    reason = next((entry["reason"] for entry in manifests.values() if entry["state"] == "rejected"), rejected.reason)
+    return Outcome({}, details={"state": "rejected", "reason": reason})
+
+
+def _bare_overview(job: ReportJob, tissue: Mapping[str, Any]) -> Overview | None:
+    """Return the thumbnail of a slide that was rejected after it could be looked at."""
+    info = tissue.get("slide_info") or {}
+    thumbnail = pictures.existing_jpeg(job.input("tissue/thumbnail.jpg").read_bytes())
+    if not info.get("width") or not tissue.get("mpp_x") or max(thumbnail.width, thumbnail.height) <= 1:
+        return None
+    rings = _tissue_rings(job)
+    return Overview(thumbnail, info["width"], info["height"], tissue["mpp_x"], rings)
+
+
+def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
+    tissue = manifests["tissue"]
+    row = read_table(job.input("features/statistics.parquet")).to_pylist()[0]
+    columns, rows = measures.statistics_table(row)
+    with job.open_slide() as slide:
+        survey, rings = _survey(job, slide), _tissue_rings(job)
+        windows = _windows(survey, slide, rings, job.settings.fields)
+        chosen = _gather(job, windows, grids.across_quantiles(survey.areas, job.settings.gallery))
+        fields = tuple(_field(slide, window, chosen) for window in windows)
+        crop_um = _crop_um(chosen.crop_areas)
+        crops = tuple(_crop(slide, chosen, nucleus, crop_um) for nucleus in chosen.crops)
+        overview = _overview(job, slide, survey, rings, windows)
+    return SlidePage(
+        slide=job.slide,
+        facts=told.slide_facts(tissue),
+        warnings=told.warnings(tissue),
+        grade=told.grade_of(read_json(job.input("grade/grade.json"))),
+        key_figures=measures.key_figures(row),
+        overview=overview,
+        fields=fields,
+        crops=crops,
+        crop_um=crop_um,
+        histograms=tuple(_histograms(job)),
+        statistics_columns=columns,
+        statistics=rows,
+        records=told.stage_records(manifests),
+        versions=told.version_facts(manifests),
+        identity=told.identity_facts(tissue),
+    )
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What one pass over all nuclei gives: a fine grid for the density map, one of half fields, and all areas."""
+
+    fine: grids.CellCounts
+    coarse: grids.CellCounts
+    scale: grids.DensityScale
+    areas: NDArray[np.float64]
+
+
+def _survey(job: ReportJob, slide: "Slide") -> _Survey:
+    mpp, size = slide.mpp, (slide.width_px, slide.height_px)
+    scale = grids.density_scale(max(size[0] * mpp.x, size[1] * mpp.y))
+    fine = grids.CellCounts(*size, scale.cell_um / mpp.x, scale.cell_um / mpp.y)
+    coarse = grids.CellCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
+    areas = []
+    for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"]):
+        x, y, area = (numbers(batch.column(name)) for name in ("x_px", "y_px", "area_um2"))
+        fine.add(x, y, area)
+        coarse.add(x, y, area)
+        areas.append(area)
+    return _Survey(fine, coarse, scale, np.concatenate(areas) if areas else np.empty(0))
+
+
+def _windows(survey: _Survey, slide: "Slide", rings: Rings, wanted: int) -> list[grids.Window]:
+    size = (float(slide.width_px), float(slide.height_px))
+    if size[0] <= WHOLE * FIELD_UM[0] / slide.mpp.x and size[1] <= WHOLE * FIELD_UM[1] / slide.mpp.y:
+        return [grids.Window("whole", 0.0, 0.0, *size)][:wanted]
+    return grids.choose_windows(survey.coarse, grids.tissue_share(list(rings), survey.coarse), size, wanted)
+
+
+@dataclass(frozen=True)
+class _Nuclei:
+    """Rows of the table of nuclei, geometry as it is stored."""
+
+    ids: NDArray[np.int64]
+    x_px: NDArray[np.float64]
+    y_px: NDArray[np.float64]
+    area_um2: NDArray[np.float64]
+    geometry: NDArray[np.object_]
+
+    def ring_px(self, row: int) -> NDArray[np.float64]:
+        """Outer ring of a nucleus, ``(N, 2)`` in level-0 pixels."""
+        import shapely
+
+        return np.asarray(shapely.get_coordinates(shapely.from_wkb(self.geometry[row])), np.float64)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The nuclei that the page shows, and which of them (as rows) make the gallery."""
+
+    nuclei: _Nuclei
+    crops: tuple[int, ...]
+
+    @property
+    def crop_areas(self) -> NDArray[np.float64]:
+        return self.nuclei.area_um2[list(self.crops)]
+
+
+def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.int64]) -> _Chosen:
+    """Read the nuclei of the windows and of the gallery, one row group of the table at a time."""
+    names = ("nucleus_id", "x_px", "y_px", "area_um2")
+    parts: list[tuple[NDArray[Any], ...]] = []
+    for batch in read_batches(job.input("segment/nuclei.parquet"), [*names, "geometry"]):
+        ids, x, y, area = (numbers(batch.column(name)) for name in names)
+        wanted = np.isin(ids, crop_ids)
+        for window in windows:
+            wanted |= _near(window, x, y)
+        rows = np.flatnonzero(wanted)
+        stored = batch.column("geometry")
+        geometry = np.array([stored[row].as_py() for row in rows.tolist()], dtype=object)
+        parts.append((ids[rows], x[rows], y[rows], area[rows], geometry))
+    nuclei = _Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    place = {int(nucleus): row for row, nucleus in enumerate(nuclei.ids)}
+    return _Chosen(nuclei, tuple(place[int(nucleus)] for nucleus in crop_ids))
+
+
+def _near(
+    window: grids.Window, x: NDArray[np.float64], y: NDArray[np.float64], reach: float = 0.1
+) -> NDArray[np.bool_]:
+    """Tell which centroids lie in a window widened by a share of its size: nuclei cut by its border are drawn too."""
+    dx, dy = reach * window.width_px, reach * window.height_px
+    inside_x = (x >= window.x_px - dx) & (x < window.x_px + window.width_px + dx)
+    return inside_x & (y >= window.y_px - dy) & (y < window.y_px + window.height_px + dy)
+
+
+def _display_grid(slide: "Slide") -> Grid:
+    return slide.grid(max(FINEST_MPP, slide.mpp.x))
+
+
+def _outline(nuclei: _Nuclei, row: int, grid: Grid, x: int, y: int) -> Outline:
+    points = nuclei.ring_px(row) / (grid.factor_x, grid.factor_y) - (x, y)
+    return Outline(int(nuclei.ids[row]), points, float(nuclei.area_um2[row]))
+
+
+def _field(slide: "Slide", window: grids.Window, chosen: _Chosen) -> FieldOfView:
+    grid, nuclei = _display_grid(slide), chosen.nuclei
+    x, y = round(window.x_px / grid.factor_x), round(window.y_px / grid.factor_y)
+    width = min(max(1, round(window.width_px / grid.factor_x)), grid.width - x)
+    height = min(max(1, round(window.height_px / grid.factor_y)), grid.height - y)
+    picture = pictures.jpeg(slide.read(grid, x, y, width, height))
+    near = _near(window, nuclei.x_px, nuclei.y_px)
+    outlines = (_outline(nuclei, row, grid, x, y) for row in np.flatnonzero(near).tolist())
+    seen = tuple(outline for outline in outlines if _touches(outline, width, height))
+    inside = nuclei.area_um2[_near(window, nuclei.x_px, nuclei.y_px, reach=0.0)]
+    return FieldOfView(window, picture, grid.mpp_x, seen, _field_facts(slide, window, inside))
+
+
+def _touches(outline: Outline, width: int, height: int) -> bool:
+    (left, top), (right, bottom) = outline.points.min(axis=0), outline.points.max(axis=0)
+    return bool(right > 0 and bottom > 0 and left < width and top < height)
+
+
+def _field_facts(slide: "Slide", window: grids.Window, areas: NDArray[np.float64]) -> tuple[Fact, ...]:
+    mpp = slide.mpp
+    width_um, height_um = window.width_px * mpp.x, window.height_px * mpp.y
+    density = len(areas) / (width_um * height_um * 1e-6)
+    return (
+        Fact("Nuclei", text.count(len(areas))),
+        Fact("Density", text.quantity(density, "per mm²")),
+        Fact("Mean area", text.quantity(float(areas.mean()) if len(areas) else None, "µm²")),
+        Fact("Size", f"{text.number(width_um)} × {text.quantity(height_um, 'µm')}"),
+        Fact("Upper left corner", f"{text.count(window.x_px)}, {text.count(window.y_px)} px"),
+    )
+
+
+def _crop_um(areas: NDArray[np.float64]) -> float:
+    """Choose the side of the pictures: room around nearly the largest nucleus, in steps of 4 µm.
+
+    The few largest outlines are often several nuclei in one: made to fit, they would shrink all others.
+    """
+    if not len(areas):
+        return CROP_UM[0]
+    diameter = 2 * np.sqrt(float(np.quantile(areas, 0.95)) / np.pi)
+    return float(np.clip(4 * np.ceil(1.7 * diameter / 4), *CROP_UM))
+
+
+def _crop(slide: "Slide", chosen: _Chosen, row: int, side_um: float) -> NucleusCrop:
+    grid, nuclei = _display_grid(slide), chosen.nuclei
+    width, height = round(side_um / grid.mpp_x), round(side_um / grid.mpp_y)
+    x = round(nuclei.x_px[row] / grid.factor_x - width / 2)
+    y = round(nuclei.y_px[row] / grid.factor_y - height / 2)
+    picture = pictures.jpeg(slide.read(grid, x, y, width, height))
+    return NucleusCrop(picture, _outline(nuclei, row, grid, x, y))
+
+
+def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, windows: list[grids.Window]) -> Overview:
+    fine, scale = survey.fine, survey.scale
+    share = grids.tissue_share(list(rings), fine)
+    density = grids.density(fine.counts, share, (scale.cell_um / 1000) ** 2, scale.sigma_um / scale.cell_um)
+    maximum = float(np.nanmax(density)) if np.isfinite(density).any() else 0.0
+    return Overview(
+        thumbnail=pictures.existing_jpeg(job.input("tissue/thumbnail.jpg").read_bytes()),
+        width_px=slide.width_px,
+        height_px=slide.height_px,
+        mpp=slide.mpp.x,
+        tissue_px=rings,
+        windows=tuple(windows),
+        density=pictures.png(pictures.heat(density, maximum)) if maximum > 0 else None,
+        density_extent_px=(fine.columns * fine.cell_x_px, fine.rows * fine.cell_y_px),
+        density_maximum=maximum,
+    )
+
+
+def _tissue_rings(job: ReportJob) -> Rings:
+    content = json.loads(job.input("tissue/tissue.geojson").read_text(encoding="utf-8"))
+    return tuple(ring for item in content["features"] for ring in _rings(item["geometry"]))
+
+
+def _rings(geometry: Mapping[str, Any]) -> Iterator[NDArray[np.float64]]:
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    for polygon in polygons:
+        for ring in polygon:
+            yield np.asarray(ring, np.float64)[:, :2]
+
+
+def _histograms(job: ReportJob) -> Iterator[Histogram]:
+    """Read one column at a time: a million nuclei are eight megabytes."""
+    for name in measures.SHOWN_AS_HISTOGRAM:
+        data = distribution(numbers(read_table(job.input("features/features.parquet"), [name]).column(name)))
+        if data is not None:
+            yield Histogram(feature(name), data)
