@@ -1,0 +1,63 @@
+"""The environments ask for what pyproject.toml asks for."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+CONDA_NAMES = {
+    "opencv-python-headless": "py-opencv",
+    "openslide-bin": "openslide",
+    "snakemake": "snakemake-minimal",
+}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def locked() -> dict[str, Version]:
+    lines = (ROOT / "envs" / "lock.txt").read_text().splitlines()
+    found = {}
+    for line in lines:
+        if match := re.match(r"^([A-Za-z0-9._-]+)==([^ ;]+)", line):
+            found[match[1].lower().replace("_", "-")] = Version(match[2])
+    return found
+
+
+def test_the_lock_satisfies_every_requirement(project: dict, locked: dict[str, Version]) -> None:
+    wanted = [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"]["test"])]
+    for requirement in wanted:
+        assert locked[requirement.name.lower()] in requirement.specifier, (
+            f"run the command in docs/development.md: {requirement}"
+        )
+
+
+def test_the_lock_pins_by_hash_and_names_no_index() -> None:
+    text = (ROOT / "envs" / "lock.txt").read_text()
+    pinned = [block for block in re.split(r"\n(?=\S)", text) if "==" in block.split("\n")[0]]
+    assert len(pinned) > 50
+    assert all("--hash=sha256:" in block for block in pinned)
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_the_conda_environment_follows_the_project(project: dict) -> None:
+    listed = yaml.safe_load((ROOT / "envs" / "pathopipe.yaml").read_text())["dependencies"]
+    conda = {entry.split(" ")[0]: entry.partition(" ")[2] for entry in listed if isinstance(entry, str)}
+    pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
+    assert conda.pop("python") == project["requires-python"]
+    conda.pop("pip")
+    assert pip == [f"pathopipe=={project['version']}"]
+    expected = {}
+    for text in project["dependencies"]:
+        name, specifier = re.match(r"([a-z0-9-]+)(.*)", text).groups()
+        expected[CONDA_NAMES.get(name, name)] = specifier
+    assert conda == expected
