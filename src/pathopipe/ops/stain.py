@@ -29,6 +29,9 @@ DENSITY_PERCENTILE = 99.0
 MIN_STAIN_ANGLE = np.deg2rad(10.0)
 # A hematoxylin further than this from the textbook's is something else: ink, another counterstain, a color cast.
 MAX_HEMATOXYLIN_ANGLE = np.deg2rad(32.0)
+# Where the strongest hematoxylin is fainter than this part of the strongest eosin, one stain was split in two: nuclei are
+# the darkest thing in a section, except in a smear of blood.
+MIN_DENSITY_RATIO = 0.5
 # Where a sample has no stained pixel, densities are relative to a well stained nucleus.
 DEFAULT_MAX = 1.0
 
@@ -104,11 +107,11 @@ def estimate_stains(pixels: NDArray[np.uint8]) -> Stains:
     if len(density) < MIN_STAINED:
         return Stains()
     vectors = _macenko(density)
-    source: Source = "default" if vectors is None else "macenko"
-    hematoxylin, eosin = vectors or (DEFAULT_HEMATOXYLIN, DEFAULT_EOSIN)
-    amounts = np.maximum(_weighted(density, _unmixing(hematoxylin, eosin)), 0.0)
-    top_h, top_e = (_rounded(max(float(top), STAINED_OD)) for top in np.percentile(amounts, DENSITY_PERCENTILE, axis=1))
-    return Stains(hematoxylin, eosin, top_h, top_e, source)
+    if vectors is not None:
+        found = _scaled(density, *vectors, "macenko")
+        if found.hematoxylin_max >= MIN_DENSITY_RATIO * found.eosin_max:
+            return found
+    return _scaled(density, DEFAULT_HEMATOXYLIN, DEFAULT_EOSIN, "default")
 
 
 def densities(rgb: NDArray[np.uint8], stains: Stains) -> NDArray[np.float32]:
@@ -162,6 +165,13 @@ def _macenko(density: NDArray[np.float64]) -> tuple[Vector, Vector] | None:
     if float(np.dot(hematoxylin, DEFAULT_HEMATOXYLIN)) < np.cos(MAX_HEMATOXYLIN_ANGLE):
         return None
     return hematoxylin, eosin
+
+
+def _scaled(density: NDArray[np.float64], hematoxylin: Vector, eosin: Vector, source: Source) -> Stains:
+    """Stains of these colors, with the densities that they reach in optical densities (N, 3)."""
+    amounts = np.maximum(_weighted(density, _unmixing(hematoxylin, eosin)), 0.0)
+    top_h, top_e = (_rounded(max(float(top), STAINED_OD)) for top in np.percentile(amounts, DENSITY_PERCENTILE, axis=1))
+    return Stains(hematoxylin, eosin, top_h, top_e, source)
 
 
 def _unmixing(hematoxylin: Vector, eosin: Vector) -> NDArray[np.float64]:

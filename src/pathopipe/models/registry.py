@@ -1,0 +1,34 @@
+"""The nucleus models by name."""
+
+from pathopipe.errors import RefusalError
+from pathopipe.models.base import NucleusModel
+from pathopipe.models.classical import NAME as CLASSICAL
+from pathopipe.models.classical import RADIUS, ClassicalModel
+from pathopipe.ops.stain import Stains
+
+_RADII = {CLASSICAL: RADIUS}
+
+
+def create(name: str, stains: Stains) -> NucleusModel:
+    """Make the model of this name for a slide of these stains.
+
+    Raises
+    ------
+    RefusalError
+        If there is no such model.
+    """
+    radius(name)
+    return ClassicalModel(stains)
+
+
+def radius(name: str) -> int:
+    """How far the model of this name looks, in pixels of its working resolution.
+
+    Raises
+    ------
+    RefusalError
+        If there is no such model.
+    """
+    if name not in _RADII:
+        raise RefusalError(f"there is no nucleus model '{name}': choose one of {', '.join(sorted(_RADII))}")
+    return _RADII[name]
