@@ -1,8 +1,8 @@
 """Synthetic H&E slides of known truth."""
 
-from pathopipe.synthetic.render import render
+from pathopipe.synthetic.outlines import Truth, truth, write_truth
+from pathopipe.synthetic.pixels import render
 from pathopipe.synthetic.scene import Scene, Stain
-from pathopipe.synthetic.truth import Truth, truth, write_truth
 from pathopipe.synthetic.writer import write_slide
 
 __all__ = ["Scene", "Stain", "Truth", "render", "truth", "write_slide", "write_truth"]

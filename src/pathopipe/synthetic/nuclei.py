@@ -34,7 +34,7 @@ from pathopipe.synthetic.scene import Layout, Pleomorphism, Scene, terrain
 
 VERTICES = 48
 STROMA_SHARE = 0.12  # of all nuclei
-BLOCK_UM = 512.0
+BLOCK_UM = 1024.0
 CALIBRATIONS = 8
 
 
@@ -83,7 +83,7 @@ class Nuclei:
 def nuclei_in(scene: Scene, left: float, top: float, right: float, bottom: float) -> Nuclei:
     """Return the nuclei whose centers lie in a half-open rectangle of the plane (micrometers), block by block."""
     layout = scene.layout
-    rates = candidate_rates(scene.pleomorphism, scene.density)
+    rates = candidate_rates(scene.pleomorphism, scene.nuclei_per_mm2)
     blocks = [
         _block(layout, scene.pleomorphism, rates, column, row)
         for row in range(math.floor(top / BLOCK_UM), math.ceil(bottom / BLOCK_UM))
@@ -95,8 +95,8 @@ def nuclei_in(scene: Scene, left: float, top: float, right: float, bottom: float
     return Nuclei(table, words, _radii(words, table[:, KIND].astype(np.int64), traits(scene.pleomorphism)))
 
 
-# A row of blocks across the widest slides, so that bands of pixels share them; 0.1 MB each.
-@lru_cache(maxsize=256)
+# A row of blocks across the widest slides, so that bands of pixels share them; 0.4 MB each at most.
+@lru_cache(maxsize=128)
 def _block(layout: Layout, pleomorphism: Pleomorphism, rates: Rates, column: int, row: int) -> tuple[Floats, Words]:
     left, top = column * BLOCK_UM, row * BLOCK_UM
     return settle(layout, pleomorphism, rates, (left, top, left + BLOCK_UM, top + BLOCK_UM))

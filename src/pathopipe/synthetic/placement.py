@@ -29,9 +29,9 @@ DEPTH_UM = 5.0  # how deep in tissue a nucleus lies at least
 # the outline, hematoxylin, its spread, contrast of the chromatin, darkness of the rim, nucleoli.
 AREA, SPREAD, ROUND, LONG, ROUGH, INK, INK_SPREAD, CHROMATIN, RIM, NUCLEOLI = range(10)
 _EPITHELIAL = {
-    1: (38.5, 0.15, 1.05, 1.35, 0.025, 0.40, 0.08, 0.30, 0.16, 0.0),
-    2: (69.0, 0.34, 1.05, 1.60, 0.045, 0.50, 0.14, 0.45, 0.20, 0.8),
-    3: (125.0, 0.60, 1.05, 1.65, 0.110, 0.68, 0.26, 0.60, 0.18, 2.2),
+    1: (38.5, 0.15, 1.05, 1.35, 0.025, 0.40, 0.08, 0.30, 0.10, 0.0),
+    2: (69.0, 0.34, 1.05, 1.60, 0.045, 0.50, 0.14, 0.45, 0.10, 0.8),
+    3: (125.0, 0.60, 1.05, 1.65, 0.150, 0.68, 0.26, 0.60, 0.12, 1.8),
 }
 _STROMAL = (33.0, 0.25, 2.2, 4.2, 0.06, 0.62, 0.14, 0.35, 0.05, 0.0)
 _LYMPHOCYTE = (28.0, 0.12, 1.0, 1.2, 0.03, 0.82, 0.10, 0.45, 0.05, 0.0)
@@ -67,7 +67,7 @@ def settle(layout: Layout, pleomorphism: Pleomorphism, rates: Rates, box: Box) -
     columns = math.floor((left - margin) / CELL_UM), math.ceil((right + margin) / CELL_UM)
     rows = math.floor((top - margin) / CELL_UM), math.ceil((bottom + margin) / CELL_UM)
     table, words, grid = _candidates(layout, kinds, rates, columns, rows)
-    first, second = _conflicts(table, grid, math.ceil((2 * reach_um(pleomorphism) + 1.0) / CELL_UM) + 1)
+    first, second = _conflicts(table, grid, reach_um(pleomorphism))
     kept = _elect(table[:, RANK].copy(), first, second) & inside(table, box)
     return table[kept], words[kept]
 
@@ -171,7 +171,7 @@ def _too_close(a: Floats, b: Floats) -> bool:
 
 @njit(cache=True)
 def _conflicts(
-    table: Floats, grid: npt.NDArray[np.int32], cells: int
+    table: Floats, grid: npt.NDArray[np.int32], farthest: float
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return the pairs of candidates that are too close to each other, each pair once."""
     first, second = np.empty(64 + 16 * len(table), np.int32), np.empty(64 + 16 * len(table), np.int32)
@@ -181,6 +181,7 @@ def _conflicts(
             a = grid[j, i]
             if a < 0:
                 continue
+            cells = math.ceil((table[a, REACH] * table[a, HALF_LONG] + farthest) / CELL_UM)
             for q in range(j, min(grid.shape[0], j + cells + 1)):
                 for p in range(max(0, i - cells), min(grid.shape[1], i + cells + 1)):
                     b = grid[q, p]

@@ -18,6 +18,7 @@ from pathopipe.synthetic.noise import gradient_noise, hash_cell, layered_noise, 
 from pathopipe.units import MAX_MPP, MIN_MPP
 
 LARGEST_ISLAND_UM = 4000.0
+USUAL_DENSITY = {1: 3200.0, 2: 2400.0, 3: 1900.0}
 NEST_UM = 110.0
 # Noise above this is epithelium (about 6 tenths of the tissue); far above it the nests open to a gland's lumen.
 NEST_LEVEL = -0.12
@@ -64,7 +65,7 @@ class Scene:
     pleomorphism
         1 (small, even, pale nuclei), 2 or 3 (large, uneven, dark nuclei with nucleoli).
     density
-        Nuclei per square millimeter of tissue, on average over large areas.
+        Nuclei per square millimeter of tissue, on average over large areas; None is what is usual at the pleomorphism.
     tissue
         ``islands`` on white glass, or a ``field`` of view that is tissue everywhere.
     stain_variation
@@ -78,7 +79,7 @@ class Scene:
     mpp: float = 0.5
     seed: int = 0
     pleomorphism: Pleomorphism = 2
-    density: float = 2000.0
+    density: float | None = None
     tissue: Literal["islands", "field"] = "islands"
     stain_variation: float = 1.0
     origin_x: int = 0
@@ -93,7 +94,7 @@ class Scene:
             f"mpp must lie between {MIN_MPP} and {MAX_MPP}, not {self.mpp}.": MIN_MPP <= self.mpp <= MAX_MPP,
             f"pleomorphism must be 1, 2 or 3, not {self.pleomorphism}.": self.pleomorphism in {1, 2, 3},
             f"tissue must be 'islands' or 'field', not {self.tissue!r}.": self.tissue in {"islands", "field"},
-            f"density must not be negative, as {self.density} is.": self.density >= 0,
+            f"density must not be negative, as {self.density} is.": self.nuclei_per_mm2 >= 0,
             f"stain_variation must lie between 0 and 2, not {self.stain_variation}.": 0 <= self.stain_variation <= 2,
         }
         problems = [f"Synthetic slide: {sentence}" for sentence, holds in checks.items() if not holds]
@@ -103,6 +104,11 @@ class Scene:
     def shifted(self, dx: int, dy: int) -> "Scene":
         """Return the scene whose pixel (x, y) shows what this one shows at (x + dx, y + dy)."""
         return dataclasses.replace(self, origin_x=self.origin_x + dx, origin_y=self.origin_y + dy)
+
+    @property
+    def nuclei_per_mm2(self) -> float:
+        """Nuclei per square millimeter of tissue: the density asked for or the usual one."""
+        return USUAL_DENSITY.get(self.pleomorphism, 0.0) if self.density is None else self.density
 
     @property
     def layout(self) -> Layout:
@@ -119,14 +125,14 @@ class Scene:
 
     @property
     def stain(self) -> Stain:
-        """The slide's stain: between a blue and a purple hematoxylin, a rose and an orange eosin, weak and strong."""
+        """The slide's stain: between a blue and a purple hematoxylin, a rose and a salmon eosin, weak and strong."""
         blue, rose, strong_h, strong_e, tint = (
             0.5 + self.stain_variation * (draw(self.seed, what) - 0.5)
             for what in ("blue", "rose", "hematoxylin", "eosin", "glass")
         )
         return Stain(
             hematoxylin=_blend((0.60, 0.72, 0.35), (0.70, 0.66, 0.27), blue),
-            eosin=_blend((0.08, 0.88, 0.46), (0.16, 0.91, 0.34), rose),
+            eosin=_blend((0.08, 0.89, 0.44), (0.12, 0.84, 0.53), rose),
             hematoxylin_strength=0.82 + 0.36 * strong_h,
             eosin_strength=0.80 + 0.40 * strong_e,
             glass=(242.0 + 5 * tint, 242.0 + 3 * tint, 243.0 + 2 * tint),
@@ -152,7 +158,7 @@ def _island(layout: Layout, column: int, row: int, x: float, y: float) -> float:
     center_x = (column + 0.42 + 0.16 * unit(word, 0)) * layout.island_um
     center_y = (row + 0.42 + 0.16 * unit(word, 1)) * layout.island_um
     stretch = 0.85 + 0.3 * unit(word, 2)
-    radius = (0.38 + 0.08 * unit(word, 3)) * layout.island_um
+    radius = (0.36 + 0.07 * unit(word, 3)) * layout.island_um
     return 1.0 - math.sqrt(((x - center_x) * stretch) ** 2 + ((y - center_y) / stretch) ** 2) / radius
 
 
@@ -182,8 +188,8 @@ def terrain(layout: Layout, x: float, y: float) -> tuple[float, float]:
 @njit(cache=True)
 def fiber_wave(layout: Layout, x: float, y: float) -> float:
     """Return by how many micrometers the stroma's fibers are bent aside at a place."""
-    wide = 260.0 * gradient_noise(layout.seed + np.uint64(50), x / 620.0, y / 620.0)
-    middle = 32.0 * gradient_noise(layout.seed + np.uint64(51), x / 130.0, y / 130.0)
+    wide = 190.0 * gradient_noise(layout.seed + np.uint64(50), x / 620.0, y / 620.0)
+    middle = 24.0 * gradient_noise(layout.seed + np.uint64(51), x / 130.0, y / 130.0)
     return wide + middle + 5.0 * gradient_noise(layout.seed + np.uint64(52), x / 30.0, y / 30.0)
 
 

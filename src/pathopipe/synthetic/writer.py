@@ -2,7 +2,7 @@
 
 Level 0 is rendered tile by tile; each smaller level is averaged from the level above as soon as a row of its tiles is
 complete, encoded, and kept in a temporary file until the level's turn comes. Memory holds one row of tiles of each
-smaller level (3 bytes per pixel) and one chunk of level 0: about 26 MB for a slide 100,000 pixels wide, downsampled by 4.
+smaller level (3 bytes per pixel) and one chunk of level 0.
 """
 
 import os
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import tifffile
 
 from pathopipe.errors import RefusalError
-from pathopipe.synthetic.render import render
+from pathopipe.synthetic.pixels import render
 from pathopipe.synthetic.scene import Scene
 
 Image = npt.NDArray[np.uint8]
