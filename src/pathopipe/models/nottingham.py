@@ -1,8 +1,8 @@
 """Nuclear pleomorphism as scored for the Nottingham grade of breast carcinoma, by nuclear size."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,18 @@ SEED: Final = 1991
 # Nuclei of a square whose median is worth naming.
 MIN_PER_SQUARE: Final = 20
 
-# What is no whole nucleus of epithelium. An axis ratio of 2.5 is a spindle cell's. What is no larger than the
-# reference, round and darker than most is a lymphocyte's: normal mantle cells measure 27 to 29 um2 ("Image analytic
-# study of nuclear area in mantle cell lymphoma").
+# Lymphocytes: round, and among the darkest of the slide.
+ROUND_CIRCULARITY: Final = 0.85
+ROUND_RATIO: Final = 1.6
+DARK_SHARE: Final = 0.3
+MIN_LYMPHOCYTES: Final = 20
+LYMPHOCYTE_UM2: Final = (8.0, 40.0)
+# Normal epithelium over the lower quartile of lymphocytes; the class below says why.
+EPITHELIUM_TO_LYMPHOCYTE: Final = 1.25
+# What is no whole nucleus of epithelium.
 FRAGMENT_SHARE: Final = 0.4
 CLUMP_SOLIDITY: Final = 0.85
 SPINDLE_RATIO: Final = 2.5
-LYMPHOCYTE_CIRCULARITY: Final = 0.85
 # Codes of image warnings under which outlines can't be trusted.
 DISQUALIFYING: Final = ("out_of_focus",)
 
@@ -54,10 +59,14 @@ class NottinghamPleomorphism:
       representative part and not on its least differentiated one (Arch Pathol Lab Med 1983;107:411, after
       PathologyOutlines). The square with the largest nuclei is shown as evidence; a maximum over squares grows with
       the slide.
-    * Left out are fragments, clumps, spindle-shaped and lymphocyte-like nuclei, by the rules above.
-    * The normal nuclear area is a setting and not taken from the slide, which may hold no normal epithelium. The
-      default of 32 um2 is inferred: the mean areas published for low- and high-grade ductal carcinoma in situ, 44.1 and
-      72.1 um2 (Mod Pathol 2001;14:937), are below 1.5 and above 2 times the normal one exactly if that is 29.4 to 36.0.
+    * Left out are fragments, clumps, spindle-shaped and lymphocyte-like nuclei, by the constants above.
+    * The normal nuclear area is inferred twice. In general: the mean areas published for low- and high-grade ductal
+      carcinoma in situ, 44.1 and 72.1 um2 (Mod Pathol 2001;14:937), are below 1.5 and above 2 times the normal one
+      exactly if that is 29.4 to 36.0 um2; taken as 32. On the slide: outlines drawn by hand or machine, fixation and a
+      wrong mpp change all nuclei alike, and lymphocytes are the yardstick that most slides hold. Normal ones average
+      27 to 29 um2 ("Image analytic study of nuclear area in mantle cell lymphoma"), their lower quartile about 25.5
+      (15 % variation assumed), so that normal epithelium is 32 / 25.5 = 1.25 times that. The lower quartile, because
+      what else is round and dark is larger.
     * Probabilities are shares of 200 bootstrap resamples of squares of tissue that score 1, 2 and 3: how much the
       score depends on which part of the slide was seen. They are not calibrated against observers.
 
@@ -67,6 +76,9 @@ class NottinghamPleomorphism:
         Fewest epithelial nuclei to grade on; manual morphometry takes 100 (Vet Pathol 2024, 10.1177/03009858241295399).
     min_share
         Least share of resamples that must agree with the score.
+    reference
+        Where the normal nuclear area comes from: ``slide`` takes it from the slide's lymphocytes, and from
+        `reference_area_um2` where the slide shows too few of them; ``fixed`` always from there.
     reference_area_um2
         Area of a normal epithelial nucleus.
     """
@@ -74,6 +86,7 @@ class NottinghamPleomorphism:
     min_nuclei: int = 100
     min_share: float = 0.6
     reference_area_um2: float = 32.0
+    reference: Literal["slide", "fixed"] = "slide"
     name: str = "nottingham-pleomorphism"
     grades: tuple[str, ...] = ("1", "2", "3")
     columns: tuple[str, ...] = (
@@ -87,59 +100,26 @@ class NottinghamPleomorphism:
 
     def grade(self, nuclei: Columns, x_um: Floats, y_um: Floats, quality: Mapping[str, str]) -> GradeResult:
         """Score nuclei (N,) given by feature and place; out of focus, their outlines say nothing about size."""
-        chosen, left_out = self._select(nuclei)
+        lymphocytes = _lymphocytes(nuclei) if self.reference == "slide" else None
+        reference = EPITHELIUM_TO_LYMPHOCYTE * lymphocytes if lymphocytes else self.reference_area_um2
+        chosen, left_out = _select(nuclei, reference)
         areas = nuclei["area_um2"][chosen]
-        counts = self._counts(len(areas), left_out)
+        counts = _counts(len(areas), left_out, reference)
         reason = _disqualified(quality) or self._too_few(len(areas))
         if not len(areas):
             return GradeResult(self.name, None, self.grades, {}, reason, counts)
         place, side_um = squares(x_um[chosen], y_um[chosen], SQUARE_UM)
-        score, shares = self._score(areas, place)
+        score, shares = _score(areas / reference, place)
         reason = reason or self._undecided(score, float(shares[score]))
-        return GradeResult(
-            self.name,
-            None if reason else self.grades[score],
-            self.grades,
-            {grade: round(float(share), 4) for grade, share in zip(self.grades, shares, strict=True)},
-            reason,
-            (
-                *self._sizes(areas),
-                *_variation(areas, nuclei["circularity"][chosen]),
-                *counts,
-                *self._places(areas, place, side_um),
-                CONTEXT,
-            ),
+        evidence = (
+            *_sizes(areas, reference, lymphocytes),
+            *_variation(areas, nuclei["circularity"][chosen]),
+            *counts,
+            *_places(areas / reference, place, side_um),
         )
-
-    def _select(self, nuclei: Columns) -> tuple[Mask, dict[str, int]]:
-        """Tell the epithelial nuclei (N,) from the others, and count those, each under the first rule that it meets."""
-        area, ink = nuclei["area_um2"], nuclei["hematoxylin_mean"]
-        dark = ink > np.median(ink[np.isfinite(ink)]) if np.isfinite(ink).any() else np.zeros(len(ink), bool)
-        rules = {
-            "fragments": ~(area >= FRAGMENT_SHARE * self.reference_area_um2),
-            "clumps": nuclei["solidity"] < CLUMP_SOLIDITY,
-            "spindles": nuclei["major_axis_um"] > SPINDLE_RATIO * nuclei["minor_axis_um"],
-            "lymphocytes": (area <= self.reference_area_um2) & (nuclei["circularity"] >= LYMPHOCYTE_CIRCULARITY) & dark,
-        }
-        left, counts = np.ones(len(area), bool), {}
-        for name, meets in rules.items():
-            counts[name] = int(np.count_nonzero(left & meets))
-            left &= ~meets
-        return left, counts
-
-    def _score(self, areas: Floats, place: Counts) -> tuple[int, Floats]:
-        """Score (0, 1, 2) of the median area, and the shares (3,) of resamples of squares by score.
-
-        A median is below a limit when half of the nuclei are, so it is enough to count those in every square.
-        """
-        count = int(place.max()) + 1
-        weights = np.concatenate([np.ones((1, count), np.int64), resamples(count, RESAMPLES, SEED)])
-        low, high = (limit * self.reference_area_um2 for limit in LIMITS)
-        total = weights @ np.bincount(place, minlength=count)
-        below = weights @ np.bincount(place[areas < low], minlength=count)
-        upto = weights @ np.bincount(place[areas <= high], minlength=count)
-        scores = np.where(2 * below >= total, 0, np.where(2 * upto >= total, 1, 2))
-        return int(scores[0]), np.bincount(scores[1:], minlength=3) / RESAMPLES
+        probabilities = {grade: round(float(share), 4) for grade, share in zip(self.grades, shares, strict=True)}
+        grade = None if reason else self.grades[score]
+        return GradeResult(self.name, grade, self.grades, probabilities, reason, (*_defined(evidence), CONTEXT))
 
     def _too_few(self, count: int) -> str | None:
         if count >= self.min_nuclei:
@@ -157,44 +137,104 @@ class NottinghamPleomorphism:
             f"and at least {self.min_share:.0%} are needed (setting grade.min_share)."
         )
 
-    def _sizes(self, areas: Floats) -> tuple[Evidence, ...]:
-        # The lower of two middle values, as in counting.
-        median, reference = float(np.quantile(areas, 0.5, method="lower")), self.reference_area_um2
-        rule = (
-            f"median over normal area, which decides: score 1 below {LIMITS[0]:g}, 2 up to {LIMITS[1]:g}, 3 above "
-            "(nuclear pleomorphism of the Nottingham grade, Elston and Ellis 1991; limits by area from Segen's Medical "
-            "Dictionary 2012)"
-        )
-        return (
-            Evidence("size_ratio", round(median / reference, 4), "", rule),
-            Evidence("median_area_um2", round(median, 4), "µm²", "median area of the nuclei taken for epithelium"),
-            Evidence("reference_area_um2", reference, "µm²", "area of a normal epithelial nucleus, a setting"),
-        )
 
-    def _counts(self, count: int, left_out: dict[str, int]) -> tuple[Evidence, ...]:
-        meanings = {
-            "fragments": f"smaller than {FRAGMENT_SHARE * self.reference_area_um2:.1f} µm²",
-            "clumps": f"of a solidity below {CLUMP_SOLIDITY}",
-            "spindles": f"more than {SPINDLE_RATIO} times as long as wide",
-            "lymphocytes": "no larger than normal epithelium, darker than the slide's median nucleus and round "
-            f"(circularity at least {LYMPHOCYTE_CIRCULARITY})",
-        }
-        graded = Evidence("nuclei_graded", count, "", "nuclei taken for epithelium, on which the score rests")
-        others = (
-            Evidence(f"{name}_left_out", left_out[name], "", f"nuclei left out: {meaning}")
-            for name, meaning in meanings.items()
-        )
-        return (graded, *others)
+def _lymphocytes(nuclei: Columns) -> float | None:
+    """Lower quartile of the areas of lymphocyte-like nuclei in um2; None where they are few or of another size."""
+    ink = nuclei["hematoxylin_mean"]
+    known = np.isfinite(ink)
+    if not known.any():
+        return None
+    dark = ink >= np.quantile(ink[known], 1 - DARK_SHARE)
+    slender = nuclei["major_axis_um"] > ROUND_RATIO * nuclei["minor_axis_um"]
+    areas = nuclei["area_um2"][dark & ~slender & (nuclei["circularity"] >= ROUND_CIRCULARITY)]
+    areas = areas[areas >= LYMPHOCYTE_UM2[0]]
+    area = float(np.quantile(areas, 0.25)) if len(areas) >= MIN_LYMPHOCYTES else np.inf
+    return area if area <= LYMPHOCYTE_UM2[1] else None
 
-    def _places(self, areas: Floats, place: Counts, side_um: float) -> tuple[Evidence, ...]:
-        order = np.argsort(place, kind="stable")
-        groups = np.split(areas[order], np.flatnonzero(np.diff(place[order])) + 1)
-        medians = [float(np.median(group)) for group in groups if len(group) >= MIN_PER_SQUARE]
-        largest = round(max(medians) / self.reference_area_um2, 4) if medians else None
-        return (
-            Evidence("squares", len(groups), "", f"squares of {side_um:g} µm, resampled for the probabilities"),
-            Evidence("largest_square_ratio", largest, "", "size ratio where nuclei are largest; decides nothing"),
-        )
+
+def _select(nuclei: Columns, reference: float) -> tuple[Mask, dict[str, int]]:
+    """Tell the epithelial nuclei (N,) from the others, and count those, each under the first rule that it meets."""
+    area, ink = nuclei["area_um2"], nuclei["hematoxylin_mean"]
+    dark = ink > np.median(ink[np.isfinite(ink)]) if np.isfinite(ink).any() else np.zeros(len(ink), bool)
+    rules = {
+        "fragments": ~(area >= FRAGMENT_SHARE * reference),
+        "clumps": nuclei["solidity"] < CLUMP_SOLIDITY,
+        "spindles": nuclei["major_axis_um"] > SPINDLE_RATIO * nuclei["minor_axis_um"],
+        "lymphocytes": (area <= reference) & (nuclei["circularity"] >= ROUND_CIRCULARITY) & dark,
+    }
+    left, counts = np.ones(len(area), bool), {}
+    for name, meets in rules.items():
+        counts[name] = int(np.count_nonzero(left & meets))
+        left &= ~meets
+    return left, counts
+
+
+def _score(ratios: Floats, place: Counts) -> tuple[int, Floats]:
+    """Score (0, 1, 2) of the median size ratio, and the shares (3,) of resamples of squares by score.
+
+    A median is below a limit when half of the nuclei are, so it is enough to count those in every square.
+    """
+    count = int(place.max()) + 1
+    weights = np.concatenate([np.ones((1, count), np.int64), resamples(count, RESAMPLES, SEED)])
+    total = weights @ np.bincount(place, minlength=count)
+    below = weights @ np.bincount(place[ratios < LIMITS[0]], minlength=count)
+    upto = weights @ np.bincount(place[ratios <= LIMITS[1]], minlength=count)
+    scores = np.where(2 * below >= total, 0, np.where(2 * upto >= total, 1, 2))
+    return int(scores[0]), np.bincount(scores[1:], minlength=3) / RESAMPLES
+
+
+def _sizes(areas: Floats, reference: float, lymphocytes: float | None) -> tuple[Evidence, ...]:
+    # The lower of two middle values, as in counting.
+    median = float(np.quantile(areas, 0.5, method="lower"))
+    rule = (
+        f"median over normal area, which decides: score 1 below {LIMITS[0]:g}, 2 up to {LIMITS[1]:g}, 3 above "
+        "(nuclear pleomorphism of the Nottingham grade, Elston and Ellis 1991; limits by area from Segen's Medical "
+        "Dictionary 2012)"
+    )
+    source = (
+        f"{EPITHELIUM_TO_LYMPHOCYTE:g} times the lower quartile of this slide's lymphocyte-like nuclei"
+        if lymphocytes
+        else "the setting, without regard to this slide's lymphocytes (too few of them, or set so)"
+    )
+    return (
+        Evidence("size_ratio", _rounded(median / reference), "", rule),
+        Evidence("median_area_um2", _rounded(median), "µm²", "median area of the nuclei taken for epithelium"),
+        Evidence("reference_area_um2", _rounded(reference), "µm²", f"area of a normal epithelial nucleus: {source}"),
+        Evidence(
+            "lymphocyte_area_um2", _rounded(lymphocytes), "µm²", "lower quartile of the slide's lymphocyte-like nuclei"
+        ),
+    )
+
+
+def _counts(count: int, left_out: dict[str, int], reference: float) -> tuple[Evidence, ...]:
+    meanings = {
+        "fragments": f"smaller than {FRAGMENT_SHARE * reference:.1f} µm²",
+        "clumps": f"of a solidity below {CLUMP_SOLIDITY}",
+        "spindles": f"more than {SPINDLE_RATIO} times as long as wide",
+        "lymphocytes": "no larger than normal epithelium, darker than the slide's median nucleus and round "
+        f"(circularity at least {ROUND_CIRCULARITY})",
+    }
+    graded = Evidence("nuclei_graded", count, "", "nuclei taken for epithelium, on which the score rests")
+    others = (
+        Evidence(f"{name}_left_out", left_out[name], "", f"nuclei left out: {meaning}")
+        for name, meaning in meanings.items()
+    )
+    return (graded, *others)
+
+
+def _places(ratios: Floats, place: Counts, side_um: float) -> tuple[Evidence, ...]:
+    order = np.argsort(place, kind="stable")
+    groups = np.split(ratios[order], np.flatnonzero(np.diff(place[order])) + 1)
+    medians = [float(np.median(group)) for group in groups if len(group) >= MIN_PER_SQUARE]
+    return (
+        Evidence("squares", len(groups), "", f"squares of {side_um:g} µm, resampled for the probabilities"),
+        Evidence(
+            "largest_square_ratio",
+            _rounded(max(medians, default=None)),
+            "",
+            "size ratio where nuclei are largest; decides nothing",
+        ),
+    )
 
 
 def _disqualified(quality: Mapping[str, str]) -> str | None:
@@ -228,6 +268,11 @@ def _variation(areas: Floats, circularity: Floats) -> tuple[Evidence, ...]:
             "shape, 1 is a circle; decides nothing",
         ),
     )
+
+
+def _defined(evidence: tuple[Evidence, ...]) -> Iterator[Evidence]:
+    """Leave out what these nuclei don't define: the spread of one, the size of lymphocytes that are not there."""
+    return (item for item in evidence if item.value is not None)
 
 
 def _rounded(value: float | None) -> float | None:
