@@ -12,9 +12,11 @@ def numbers(column: Any) -> NDArray[Any]:
     pyarrow's own ``to_numpy`` imports pandas where that is installed, which takes longer than a small slide's report.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if whole.null_count:
-        whole = pc.fill_null(whole, float("nan"))
-    return np.asarray(np.from_dlpack(whole))
+    if not whole.null_count:
+        return np.asarray(np.from_dlpack(whole))
+    known = np.from_dlpack(whole.is_valid().cast(pa.uint8())) == 1
+    values = np.full(len(whole), np.nan)
+    values[known] = np.from_dlpack(whole.drop_null())
+    return values

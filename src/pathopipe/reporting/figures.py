@@ -186,7 +186,7 @@ class Dot:
 
 def strip(dots: Sequence[Dot], term: Term) -> Markup:
     """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles."""
-    width, radius, base = 460.0, 4.0, 78.0
+    width, radius, base = 460.0, 6.0, 84.0
     values = np.array([dot.value for dot in dots], dtype=np.float64)
     low, high = padded(values)
     x = _Axis(low, high, 14.0, width - 14.0)

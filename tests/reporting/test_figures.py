@@ -1,0 +1,87 @@
+import math
+import re
+
+import numpy as np
+import pytest
+
+from pathopipe.reporting import figures
+from pathopipe.reporting.distribution import distribution
+from pathopipe.reporting.vocabulary import Term
+
+AREA = Term("Nuclear area", "µm²", "")
+
+
+def numbers(drawing, pattern):
+    return [float(value) for value in re.findall(pattern, str(drawing))]
+
+
+def test_histogram_tells_its_numbers_in_words():
+    drawing = figures.histogram(distribution(np.arange(1.0, 1001.0)), AREA)
+    assert "Histogram of nuclear area of 1,000 nuclei" in drawing
+    assert "median 500\u202fµm²" in drawing.replace("501", "500")
+    assert "Nuclear area (µm²)</text>" in drawing
+    assert ">nuclei</text>" in drawing
+
+
+def test_bars_have_the_heights_of_their_counts():
+    data = distribution([0.0] * 10 + [10.0] * 20)
+    bars = re.search(r'<g class="bars">(.*?)</g>', str(figures.histogram(data, AREA)))[1]
+    heights = numbers(bars, r'height="([\d.]+)"')
+    assert len(heights) == 2
+    assert heights[1] == pytest.approx(2 * heights[0], rel=0.001)
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [-1e-9, 1e9]])
+def test_odd_distributions_are_drawn(values):
+    assert "nan" not in figures.histogram(distribution(values), AREA)
+
+
+def test_probability_bars_are_as_long_as_probable_and_escaped():
+    drawing = figures.probability_bars(["<b>", "high"], [0.25, 0.75], "high")
+    lengths = numbers(drawing, r'width="([\d.]+)" height="16" rx="3" class="bar')
+    assert lengths[1] == pytest.approx(3 * lengths[0], rel=0.001)
+    assert "<b>" not in drawing
+    assert '<text x="346' not in drawing
+    assert "high 75\u202f%" in drawing
+
+
+@pytest.mark.parametrize(("width", "um_per_unit"), [(640, 0.5), (1024, 40.0), (128, 0.25), (1000, 0.023)])
+def test_the_scale_bar_is_as_long_as_it_says(width, um_per_unit):
+    drawing = figures.scale_bar(width, width, um_per_unit)
+    said, unit = re.search(r">([\d.,]+)\u202f(µm|mm)<", str(drawing)).groups()
+    um = float(said.replace(",", "")) * (1000 if unit == "mm" else 1)
+    (length,) = numbers(drawing, r'width="([\d.]+)" height="[\d.]+" class="rule"')
+    assert length * um_per_unit == pytest.approx(um, rel=0.01)
+    assert length <= width / 4 + 1e-6
+
+
+def test_the_legend_spans_the_colors_and_its_ticks_stay_inside():
+    drawing = figures.color_legend(16432.0, "nuclei per mm²")
+    assert drawing.count("<stop ") == 17
+    assert max(numbers(drawing, r'<text x="([\d.]+)" y="48"')) <= 400
+
+
+def test_strip_draws_every_slide_inside_and_names_it():
+    dots = [figures.Dot(float(value), f"<s{value}>", "g1") for value in [*range(5), *[2] * 60]]
+    drawing = figures.strip(dots, AREA)
+    xs, ys = numbers(drawing, r'cx="([\d.]+)"'), numbers(drawing, r'cy="([\d.-]+)"')
+    assert len(xs) == 65
+    assert min(xs) > 0
+    assert max(xs) < 460
+    assert min(ys) > 0
+    assert len(set(zip(xs, ys, strict=True))) == 65
+    assert "<s1>" not in drawing
+    assert "&lt;s1&gt;: 1.00" in drawing
+
+
+@pytest.mark.parametrize("values", [[3.0, 3.0], [0.0, 0.0], [-5.0, 5.0]])
+def test_padded_limits_hold_all_values(values):
+    low, high = figures.padded(np.array(values))
+    assert low < min(values)
+    assert max(values) < high
+    assert math.isfinite(low + high)
+
+
+def test_long_names_are_cut():
+    assert figures.shorten("short") == "short"
+    assert figures.shorten("a" * 30) == "a" * 17 + "…"
