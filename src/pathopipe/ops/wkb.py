@@ -30,13 +30,13 @@ def to_wkb(
     ValueError
         If the polygons need 2 GiB or more: write fewer at a time.
     """
-    points = (np.add(coords, origin) * scale).astype("<f8")
     counts = np.diff(offsets)
     headers = np.zeros(len(counts), HEADER)
     headers["order"], headers["type"], headers["rings"], headers["points"] = 1, 3, 1, counts
-    starts = offsets * POINT_BYTES + HEADER.itemsize * np.arange(len(offsets))
+    starts = offsets * POINT_BYTES + HEADER.itemsize * np.arange(len(offsets))  # of each polygon's bytes
     if starts[-1] >= 2**31:
         raise ValueError("polygons of 2 GiB or more do not fit one array: write fewer at a time")
+    points = (np.add(coords, origin) * scale).astype("<f8")
     data = np.empty(starts[-1], np.uint8)
     head = np.zeros(len(data), np.bool_)
     head[(starts[:-1, None] + np.arange(HEADER.itemsize)).ravel()] = True

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ops_strategies import scenes
+
+from pathopipe.ops.assign import AssignSettings, halo
+from pathopipe.ops.instances import Nuclei, segment_block
+
+
+def segment_whole(seeds, scores, maps, options):
+    return segment_block(maps, seeds, scores, (0, 0, *maps.shape[1:]), options)
+
+
+def segment_in_blocks(seeds, scores, maps, options, size, context, start=(0, 0)):
+    """Nuclei of all blocks of a grid that starts at or before the image's corner."""
+    height, width = maps.shape[1:]
+    found = []
+    for row in range(start[0], height, size):
+        for column in range(start[1], width, size):
+            top, left = max(row - context, 0), max(column - context, 0)
+            bottom, right = min(row + size + context, height), min(column + size + context, width)
+            inside = ((seeds >= (top, left)) & (seeds < (bottom, right))).all(1)
+            block = np.ascontiguousarray(maps[:, top:bottom, left:right])
+            core = (row - top, column - left, row + size - top, column + size - left)
+            local = seeds[inside] - np.array([top, left], np.int32)
+            found.append(segment_block(block, local, scores[inside], core, options, origin=(top, left)))
+    return found
+
+
+def rows_of(nuclei: Nuclei):
+    """Everything known of each nucleus, as bytes, so that equal means equal to the last bit."""
+    rings = np.split(nuclei.coords, nuclei.offsets[1:-1])
+    columns = (nuclei.seed, nuclei.centroid, nuclei.area_px, nuclei.score)
+    return [
+        (ring.tobytes(), *(column[i].tobytes() for column in columns))
+        for i, ring in enumerate(rings)
+        if len(nuclei) > i
+    ]
+
+
+def by_seed(found):
+    everything = [row for nuclei in found for row in rows_of(nuclei)]
+    return sorted(everything, key=lambda row: row[1])
+
+
+@settings(deadline=None, max_examples=120)
+@given(scenes(largest=40), st.integers(3, 17), st.integers(-16, 0), st.integers(-16, 0), st.integers(0, 99))
+def test_blocks_with_the_halo_give_the_nuclei_of_the_whole_image(scene, size, row, column, noise):
+    """Wherever the grid of blocks lies: nothing is split, doubled, lost, or different in a bit."""
+    seeds, maps, options = scene
+    scores = np.random.default_rng(noise).random(len(seeds)).astype(np.float32)
+    whole = segment_whole(seeds, scores, maps, options)
+    blocks = segment_in_blocks(seeds, scores, maps, options, size, halo(options), (row, column))
+    assert by_seed(blocks) == by_seed([whole])
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_third_of_the_halo_is_not_enough(smooth):
+    """The tests above are hard enough: with a third of the context most of such scenes come out differently."""
+    rng = np.random.default_rng(5)
+    options = AssignSettings(radius_px=4, min_area_px=1, barrier_weight=0, smooth=smooth)
+    differing = 0
+    for _ in range(40):
+        maps = rng.choice(np.array([0, 255, 255, 255], np.uint8), (2, 30, 30))
+        seeds = np.argwhere(rng.random((30, 30)) < 0.02).astype(np.int32)
+        scores = np.ones(len(seeds), np.float32)
+        whole = by_seed([segment_whole(seeds, scores, maps, options)])
+        differing += by_seed(segment_in_blocks(seeds, scores, maps, options, 8, options.reach)) != whole
+        assert by_seed(segment_in_blocks(seeds, scores, maps, options, 8, halo(options))) == whole
+    assert differing > 10
+
+
+def test_a_disc_is_measured_and_scored():
+    rows, columns = np.indices((40, 40))
+    disc = (rows - 20) ** 2 + (columns - 18) ** 2 <= 100
+    maps = np.stack([disc * 204, np.zeros_like(rows)]).astype(np.uint8)
+    nuclei = segment_whole(np.array([[17, 18]], np.int32), np.array([0.45], np.float32), maps, AssignSettings())
+    assert len(nuclei) == 1
+    assert abs(int(nuclei.area_px[0]) - int(disc.sum())) <= 8
+    np.testing.assert_allclose(nuclei.centroid, [[18.5, 20.5]])
+    assert nuclei.seed.tolist() == [[17, 18]]
+    np.testing.assert_allclose(nuclei.score, [np.sqrt(0.45 * 0.8)], rtol=0.02)
+
+
+def test_seeds_in_any_order_and_the_best_of_two_on_one_pixel():
+    maps = np.zeros((2, 9, 20), np.uint8)
+    maps[0, 1:8, 1:8] = maps[0, 1:8, 11:18] = 255
+    seeds = np.array([[4, 14], [4, 4], [4, 14]], np.int32)
+    nuclei = segment_whole(seeds, np.array([0.25, 1, 0.64], np.float32), maps, AssignSettings(min_area_px=1))
+    assert nuclei.seed.tolist() == [[4, 4], [4, 14]]
+    np.testing.assert_allclose(nuclei.score, [1, 0.8], rtol=0.02)
+
+
+def test_a_block_without_seeds_has_no_nuclei():
+    nuclei = segment_whole(
+        np.empty((0, 2), np.int32), np.empty(0, np.float32), np.zeros((2, 8, 8), np.uint8), AssignSettings()
+    )
+    assert len(nuclei) == 0
+    assert nuclei.offsets.tolist() == [0]
