@@ -1,6 +1,5 @@
 from snakemake.utils import min_version
 
-
 min_version("9.20")
 
 
@@ -27,9 +26,9 @@ include: "workflow/rules/cohort.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         "cohort/manifest.json",
+    localrule: True
 
 
 onstart:
@@ -42,5 +41,7 @@ onsuccess:
 
 onerror:
     # What could be finished is gathered all the same, with the faulted slides marked.
-    shell(COHORT_COMMAND + " --partial")
+    shell(
+        "pathopipe cohort --results . --slides {SHEET} --settings {COHORT_SETTINGS} --partial"
+    )
     release(PLAN.results)

@@ -83,7 +83,7 @@ def _dismiss_dead(file: Path, results: Path) -> None:
     alive = _born(process) == born if host == platform.node() else silent < _DEAD_AFTER_S
     if alive:
         raise RefusalError(
-            f"{results}: process {process} on {host} is working on this results folder: wait for it, or give another folder"
+            f"{results}: process {process} on {host} is working on this results folder: wait for it, or use another"
         )
     file.unlink(missing_ok=True)
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, write_json
 from pathopipe.config import Config, parse_config
 from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.identity import identify
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, read_samples
-from pathopipe.identity import identify
 
 _KNOWN_SLIDES = ".pathopipe/identities.json"
 _NOTHING = "(?!)"
@@ -137,11 +136,6 @@ def plan(values: dict[str, Any]) -> Plan:
         tuple(sample.slide for sample in absent),
         tuple(sample.slide for sample in missing),
     )
-
-
-def quoted(text: object) -> str:
-    """Quote for the shell, and double the braces that Snakemake would take for its own."""
-    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
 
 
 def _key(name: str) -> str:

@@ -7,12 +7,12 @@ rule cohort:
         "cohort/logs/cohort.log",
     benchmark:
         "cohort/logs/cohort.tsv"
+    localrule: True
     conda:
         "../../envs/pathopipe.yaml"
-    localrule: True
     params:
         settings=PLAN.settings("cohort"),
         version=PLAN.version("cohort"),
         slides=PLAN.cohort_params,
     shell:
-        "{COHORT_COMMAND} > {log} 2>&1"
+        "pathopipe cohort --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"

@@ -1,17 +1,18 @@
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from pathopipe.ownership import claim, release
-from pathopipe.workflow import plan, quoted
+from pathopipe.workflow import plan
 
 # The command of the environment that runs Snakemake, unless a container or conda environment brings its own.
 os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
 
 PLAN = plan(config)
 RESULTS = str(PLAN.results)
-SHEET = quoted(PLAN.sheet)
-COHORT_COMMAND = f"pathopipe cohort --results . --slides {SHEET} --settings {quoted(PLAN.settings('cohort'))}"
+SHEET = shlex.quote(str(PLAN.sheet))
+COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))
 
 
 wildcard_constraints:

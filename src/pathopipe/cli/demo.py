@@ -17,7 +17,7 @@ _SEED = 7
 @click.option("--folder", type=PATH, default=Path("pathopipe-demo"), show_default=True, help="Where to write.")
 @click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all.")
 def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None) -> None:
-    """Write three synthetic H&E slides of rising nuclear pleomorphism, run the workflow on them, and say where to look."""
+    """Run the workflow on three synthetic H&E slides of rising nuclear pleomorphism, and say where to look."""
     from pathopipe.cli.run import execute
     from pathopipe.config import Config
 

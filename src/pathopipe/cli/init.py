@@ -30,7 +30,9 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool) -> None:
         raise RefusalError(f"{', '.join(there)}: is there already: go to another folder, or overwrite with --force")
     slides = find_slides(folder, images)
     if not slides:
-        raise RefusalError(f"{folder}: holds no slides that are known by their ending{'' if images else ' (--images?)'}")
+        raise RefusalError(
+            f"{folder}: holds no slides that are known by their ending{'' if images else ' (--images?)'}"
+        )
     ids = [f"slide_{number:04}" for number in range(1, len(slides) + 1)] if neutral_ids else make_ids(slides, folder)
     without_mpp = _write(slides, ids, neutral_ids)
     click.echo(f"{len(slides)} slides in slides.tsv; settings in config.yaml; next: pathopipe run")

@@ -21,6 +21,11 @@ def config_options(function: F) -> F:
     )(function)
 
 
+def spoken(counts: dict[str, int | float]) -> str:
+    """Say counts in words, without those that are zero."""
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
+
 def find_config(given: Path | None) -> Path | None:
     """The configuration given, else the one in the current folder, else none."""
     return given or next((name for name in CONFIG_NAMES if name.is_file()), None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, find_config
+from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
 if TYPE_CHECKING:
     from pathopipe.workflow import Plan
@@ -151,12 +151,10 @@ def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
 def _gather(plan_: "Plan") -> None:
     """Bring the cohort page up to date after a run of some slides or stages; a full run makes it anew."""
     from pathopipe.config import CohortSettings
-    from pathopipe.stages.base import execute_cohort
+    from pathopipe.stages.base import execute_cohort, predate
 
     execute_cohort(plan_.results, list(plan_.samples), CohortSettings.model_validate_json(plan_.settings("cohort")))
-    for file in (plan_.results / "cohort").iterdir():
-        if file.is_file():
-            os.utime(file, (1, 1))
+    predate(plan_.results)
 
 
 def _notes(plan_: "Plan") -> Iterator[str]:
@@ -175,7 +173,7 @@ def _conclude(plan_: "Plan", code: int) -> None:
     page = plan_.results / "cohort" / "index.html"
     if page.exists():
         counts = json.loads((page.parent / "manifest.json").read_text(encoding="utf-8"))["counts"]
-        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
+        click.echo(f"slides: {spoken(counts)}")
         click.echo(f"cohort page: {page}")
     if code or faults:
         click.echo("mend what is named above and run the same command again: finished results are kept", err=True)

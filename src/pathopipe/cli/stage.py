@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, find_config
+from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
@@ -29,8 +29,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
         settings, named_sheet = _settings(name, **options)
         sample = find_sample(sheet or named_sheet, slide)
         manifest = execute(name, slide, results, settings, sample, workers)
-        counts = ", ".join(f"{count:,} {what}" for what, count in manifest["counts"].items())
-        click.echo(f"{slide} {name}: {manifest['reason'] or counts or 'done'}")
+        click.echo(f"{slide} {name}: {manifest['reason'] or spoken(manifest['counts']) or 'done'}")
 
     return command
 
@@ -45,17 +44,14 @@ def stage_command(name: str, help_text: str) -> click.Command:
 )
 def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> None:
     """Gather all slides."""
-    import os
-
     from pathopipe.samples import read_samples
-    from pathopipe.stages.base import execute_cohort
+    from pathopipe.stages.base import execute_cohort, predate
 
     settings, named_sheet = _settings("cohort", **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
     if partial:
-        for file in (results / "cohort").iterdir():
-            os.utime(file, (1, 1))
-    click.echo(f"cohort: {', '.join(f'{count} {what}' for what, count in manifest['counts'].items())}")
+        predate(results)
+    click.echo(f"cohort: {spoken(manifest['counts'])}")
 
 
 def _settings(stage: str, config_file: Path | None, changes: tuple[str, ...], settings: str | None) -> tuple[Any, Path]:

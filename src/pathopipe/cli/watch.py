@@ -82,7 +82,12 @@ class _Bars:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._results = results
-        columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+        )
         self._progress = Progress(*columns, TimeElapsedColumn(), transient=True)
         self._slides = self._progress.add_task("slides", total=slides, unit="slides")
         self._jobs = self._progress.add_task("workflow", total=None, unit="jobs")

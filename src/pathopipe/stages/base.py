@@ -7,6 +7,7 @@ them empty but valid for a rejected slide.
 import contextlib
 import errno
 import importlib
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -198,6 +199,12 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
     except OSError as error:
         raise _fault(error, results) from error
     return manifest
+
+
+def predate(results: Path) -> None:
+    """Date the cohort's files before everything else, so that the next full run makes them anew."""
+    for name in (*COHORT.writes, MANIFEST):
+        os.utime(results / "cohort" / name, (1, 1))
 
 
 def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
