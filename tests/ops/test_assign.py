@@ -126,7 +126,8 @@ def test_a_barrier_parts_touching_nuclei_where_it_lies():
     maps[0, 1:10, 1:19] = 255
     maps[1, 1:10, 14] = 255
     seeds = np.array([[5, 5], [5, 16]], np.int32)
-    labels = finish(assign(seeds, maps, AssignSettings()), seeds, AssignSettings())
+    options = AssignSettings(barrier_weight=8)
+    labels = finish(assign(seeds, maps, options), seeds, options)
     assert (labels[2:9, 2:14] == 1).all()
     assert (labels[2:9, 15:18] == 2).all()
 
