@@ -19,7 +19,7 @@ from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.samples import Sample
 from pathopipe.stages import features
-from pathopipe.stages.base import execute
+from pathopipe.stages.execution import execute
 from pathopipe.units import Grid, Mpp
 
 MPP = 0.5

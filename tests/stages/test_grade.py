@@ -9,7 +9,7 @@ import pytest
 from pathopipe.artifacts import write_json
 from pathopipe.config import GradeSettings
 from pathopipe.errors import RefusalError
-from pathopipe.stages.base import execute
+from pathopipe.stages.execution import execute
 
 WARNING = {"code": "out_of_focus", "message": "40% of the sampled tissue looks out of focus", "value": 0.4}
 

@@ -42,9 +42,10 @@ def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
 def _synthetic_slides(folder: Path) -> list[tuple[str, str, str]]:
     """Write what is not there yet; the slides say their mpp themselves."""
     from pathopipe.synthetic import Scene, write_slide, write_truth
+    from pathopipe.synthetic.scene import Pleomorphism
 
     rows = []
-    levels = (1, 2, 3)
+    levels: tuple[Pleomorphism, ...] = (1, 2, 3)
     for level in levels:
         name = f"demo_pleomorphism_{level}"
         path = folder / "slides" / f"{name}.tiff"

@@ -24,7 +24,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
     @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
     def command(slide: str, results: Path, sheet: Path | None, workers: int, **options: Any) -> None:
         from pathopipe.samples import find_sample
-        from pathopipe.stages.base import execute
+        from pathopipe.stages.execution import execute
 
         settings, named_sheet = _settings(name, **options)
         sample = find_sample(sheet or named_sheet, slide)
@@ -45,7 +45,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
 def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> None:
     """Gather all slides."""
     from pathopipe.samples import read_samples
-    from pathopipe.stages.base import execute_cohort, predate
+    from pathopipe.stages.execution import execute_cohort, predate
 
     settings, named_sheet = _settings("cohort", **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)

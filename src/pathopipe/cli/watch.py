@@ -51,6 +51,11 @@ class State:
         elif _ERROR.match(line):
             self._rule, self._job = "", -1
 
+    def read_all(self, lines: Iterable[str]) -> None:
+        """Take in the log to its end."""
+        for line in lines:
+            self.read(line)
+
     def _start(self, slide: str) -> None:
         if self._rule and self._rule != "all" and self._job >= 0:
             self.running[self._job] = (self._rule, slide)
@@ -96,7 +101,7 @@ class _Bars:
     def follow(self, lines: Iterable[str], state: State) -> None:
         import threading
 
-        reader = threading.Thread(target=lambda: [state.read(line) for line in lines], daemon=True)
+        reader = threading.Thread(target=state.read_all, args=(lines,), daemon=True)
         with self._progress:
             reader.start()
             while reader.is_alive():

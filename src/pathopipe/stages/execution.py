@@ -1,0 +1,217 @@
+"""Running a stage: from the manifests of earlier stages to its own, with rejections passed on and faults kept apart."""
+
+import contextlib
+import errno
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from pydantic import BaseModel
+
+from pathopipe.artifacts import (
+    COHORT,
+    CONTRACTS,
+    MANIFEST,
+    RUN,
+    check_results,
+    mark_results,
+    publish,
+    read_json,
+    write_json,
+)
+from pathopipe.config import CohortSettings
+from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError
+from pathopipe.identity import identify
+from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
+from pathopipe.samples import Sample
+from pathopipe.stages.base import FAULT, Gathering, Job, Outcome
+from pathopipe.stages.progress import Progress
+
+_CARRIED = ("identity", "mpp_x", "mpp_y", "mpp_source")
+
+
+class StageModule(Protocol):
+    """A module of this package that runs per slide."""
+
+    run: Callable[[Job[Any]], Outcome]
+    write_empty: Callable[[Job[Any]], None]
+
+
+class CohortModule(Protocol):
+    """The module that gathers."""
+
+    run: Callable[[Gathering], Outcome]
+
+
+def execute(
+    stage: str, slide: str, results: Path, settings: BaseModel, sample: Sample | None = None, workers: int = 1
+) -> dict[str, Any]:
+    """Run one stage for one slide and put its files into place; returns the manifest.
+
+    A slide whose content cannot be used ends as ``rejected`` with valid, empty files.
+
+    Raises
+    ------
+    FaultError
+        When the machine failed or an input is missing; earlier results stay untouched.
+    RefusalError
+        When a newer version wrote the results folder.
+    """
+    check_results(results)
+    mark_results(results)
+    work = results / slide / ".work" / stage
+    draft = _fresh(work / "draft")
+    job = Job(stage, slide, results, draft, settings, sample, workers, Progress(work / "progress.json"))
+    try:
+        return _execute(job, work)
+    except Exception as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        fault = _fault(error, results)
+        _remember(work / FAULT, fault)
+        if fault is error:
+            raise
+        raise fault from error
+
+
+def execute_cohort(results: Path, samples: list[Sample], settings: CohortSettings) -> dict[str, Any]:
+    """Gather all slides of the sheet into ``results/cohort``, whatever state they are in; returns the manifest."""
+    check_results(results)
+    mark_results(results)
+    watch = Stopwatch()
+    gathering = Gathering(results, samples, _fresh(results / ".work" / "cohort"), settings)
+    try:
+        module = cast("CohortModule", importlib.import_module("pathopipe.stages.cohort"))
+        outcome = module.run(gathering)
+        manifest = {
+            "stage": "cohort",
+            "contract": COHORT.version,
+            "code": fingerprint("cohort"),
+            "params": settings.model_dump(mode="json"),
+            "counts": outcome.counts,
+            "versions": versions(),
+        }
+        write_json(gathering.draft / MANIFEST, manifest)
+        write_json(gathering.draft / RUN, watch.record(1))
+        publish(gathering.draft, results / "cohort")
+        _remove_if_empty(gathering.draft.parent)
+    except OSError as error:
+        raise _fault(error, results) from error
+    return manifest
+
+
+def predate(results: Path) -> None:
+    """Date the cohort's files before everything else, so that the next full run makes them anew."""
+    for name in (*COHORT.writes, MANIFEST):
+        os.utime(results / "cohort" / name, (1, 1))
+
+
+def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
+    watch = Stopwatch()
+    manifest = _manifest(job)
+    module = cast("StageModule", importlib.import_module(f"pathopipe.stages.{job.stage}"))
+    reason = _upstream_reason(job)
+    if reason is None:
+        try:
+            outcome = module.run(job)
+            manifest |= {"counts": outcome.counts, "model": outcome.model} | outcome.details
+        except SlideRejectedError as error:
+            reason = str(error)
+    if reason is not None:
+        manifest |= {"state": "rejected", "reason": reason}
+        module.write_empty(job)
+    _check_complete(job)
+    write_json(job.draft / MANIFEST, manifest)
+    write_json(job.draft / RUN, watch.record(job.workers))
+    publish(job.draft, job.results / job.slide / job.stage)
+    shutil.rmtree(work)
+    _remove_if_empty(work.parent)
+    return manifest
+
+
+def _manifest(job: Job[Any]) -> dict[str, Any]:
+    contract = CONTRACTS[job.stage]
+    carried = dict.fromkeys(_CARRIED) | _carried(job)
+    return {
+        "stage": job.stage,
+        "slide": job.slide,
+        "state": "done",
+        "reason": None,
+        "contract": contract.version,
+        "code": fingerprint(job.stage),
+        "params": job.settings.model_dump(mode="json"),
+        "inputs": {name: _digest(job.input(name)) for name in contract.reads},
+        "model": None,
+        "counts": {},
+        "versions": versions(),
+        **carried,
+    }
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except FileNotFoundError as error:
+        raise FaultError(f"{path}: is missing: run the stage '{path.parent.name}' first") from error
+
+
+def _carried(job: Job[Any]) -> dict[str, Any]:
+    """What `tissue` found out about the slide; for `tissue` itself, the identity."""
+    if job.stage == "tissue":
+        path = job.require_sample().path
+        try:
+            return {"identity": str(identify(path))}
+        except OSError as error:
+            raise FaultError(
+                f"slide {job.slide}: its file cannot be read ({error.strerror}): bring it back and run again"
+            ) from error
+    upstream = next(name for name in CONTRACTS[job.stage].reads if name.endswith(MANIFEST))
+    manifest = read_json(job.input(upstream))
+    return {key: manifest.get(key) for key in _CARRIED}
+
+
+def _upstream_reason(job: Job[Any]) -> str | None:
+    """Why an earlier stage rejected the slide, if one did."""
+    for name in CONTRACTS[job.stage].reads:
+        if name.endswith(MANIFEST):
+            manifest = read_json(job.input(name))
+            if manifest["state"] == "rejected" and job.stage != "report":
+                return str(manifest["reason"])
+    return None
+
+
+def _check_complete(job: Job[Any]) -> None:
+    missing = [name for name in CONTRACTS[job.stage].writes if not (job.draft / name).exists()]
+    if missing:
+        raise FaultError(
+            f"slide {job.slide}: the stage '{job.stage}' did not write {', '.join(missing)}: report this bug"
+        )
+
+
+def _fault(error: Exception, results: Path) -> Exception:
+    """Say what a failing machine means for the user; errors that already say it, and bugs, stay as they are."""
+    if not isinstance(error, OSError) or isinstance(error, PathopipeError):
+        return error
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return FaultError(f"{results}: the disk is full: free some space and run again, finished results are kept")
+    return FaultError(f"{error.filename or results}: {error.strerror or error}: mend this and run again")
+
+
+def _remember(path: Path, error: Exception) -> None:
+    """Leave the reason for the cohort page; a full disk may not even take that."""
+    with contextlib.suppress(OSError):
+        reason = str(error) if isinstance(error, PathopipeError) else f"{type(error).__name__}: {error}"
+        write_json(path, {"reason": reason})
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
