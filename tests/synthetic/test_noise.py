@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathopipe.synthetic.noise import bell, gradient_noise, hash_cell, noise_table, ramp, table_noise, unit
@@ -25,6 +25,7 @@ def test_bell_has_mean_zero_and_variance_one() -> None:
 
 
 @given(x=st.floats(-1e5, 1e5), y=st.floats(-1e5, 1e5))
+@settings(deadline=None)  # the first call compiles
 def test_noise_is_bounded_and_continuous(x: float, y: float) -> None:
     value = gradient_noise(SEED, x, y)
     assert -1.5 < value < 1.5
@@ -32,6 +33,7 @@ def test_noise_is_bounded_and_continuous(x: float, y: float) -> None:
 
 
 @given(x=st.floats(-1e4, 1e4), y=st.floats(-1e4, 1e4))
+@settings(deadline=None)
 def test_table_noise_repeats_after_its_period(x: float, y: float) -> None:
     table = noise_table(SEED)
     value = table_noise(table, x, y)

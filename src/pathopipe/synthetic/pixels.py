@@ -80,12 +80,14 @@ def _cytoplasm(table: Layers, x: float, y: float) -> tuple[float, float]:
 
 
 @njit(cache=True)
-def _ground(layout: Layout, table: Layers, x: float, y: float, field: Layers) -> tuple[float, float]:
+def _ground(
+    layout: Layout, table: Layers, x: float, y: float, depth: float, nest: float, wave: float
+) -> tuple[float, float]:
     """Return hematoxylin and eosin of the tissue between the nuclei at a place in um."""
     u = x * layout.fiber_cos + y * layout.fiber_sin
-    v = y * layout.fiber_cos - x * layout.fiber_sin + field[_WAVE]
-    epithelium = ramp(field[_NEST], -1.2, 1.2)
-    hematoxylin, eosin, depth = 0.0, 0.0, float(field[_TISSUE])
+    v = y * layout.fiber_cos - x * layout.fiber_sin + wave
+    epithelium = ramp(nest, -1.2, 1.2)
+    hematoxylin, eosin = 0.0, 0.0
     if epithelium < 1.0:
         hematoxylin, eosin = _stroma(table, x, y, u, v)
         if depth < _FRAY_UM + 1.0:
@@ -94,19 +96,23 @@ def _ground(layout: Layout, table: Layers, x: float, y: float, field: Layers) ->
         h, e = _cytoplasm(table, x, y)
         hematoxylin += epithelium * (h - hematoxylin)
         eosin += epithelium * (e - eosin)
-    share = ramp(depth, -0.9, 0.9) * field[_TONE]
+    share = ramp(depth, -0.9, 0.9)
     return share * hematoxylin, share * eosin
 
 
 @njit(cache=True)
-def _expose(seed: np.uint64, gx: int, gy: int, light: Floats, pixel: Image) -> None:
-    """Turn light into gray levels with the sensor's noise; sums of two 10-bit numbers have a deviation of 417.6."""
-    word = hash_cell(seed, gx, gy)
-    for channel in range(3):
-        total = np.int64(word & _TEN_BITS) + np.int64((word >> _TEN) & _TEN_BITS)
-        word >>= _TEN + _TEN
-        value = light[channel] + (total - 1023) * (NOISE / 417.6) + 0.5
-        pixel[channel] = np.uint8(min(255.0, max(0.0, value)))
+def _light(colors: Floats, glass: Floats, channel: int, hematoxylin: float, eosin: float) -> float:
+    """Return the gray level that the stains let through (Beer and Lambert's law)."""
+    density = min(_DARKEST, max(0.0, hematoxylin * colors[0, channel] + eosin * colors[1, channel]))
+    light: float = glass[channel] * _TRANSMITTANCE[int(density * _STEPS)]
+    return light
+
+
+@njit(cache=True)
+def _expose(light: float, word: np.uint64) -> np.uint8:
+    """Return a gray level with the sensor's noise; the sum of two 10-bit numbers has a deviation of 417.6."""
+    total = np.int64(word & _TEN_BITS) + np.int64((word >> _TEN) & _TEN_BITS)
+    return np.uint8(min(255.0, max(0.0, light + (total - 1023) * (NOISE / 417.6) + 0.5)))
 
 
 @njit(cache=True)
@@ -131,26 +137,26 @@ def _compose(
     glass: Floats,
     image: Image,
 ) -> None:
-    field, light = np.empty(4, np.float32), np.empty(3)
     for row in range(image.shape[0]):
         line = _blend_rows(fields, top + row, top, step)
         i, phase = 0, left % step
         for column in range(image.shape[1]):
             weight = np.float32((phase + 0.5) / step)
-            for k in range(4):
-                field[k] = line[i, k] + weight * (line[i + 1, k] - line[i, k])
+            depth = line[i, _TISSUE] + weight * (line[i + 1, _TISSUE] - line[i, _TISSUE])
+            nest = line[i, _NEST] + weight * (line[i + 1, _NEST] - line[i, _NEST])
+            wave = line[i, _WAVE] + weight * (line[i + 1, _WAVE] - line[i, _WAVE])
+            strength = line[i, _TONE] + weight * (line[i + 1, _TONE] - line[i, _TONE])
             phase += 1
             if phase == step:
                 i, phase = i + 1, 0
             hematoxylin, eosin = 0.0, 0.0
-            if field[_TISSUE] > -_FRAY_UM - 1.0:
+            if depth > -_FRAY_UM - 1.0:
                 x, y = (left + column + 0.5) * mpp, (top + row + 0.5) * mpp
-                hematoxylin, eosin = _ground(layout, table, x, y, field)
-            cover = ink[row, column, COVER]
-            if cover > 0.0:
-                hematoxylin = hematoxylin * (1.0 - cover) + ink[row, column, HEMATOXYLIN] * field[_TONE]
-                eosin = eosin * (1.0 - cover) + ink[row, column, EOSIN] * field[_TONE]
+                hematoxylin, eosin = _ground(layout, table, x, y, depth, nest, wave)
+            bare = 1.0 - ink[row, column, COVER]
+            hematoxylin = strength * (hematoxylin * bare + ink[row, column, HEMATOXYLIN])
+            eosin = strength * (eosin * bare + ink[row, column, EOSIN])
+            word = hash_cell(layout.seed, left + column, top + row)
             for c in range(3):
-                density = min(_DARKEST, max(0.0, hematoxylin * colors[0, c] + eosin * colors[1, c]))
-                light[c] = glass[c] * _TRANSMITTANCE[int(density * _STEPS)]
-            _expose(layout.seed, left + column, top + row, light, image[row, column])
+                image[row, column, c] = _expose(_light(colors, glass, c, hematoxylin, eosin), word)
+                word >>= _TEN + _TEN
