@@ -54,7 +54,7 @@ class Backend(Protocol):
         Raises
         ------
         DecodeError
-            When the file's content there is damaged.
+            When the content there cannot be decoded.
         """
 
     def close(self) -> None:
@@ -62,4 +62,15 @@ class Backend(Protocol):
 
 
 class DecodeError(Exception):
-    """Pixels could not be decoded; whether the slide or the disk is to blame is decided by `Slide`."""
+    """A file could not be opened or decoded; whether the slide or the disk is to blame is decided by who asked."""
+
+
+def over_white(rgba: RGB, premultiplied: bool = False) -> RGB:
+    """Lay RGBA pixels of shape (H, W, 4) over white; ``premultiplied`` colors are weighted by alpha already."""
+    alpha = rgba[..., 3]
+    if alpha.size == 0 or alpha.min() == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    weight = alpha[..., None].astype(np.uint16)
+    if premultiplied:
+        return np.asarray(np.minimum(rgba[..., :3] + (255 - weight), 255), np.uint8)
+    return np.asarray((rgba[..., :3] * weight + 255 * (255 - weight) + 127) // 255, np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import openslide
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.slide.backend import RGB, DecodeError, Level
+from pathopipe.slide.backend import RGB, DecodeError, Level, over_white
 
 
 class OpenSlideBackend:
@@ -16,35 +16,30 @@ class OpenSlideBackend:
     def __init__(self, path: Path) -> None:
         try:
             self._slide = openslide.OpenSlide(path)
+        except openslide.OpenSlideUnsupportedFormatError as error:
+            raise SlideRejectedError("OpenSlide does not read this variant of the format: export it anew") from error
         except openslide.OpenSlideError as error:
-            raise SlideRejectedError(f"the file is damaged and cannot be opened ({error}); export it again") from error
-        properties = self._slide.properties
-        self.format = str(properties.get("openslide.vendor", "openslide"))
+            raise DecodeError(str(error)) from error
+        properties = dict(self._slide.properties)
+        self.format = properties.get("openslide.vendor", "openslide")
         self.levels = _levels(self._slide)
-        self.mpp = _mpp(dict(properties))
-        self.bounds = _bounds(dict(properties))
+        self.mpp = _mpp(properties)
+        self.bounds = _bounds(properties)
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
         """Decode a rectangle of a level; transparent pixels become white."""
-        downsample = self.levels[level].downsample
-        location = (round(x * downsample), round(y * downsample))
+        # What OpenSlide divides by, not our rounded ratio: else far from the origin pixels would be shifted.
+        stated = self._slide.level_downsamples[level]
+        location = (round(x * stated), round(y * stated))
         try:
             rgba = np.asarray(self._slide.read_region(location, level, (width, height)))
         except openslide.OpenSlideError as error:
             raise DecodeError(str(error)) from error
-        return _over_white(rgba)
+        return over_white(rgba)
 
     def close(self) -> None:
         """Release the file."""
         self._slide.close()
-
-
-def _over_white(rgba: RGB) -> RGB:
-    alpha = rgba[..., 3]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    weight = alpha[..., None].astype(np.uint16)
-    return ((rgba[..., :3] * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
 
 
 def _levels(slide: openslide.OpenSlide) -> tuple[Level, ...]:

@@ -1,19 +1,20 @@
 """A slide that can be read at any resolution."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from pathopipe.errors import FaultError, SlideRejectedError
+from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import BLOCK, RGB, Backend, DecodeError, Level
+from pathopipe.slide.cache import PixelCache
 from pathopipe.slide.resample import Axis
+from pathopipe.slide.source import SourceFiles, unreadable
 from pathopipe.units import MAX_MPP, MIN_MPP, Grid, Mpp
 
-_CACHED_BLOCKS = 128
+_CACHE_BYTES = 96 << 20
+_MAX_SOURCE_PIXELS = 1 << 24
 
 
 class Slide:
@@ -27,13 +28,18 @@ class Slide:
         The reader of the format.
     """
 
-    def __init__(self, path: Path, backend: Backend, sheet_mpp: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        backend: Backend,
+        sheet_mpp: tuple[float, float] | None = None,
+        source: SourceFiles | None = None,
+    ) -> None:
         self.path = path
         self.backend = backend
         self._sheet_mpp = sheet_mpp
-        self._size_on_disk = path.stat().st_size
-        self._blocks: OrderedDict[tuple[int, int, int], RGB] = OrderedDict()
-        self._lock = threading.Lock()
+        self._source = source or SourceFiles(path)
+        self._cache = PixelCache(_CACHE_BYTES)
 
     def __enter__(self) -> "Slide":
         return self
@@ -96,7 +102,19 @@ class Slide:
         number, level = self._best_level(min(grid.factor_x, grid.factor_y))
         columns = Axis(x, width, grid.width, grid.factor_x / level.downsample, level.width)
         rows = Axis(y, height, grid.height, grid.factor_y / level.downsample, level.height)
+        if (columns.last - columns.first) * (rows.last - rows.first) > _MAX_SOURCE_PIXELS and width * height > 1:
+            return self._read_halves(grid, x, y, width, height)
         return rows.resample(self._assemble(number, columns, rows), columns)
+
+    def _read_halves(self, grid: Grid, x: int, y: int, width: int, height: int) -> RGB:
+        """Read a large rectangle piece by piece: a pixel is the same in any rectangle, and memory stays bounded."""
+        if height >= width:
+            half = height // 2
+            parts = [(x, y, width, half), (x, y + half, width, height - half)]
+        else:
+            half = width // 2
+            parts = [(x, y, half, height), (x + half, y, width - half, height)]
+        return np.concatenate([self.read(grid, *part) for part in parts], axis=0 if height >= width else 1)
 
     def windows(self, grid: Grid, size: int) -> Iterator[tuple[int, int, RGB]]:
         """Read the whole grid in windows of at most ``size`` working pixels a side, as (x, y, pixels)."""
@@ -122,35 +140,15 @@ class Slide:
         return out
 
     def _block(self, level: int, bx: int, by: int) -> RGB:
-        key = (level, bx, by)
-        with self._lock:
-            if key in self._blocks:
-                self._blocks.move_to_end(key)
-                return self._blocks[key]
-        size = self.backend.levels[level]
-        x, y = bx * BLOCK, by * BLOCK
-        try:
-            block = self.backend.read(level, x, y, min(BLOCK, size.width - x), min(BLOCK, size.height - y))
-        except DecodeError as error:
-            raise self._blame(error, x, y, level) from error
-        with self._lock:
-            self._blocks[key] = block
-            while len(self._blocks) > _CACHED_BLOCKS:
-                self._blocks.popitem(last=False)
-        return block
+        return self._cache.get((level, bx, by), lambda: self._decode(level, bx * BLOCK, by * BLOCK))
 
-    def _blame(self, error: DecodeError, x: int, y: int, level: int) -> Exception:
-        """Tell damaged content, which is a fact about the slide, from a disk that fails, which is not."""
+    def _decode(self, level: int, x: int, y: int) -> RGB:
+        size = self.backend.levels[level]
         try:
-            changed = self.path.stat().st_size != self._size_on_disk
-            with self.path.open("rb") as file:
-                file.read(1)
-        except OSError as problem:
-            return FaultError(
-                f"the slide's file cannot be read any more ({problem.strerror}): bring it back, run again"
-            )
-        if changed:
-            return FaultError("the slide's file changed while it was read: run again when it is complete")
-        return SlideRejectedError(
-            f"the file is damaged: level {level} cannot be decoded at pixel ({x}, {y}) ({error}); export it again"
-        )
+            return self.backend.read(level, x, y, min(BLOCK, size.width - x), min(BLOCK, size.height - y))
+        except DecodeError as error:
+            raise self._source.fault() or SlideRejectedError(
+                f"the file is damaged: level {level} cannot be decoded at pixel ({x}, {y}): copy or export it again"
+            ) from error
+        except OSError as error:
+            raise unreadable(error) from error

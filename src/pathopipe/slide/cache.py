@@ -1,0 +1,32 @@
+"""Decoded pixels kept for the next read, within a limit of bytes."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from pathopipe.slide.backend import RGB
+
+
+class PixelCache:
+    """Keeps the arrays that were used last; shared by threads, of which two may decode the same thing at a time."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[Hashable, RGB] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, decode: Callable[[], RGB]) -> RGB:
+        """Return what is kept under ``key``, else what ``decode`` returns."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        pixels = decode()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = pixels
+                self._bytes += pixels.nbytes
+            while self._bytes > self._max_bytes and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return pixels
