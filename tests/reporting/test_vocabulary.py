@@ -45,6 +45,8 @@ def test_columns_have_labels_and_units():
     [
         ("median_area_um2", "Median area"),
         ("area_sd_um2", "Area SD"),
+        ("area_cv", "Area CV"),
+        ("nuclei_per_mm2", "Nuclear density"),
         ("circularity_p50", "Circularity, median"),
         ("um", "Um"),
         ("x", "X"),

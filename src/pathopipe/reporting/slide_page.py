@@ -23,6 +23,7 @@ WINDOWS = {
     "further": ("Further region", "Chosen so that the fields spread over the range of nuclear density."),
 }
 _SHRINK = f"scale({1 / svg.SUBPIXELS:g})"
+_SHORT_LIST, _LEADING = 6, 4
 LETTERS = "ABCDEFGHIJKL"
 
 
@@ -76,6 +77,16 @@ class Grade:
     abstained: bool
     reason: str | None
     evidence: tuple[Evidence, ...]
+
+    @property
+    def leading(self) -> tuple[Evidence, ...]:
+        """What stands beside the grade: graders name first what decides; a short list stands there as a whole."""
+        return self.evidence if len(self.evidence) <= _SHORT_LIST else self.evidence[:_LEADING]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether not all evidence stands beside the grade."""
+        return len(self.leading) < len(self.evidence)
 
     @property
     def bars(self) -> Markup | None:

@@ -93,9 +93,9 @@ def statistic_column(column: str) -> tuple[str, str] | None:
 
 def in_words(name: str) -> str:
     """Turn a name in a file into words: ``median_area_um2`` becomes ``Median area``."""
-    term = column_term(name)
-    if term.label != name:
-        return term.label
+    split = statistic_column(name)
+    if name in SLIDE_MEASURES or (split and split[0] in FEATURES):
+        return column_term(name).label
     words = [word for word in name.split("_") if word not in _UNIT_SUFFIXES] or [name]
     words = [word.upper() if word in _ABBREVIATIONS else word for word in words]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])

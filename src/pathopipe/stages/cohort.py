@@ -13,7 +13,7 @@ from pathopipe.samples import Sample
 from pathopipe.stages.base import Gathering, Outcome, fault_of
 
 THUMBNAIL_PX = 124
-_ABSOLUTE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s:'\"]+[/\\])*[^\s:'\",;]*")
+_ABSOLUTE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s:'\"]+[/\\])*[^\s:'\",;]+")
 
 
 def run(gathering: Gathering) -> Outcome:
@@ -98,6 +98,10 @@ def _thumbnail(gathering: Gathering, slide: str) -> Picture | None:
 
 def without_paths(reason: str, gathering: Gathering, sample: Sample) -> str:
     """Take paths out of a message: they may name patients, and differ between machines."""
-    text = reason.replace(str(sample.path), "the slide's file").replace(f"{gathering.results.absolute()}/", "")
-    text = text.replace(f"{gathering.results}/", "").replace(str(gathering.results), "the results folder")
+    results = [f"{folder}" for folder in (gathering.results.absolute(), gathering.results)]
+    text = reason.replace(str(sample.path), "the slide's file")
+    for folder in results:
+        text = text.replace(f"{folder}/", "").replace(folder, "the results folder")
+    # Folders may have blanks in their names: up to the next mark, all belongs to the path.
+    text = re.sub(re.escape(str(sample.path.parent)) + r"[^:;,'\"]*", "a file of the slide", text)
     return _ABSOLUTE.sub("a file", text)

@@ -1,0 +1,88 @@
+import csv
+import io
+import math
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parquet, to_tsv
+
+ROWS = [
+    CohortRow(
+        "s1", "done", None, "2", False, {"1": 0.1, "2": 0.9}, {"nuclei_count": 10, "x_mean": 0.1}, {"site": "B1"}
+    ),
+    CohortRow("s2", "rejected", "no tissue\nat all", extra={"site": ""}),
+    CohortRow("s3", "done", "too few", None, True, {}, {"nuclei_count": 3, "x_mean": None, "x_sd": 2.0}),
+]
+
+
+def read(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode()), delimiter="\t"))
+
+
+def test_columns_stand_in_order():
+    assert list(table_columns(ROWS)) == [
+        "slide", "state", "reason", "grade", "abstained", "probability_1", "probability_2",
+        "nuclei_count", "x_mean", "x_sd", "site",
+    ]  # fmt: skip
+
+
+def test_tsv_holds_every_slide_in_the_order_of_the_sheet():
+    rows = read(to_tsv(table_columns(ROWS)))
+    assert [row["slide"] for row in rows] == ["s1", "s2", "s3"]
+    assert rows[0] == {
+        "slide": "s1", "state": "done", "reason": "", "grade": "2", "abstained": "false", "probability_1": "0.1",
+        "probability_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
+    }  # fmt: skip
+    assert rows[1]["reason"] == r"no tissue\nat all"
+    assert rows[2]["abstained"] == "true"
+
+
+def test_parquet_keeps_types_and_text():
+    table = pq.read_table(pa.BufferReader(to_parquet(table_columns(ROWS))))
+    assert table.schema.field("nuclei_count").type == pa.int64()
+    assert table.schema.field("x_mean").type == pa.float64()
+    assert table.schema.field("abstained").type == pa.bool_()
+    assert table["reason"].to_pylist() == [None, "no tissue\nat all", "too few"]
+    assert to_parquet(table_columns(ROWS)) == to_parquet(table_columns(ROWS))
+
+
+def test_a_column_of_the_sheet_never_replaces_ours():
+    rows = [CohortRow("s1", "done", grade="2", extra={"grade": "3", "state": "x"})]
+    columns = table_columns(rows)
+    assert columns["grade"] == ["2"]
+    assert columns["sheet_grade"] == ["3"]
+    assert columns["sheet_state"] == ["x"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "  =1", "\t=1", "\r=1"])
+def test_formulas_become_text(text):
+    (row,) = read(to_tsv({"note": [text], "other": ["x"]}))
+    assert row["note"].startswith("'")
+    assert row["other"] == "x"
+
+
+@pytest.mark.parametrize("text", ["-5", "+3.5", "1e-3", "-.5", "S-1", "a=b", "<script>"])
+def test_numbers_and_plain_text_stay(text):
+    assert read(to_tsv({"note": [text]}))[0]["note"] == text
+
+
+def test_names_of_columns_are_escaped_too():
+    assert to_tsv({"=a\tb": ["x"]}).decode().splitlines()[0] == r"'=a\tb"
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), min_size=1, max_size=5))
+def test_any_text_keeps_its_line_and_its_cell(rows):
+    data = to_tsv({"a": [one for one, _ in rows], "b": [other for _, other in rows]})
+    assert data.count(b"\n") == len(rows) + 1
+    assert all(line.count(b"\t") == 1 for line in data.split(b"\n")[:-1])
+    assert len(read(data)) == len(rows)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_floats_are_read_back_exactly(value):
+    (row,) = read(to_tsv({"x": [value], "y": ["."]}))
+    assert float(row["x"]) == value if math.isfinite(value) else row["x"] == ""

@@ -1,0 +1,87 @@
+import pytest
+
+from pathopipe.reporting import manifests as told
+
+TISSUE = {
+    "stage": "tissue",
+    "state": "done",
+    "reason": None,
+    "mpp_x": 0.25,
+    "mpp_y": 0.25,
+    "mpp_source": "sheet",
+    "identity": "12-ab",
+    "slide_info": {"width": 4000, "height": 8000, "format": "aperio"},
+    "quality": [{"code": "pen", "message": "pen marks cover 3 %", "value": 0.03}],
+    "params": {"margin_um": 24.0},
+    "counts": {"samples": 44},
+    "versions": {"numpy": "2.0"},
+    "contract": 1,
+}
+REJECTED = {"state": "rejected", "reason": "no nuclei were found", "versions": {"numpy": "2.1"}}
+
+
+def texts(facts):
+    return {fact.label: (fact.value, fact.note) for fact in facts}
+
+
+def test_size_and_resolution_with_their_source():
+    facts = texts(told.slide_facts(TISSUE))
+    assert facts["Size"] == ("1.00 × 2.00\u202fmm", "(4,000 × 8,000 px)")
+    assert facts["Resolution"] == ("0.25\u202fµm per pixel", "(given in the sample sheet)")
+    different = told.resolution(TISSUE | {"mpp_y": 0.5})
+    assert different == "0.25 × 0.5\u202fµm per pixel"
+
+
+def test_what_a_rejected_slide_does_not_know_is_left_out():
+    assert told.slide_facts({"mpp_x": None, "slide_info": {"width": 10, "height": 20}})[0].value == "10 × 20 px"
+    assert told.slide_facts({}) == ()
+    assert told.identity_facts({}) == ()
+    assert told.warnings({}) == ()
+
+
+def test_the_first_stage_that_rejected_is_named():
+    assert told.rejection({"tissue": TISSUE}) is None
+    found = told.rejection({"tissue": TISSUE, "segment": REJECTED, "features": REJECTED | {"reason": "passed on"}})
+    assert found == told.Rejection("Nucleus segmentation", "No nuclei were found.")
+
+
+def test_warnings_are_sentences():
+    assert [warning.message for warning in told.warnings(TISSUE)] == ["Pen marks cover 3 %."]
+
+
+@pytest.mark.parametrize("probabilities", [{"low": 0.2, "high": 0.8}, [0.2, 0.8]])
+def test_grade_is_read_with_probabilities_in_the_order_of_the_grades(probabilities):
+    content = {"grader": "g", "grade": "high", "grades": ["low", "high"], "probabilities": probabilities}
+    content["evidence"] = [{"name": "area_um2_mean", "value": 30.0, "unit": "µm²", "meaning": "large"}]
+    grade = told.grade_of(content)
+    assert grade.probabilities == (0.2, 0.8)
+    assert not grade.abstained
+    assert grade.evidence[0].label == "Nuclear area, mean"
+    assert grade.evidence[0].written == "30.0\u202fµm²"
+
+
+def test_abstention_without_probabilities():
+    grade = told.grade_of({"grader": "g", "grade": None, "grades": ["1"], "abstained": True, "reason": "too few"})
+    assert (grade.grade, grade.abstained, grade.reason, grade.bars) == (None, True, "Too few.", None)
+    assert told.grade_of({}) is None
+
+
+def test_long_evidence_is_cut_beside_the_grade_and_short_is_not():
+    evidence = [{"name": f"n{i}", "value": i, "unit": "", "meaning": ""} for i in range(9)]
+    long = told.grade_of({"grader": "g", "evidence": evidence})
+    assert long.is_cut
+    assert [item.name for item in long.leading] == ["n0", "n1", "n2", "n3"]
+    assert not told.grade_of({"grader": "g", "evidence": evidence[:6]}).is_cut
+
+
+def test_records_say_how_a_stage_was_run():
+    model = {"name": "net", "sha256": "ff" * 32}
+    first, second = told.stage_records({"tissue": TISSUE, "detect": TISSUE | {"model": model}})
+    assert texts(first.params) == {"margin_um": ("24", "")}
+    assert texts(first.counts) == {"samples": ("44", "")}
+    assert first.model == ()
+    assert texts(second.model) == {"Name": ("net", ""), "Weights": ("ff" * 32, "")}
+
+
+def test_versions_that_differ_between_stages_are_all_named():
+    assert texts(told.version_facts({"a": TISSUE, "b": REJECTED, "c": TISSUE})) == {"numpy": ("2.0, 2.1", "")}

@@ -1,0 +1,133 @@
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pathopipe.reporting import pictures, slide_page
+from pathopipe.reporting.cells import Window
+from pathopipe.reporting.distribution import distribution
+from pathopipe.reporting.vocabulary import Term, feature
+
+ATTACK = "\"'><script>alert(1)</script>"
+PIXELS = pictures.jpeg(np.full((30, 40, 3), 200, np.uint8))
+RING = np.array([(5, 5), (20, 5), (20.5, 18), (5, 5)])
+TERM = Term(ATTACK, ATTACK, ATTACK)
+
+
+def full_page(words: str = "words") -> slide_page.SlidePage:
+    """A page with every section, and ``words`` wherever text may come from outside."""
+    fact = slide_page.Fact(words, words, words)
+    outline = slide_page.Outline(7, RING, 43.21)
+    evidence = tuple(slide_page.Evidence(words, value, words, words) for value in (1.5, 3, None, words, True, 0.1, 9))
+    windows = tuple(Window(kind, 10.0 * i, 0, 10, 10) for i, kind in enumerate(("densest", "typical")))
+    heat = pictures.png(pictures.heat(np.ones((3, 4)), 1.0))
+    record = slide_page.StageRecord(words, words, "done", "1", words, (fact,), (fact,), (fact,), (fact,))
+    return slide_page.SlidePage(
+        slide=words,
+        facts=(fact,),
+        warnings=(slide_page.QualityWarning(words, words),),
+        grade=slide_page.Grade(words, words, (words, "2"), (0.9, 0.1), False, words, evidence),
+        key_figures=(fact,),
+        overview=slide_page.Overview(PIXELS, 400, 300, 0.5, (RING * 10,), windows, heat, (400, 300), 3000.0),
+        fields=tuple(slide_page.FieldOfView(window, PIXELS, 0.25, (outline,), (fact,)) for window in windows),
+        crops=(slide_page.NucleusCrop(PIXELS, outline),),
+        crop_um=24.0,
+        histograms=(slide_page.Histogram(replace(feature("area_um2"), label=words), distribution([1, 2, 3])),),
+        statistics_columns=(words,),
+        statistics=(slide_page.StatisticsRow(Term(words, words, words), (1.0,)),),
+        records=(record,),
+        versions=(fact,),
+        identity=(fact,),
+    )
+
+
+def test_a_full_page_is_sound_and_shows_everything(read_page):
+    page = read_page(slide_page.render_slide(full_page()))
+    headings = page.visible
+    for words in ("What the grade rests on", "Fields of view", "Densest region", "Distributions", "Provenance"):
+        assert words in headings
+    assert "43.2\u202fµm²" in page.text
+    assert page.all("script") == []
+    assert len(page.all("h1")) == 1
+
+
+def test_text_from_outside_is_text(read_page):
+    content = slide_page.render_slide(full_page(ATTACK))
+    page = read_page(content)
+    assert b"<script" not in content
+    assert ATTACK in page.visible
+    assert f"Histogram of {ATTACK.lower()}" in " ".join(a.get("aria-label") or "" for a in page.all("svg"))
+
+
+def test_the_policy_allows_the_style_and_nothing_else():
+    text = slide_page.render_slide(full_page()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1].replace("&#39;", "'")
+    assert "default-src 'none'" in policy
+    assert "script-src 'none'" in policy
+    assert re.search(r"style-src 'sha256-[\w+/=]{44}'", policy)
+    assert "unsafe" not in policy
+
+
+def test_every_nucleus_of_a_field_is_drawn_once_and_can_be_hidden(read_page):
+    text = slide_page.render_slide(full_page()).decode()
+    drawn = re.findall(r'<path d="([^"]*)"><title>Nucleus 7: 43.2\u202fµm²</title></path>', text)
+    assert drawn == ["M50 50l150 0 5 130z"] * 3, "two fields and a crop"
+    assert 'id="outlines" checked' in text
+    assert "#outlines:not(:checked) ~ section .outline { display: none; }" in text
+    page = read_page(text.encode())
+    boxes = [a for a in page.all("input") if a["type"] == "radio"]
+    assert [("checked" in a) for a in boxes] == [True, False]
+    labels = {a["for"] for a in page.all("label")}
+    assert labels == {a["id"] for a in page.all("input")}
+
+
+def test_a_rejected_slide_says_why_and_shows_no_empty_charts(read_page):
+    rejection = slide_page.Rejection("Tissue detection", f"No mpp: add the column 'mpp' {ATTACK}")
+    page = read_page(slide_page.render_slide(slide_page.SlidePage("s1", rejection=rejection)))
+    assert "This slide was not analyzed" in page.visible
+    assert "add the column 'mpp'" in page.visible
+    assert "Rejected" in page.visible
+    assert "Distributions" not in page.visible
+    assert "No grade" not in page.visible
+    assert not [a for a in page.all("svg") if a.get("role") == "img"]
+
+
+def test_an_abstention_is_told_with_its_reason(read_page):
+    page = full_page()
+    grade = replace(page.grade, grade=None, abstained=True, reason="Only 3 nuclei.")
+    shown = read_page(slide_page.render_slide(replace(page, grade=grade))).visible
+    assert "No grade" in shown
+    assert "The grader abstained. Only 3 nuclei." in shown
+
+
+def test_a_frame_that_would_be_too_small_grows_around_its_center():
+    overview = replace(full_page().overview, width_px=100_000, height_px=75_000)
+    window = Window("densest", 50_000, 37_000, 100, 100)
+    drawing = str(replace(overview, windows=(window,)).tissue_map)
+    x, width = map(
+        float, re.search(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*class="frame"', drawing).groups()
+    )
+    assert width == pytest.approx(1.0)
+    assert x + width / 2 == pytest.approx(20.02, abs=0.01)
+
+
+def test_the_whole_image_is_not_framed():
+    overview = replace(full_page().overview, windows=(Window("whole", 0, 0, 400, 300),))
+    assert "frame" not in overview.tissue_map
+
+
+def test_the_same_page_has_the_same_bytes_in_another_process():
+    code = (
+        "import hashlib, sys; sys.path.insert(0, sys.argv[1]); import test_slide_page as t;"
+        "print(hashlib.sha256(t.slide_page.render_slide(t.full_page())).hexdigest())"
+    )
+    digests = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": f"UTC{seed}", "LC_ALL": "C"}
+        command = [sys.executable, "-c", code, os.path.dirname(__file__)]  # noqa: PTH120
+        digests.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(digests) == 1

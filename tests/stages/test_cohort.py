@@ -1,0 +1,151 @@
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from finished_slide import finish, reject
+
+from pathopipe.artifacts import write_json
+from pathopipe.config import CohortSettings, ReportSettings
+from pathopipe.samples import Sample
+from pathopipe.stages.base import Gathering
+from pathopipe.stages.cohort import without_paths
+from pathopipe.stages.execution import execute, execute_cohort
+
+SIZE = (256, 200)
+PRIVATE = "/data/Mustermann Erika/slide 7.svs"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A finished slide and a rejected one."""
+    folder = tmp_path_factory.mktemp("cohort")
+    for slide in ("done", "rejected"):
+        sample = finish(folder / "results", slide, folder, SIZE, 12)
+        if slide == "rejected":
+            reject(folder / "results", slide, "tissue", "no tissue was found: the slide is blank")
+        execute("report", slide, folder / "results", ReportSettings(), sample)
+    return folder / "results"
+
+
+def fail(results: Path, slide: str, reason: str) -> None:
+    write_json(results / slide / ".work" / "detect" / "fault.json", {"reason": reason})
+
+
+def samples(*slides: str, **extra: str) -> list[Sample]:
+    return [Sample(slide, Path(PRIVATE), patient="Mustermann", extra=extra) for slide in slides]
+
+
+def gather(results: Path, lines: list[Sample], *columns: str) -> tuple[list[dict[str, str]], str, dict]:
+    manifest = execute_cohort(results, lines, CohortSettings(columns=columns))
+    with (results / "cohort" / "cohort.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return rows, (results / "cohort" / "index.html").read_text(encoding="utf-8"), manifest
+
+
+@pytest.fixture
+def copied(results, tmp_path):
+    return Path(shutil.copytree(results, tmp_path / "results"))
+
+
+def test_every_slide_of_the_sheet_has_a_row_in_its_order(copied):
+    fail(copied, "broken", f"{PRIVATE}: Input/output error: mend this and run again")
+    rows, page, manifest = gather(copied, samples("rejected", "broken", "done", "later"))
+    assert [(row["slide"], row["state"]) for row in rows] == [
+        ("rejected", "rejected"),
+        ("broken", "fault"),
+        ("done", "done"),
+        ("later", "missing"),
+    ]
+    assert manifest["counts"] == {"done": 1, "rejected": 1, "fault": 1, "missing": 1}
+    assert rows[0]["reason"] == "no tissue was found: the slide is blank"
+    assert "Input/output error" in rows[1]["reason"]
+    assert "../done/report/report.html" in page
+    assert "../rejected/report/report.html" in page
+    assert "../broken/report/report.html" not in page
+
+
+def test_numbers_are_those_of_the_slide(copied):
+    rows, page, _ = gather(copied, samples("done"))
+    assert rows[0]["nuclei_count"] == "12"
+    assert (rows[0]["grade"], rows[0]["probability_2"], rows[0]["abstained"]) == ("2", "0.7", "false")
+    statistics = pq.read_table(copied / "done" / "features" / "statistics.parquet").to_pylist()[0]
+    assert float(rows[0]["area_um2_mean"]) == statistics["area_um2_mean"]
+    table = pq.read_table(copied / "cohort" / "cohort.parquet").to_pylist()[0]
+    assert {name: table[name] for name in statistics if name != "region"} == {
+        name: value for name, value in statistics.items() if name != "region"
+    }
+    assert "region" not in rows[0]
+    assert "data:image/jpeg;base64," in page
+
+
+def test_patients_and_paths_reach_no_output(copied):
+    fail(copied, "broken", f"{PRIVATE}: Input/output error")
+    fail(copied, "damaged", "/data/Mustermann Erika/slide 7/Data0001.dat: cannot be read")
+    gather(copied, samples("done", "broken", "damaged", site="B1"), "site")
+    for file in (copied / "cohort").iterdir():
+        if file.name != "run.json":
+            content = file.read_bytes()
+            assert b"Mustermann" not in content
+            assert b"Erika" not in content
+            assert b"slide 7" not in content
+            assert str(copied).encode() not in content
+
+
+def test_further_columns_are_shown_only_where_listed(copied):
+    lines = samples("done", site="=1+1", note="<b>x</b>")
+    rows, page, _ = gather(copied, lines)
+    assert not {"site", "note", "patient"} & set(rows[0])
+    rows, page, _ = gather(copied, lines, "note", "site", "patient", "absent")
+    assert rows[0]["site"] == "'=1+1"
+    assert rows[0]["note"] == "<b>x</b>"
+    assert rows[0]["patient"] == rows[0]["absent"] == ""
+    assert "<b>x</b>" not in page
+
+
+def test_a_fault_keeps_the_old_report_but_not_its_numbers(copied):
+    fail(copied, "done", "the disk is full")
+    rows, page, _ = gather(copied, samples("done"))
+    assert rows[0]["state"] == "fault"
+    assert rows[0]["reason"] == "detect: the disk is full"
+    assert "earlier run" in page
+    assert "nuclei_count" not in rows[0]
+
+
+@pytest.mark.parametrize("name", ["grade/grade.json", "features/statistics.parquet", "report/manifest.json"])
+def test_a_damaged_file_is_a_fault_of_its_slide_alone(copied, name):
+    (copied / "done" / name).write_bytes(b"{")
+    rows, *_ = gather(copied, samples("done", "rejected"))
+    assert [row["state"] for row in rows] == ["fault", "rejected"]
+    assert name in rows[0]["reason"]
+    assert str(copied) not in rows[0]["reason"]
+
+
+def test_the_same_results_give_the_same_bytes(copied):
+    def content() -> dict[str, bytes]:
+        gather(copied, samples("done", "rejected", "later"))
+        return {file.name: file.read_bytes() for file in (copied / "cohort").iterdir() if file.name != "run.json"}
+
+    first = content()
+    for file in copied.rglob("*"):
+        os.utime(file, (1, 1))
+    assert content() == first
+    assert set(first) == {"cohort.tsv", "cohort.parquet", "index.html", "manifest.json"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (f"{PRIVATE}: gone", "the slide's file: gone"),
+        ("/res/out/s1/segment/nuclei.parquet: is damaged", "s1/segment/nuclei.parquet: is damaged"),
+        ("cannot write to /res/out: full", "cannot write to the results folder: full"),
+        ("detect: '/opt/x/lib.so' is missing", "detect: 'a file' is missing"),
+        (r"C:\Users\x\s.svs: gone", "a file: gone"),
+        ("0.5 µm/px and 3 / 4 are fine", "0.5 µm/px and 3 / 4 are fine"),
+    ],
+)
+def test_paths_are_taken_out_of_reasons(tmp_path, reason, told):
+    gathering = Gathering(Path("/res/out"), [], tmp_path, CohortSettings())
+    assert without_paths(reason, gathering, Sample("s1", Path(PRIVATE))) == told

@@ -1,0 +1,163 @@
+import base64
+import hashlib
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from finished_slide import SIZE, finish, reject
+
+from pathopipe.config import ReportSettings
+from pathopipe.errors import FaultError
+from pathopipe.samples import Sample
+from pathopipe.slide.slide import Slide
+from pathopipe.stages.execution import execute
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Results of a slide up to `grade`, the sample, and the manifest and page of `report`."""
+    folder = tmp_path_factory.mktemp("finished")
+    sample = finish(folder / "results", "s1", folder)
+    manifest = execute("report", "s1", folder / "results", ReportSettings(), sample)
+    return folder / "results", sample, manifest, page_of(folder / "results")
+
+
+def page_of(results, slide="s1") -> str:
+    return (results / slide / "report" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_the_page_shows_what_the_stages_found(finished):
+    _, _, manifest, page = finished
+    assert (manifest["state"], manifest["reason"]) == ("done", None)
+    assert manifest["counts"] == {"fields": 3, "gallery": 48}
+    for words in ("Pen marks cover 3% of the slide.", "Size ratio", "70\u202f%", "800 µm", "given in the sample sheet"):
+        assert words in page.replace("0.800 × 0.600\u202fmm", "800 µm")
+    assert page.count('class="chart"') == 4, "a histogram each of area, circularity, hematoxylin, nearest neighbor"
+    assert 'class="map density"' in page
+
+
+def test_nothing_of_the_machine_or_the_file_is_in_the_page(finished):
+    results, sample, _, page = finished
+    assert str(results) not in page
+    assert sample.path.name not in page
+    assert str(sample.path.parent) not in page
+
+
+def test_the_same_inputs_give_the_same_bytes(finished, copied):
+    _, sample, _, page = finished
+    shutil.rmtree(copied / "s1" / "report")
+    execute("report", "s1", copied, ReportSettings(), sample)
+    assert page_of(copied) == page
+
+
+def outlines(figure: str) -> dict[int, np.ndarray]:
+    """Points of the outlines of a figure by nucleus, in pixels of its picture."""
+    found = {}
+    for start, steps, number in re.findall(r'<path d="M(-?\d+ -?\d+)l([^"]*)z"><title>Nucleus (\d+):', figure):
+        points = np.vstack([[start.split()], np.array(steps.split()).reshape(-1, 2)]).astype(int)
+        found[int(number)] = np.cumsum(points, axis=0) / 10
+    return found
+
+
+def test_outlines_lie_on_the_nuclei(finished):
+    """Inside an outline the picture is purple, just outside it is pink."""
+    page = finished[3]
+    figures = re.findall(r'<svg class="(?:field-image|crop)".*?</svg>', page, re.DOTALL)
+    assert len(figures) == 3 + 48
+    inside, around = [], []
+    for figure in figures:
+        data = re.search(r"data:image/jpeg;base64,([^\"]+)", figure)[1]
+        picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        mask = np.zeros(picture.shape[:2], np.uint8)
+        for points in outlines(figure).values():
+            cv2.fillPoly(mask, [np.rint(points - 0.5).astype(np.int32)], 1)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+        ring = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))) - cv2.dilate(mask, disc)
+        green = picture[..., 1].astype(float)
+        inside.append(green[cv2.erode(mask, disc) > 0].mean())
+        if (ring > 0).any() and "field-image" in figure:
+            around.append(green[ring > 0].mean())
+    assert max(inside) < 80, "drawn at 50"
+    assert min(around) > 150, "drawn at 190"
+
+
+def test_all_nuclei_of_a_field_are_outlined(finished):
+    """The discs that were drawn, found again by color, are as many as the outlines that don't touch another."""
+    page = finished[3]
+    figure = re.search(r'<svg class="field-image".*?</svg>', page, re.DOTALL)[0]
+    told = int(re.search(r"<dt>Nuclei</dt><dd>(\d+)</dd></div>\n<div><dt>Density", page)[1])
+    assert told <= len(outlines(figure)) <= told + 30
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', figure).groups())
+    assert (width, height) == (640, 480), "320 x 240 µm at 0.5 mpp"
+
+
+def test_the_gallery_is_ordered_by_area_and_of_one_scale(finished):
+    crops = re.findall(r'<svg class="crop" viewBox="0 0 (\d+) (\d+)".*?</svg><span>([\d.]+)', finished[3], re.DOTALL)
+    areas = [float(area) for *_, area in crops]
+    assert areas == sorted(areas)
+    assert len({(width, height) for width, height, _ in crops}) == 1
+
+
+def test_settings_choose_how_much_is_shown(finished, copied):
+    _, sample, *_ = finished
+    manifest = execute("report", "s1", copied, ReportSettings(gallery=0, fields=4), sample)
+    assert manifest["counts"] == {"fields": 4, "gallery": 0}
+    manifest = execute("report", "s1", copied, ReportSettings(gallery=3, fields=0), sample)
+    assert manifest["counts"] == {"fields": 0, "gallery": 3}
+
+
+def test_a_small_image_is_shown_as_a_whole(tmp_path):
+    sample = finish(tmp_path / "results", "s1", tmp_path, size=(256, 200), count=12)
+    manifest = execute("report", "s1", tmp_path / "results", ReportSettings(), sample)
+    assert manifest["counts"] == {"fields": 1, "gallery": 12}
+    assert "The whole image" in page_of(tmp_path / "results")
+
+
+def test_no_more_of_the_slide_is_read_than_is_shown(finished, copied, monkeypatch):
+    _, sample, *_ = finished
+    pixels, read = [], Slide.read
+
+    def counted(self, grid, x, y, width, height):
+        pixels.append(width * height)
+        return read(self, grid, x, y, width, height)
+
+    monkeypatch.setattr(Slide, "read", counted)
+    execute("report", "s1", copied, ReportSettings(), sample)
+    assert max(pixels) == 640 * 480
+    assert sum(pixels) <= 3 * 640 * 480 + 48 * 80 * 80
+    assert max(pixels) < SIZE[0] * SIZE[1]
+
+
+@pytest.mark.parametrize("stage", ["tissue", "segment"])
+def test_a_rejected_slide_gets_a_page_that_says_why(copied, stage):
+    reject(copied, "s1", stage, "the file does not say how many micrometers: add the column 'mpp' <script>")
+    manifest = execute("report", "s1", copied, ReportSettings(), Sample("s1", copied / "gone.png"))
+    page = page_of(copied)
+    assert manifest["state"] == "rejected"
+    assert manifest["reason"].startswith("the file does not say")
+    assert "add the column &#39;mpp&#39; &lt;script&gt;" in page
+    assert "<script" not in page
+    assert 'class="chart"' not in page
+    assert ('class="map"' in page) == (stage == "segment"), "the thumbnail is shown where there is one"
+
+
+def test_a_file_that_vanished_is_a_fault_and_keeps_the_page(finished, copied):
+    sample = finished[1]
+    before = hashlib.sha256(page_of(copied).encode()).hexdigest()
+    with pytest.raises(FaultError):
+        execute("report", "s1", copied, ReportSettings(), Sample("s1", sample.path.with_name("gone.png"), sample.mpp))
+    assert hashlib.sha256(page_of(copied).encode()).hexdigest() == before
+
+
+def test_the_manifest_names_its_inputs(finished):
+    results, _, manifest, _ = finished
+    content = (results / "s1" / "grade" / "grade.json").read_bytes()
+    assert manifest["inputs"]["grade/grade.json"] == hashlib.sha256(content).hexdigest()
