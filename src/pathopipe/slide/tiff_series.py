@@ -5,7 +5,7 @@ import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tifffile
@@ -58,7 +58,7 @@ def check_scan(path: Path, planes: bool) -> None:
     set, several focal planes, of which it would read one without a word.
     """
     with decoding(), tifffile.TiffFile(path) as tiff:
-        for page in tiff.pages:
+        for page in cast("Any", tiff.pages):
             if page.is_tiled and page.tilewidth * page.tilelength > MAX_SEGMENT_PIXELS:
                 raise DecodeError(f"its tiles are said to be {page.tilewidth} x {page.tilelength} pixels large")
         depth = _size(tiff.series[0], "Z") if planes else 1
