@@ -1,0 +1,122 @@
+"""What makes which stage run again: settings, code, the slide; and what does not."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pathopipe.artifacts import CONTRACTS
+from tests.workflow.conftest import ROOT, Project
+
+STAGES = (*CONTRACTS, "cohort")
+
+
+def from_stage(stage: str, slides: int = 2) -> dict[str, int]:
+    """Jobs of a stage and what follows."""
+    return {name: 1 if name == "cohort" else slides for name in STAGES[STAGES.index(stage) :]}
+
+
+def test_an_untouched_project_reruns_nothing(finished: Project) -> None:
+    assert finished.planned() == {}
+
+
+def test_bare_snakemake_agrees_that_nothing_is_to_be_done(finished: Project) -> None:
+    done = finished.snakemake("--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_touching_copying_and_moving_a_slide_reruns_nothing(finished: Project) -> None:
+    os.utime(finished.folder / "slide 0.tiff")
+    (finished.folder / "elsewhere").mkdir()
+    shutil.copy(finished.folder / "slide 1.tiff", finished.folder / "elsewhere" / "renamed.tiff")
+    (finished.folder / "slide 1.tiff").unlink()
+    finished.write_sheet("s0\tslide 0.tiff\t", "s1\telsewhere/renamed.tiff\t")
+    assert finished.planned() == {}
+
+
+def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -> None:
+    with (finished.folder / "slide 0.tiff").open("ab") as file:
+        file.write(b"\0" * 10)
+    assert finished.planned() == from_stage("tissue", slides=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "stage"),
+    [
+        ("tissue.margin_um=30", "tissue"),
+        ("tiles.size=256", "tiles"),
+        ("segment.foreground=0.55", "segment"),
+        ("grade.min_nuclei=20", "grade"),
+        ("report.gallery=8", "report"),
+    ],
+)
+def test_a_setting_reruns_its_stage_and_what_follows(finished: Project, setting: str, stage: str) -> None:
+    assert finished.planned_with(setting) == from_stage(stage)
+
+
+def test_mpp_in_the_sheet_reruns_the_slide(finished: Project) -> None:
+    finished.write_sheet("s0\tslide 0.tiff\t0.6", "s1\tslide 1.tiff\t")
+    assert finished.planned() == from_stage("tissue", slides=1)
+
+
+def test_a_rerun_on_demand(finished: Project) -> None:
+    assert finished.planned_with(options=("--rerun", "features")) == from_stage("features")
+    only = finished.planned_with(options=("--rerun", "features", "--only", "s1"))
+    assert only == {"features": 1, "grade": 1, "report": 1}
+
+
+def test_adding_a_slide_runs_only_that_one(finished: Project) -> None:
+    shutil.copy(finished.folder / "slide 0.tiff", finished.folder / "third.tiff")
+    finished.write_sheet("s0\tslide 0.tiff\t", "s1\tslide 1.tiff\t", "s2\tthird.tiff\t")
+    assert finished.planned() == from_stage("tissue", slides=1)
+
+
+def test_removing_a_slide_updates_the_cohort(finished: Project) -> None:
+    finished.write_sheet("s0\tslide 0.tiff\t")
+    assert finished.planned() == {"cohort": 1}
+
+
+def edited_package(folder: Path, module: str, old: str, new: str) -> str:
+    """A copy of the package with one edit; the folder to put on the path."""
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "workflow", "profiles", "config", "envs"):
+        (folder / name).symlink_to(ROOT / name)
+    file = folder / "src" / "pathopipe" / module
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    return str(folder / "src")
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "stage"),
+    [
+        ("stages/segment.py", "BLOCK = 1024", "BLOCK = 2048", "segment"),
+        ("ops/assign.py", "STRAIGHT, DIAGONAL = 5, 7", "STRAIGHT, DIAGONAL = 10, 14", "segment"),
+        ("stages/features.py", '"""Stage features', '"""The stage features', None),
+        ("stages/segment.py", "BLOCK = 1024", "# a comment\nBLOCK = 1024", None),
+    ],
+)
+def test_code_reruns_its_stage_but_comments_do_not(
+    finished: Project, tmp_path: Path, module: str, old: str, new: str, stage: str | None
+) -> None:
+    path = edited_package(tmp_path / "edited", module, old, new)
+    assert finished.planned(PYTHONPATH=path) == (from_stage(stage) if stage else {})
+
+
+def test_a_rerun_gives_the_same_bytes(finished: Project) -> None:
+    def contents() -> dict[Path, bytes]:
+        files = (file for slide in ("s0", "s1", "cohort") for file in (finished.results / slide).rglob("*"))
+        return {file: file.read_bytes() for file in files if file.is_file() and not volatile(file)}
+
+    before = contents()
+    done = finished.run("--rerun", "tissue", "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    after = contents()
+    assert before.keys() == after.keys()
+    assert [file for file in before if before[file] != after[file]] == []
+
+
+def volatile(file: Path) -> bool:
+    return file.name == "run.json" or "logs" in file.parts
