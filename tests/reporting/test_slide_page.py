@@ -5,11 +5,11 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from pathopipe.reporting import pictures, slide_page
 from pathopipe.reporting.cells import Window
 from pathopipe.reporting.distribution import distribution
+from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.vocabulary import Term, feature
 
 ATTACK = "\"'><script>alert(1)</script>"
@@ -32,7 +32,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         warnings=(slide_page.QualityWarning(words, words),),
         grade=slide_page.Grade(words, words, (words, "2"), (0.9, 0.1), False, words, evidence),
         key_figures=(fact,),
-        overview=slide_page.Overview(PIXELS, 400, 300, 0.5, (RING * 10,), windows, heat, (400, 300), 3000.0),
+        overview=Overview(PIXELS, 400, 300, 0.5, (RING * 10,), windows, heat, (400, 300), 3000.0),
         fields=tuple(slide_page.FieldOfView(window, PIXELS, 0.25, (outline,), (fact,)) for window in windows),
         crops=(slide_page.NucleusCrop(PIXELS, outline),),
         crop_um=24.0,
@@ -102,22 +102,6 @@ def test_an_abstention_is_told_with_its_reason(read_page):
     shown = read_page(slide_page.render_slide(replace(page, grade=grade))).visible
     assert "No grade" in shown
     assert "The grader abstained. Only 3 nuclei." in shown
-
-
-def test_a_frame_that_would_be_too_small_grows_around_its_center():
-    overview = replace(full_page().overview, width_px=100_000, height_px=75_000)
-    window = Window("densest", 50_000, 37_000, 100, 100)
-    drawing = str(replace(overview, windows=(window,)).tissue_map)
-    x, width = map(
-        float, re.search(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*class="frame"', drawing).groups()
-    )
-    assert width == pytest.approx(1.0)
-    assert x + width / 2 == pytest.approx(20.02, abs=0.01)
-
-
-def test_the_whole_image_is_not_framed():
-    overview = replace(full_page().overview, windows=(Window("whole", 0, 0, 400, 300),))
-    assert "frame" not in overview.tissue_map
 
 
 def test_the_same_page_has_the_same_bytes_in_another_process():

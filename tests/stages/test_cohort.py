@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from finished_slide import finish, reject
 
 from pathopipe.artifacts import write_json
 from pathopipe.config import CohortSettings, ReportSettings
@@ -13,6 +12,7 @@ from pathopipe.samples import Sample
 from pathopipe.stages.base import Gathering
 from pathopipe.stages.cohort import without_paths
 from pathopipe.stages.execution import execute, execute_cohort
+from tests.stages.finished_slide import finish, reject
 
 SIZE = (256, 200)
 PRIVATE = "/data/Mustermann Erika/slide 7.svs"

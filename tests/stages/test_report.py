@@ -6,13 +6,13 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from finished_slide import SIZE, finish, reject
 
 from pathopipe.config import ReportSettings
 from pathopipe.errors import FaultError
 from pathopipe.samples import Sample
 from pathopipe.slide.slide import Slide
 from pathopipe.stages.execution import execute
+from tests.stages.finished_slide import SIZE, finish, reject
 
 
 @pytest.fixture(scope="module")

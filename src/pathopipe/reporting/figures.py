@@ -186,7 +186,9 @@ class Dot:
 
 def strip(dots: Sequence[Dot], term: Term) -> Markup:
     """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles."""
-    width, radius, base = 460.0, 6.0, 84.0
+    width, base = 460.0, 84.0
+    # As many dots as slides in the same space: smaller ones for a large cohort.
+    radius = float(np.clip(6 * np.sqrt(60 / len(dots)), 1.5, 6))
     values = np.array([dot.value for dot in dots], dtype=np.float64)
     low, high = padded(values)
     x = _Axis(low, high, 14.0, width - 14.0)
@@ -202,7 +204,7 @@ def strip(dots: Sequence[Dot], term: Term) -> Markup:
         f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
     )
     title = svg.text(width / 2, base + 35, axis_title(term), "middle", "title")
-    return svg.figure(width, base + 42, label, band, middle, *marks, drawn, title, class_="chart strip")
+    return svg.figure(width, base + 42, label, band, *marks, drawn, middle, title, class_="chart strip")
 
 
 def padded(values: np.ndarray) -> tuple[float, float]:
@@ -231,4 +233,4 @@ def _stacked(dots: Sequence[Dot], x: _Axis, base: float, radius: float) -> Marku
         for column in columns.values()
         for level, dot in enumerate(column)
     ]
-    return svg.group(circles, class_="dots")
+    return svg.group(circles, class_="dots", stroke_width=radius / 6)

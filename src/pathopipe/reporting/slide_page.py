@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pathopipe.reporting import figures, svg
 from pathopipe.reporting.cells import Window
 from pathopipe.reporting.distribution import Distribution
+from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.text import anything, count, number, quantity
@@ -22,9 +23,7 @@ WINDOWS = {
     "largest": ("Largest nuclei", "The field with the largest mean nuclear area."),
     "further": ("Further region", "Chosen so that the fields spread over the range of nuclear density."),
 }
-_SHRINK = f"scale({1 / svg.SUBPIXELS:g})"
 _SHORT_LIST, _LEADING = 6, 4
-LETTERS = "ABCDEFGHIJKL"
 
 
 @dataclass(frozen=True)
@@ -97,100 +96,6 @@ class Grade:
 
 
 @dataclass(frozen=True)
-class Overview:
-    """The whole slide, small.
-
-    Attributes
-    ----------
-    thumbnail
-        Picture of the whole slide.
-    width_px, height_px, mpp
-        Size of the slide in level-0 pixels, and µm per level-0 pixel along x.
-    tissue_px
-        Rings of the tissue (outer ones and holes), ``(N, 2)`` in level-0 pixels.
-    windows
-        The fields of view shown below, to mark where they lie.
-    density, density_extent_px, density_maximum
-        Heat image of nuclei per mm², the width and height in level-0 pixels that it covers from the upper left corner,
-        and the value of its brightest color.
-    """
-
-    thumbnail: Picture
-    width_px: float
-    height_px: float
-    mpp: float
-    tissue_px: tuple[NDArray[np.float64], ...] = ()
-    windows: tuple[Window, ...] = ()
-    density: Picture | None = None
-    density_extent_px: tuple[float, float] = (0.0, 0.0)
-    density_maximum: float = 0.0
-
-    @property
-    def _scale(self) -> tuple[float, float]:
-        return self.thumbnail.width / self.width_px, self.thumbnail.height / self.height_px
-
-    @property
-    def framed(self) -> tuple[Window, ...]:
-        """The fields that are only a part of the slide."""
-        return tuple(window for window in self.windows if window.kind != "whole")
-
-    @property
-    def tissue_map(self) -> Markup:
-        """The thumbnail with the outline of the tissue and the places of the fields."""
-        image = _image(self.thumbnail)
-        return self._drawing("The whole slide with the outline of the tissue that was analyzed.", image)
-
-    @property
-    def density_map(self) -> Markup | None:
-        """Nuclei per mm² over the extent of the thumbnail."""
-        if self.density is None:
-            return None
-        width, height = (size * scale for size, scale in zip(self.density_extent_px, self._scale, strict=True))
-        within = svg.element("path", d=self._tissue_path, clip_rule="evenodd", transform=_SHRINK)
-        clip = svg.element("defs", svg.element("clipPath", within, id="tissue-only"))
-        image = svg.element("image", href=self.density.uri, width=width, height=height, preserveAspectRatio="none")
-        image = svg.group([clip, svg.group([image], clip_path="url(#tissue-only)")])
-        label = (
-            f"Map of the nuclear density of the slide, from 0 to {quantity(self.density_maximum, 'nuclei per mm²')}."
-        )
-        return self._drawing(label, image, class_="map density")
-
-    @property
-    def density_legend(self) -> Markup:
-        """The color scale of the density map."""
-        return figures.color_legend(self.density_maximum, "nuclei per mm² of tissue")
-
-    @property
-    def _tissue_path(self) -> str:
-        scale = np.array(self._scale)
-        return svg.rings_path([svg.simplified(ring * scale) for ring in self.tissue_px])
-
-    def _drawing(self, label: str, image: Markup, class_: str = "map") -> Markup:
-        width, height = float(self.thumbnail.width), float(self.thumbnail.height)
-        path = self._tissue_path
-        outline = svg.element("path", d=path, class_="tissue", transform=_SHRINK) if path else Markup()
-        marks = [self._mark(letter, window) for letter, window in zip(LETTERS, self.framed, strict=False)]
-        bar = figures.scale_bar(width, height, self.mpp / self._scale[0], text_share=0.032)
-        return svg.figure(width, height, label, image, outline, *marks, bar, class_=class_)
-
-    def _mark(self, letter: str, window: Window) -> Markup:
-        """Frame a field of view; a frame that would be too small to see grows around its center."""
-        x_scale, y_scale = self._scale
-        least = 0.025 * max(self.thumbnail.width, self.thumbnail.height)
-        width, height = max(window.width_px * x_scale, least), max(window.height_px * y_scale, least)
-        x = (window.x_px + window.width_px / 2) * x_scale - width / 2
-        y = (window.y_px + window.height_px / 2) * y_scale - height / 2
-        size = max(self.thumbnail.width, self.thumbnail.height) / 32
-        # Drawn twice, light below dark, to be seen on any color.
-        frame = [svg.element("rect", x=x, y=y, width=width, height=height, class_=name) for name in ("halo", "frame")]
-        plate = svg.element("rect", x=x, y=y, width=1.15 * size, height=1.25 * size, class_="letter-plate")
-        words = svg.element(
-            "text", letter, x=x + 0.575 * size, y=y + 0.98 * size, font_size=size, text_anchor="middle", class_="letter"
-        )
-        return svg.group([*frame, plate, words])
-
-
-@dataclass(frozen=True)
 class Outline:
     """The outline of one nucleus, ``(N, 2)`` x, y in pixels of the picture that it is drawn over."""
 
@@ -205,13 +110,9 @@ class Outline:
         return svg.element("path", title, d=svg.ring_path(self.points))
 
 
-def _image(picture: Picture) -> Markup:
-    return svg.element("image", href=picture.uri, width=picture.width, height=picture.height)
-
-
 def _outlined(picture: Picture, outlines: Sequence[Outline], label: str, *above: Markup, class_: str) -> Markup:
-    drawn = svg.group([outline.path for outline in outlines], class_="outline", transform=_SHRINK)
-    return svg.figure(picture.width, picture.height, label, _image(picture), drawn, *above, class_=class_)
+    drawn = svg.group([outline.path for outline in outlines], class_="outline", transform=svg.SHRINK)
+    return svg.figure(picture.width, picture.height, label, image(picture), drawn, *above, class_=class_)
 
 
 @dataclass(frozen=True)

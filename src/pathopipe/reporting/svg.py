@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 SUBPIXELS = 10
 """Outlines are written as whole numbers of a tenth of a pixel: short, and exact for contours on half pixels."""
+SHRINK = f"scale({1 / SUBPIXELS:g})"
+"""The transform that brings such outlines back to pixels."""
 
 
 def coordinate(value: float) -> str:

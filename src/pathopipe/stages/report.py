@@ -16,20 +16,11 @@ from pathopipe.reporting import manifests as told
 from pathopipe.reporting import measures, pictures, text
 from pathopipe.reporting.columns import numbers
 from pathopipe.reporting.distribution import distribution
-from pathopipe.reporting.slide_page import (
-    Fact,
-    FieldOfView,
-    Histogram,
-    NucleusCrop,
-    Outline,
-    Overview,
-    Rejection,
-    SlidePage,
-    render_slide,
-)
+from pathopipe.reporting.overview import Overview
+from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
+from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.reporting.vocabulary import feature
 from pathopipe.stages.base import Job, Outcome
-from pathopipe.units import Grid
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -37,9 +28,6 @@ if TYPE_CHECKING:
 FIELD_UM = (320.0, 240.0)
 WHOLE = 1.25
 """An image at most this much larger than a field is shown as a whole."""
-FINEST_MPP = 0.25
-"""Fields are shown as fine as the slide has them, up to what a 40x scan gives: outlines are judged on them."""
-CROP_UM = (24.0, 40.0)
 
 ReportJob = Job[ReportSettings]
 Rings = tuple[NDArray[np.float64], ...]
@@ -110,9 +98,9 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
         chosen = _gather(job, windows, grids.across_quantiles(survey.areas, job.settings.gallery))
-        fields = tuple(_field(slide, window, chosen) for window in windows)
-        crop_um = _crop_um(chosen.crop_areas)
-        crops = tuple(_crop(slide, chosen, nucleus, crop_um) for nucleus in chosen.crops)
+        fields = tuple(field_of_view(slide, window, chosen.nuclei) for window in windows)
+        crop_um = crop_side_um(chosen.crop_areas)
+        crops = tuple(nucleus_crop(slide, chosen.nuclei, row, crop_um) for row in chosen.crops)
         overview = _overview(job, slide, survey, rings, windows)
     return SlidePage(
         slide=job.slide,
@@ -165,27 +153,10 @@ def _windows(survey: _Survey, slide: "Slide", rings: Rings, wanted: int) -> list
 
 
 @dataclass(frozen=True)
-class _Nuclei:
-    """Rows of the table of nuclei, geometry as it is stored."""
-
-    ids: NDArray[np.int64]
-    x_px: NDArray[np.float64]
-    y_px: NDArray[np.float64]
-    area_um2: NDArray[np.float64]
-    geometry: NDArray[np.object_]
-
-    def ring_px(self, row: int) -> NDArray[np.float64]:
-        """Outer ring of a nucleus, ``(N, 2)`` in level-0 pixels."""
-        import shapely
-
-        return np.asarray(shapely.get_coordinates(shapely.from_wkb(self.geometry[row])), np.float64)
-
-
-@dataclass(frozen=True)
 class _Chosen:
     """The nuclei that the page shows, and which of them (as rows) make the gallery."""
 
-    nuclei: _Nuclei
+    nuclei: Nuclei
     crops: tuple[int, ...]
 
     @property
@@ -201,83 +172,14 @@ def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.in
         ids, x, y, area = (numbers(batch.column(name)) for name in names)
         wanted = np.isin(ids, crop_ids)
         for window in windows:
-            wanted |= _near(window, x, y)
+            wanted |= near(window, x, y)
         rows = np.flatnonzero(wanted)
         stored = batch.column("geometry")
         geometry = np.array([stored[row].as_py() for row in rows.tolist()], dtype=object)
         parts.append((ids[rows], x[rows], y[rows], area[rows], geometry))
-    nuclei = _Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    nuclei = Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     place = {int(nucleus): row for row, nucleus in enumerate(nuclei.ids)}
     return _Chosen(nuclei, tuple(place[int(nucleus)] for nucleus in crop_ids))
-
-
-def _near(
-    window: grids.Window, x: NDArray[np.float64], y: NDArray[np.float64], reach: float = 0.1
-) -> NDArray[np.bool_]:
-    """Tell which centroids lie in a window widened by a share of its size: nuclei cut by its border are drawn too."""
-    dx, dy = reach * window.width_px, reach * window.height_px
-    inside_x = (x >= window.x_px - dx) & (x < window.x_px + window.width_px + dx)
-    return inside_x & (y >= window.y_px - dy) & (y < window.y_px + window.height_px + dy)
-
-
-def _display_grid(slide: "Slide") -> Grid:
-    return slide.grid(max(FINEST_MPP, slide.mpp.x))
-
-
-def _outline(nuclei: _Nuclei, row: int, grid: Grid, x: int, y: int) -> Outline:
-    points = nuclei.ring_px(row) / (grid.factor_x, grid.factor_y) - (x, y)
-    return Outline(int(nuclei.ids[row]), points, float(nuclei.area_um2[row]))
-
-
-def _field(slide: "Slide", window: grids.Window, chosen: _Chosen) -> FieldOfView:
-    grid, nuclei = _display_grid(slide), chosen.nuclei
-    x, y = round(window.x_px / grid.factor_x), round(window.y_px / grid.factor_y)
-    width = min(max(1, round(window.width_px / grid.factor_x)), grid.width - x)
-    height = min(max(1, round(window.height_px / grid.factor_y)), grid.height - y)
-    picture = pictures.jpeg(slide.read(grid, x, y, width, height))
-    near = _near(window, nuclei.x_px, nuclei.y_px)
-    outlines = (_outline(nuclei, row, grid, x, y) for row in np.flatnonzero(near).tolist())
-    seen = tuple(outline for outline in outlines if _touches(outline, width, height))
-    inside = nuclei.area_um2[_near(window, nuclei.x_px, nuclei.y_px, reach=0.0)]
-    return FieldOfView(window, picture, grid.mpp_x, seen, _field_facts(slide, window, inside))
-
-
-def _touches(outline: Outline, width: int, height: int) -> bool:
-    (left, top), (right, bottom) = outline.points.min(axis=0), outline.points.max(axis=0)
-    return bool(right > 0 and bottom > 0 and left < width and top < height)
-
-
-def _field_facts(slide: "Slide", window: grids.Window, areas: NDArray[np.float64]) -> tuple[Fact, ...]:
-    mpp = slide.mpp
-    width_um, height_um = window.width_px * mpp.x, window.height_px * mpp.y
-    density = len(areas) / (width_um * height_um * 1e-6)
-    return (
-        Fact("Nuclei", text.count(len(areas))),
-        Fact("Density", text.quantity(density, "per mm²")),
-        Fact("Mean area", text.quantity(float(areas.mean()) if len(areas) else None, "µm²")),
-        Fact("Size", f"{text.number(width_um)} × {text.quantity(height_um, 'µm')}"),
-        Fact("Upper left corner", f"{text.count(window.x_px)}, {text.count(window.y_px)} px"),
-    )
-
-
-def _crop_um(areas: NDArray[np.float64]) -> float:
-    """Choose the side of the pictures: room around nearly the largest nucleus, in steps of 4 µm.
-
-    The few largest outlines are often several nuclei in one: made to fit, they would shrink all others.
-    """
-    if not len(areas):
-        return CROP_UM[0]
-    diameter = 2 * np.sqrt(float(np.quantile(areas, 0.95)) / np.pi)
-    return float(np.clip(4 * np.ceil(1.7 * diameter / 4), *CROP_UM))
-
-
-def _crop(slide: "Slide", chosen: _Chosen, row: int, side_um: float) -> NucleusCrop:
-    grid, nuclei = _display_grid(slide), chosen.nuclei
-    width, height = round(side_um / grid.mpp_x), round(side_um / grid.mpp_y)
-    x = round(nuclei.x_px[row] / grid.factor_x - width / 2)
-    y = round(nuclei.y_px[row] / grid.factor_y - height / 2)
-    picture = pictures.jpeg(slide.read(grid, x, y, width, height))
-    return NucleusCrop(picture, _outline(nuclei, row, grid, x, y))
 
 
 def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, windows: list[grids.Window]) -> Overview:
