@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathopipe.models.classical import RADIUS, ClassicalModel, capped_depth, without_holes
+from pathopipe.config import TilesSettings
+from pathopipe.models.classical import CONSTANTS, RADIUS, ClassicalModel, capped_depth, cleaned
 from pathopipe.ops.stain import Stains
 
 SIZE = 320
@@ -37,7 +40,7 @@ def rgb() -> np.ndarray:
 
 
 def test_radius_fits_the_default_halo() -> None:
-    assert 0 < RADIUS <= 64
+    assert 0 < RADIUS <= TilesSettings().halo
 
 
 def test_result_has_the_promised_shape_and_order(model: ClassicalModel, rgb: np.ndarray) -> None:
@@ -78,7 +81,7 @@ def test_every_disc_is_one_nucleus(model: ClassicalModel) -> None:
     for (y, x), radius in zip(centers, (4.5, 6, 8, 11), strict=True):
         disc(rgb, y, x, radius)
     found = model.predict(rgb)
-    assert sorted(map(tuple, found.seeds.tolist())) == pytest.approx(np.array(centers), abs=2)
+    assert sorted(map(tuple, found.seeds.tolist())) == pytest.approx(np.array(centers), abs=3)
     assert found.maps[0][30, 30] == 255
     assert found.maps[0][60, 60] < 128
 
@@ -94,11 +97,11 @@ def test_two_touching_discs_are_two_nuclei_with_a_barrier_between(model: Classic
     assert barrier[58] > barrier[65]
 
 
-@pytest.mark.parametrize("color", [(255, 255, 255), (235, 190, 215), (0, 0, 0)], ids=["glass", "eosin", "black"])
+@pytest.mark.parametrize("color", [(255, 255, 255), (235, 190, 215)], ids=["glass", "eosin"])
 def test_nothing_is_found_where_nothing_stands_out(model: ClassicalModel, color: tuple[int, int, int]) -> None:
     found = model.predict(np.full((150, 150, 3), color, np.uint8))
-    assert color == (0, 0, 0) or not len(found.seeds)
-    assert len(found.seeds) <= 1
+    assert not len(found.seeds)
+    assert not (found.maps[0] >= 128).any()
 
 
 def test_an_image_smaller_than_the_windows_is_no_problem(model: ClassicalModel) -> None:
@@ -107,15 +110,25 @@ def test_an_image_smaller_than_the_windows_is_no_problem(model: ClassicalModel) 
     assert found.seeds.shape == (0, 2)
 
 
-def test_holes_are_filled_up_to_a_size() -> None:
+def test_small_holes_are_filled_and_thin_lines_cut_off() -> None:
     mask = np.zeros((40, 40), bool)
     mask[5:35, 5:35] = True
     mask[8:12, 8:12] = False
     mask[20:30, 20:30] = False
-    filled = without_holes(mask)
-    assert filled[8:12, 8:12].all()
-    assert not filled[20:30, 20:30].any()
-    assert not filled[:5].any()
+    mask[2, :] = True
+    clean = cleaned(mask, replace(CONSTANTS, hole_side=6, hole_area=30, opening=1))
+    assert clean[8:12, 8:12].all()
+    assert not clean[20:30, 20:30].any()
+    assert not clean[:5].any()
+
+
+def test_what_lies_at_the_border_is_no_hole() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[:, 3:] = True
+    mask[:4, 20:24] = False
+    clean = cleaned(mask)
+    assert not clean[:, :3].any()
+    assert not clean[:3, 20:24].any()
 
 
 def test_depth_is_the_distance_to_the_edge_up_to_a_cap() -> None:
@@ -124,5 +137,5 @@ def test_depth_is_the_distance_to_the_edge_up_to_a_cap() -> None:
     depth = capped_depth(mask)
     assert depth[10, 30] == 1
     assert depth[13, 30] == 4
-    assert depth[30, 30] == depth.max() == 10
+    assert depth[30, 30] == depth.max() == CONSTANTS.depth
     assert depth[0, 0] == 0

@@ -5,7 +5,7 @@ pixel's result is the same to the last bit in whatever tile it is computed.
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, exp
 
 import cv2
 import numpy as np
@@ -16,6 +16,8 @@ from pathopipe.models.blobs import TOP_SIDE, prominent
 from pathopipe.ops.stain import Stains, densities, optical_density
 
 NAME = "classical"
+# Sigma of the widest Gaussian that a seed is judged by.
+WIDEST = 6.0
 # Nuclear density is counted in steps of 1/160 of that of the slide's darkest nuclei.
 STEPS = 160.0
 
@@ -32,10 +34,12 @@ class Constants:
 
     Attributes
     ----------
-    red
-        Weight of the red channel's optical density beside the hematoxylin density.
+    red, blue
+        Weights of the red channel's optical density, added to the hematoxylin density, and of the blue's, taken off.
     smoothing
         Sigma of the Gaussian that smooths the nuclear density.
+    sharpening, sharpening_sigma
+        How much of the difference from a Gaussian of this sigma is added: edges of nuclei that touch come apart.
     window, rounds
         Half the side of the window in which both classes of the local threshold are measured, and how often.
     prior
@@ -52,6 +56,8 @@ class Constants:
         Distances from the edge are cut off here, and smoothed by a Gaussian of this sigma.
     darkness, darkness_smoothing
         How much the landscape rises with density, and the sigma of the Gaussian that smooths the density for it.
+    opening
+        Half the side of the cross that smooths the mask's outline.
     thinnest
         Least distance from the edge at a seed.
     reach, valley
@@ -59,27 +65,39 @@ class Constants:
         ``valley`` times the lower one.
     barrier_height
         Where the landscape is higher there is no barrier.
+    evidence, evidence_base
+        Weights, and the constant, of the logistic regression that tells nuclei from other dark spots: of the difference
+        of Gaussians of sigma 3 and 6, the depth, the background, the difference for sigma 2 and 4, the contrast.
+    doubtful
+        Seeds less probable than this are dropped.
     """
 
-    red: float = 0.5
+    red: float = 1.0
+    blue: float = 0.2
     smoothing: float = 0.5
+    sharpening: float = 0.5
+    sharpening_sigma: float = 4.0
     window: int = 11
-    rounds: int = 2
-    prior: float = 0.042
-    nucleus: float = 0.5735
-    background: float = 0.3854
+    rounds: int = 3
+    prior: float = 0.0137
+    nucleus: float = 0.5715
+    background: float = 0.4612
     level: float = 0.4
-    softness: float = 0.27
-    hole_side: int = 7
-    hole_area: int = 40
-    depth: int = 10
+    softness: float = 0.1621
+    hole_side: int = 10
+    hole_area: int = 60
+    depth: int = 6
     depth_smoothing: float = 1.0
-    darkness: float = 1.0
+    darkness: float = 0.5
     darkness_smoothing: float = 2.0
-    thinnest: float = 1.0
-    reach: int = 16
-    valley: float = 0.9
-    barrier_height: float = 12.0
+    opening: int = 0
+    thinnest: float = 1.5
+    reach: int = 18
+    valley: float = 0.86
+    barrier_height: float = 6.0
+    evidence: tuple[float, float, float, float, float] = (-1.1977, 1.3668, -5.8859, 16.9334, -1.2727)
+    evidence_base: float = -5.0739
+    doubtful: float = 0.25
 
 
 CONSTANTS = Constants()
@@ -92,10 +110,10 @@ def _cut(sigma: float) -> int:
 
 def _radius(c: Constants) -> int:
     """How far the model looks: what its steps look, one after the other."""
-    threshold = _cut(c.smoothing) + c.rounds * c.window
-    mask = threshold + c.hole_side + 1
+    threshold = _cut(c.smoothing) + _cut(c.sharpening_sigma) + c.rounds * c.window
+    mask = threshold + c.hole_side + 1 + 2 * c.opening
     landscape = max(mask + c.depth + 1 + _cut(c.depth_smoothing), threshold + _cut(c.darkness_smoothing))
-    return landscape + c.reach + TOP_SIDE // 2
+    return max(int(landscape) + c.reach + TOP_SIDE // 2, threshold + _cut(WIDEST))
 
 
 RADIUS = _radius(CONSTANTS)
@@ -117,25 +135,29 @@ class ClassicalModel:
         density = nuclear_density(rgb, self.stains, c)
         background, contrast = local_classes(density, c)
         probability = _probability(density, background, contrast, c)
-        mask = without_holes(probability >= 0.5, c)
+        mask = cleaned(probability >= 0.5, c)
         darkness = (_blurred(density, c.darkness_smoothing) - background) / contrast
         depth = capped_depth(mask, c)
         landscape = _blurred(depth, c.depth_smoothing) * (1 + c.darkness * darkness)
         seeds = prominent(landscape, depth > c.thinnest, c.reach, c.valley)
-        scores = np.clip(darkness[seeds[:, 0], seeds[:, 1]], 0.0, 1.0)
+        scores = _scores(seeds, density, depth, background, contrast, c)
+        likely = scores >= c.doubtful
         maps = np.stack([_foreground(probability, mask), _barrier(landscape, c)])
-        return Prediction(seeds, scores, maps)
+        return Prediction(seeds[likely], scores[likely], maps)
 
 
 def nuclear_density(rgb: NDArray[np.uint8], stains: Stains, c: Constants = CONSTANTS) -> Image:
-    """Hematoxylin density with the red channel's, smoothed: (H, W), whole numbers from 0 to 255, 160 a dark nucleus.
+    """Hematoxylin density with clear edges: (H, W), whole numbers from 0 to 255, 160 for the slide's darkest nuclei.
 
-    Eosin lets red light through: the red channel measures hematoxylin even where the stain estimate is poor.
+    Eosin lets red light through and pigment stops the blue: the red channel, less the blue one, measures hematoxylin
+    even where the stain estimate is poor.
     """
-    density = densities(rgb, stains)[0] + np.float32(c.red) * optical_density(rgb[..., 0])
-    darkest = stains.hematoxylin_max * (1 + c.red * stains.hematoxylin[0])
-    smooth = _blurred(density, c.smoothing) * np.float32(STEPS / darkest)
-    return np.asarray(np.minimum(np.rint(smooth), np.float32(255)))
+    red, blue = (optical_density(rgb[..., channel]) for channel in (0, 2))
+    density = densities(rgb, stains)[0] + np.float32(c.red) * red - np.float32(c.blue) * blue
+    darkest = stains.hematoxylin_max * (1 + c.red * stains.hematoxylin[0] - c.blue * stains.hematoxylin[2])
+    smooth = _blurred(density * np.float32(STEPS / darkest), c.smoothing)
+    sharp = smooth + np.float32(c.sharpening) * (smooth - _blurred(smooth, c.sharpening_sigma))
+    return np.clip(np.rint(sharp), np.float32(0), np.float32(255))
 
 
 def local_classes(density: Image, c: Constants = CONSTANTS) -> tuple[Image, Image]:
@@ -158,14 +180,18 @@ def local_classes(density: Image, c: Constants = CONSTANTS) -> tuple[Image, Imag
     return lower, np.maximum(upper - lower, np.float32(1))
 
 
-def without_holes(mask: Mask, c: Constants = CONSTANTS) -> Mask:
-    """Fill the small 4-connected holes of a mask."""
+def cleaned(mask: Mask, c: Constants = CONSTANTS) -> Mask:
+    """Fill the small 4-connected holes of a mask, then cut off what is thinner than the opening's cross."""
     _, parts, measures, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
-    width, height, area = measures[:, cv2.CC_STAT_WIDTH], measures[:, cv2.CC_STAT_HEIGHT], measures[:, cv2.CC_STAT_AREA]
+    left, top, width, height, area = measures.T
     small = (width <= c.hole_side) & (height <= c.hole_side) & (area <= c.hole_area)
+    # The first part is the mask itself. A hole at the border may go on outside.
     small[0] = False
-    filled: Mask = mask | small[parts]
-    return filled
+    small &= (left > 0) & (top > 0) & (left + width < mask.shape[1]) & (top + height < mask.shape[0])
+    filled = (mask | small[parts]).view(np.uint8)
+    side = 2 * c.opening + 1
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (side, side))
+    return np.asarray(cv2.morphologyEx(filled, cv2.MORPH_OPEN, cross)).view(np.bool_)
 
 
 def capped_depth(mask: Mask, c: Constants = CONSTANTS) -> Image:
@@ -178,6 +204,26 @@ def _probability(density: Image, background: Image, contrast: Image, c: Constant
     threshold = background + np.float32(c.level) * contrast
     slope = (density - threshold) / (np.float32(2 * c.softness) * contrast)
     return np.clip(slope + np.float32(0.5), np.float32(0), np.float32(1))
+
+
+def _scores(
+    seeds: NDArray[np.int32], density: Image, depth: Image, background: Image, contrast: Image, c: Constants
+) -> NDArray[np.float32]:
+    """Probability (N,) that each seed is a nucleus."""
+    at = (seeds[:, 0], seeds[:, 1])
+    blurred = {sigma: _blurred(density, sigma)[at].astype(np.float64) for sigma in (1.0, 2.0, 3.0, 4.0, WIDEST)}
+    signs = (
+        (blurred[3.0] - blurred[WIDEST]) / STEPS,
+        depth[at],
+        background[at] / STEPS,
+        (blurred[2.0] - blurred[4.0]) / STEPS,
+        (blurred[1.0] - background[at]) / contrast[at],
+    )
+    total = np.full(len(seeds), c.evidence_base)
+    for weight, sign in zip(c.evidence, signs, strict=True):
+        total += weight * sign
+    # One by one: numpy's vectorized exponential may differ in the last bit with the position in the array.
+    return np.array([1 / (1 + exp(-value)) for value in total.tolist()], np.float32)
 
 
 def _foreground(probability: Image, mask: Mask) -> NDArray[np.uint8]:
