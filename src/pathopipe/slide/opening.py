@@ -107,7 +107,7 @@ def _tiff_backend(path: Path, vendor: str | None) -> Backend:
     from pathopipe.slide.tiff_series import check_brightfield, check_scan
 
     if vendor is not None:
-        check_scan(path, planes=vendor in _MAY_HOLD_PLANES)
+        check_scan(path, aperio=vendor == "aperio", planes=vendor in _MAY_HOLD_PLANES)
     if vendor not in _PLAIN:
         return OpenSlideBackend(path)
     is_ome = check_brightfield(path)

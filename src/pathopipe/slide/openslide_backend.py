@@ -20,11 +20,10 @@ class OpenSlideBackend:
             raise SlideRejectedError("OpenSlide does not read this variant of the format: export it anew") from error
         except openslide.OpenSlideError as error:
             raise DecodeError(str(error)) from error
-        properties = dict(self._slide.properties)
-        self.format = properties.get("openslide.vendor", "openslide")
+        self.format = _property(self._slide, "vendor") or "openslide"
         self.levels = _levels(self._slide)
-        self.mpp = _mpp(properties)
-        self.bounds = _bounds(properties)
+        self.mpp = _mpp(self._slide)
+        self.bounds = _bounds(self._slide)
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
         """Decode a rectangle of a level; transparent pixels become white."""
@@ -57,14 +56,21 @@ def _downsample(width0: int, height0: int, width: int, height: int, stated: floa
     return float(whole) if fits else stated
 
 
-def _mpp(properties: dict[str, str]) -> tuple[float, float] | None:
-    with contextlib.suppress(KeyError, ValueError):
-        return float(properties["openslide.mpp-x"]), float(properties["openslide.mpp-y"])
+def _property(slide: openslide.OpenSlide, name: str) -> str:
+    """Return a property that OpenSlide defines, empty where the file lacks it or it is no text."""
+    with contextlib.suppress(KeyError, UnicodeError):
+        return str(slide.properties[f"openslide.{name}"])
+    return ""
+
+
+def _mpp(slide: openslide.OpenSlide) -> tuple[float, float] | None:
+    with contextlib.suppress(ValueError):
+        return float(_property(slide, "mpp-x")), float(_property(slide, "mpp-y"))
     return None
 
 
-def _bounds(properties: dict[str, str]) -> tuple[int, int, int, int] | None:
-    with contextlib.suppress(KeyError, ValueError):
-        x, y, width, height = (int(properties[f"openslide.bounds-{name}"]) for name in ("x", "y", "width", "height"))
+def _bounds(slide: openslide.OpenSlide) -> tuple[int, int, int, int] | None:
+    with contextlib.suppress(ValueError):
+        x, y, width, height = (int(_property(slide, f"bounds-{name}")) for name in ("x", "y", "width", "height"))
         return x, y, width, height
     return None

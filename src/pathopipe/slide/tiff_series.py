@@ -51,16 +51,18 @@ def check_brightfield(path: Path) -> bool:
         return bool(tiff.is_ome)
 
 
-def check_scan(path: Path, planes: bool) -> None:
-    """Reject a scanner's TIFF that OpenSlide would not refuse by itself.
+def check_scan(path: Path, aperio: bool, planes: bool) -> None:
+    """Reject a scanner's TIFF that OpenSlide would not refuse by itself when it opens it.
 
-    These are damaged sizes of tiles, at which it ends the whole process for want of memory, and, where ``planes`` is
-    set, several focal planes, of which it would read one without a word.
+    These are damaged sizes of tiles, at which it ends the whole process for want of memory; pixels beyond the end of
+    an ``aperio`` file; and, where ``planes`` are possible, several of them, of which it would read one without a word.
     """
     with decoding(), tifffile.TiffFile(path) as tiff:
         for page in cast("Any", tiff.pages):
             if page.is_tiled and page.tilewidth * page.tilelength > MAX_SEGMENT_PIXELS:
                 raise DecodeError(f"its tiles are said to be {page.tilewidth} x {page.tilelength} pixels large")
+            if aperio:
+                _check_end(tiff, page)
         depth = _size(tiff.series[0], "Z") if planes else 1
         if depth > 1:
             raise SlideRejectedError(f"the file holds {depth} focal planes: export one of them; {_ONLY}")
@@ -79,10 +81,22 @@ def main_series(tiff: tifffile.TiffFile) -> Any:
     scenes = sum(_is_scene(item, main) for item in series)
     if scenes > 1:
         raise SlideRejectedError(f"the file holds {scenes} scenes: export each of them to a file of its own")
-    if main.is_multifile:
+    if any(page is None or page.parent is not tiff for level in main.levels for page in level.pages):
         raise SlideRejectedError("the OME-TIFF is spread over several files: export it as one file")
     _check_pixels(main.keyframe)
+    if tiff.is_ome and len(main.levels) <= len(main.keyframe.subifds or ()):
+        raise DecodeError("the file ends before its smaller levels")  # tifffile would go on without them
+    for level in main.levels:
+        _check_end(tiff, level.pages[0])
     return main
+
+
+def _check_end(tiff: tifffile.TiffFile, page: Any) -> None:
+    """Notice at once, and not after hours, that a file was cut off."""
+    lengths = np.array(page.databytecounts, np.int64)
+    ends = np.array(page.dataoffsets, np.int64)[: len(lengths)] + lengths[: len(page.dataoffsets)]
+    if ends.size and ends.max() > tiff.filehandle.size:
+        raise DecodeError("the file ends early")
 
 
 def _size(series: Any, axis: str) -> int:
