@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read
 from pathopipe.config import Config, parse_config
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify
+from pathopipe.models.graders import make_grader
+from pathopipe.models.registry import radius
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, read_samples
 
@@ -121,9 +124,10 @@ def plan(values: dict[str, Any]) -> Plan:
     check_results(results)
     samples = read_samples(sheet)
     there, absent, missing = _sort_by_presence(samples, results)
-    if missing and not config.skip_missing:
-        raise RefusalError(*(f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing))
-    _check_columns(config, samples, sheet)
+    problems = [f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing if not config.skip_missing]
+    problems += [*_config_problems(config), *_column_problems(config, samples, sheet), *_roi_problems(there)]
+    if problems:
+        raise RefusalError(*problems)
     taking_part = tuple(sample for sample in samples if sample not in missing)
     if not taking_part:
         raise RefusalError(f"{sheet}: none of its slides' files is there")
@@ -155,10 +159,35 @@ def _check_folder(results: Path) -> None:
         ) from error
 
 
-def _check_columns(config: Config, samples: list[Sample], sheet: Path) -> None:
-    unknown = [name for name in config.cohort.columns if name not in samples[0].extra]
-    if unknown:
-        raise RefusalError(*(f"{sheet}: has no column '{name}', which cohort.columns lists" for name in unknown))
+def _config_problems(config: Config) -> Iterator[str]:
+    """Names that the typed configuration can't know, and settings that must fit each other."""
+    try:
+        make_grader(config.grade.grader)
+    except RefusalError as error:
+        yield str(error)
+    try:
+        looks = radius(config.detect.model)
+    except RefusalError as error:
+        yield str(error)
+    else:
+        if looks > config.tiles.halo:
+            yield f"tiles.halo: the model '{config.detect.model}' looks {looks} pixels far, got {config.tiles.halo}"
+
+
+def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:
+    for name in config.cohort.columns:
+        if name not in samples[0].extra:
+            yield f"{sheet}: has no column '{name}', which cohort.columns lists"
+
+
+def _roi_problems(samples: list[Sample]) -> Iterator[str]:
+    for roi in {sample.roi: None for sample in samples if sample.roi}:
+        from pathopipe.ops.regions import parse_regions
+
+        try:
+            parse_regions(roi.read_text(encoding="utf-8"))
+        except ValueError as error:
+            yield f"{roi}: {error}"
 
 
 def _sort_by_presence(samples: list[Sample], results: Path) -> tuple[list[Sample], list[Sample], list[Sample]]:

@@ -1,12 +1,10 @@
-"""The nucleus models by name."""
+"""The nucleus models by name. Light: a model's own module is imported when it is made."""
 
 from pathopipe.errors import RefusalError
 from pathopipe.models.base import NucleusModel
-from pathopipe.models.classical import NAME as CLASSICAL
-from pathopipe.models.classical import RADIUS, ClassicalModel
 from pathopipe.ops.stain import Stains
 
-_RADII = {CLASSICAL: RADIUS}
+_RADII = {"classical": 64}
 
 
 def create(name: str, stains: Stains) -> NucleusModel:
@@ -17,6 +15,8 @@ def create(name: str, stains: Stains) -> NucleusModel:
     RefusalError
         If there is no such model.
     """
+    from pathopipe.models.classical import ClassicalModel
+
     radius(name)
     return ClassicalModel(stains)
 
@@ -30,5 +30,7 @@ def radius(name: str) -> int:
         If there is no such model.
     """
     if name not in _RADII:
-        raise RefusalError(f"there is no nucleus model '{name}': choose one of {', '.join(sorted(_RADII))}")
+        raise RefusalError(
+            f"detect.model: there is no nucleus model '{name}': choose one of {', '.join(sorted(_RADII))}"
+        )
     return _RADII[name]

@@ -1,5 +1,6 @@
 """Regions made of grid cells: a mask and its polygons are two forms of the same thing, exactly."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,23 @@ def from_geojson(content: dict[str, Any]) -> list[shapely.Polygon]:
         if not all(isinstance(part, shapely.Polygon) for part in parts):
             raise ValueError(f"holds a {shape.geom_type}, expected polygons")
         polygons += parts
+    return polygons
+
+
+def parse_regions(text: str) -> list[shapely.Polygon]:
+    """Read the polygons of a GeoJSON text, as a person gives them.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that says what is wrong.
+    """
+    try:
+        polygons = from_geojson(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise ValueError(f"is no GeoJSON of polygons: {error}") from None
+    if not polygons:
+        raise ValueError("holds no polygons")
     return polygons
 
 

@@ -1,6 +1,5 @@
 """Stage tissue: what the slide is, where its tissue lies, and whether the image is good enough."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathopipe.artifacts import write_json
 from pathopipe.config import TissueSettings
 from pathopipe.errors import RefusalError, SlideRejectedError
 from pathopipe.identity import full_sha256
-from pathopipe.ops.regions import Cells, from_geojson, mask_to_polygons, polygons_cover, to_geojson
+from pathopipe.ops.regions import Cells, mask_to_polygons, parse_regions, polygons_cover, to_geojson
 from pathopipe.ops.stain import Stains, estimate_stains
 from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark, sharpness
 from pathopipe.slide import Slide
@@ -91,9 +90,9 @@ def _find(view: RGB, grid: Grid, job: Job[TissueSettings]) -> TissueView:
 
 def _read_roi(path: Path) -> list[shapely.Polygon]:
     try:
-        return from_geojson(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RefusalError(f"{path}: is no GeoJSON of polygons ({error})") from error
+        return parse_regions(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RefusalError(f"{path}: {error}") from None
 
 
 def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells) -> None:
