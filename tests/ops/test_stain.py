@@ -86,6 +86,17 @@ def test_too_little_to_go_by_falls_back_to_the_textbook(pixels: np.ndarray) -> N
     assert stains.eosin_max > 0
 
 
+def test_one_stain_is_not_split_in_two() -> None:
+    # A nuclear stain alone: its hue drifts with its density, and all of it is dark.
+    amount = np.linspace(0.2, 1.3, 20_000)[:, None]
+    faint, dark = unit(np.array([0.60, 0.73, 0.33])), unit(np.array([0.40, 0.90, 0.17]))
+    share = (amount - 0.2) / 1.1
+    pixels = np.round(255 * 10 ** -(amount * ((1 - share) * faint + share * dark))).astype(np.uint8)
+    stains = estimate_stains(pixels)
+    assert stains.source == "default"
+    assert stains.hematoxylin_max > 0.5
+
+
 def test_densities_unmix_what_was_mixed() -> None:
     stains = Stains(tuple(unit(HEMATOXYLIN)), tuple(unit(EOSIN)))
     density = 0.8 * unit(HEMATOXYLIN) + 0.3 * unit(EOSIN)

@@ -29,8 +29,8 @@ DENSITY_PERCENTILE = 99.0
 MIN_STAIN_ANGLE = np.deg2rad(10.0)
 # A hematoxylin further than this from the textbook's is something else: ink, another counterstain, a color cast.
 MAX_HEMATOXYLIN_ANGLE = np.deg2rad(32.0)
-# Where the strongest hematoxylin is fainter than this part of the strongest eosin, one stain was split in two: nuclei are
-# the darkest thing in a section, except in a smear of blood.
+# Where the strongest hematoxylin is fainter than this part of the strongest eosin, one stain was split in two: nuclei
+# are the darkest thing in a section, except in a smear of blood.
 MIN_DENSITY_RATIO = 0.5
 # Where a sample has no stained pixel, densities are relative to a well stained nucleus.
 DEFAULT_MAX = 1.0
