@@ -66,7 +66,7 @@ def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray
     """Sample the mask at a grid of level-0 coordinates: (rows, columns) from ``y_px`` and ``x_px``, False outside."""
     column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
     row = np.floor(y_px / cells.cell_px_y).astype(np.int64)
-    out = mask[np.clip(row, 0, cells.height - 1)][:, np.clip(column, 0, cells.width - 1)]
+    out: Mask = mask[np.clip(row, 0, cells.height - 1)][:, np.clip(column, 0, cells.width - 1)]
     out[(row < 0) | (row >= cells.height)] = False
     out[:, (column < 0) | (column >= cells.width)] = False
     return out
@@ -81,15 +81,15 @@ def to_geojson(polygons: list[shapely.Polygon], properties: list[dict[str, Any]]
     return {"type": "FeatureCollection", "features": features}
 
 
-def from_geojson(content: dict[str, Any]) -> list[shapely.Polygon]:
-    """Read the polygons of a GeoJSON feature collection, feature or geometry.
+def from_geojson(content: dict[str, Any] | list[dict[str, Any]]) -> list[shapely.Polygon]:
+    """Read the polygons of a GeoJSON feature collection, feature or geometry, or a list of features as of QuPath.
 
     Raises
     ------
     ValueError
         When it is no valid GeoJSON, or holds anything but polygons.
     """
-    features = content.get("features", [content])
+    features = content if isinstance(content, list) else content.get("features", [content])
     polygons: list[shapely.Polygon] = []
     for feature in features:
         shape = shapely.geometry.shape(feature.get("geometry", feature))
