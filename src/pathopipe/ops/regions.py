@@ -89,32 +89,16 @@ def from_geojson(content: dict[str, Any] | list[dict[str, Any]]) -> list[shapely
     ValueError
         When it is no valid GeoJSON, or holds anything but polygons.
     """
-    features = content if isinstance(content, list) else content.get("features", [content])
-    polygons: list[shapely.Polygon] = []
-    for feature in features:
-        shape = shapely.geometry.shape(feature.get("geometry", feature))
-        parts = list(shapely.get_parts(shape))
-        if not all(isinstance(part, shapely.Polygon) for part in parts):
-            raise ValueError(f"holds a {shape.geom_type}, expected polygons")
-        polygons += parts
-    return polygons
-
-
-def parse_regions(text: str) -> list[shapely.Polygon]:
-    """Read the polygons of a GeoJSON text, as a person gives them.
-
-    Raises
-    ------
-    ValueError
-        With a sentence that says what is wrong.
-    """
     try:
-        polygons = from_geojson(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise ValueError(f"is no GeoJSON of polygons: {error}") from None
-    if not polygons:
-        raise ValueError("holds no polygons")
-    return polygons
+        features = content if isinstance(content, list) else content.get("features", [content])
+        shapes = [shapely.geometry.shape(feature.get("geometry", feature)) for feature in features]
+    except (KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
+        raise ValueError("holds a geometry that is none") from error
+    parts = [part for shape in shapes for part in shapely.get_parts(shape)]
+    for part in parts:
+        if not isinstance(part, shapely.Polygon):
+            raise ValueError(f"holds a {part.geom_type}, expected polygons")
+    return parts
 
 
 def polygons_cover(polygons: list[shapely.Polygon], cells: Cells) -> Mask:

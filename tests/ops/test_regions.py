@@ -1,0 +1,107 @@
+"""Masks and polygons are two forms of one thing."""
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pathopipe.ops.regions import (
+    Cells,
+    cut_mask,
+    from_geojson,
+    mask_to_polygons,
+    points_in_mask,
+    polygons_cover,
+    polygons_to_mask,
+    to_geojson,
+)
+
+MASKS = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.booleans())
+SIDES = st.sampled_from([(16.0, 16.0), (16.032064128, 15.9), (1.0, 3.0), (35.2422907489, 35.24)])
+
+
+def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Cells:
+    return Cells(mask.shape[1], mask.shape[0], *sides, 64.0)
+
+
+@given(mask=MASKS, sides=SIDES)
+def test_a_mask_survives_the_way_through_a_file(mask: np.ndarray, sides: tuple[float, float]) -> None:
+    cells = cells_of(mask, sides)
+    polygons = mask_to_polygons(mask, cells)
+    content = json.loads(json.dumps(to_geojson(polygons, [{"n": i} for i, _ in enumerate(polygons)])))
+    np.testing.assert_array_equal(polygons_to_mask(from_geojson(content), cells), mask)
+
+
+@given(mask=MASKS, sides=SIDES)
+def test_polygons_are_valid_and_cover_the_mask(mask: np.ndarray, sides: tuple[float, float]) -> None:
+    polygons = mask_to_polygons(mask, cells_of(mask, sides))
+    assert all(shapely.is_valid(polygon) for polygon in polygons)
+    assert sum(polygon.area for polygon in polygons) == pytest.approx(mask.sum() * sides[0] * sides[1])
+    tops = [(polygon.bounds[1], polygon.bounds[0]) for polygon in polygons]
+    assert tops == sorted(tops)
+
+
+def test_a_rectangle_has_four_corners() -> None:
+    mask = np.zeros((5, 6), bool)
+    mask[1:4, 2:6] = True
+    (polygon,) = mask_to_polygons(mask, cells_of(mask))
+    assert polygon.equals(shapely.box(32, 16, 96, 64))
+    assert shapely.get_num_coordinates(polygon) == 5
+
+
+@given(mask=MASKS, sides=SIDES, data=st.data())
+def test_cutting_and_points_look_up_cells(mask: np.ndarray, sides: tuple[float, float], data: st.DataObject) -> None:
+    cells = cells_of(mask, sides)
+    x = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
+    y = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
+
+    def expected(px: float, py: float) -> bool:
+        column, row = int(np.floor(px / sides[0])), int(np.floor(py / sides[1]))
+        return 0 <= column < cells.width and 0 <= row < cells.height and bool(mask[row, column])
+
+    assert cut_mask(mask, cells, x, y).tolist() == [[expected(px, py) for px in x] for py in y]
+    n = min(len(x), len(y))
+    assert points_in_mask(mask, cells, x[:n], y[:n]).tolist() == [expected(*pair) for pair in zip(x, y, strict=False)]
+
+
+def test_any_polygon_covers_the_cells_whose_center_it_holds() -> None:
+    cells = Cells(10, 8, 10.0, 10.0, 64.0)
+    triangle = shapely.Polygon([(0, 0), (100, 0), (0, 80)])
+    mask = polygons_cover([triangle], cells)
+    expected = [[triangle.contains(shapely.Point(10 * x + 5, 10 * y + 5)) for x in range(10)] for y in range(8)]
+    assert mask.tolist() == expected
+
+
+def test_a_polygon_that_crosses_itself_is_mended() -> None:
+    cells = Cells(10, 10, 10.0, 10.0, 64.0)
+    bow_tie = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
+    assert polygons_cover([bow_tie], cells).sum() == pytest.approx(50, abs=10)
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]}
+FEATURE = {"type": "Feature", "geometry": SQUARE, "properties": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SQUARE,
+        FEATURE,
+        [FEATURE],
+        {"type": "FeatureCollection", "features": [FEATURE]},
+        {"type": "MultiPolygon", "coordinates": [SQUARE["coordinates"]]},
+    ],
+)
+def test_regions_of_other_programs_are_read(content: object) -> None:
+    (polygon,) = from_geojson(content)  # type: ignore[arg-type]
+    assert polygon.area == 16
+
+
+@pytest.mark.parametrize("shape", [{"type": "Point", "coordinates": [1, 2]}, {"type": "Nonsense"}, {"type": "Polygon"}, None, 3])
+def test_what_is_no_polygon_is_refused(shape: object) -> None:
+    with pytest.raises(ValueError, match="holds a"):
+        from_geojson({"type": "Feature", "geometry": shape})
