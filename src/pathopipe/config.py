@@ -51,7 +51,7 @@ class SegmentSettings(_Section):
     """Outlining nuclei."""
 
     foreground: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="least foreground of a nucleus' pixel")
-    min_area_um2: Annotated[float, Field(ge=0)] = Field(12.0, description="drop nuclei smaller than this")
+    min_area_um2: Annotated[float, Field(ge=0)] = Field(5.0, description="drop nuclei smaller than this")
     max_radius_um: Annotated[float, Field(gt=1, le=32)] = Field(
         16.0, description="farthest that a nucleus may reach from its seed"
     )

@@ -2,10 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pathopipe.cli.options import PATH
+
+if TYPE_CHECKING:
+    from pathopipe.synthetic.scene import Pleomorphism
 
 _SIDE_PX = 4096
 _SEED = 7
@@ -42,10 +46,9 @@ def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
 def _synthetic_slides(folder: Path) -> list[tuple[str, str, str]]:
     """Write what is not there yet; the slides say their mpp themselves."""
     from pathopipe.synthetic import Scene, write_slide, write_truth
-    from pathopipe.synthetic.scene import Pleomorphism
 
     rows = []
-    levels: tuple[Pleomorphism, ...] = (1, 2, 3)
+    levels: "tuple[Pleomorphism, ...]" = (1, 2, 3)
     for level in levels:
         name = f"demo_pleomorphism_{level}"
         path = folder / "slides" / f"{name}.tiff"

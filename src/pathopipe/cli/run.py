@@ -1,5 +1,6 @@
 """``pathopipe run``: the whole workflow over a sample sheet, by Snakemake."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathopipe.workflow import Plan
 
 _STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
+_LITTLE_DISK = 20_000_000
 _DRY = {"-n", "--dry-run", "--dryrun"}
 
 
@@ -141,11 +143,12 @@ def _run(command: list[str], plan_: "Plan") -> int:
 
 
 def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
-    with log.open("w", encoding="utf-8") as file:
-        for line in process.stdout or ():
+    with contextlib.suppress(OSError):  # a full disk: the run's own messages go on
+        log.unlink(missing_ok=True)
+    for line in process.stdout or ():
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(line)
-            file.flush()
-            yield line
+        yield line
 
 
 def _gather(plan_: "Plan") -> None:
@@ -168,7 +171,9 @@ def _conclude(plan_: "Plan", code: int) -> None:
     faults = list(_faults(plan_))
     for slide, reason in faults:
         click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
-    if code and not faults:
+    if code and shutil.disk_usage(plan_.results).free < _LITTLE_DISK:
+        click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
+    elif code and not faults:
         click.echo(f"pathopipe: the workflow failed; its log is {plan_.results / '.pathopipe' / 'run.log'}", err=True)
     page = plan_.results / "cohort" / "index.html"
     if page.exists():

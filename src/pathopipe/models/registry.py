@@ -4,7 +4,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.models.base import NucleusModel
 from pathopipe.ops.stain import Stains
 
-_RADII = {"classical": 64}
+_RADII = {"classical": 88}
 
 
 def create(name: str, stains: Stains) -> NucleusModel:

@@ -120,6 +120,9 @@ class Gathering:
 
 
 def fault_of(results: Path, slide: str) -> str | None:
-    """Why a stage of the slide failed in the last run, if one did."""
-    faults = sorted((results / slide / ".work").glob(f"*/{FAULT}"))
-    return f"{faults[0].parent.name}: {read_json(faults[0])['reason']}" if faults else None
+    """Why a stage of the slide failed in the last run, if one did; only to be asked while no stage runs."""
+    for work in sorted((results / slide / ".work").glob("*")):
+        if (work / FAULT).exists():
+            return f"{work.name}: {read_json(work / FAULT)['reason']}"
+        return f"{work.name}: was stopped before it was finished, or out of memory: run again"
+    return None

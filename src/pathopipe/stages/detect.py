@@ -65,17 +65,18 @@ class _Scan:
     def look(self, tile: Tile) -> _Found:
         """Run the model on one tile with its halo, and keep what lies in the tile and in tissue."""
         x, y, width, height = tile
-        halo = self.halo
-        prediction = self.model.predict(
-            self.slide.read(self.grid, x - halo, y - halo, width + 2 * halo, height + 2 * halo)
-        )
+        # Cut off at the slide's border: mirrored beyond it, a nucleus that it cuts would be one with its own image,
+        # and its seed on either side.
+        left, top = max(0, x - self.halo), max(0, y - self.halo)
+        right, bottom = min(self.grid.width, x + width + self.halo), min(self.grid.height, y + height + self.halo)
+        prediction = self.model.predict(self.slide.read(self.grid, left, top, right - left, bottom - top))
         x_px = (np.arange(x, x + width) + 0.5) * self.grid.factor_x
         y_px = (np.arange(y, y + height) + 0.5) * self.grid.factor_y
         tissue = cut_mask(self.mask, self.cells, x_px, y_px)
-        seeds = prediction.seeds.astype(np.int64) - halo
+        seeds = prediction.seeds.astype(np.int64) - (y - top, x - left)
         inside = np.all((seeds >= 0) & (seeds < (height, width)), axis=1)
         inside[inside] = tissue[tuple(seeds[inside].T)]
-        maps = prediction.maps[:, halo : halo + height, halo : halo + width] * tissue
+        maps = prediction.maps[:, y - top : y - top + height, x - left : x - left + width] * tissue
         return _Found(tile, seeds[inside] + (y, x), prediction.scores[inside], maps)
 
 

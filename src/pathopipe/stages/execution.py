@@ -63,9 +63,10 @@ def execute(
     check_results(results)
     mark_results(results)
     work = results / slide / ".work" / stage
-    draft = _fresh(work / "draft")
+    draft = work / "draft"
     job = Job(stage, slide, results, draft, settings, sample, workers, Progress(work / "progress.json"))
     try:
+        _fresh(draft)
         return _execute(job, work)
     except Exception as error:
         shutil.rmtree(draft, ignore_errors=True)

@@ -75,7 +75,9 @@ def run(job: Job[SegmentSettings]) -> Outcome:
         nuclei = ordered_map(lambda block: _segment(maps, seeds, settings, block), blocks, job.workers)
         count = _write(job, grid, nuclei, len(blocks))
     if not count:
-        raise SlideRejectedError("none of the seeds grew to a nucleus: check segment.foreground and segment.min_area_um2")
+        raise SlideRejectedError(
+            "none of the seeds grew to a nucleus: check segment.foreground and segment.min_area_um2"
+        )
     return Outcome(counts={"seeds": len(seeds.x), "nuclei": count}, details={"grid": detect["grid"]})
 
 
