@@ -14,6 +14,7 @@ from pathopipe.ops.regions import (
     cut_mask,
     from_geojson,
     mask_to_polygons,
+    parse_regions,
     points_in_mask,
     polygons_cover,
     polygons_to_mask,
@@ -101,7 +102,18 @@ def test_regions_of_other_programs_are_read(content: object) -> None:
     assert polygon.area == 16
 
 
-@pytest.mark.parametrize("shape", [{"type": "Point", "coordinates": [1, 2]}, {"type": "Nonsense"}, {"type": "Polygon"}, None, 3])
+@pytest.mark.parametrize(
+    "shape", [{"type": "Point", "coordinates": [1, 2]}, {"type": "Nonsense"}, {"type": "Polygon"}, None, 3]
+)
 def test_what_is_no_polygon_is_refused(shape: object) -> None:
     with pytest.raises(ValueError, match="holds a"):
         from_geojson({"type": "Feature", "geometry": shape})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("no JSON", "is no GeoJSON"), ("[]", "holds no polygons"), ("3", "is no GeoJSON"), ("{}", "is no")],
+)
+def test_a_persons_text_is_refused_in_words(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_regions(text)

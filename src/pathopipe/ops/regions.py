@@ -95,10 +95,27 @@ def from_geojson(content: dict[str, Any] | list[dict[str, Any]]) -> list[shapely
     except (KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
         raise ValueError("holds a geometry that is none") from error
     parts = [part for shape in shapes for part in shapely.get_parts(shape)]
-    for part in parts:
-        if not isinstance(part, shapely.Polygon):
-            raise ValueError(f"holds a {part.geom_type}, expected polygons")
+    others = sorted({part.geom_type for part in parts if part.geom_type != "Polygon"})
+    if others:
+        raise ValueError(f"holds a {others[0]}, expected polygons")
     return parts
+
+
+def parse_regions(text: str) -> list[shapely.Polygon]:
+    """Read the polygons of a GeoJSON text, as a person gives them.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that says what is wrong.
+    """
+    try:
+        polygons = from_geojson(json.loads(text))
+    except ValueError as error:
+        raise ValueError(f"is no GeoJSON of polygons: {error}") from None
+    if not polygons:
+        raise ValueError("holds no polygons")
+    return polygons
 
 
 def polygons_cover(polygons: list[shapely.Polygon], cells: Cells) -> Mask:
