@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pathopipe.errors import ArtifactError, RefusalError
 
@@ -160,7 +162,7 @@ class TableWriter:
 
     def write(self, columns: dict[str, Any]) -> None:
         """Append rows given as arrays per column."""
-        table = pa.table(columns, schema=self._schema)
+        table = pa.table([_column(columns[field.name], field.type) for field in self._schema], schema=self._schema)
         self._waiting.append(table)
         self._rows += len(table)
         self.count += len(table)
@@ -174,6 +176,30 @@ class TableWriter:
         self._writer.write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
         self._waiting = [table.slice(rows)] if len(table) > rows else []
         self._rows -= rows
+
+
+def _column(values: Any, kind: pa.DataType) -> pa.Array:
+    """Make an Arrow column; NaN becomes null. Numbers go in as they lie in memory: `pyarrow.array` imports pandas."""
+    if isinstance(values, np.ndarray) and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        data = np.ascontiguousarray(values, kind.to_pandas_dtype())
+        known = np.isfinite(data)
+        valid = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+        return pa.Array.from_buffers(kind, len(data), [valid, pa.py_buffer(data)])
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
+    """Return a numeric column as an array (N,); in floats, null becomes NaN.
+
+    pyarrow's own ``to_numpy`` imports pandas where that is installed, which takes longer than a small slide's stage.
+    """
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if not whole.null_count:
+        return np.asarray(np.from_dlpack(whole))
+    known = np.from_dlpack(whole.is_valid().cast(pa.uint8())) == 1
+    values = np.full(len(whole), np.nan)
+    values[known] = np.from_dlpack(whole.drop_null())
+    return values
 
 
 def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -48,7 +48,7 @@ def _synthetic_slides(folder: Path) -> list[tuple[str, str, str]]:
     from pathopipe.synthetic import Scene, write_slide, write_truth
 
     rows = []
-    levels: "tuple[Pleomorphism, ...]" = (1, 2, 3)
+    levels: tuple[Pleomorphism, ...] = (1, 2, 3)
     for level in levels:
         name = f"demo_pleomorphism_{level}"
         path = folder / "slides" / f"{name}.tiff"

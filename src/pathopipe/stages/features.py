@@ -13,7 +13,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, read_batches, read_table
+from pathopipe.artifacts import TableWriter, numbers, read_batches, read_table
 from pathopipe.config import FeaturesSettings
 from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
 from pathopipe.ops.raster import rasterize
@@ -85,8 +85,7 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
             rows = slice(table.count, table.count + len(batch))
             features = _measure(job, pixels, _rings(batch["geometry"], pixels.grid), total, table.count)
             features |= {"nearest_um": nearest[rows]}
-            columns = {name: pa.array(values, from_pandas=True) for name, values in features.items()}
-            table.write({"nucleus_id": batch["nucleus_id"]} | columns | {"neighbors_50um": neighbors[rows]})
+            table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
     _write_statistics(job, total, tissue["tissue_mm2"])
     return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"]})
 
@@ -100,12 +99,12 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
 
 def _neighbors(job: Job[FeaturesSettings], mpp_x: float, mpp_y: float) -> tuple[Floats, NDArray[np.int64]]:
     places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
-    points_um = np.column_stack([places["x_px"].to_numpy() * mpp_x, places["y_px"].to_numpy() * mpp_y])
+    points_um = np.column_stack([numbers(places["x_px"]) * mpp_x, numbers(places["y_px"]) * mpp_y])
     return measure_neighbors(points_um, _NEIGHBOR_UM)
 
 
 def _rings(geometry: Any, grid: Grid) -> _Rings:
-    outlines = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
+    outlines = shapely.from_wkb(geometry.to_pylist())
     offsets = np.concatenate([[0], np.cumsum(shapely.get_num_coordinates(outlines))])
     return _Rings(shapely.get_coordinates(outlines) / (grid.factor_x, grid.factor_y), offsets.astype(np.int64))
 
@@ -164,6 +163,6 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
         "nuclei_per_mm2": density_per_mm2(nuclei, tissue_mm2),
     }
     for name in (*_MEASURES, *_COUNTS):
-        row |= summarize({name: read_table(path, [name])[name].to_numpy()})
+        row |= summarize({name: numbers(read_table(path, [name])[name])})
     with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
         table.write({name: [value] for name, value in row.items()})

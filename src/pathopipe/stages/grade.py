@@ -1,11 +1,6 @@
 """Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention."""
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from pathopipe.artifacts import read_table, write_json
+from pathopipe.artifacts import numbers, read_table, write_json
 from pathopipe.config import GradeSettings
 from pathopipe.models.graders import Grader, GradeResult, make_grader
 from pathopipe.stages.base import Job, Outcome
@@ -17,9 +12,9 @@ def run(job: Job[GradeSettings]) -> Outcome:
     features = read_table(job.input("features/features.parquet"), list(grader.columns))
     places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
     result = grader.grade(
-        {name: _numbers(features[name]) for name in grader.columns},
-        _numbers(places["x_px"]) * tissue["mpp_x"],
-        _numbers(places["y_px"]) * tissue["mpp_y"],
+        {name: numbers(features[name]) for name in grader.columns},
+        numbers(places["x_px"]) * tissue["mpp_x"],
+        numbers(places["y_px"]) * tissue["mpp_y"],
         {warning["code"]: warning["message"] for warning in tissue["quality"]},
     )
     write_json(job.output("grade.json"), result.to_dict())
@@ -40,8 +35,3 @@ def _grader(job: Job[GradeSettings]) -> Grader:
         min_share=job.settings.min_share,
         reference_area_um2=job.settings.reference_area_um2,
     )
-
-
-def _numbers(column: Any) -> NDArray[np.float64]:
-    """Values of a column as float64 (N,); nulls become NaN."""
-    return np.asarray(column.to_numpy(), np.float64)

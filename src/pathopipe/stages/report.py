@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import CONTRACTS, read_batches, read_json, read_table
+from pathopipe.artifacts import CONTRACTS, numbers, read_batches, read_json, read_table
 from pathopipe.config import ReportSettings
 from pathopipe.errors import SlideRejectedError
 from pathopipe.reporting import cells as grids
 from pathopipe.reporting import manifests as told
 from pathopipe.reporting import measures, pictures, text
-from pathopipe.reporting.columns import numbers
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide

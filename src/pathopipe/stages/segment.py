@@ -12,7 +12,7 @@ import pyarrow as pa
 import zarr
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, read_table
+from pathopipe.artifacts import TableWriter, numbers, read_table
 from pathopipe.config import SegmentSettings
 from pathopipe.errors import SlideRejectedError
 from pathopipe.ops.assign import AssignSettings, halo
@@ -98,7 +98,7 @@ def _assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
 
 def _read_seeds(path: Path) -> _Seeds:
     table = read_table(path, ["grid_x_px", "grid_y_px", "score"])
-    x, y, score = (column.to_numpy() for column in table.columns)
+    x, y, score = (numbers(column) for column in table.columns)
     order = np.lexsort((x, y))
     return _Seeds(x[order], y[order], score[order])
 

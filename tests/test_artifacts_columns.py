@@ -1,0 +1,40 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+
+from pathopipe.artifacts import numbers
+
+
+def test_values_are_kept_and_null_becomes_nan():
+    assert numbers(pa.array([1, 2], pa.int64())).tolist() == [1, 2]
+    chunked = pa.chunked_array([pa.array([1.5, None]), pa.array([2.5])])
+    values = numbers(chunked)
+    assert values.dtype == np.float64
+    assert values[0] == 1.5
+    assert math.isnan(values[1])
+    assert numbers(pa.chunked_array([], pa.float64())).shape == (0,)
+
+
+def test_pandas_is_not_imported():
+    code = (
+        "import sys, numpy, pyarrow; from pathopipe.artifacts import numbers;"
+        "column = pyarrow.nulls(3, pyarrow.float64());"
+        "assert numpy.isnan(numbers(column)).all(); print('pandas' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_tables_are_written_without_pandas(tmp_path):
+    code = (
+        "import sys, numpy, pyarrow as pa; from pathlib import Path; from pathopipe.artifacts import TableWriter, read_table\n"
+        "schema = pa.schema([('a', pa.int64()), ('b', pa.float64()), ('c', pa.string())])\n"
+        "with TableWriter(Path('t.parquet'), schema) as table:\n"
+        "    table.write({'a': numpy.arange(3), 'b': numpy.array([0.5, numpy.nan, 2]), 'c': ['x', None, 'z']})\n"
+        "print(read_table(Path('t.parquet')).to_pydict(), 'pandas' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert result.stdout.strip() == "{'a': [0, 1, 2], 'b': [0.5, None, 2.0], 'c': ['x', None, 'z']} False"
