@@ -14,7 +14,7 @@ CHUNK = 256
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TissueSettings(_Section):
@@ -90,8 +90,8 @@ class CohortSettings(_Section):
 class Config(_Section):
     """Everything that can be set; the command line's ``--set tiles.size=1024`` goes before the file."""
 
-    slides: str = Field("slides.tsv", description="sample sheet, relative to the config file")
-    results: str = Field("results", description="results folder, relative to the config file")
+    slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
+    results: str = Field("results", description="results folder, relative to the current folder")
     skip_missing: bool = Field(False, description="go on without slides whose file is missing")
     tissue: TissueSettings = TissueSettings()
     tiles: TilesSettings = TilesSettings()
@@ -147,7 +147,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise RefusalError(f"{path}: holds no 'key: value' lines: see config/README.md")
-    return values
+    # A section whose keys are all commented out is empty, not wrong.
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _apply(values: dict[str, Any], change: str) -> None:

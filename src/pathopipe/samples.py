@@ -9,7 +9,15 @@ from pathopipe.errors import RefusalError
 
 ID_PATTERN = r"[A-Za-z0-9_-]+"
 _RESERVED = {"cohort"}
-_KNOWN = ("slide", "path", "mpp", "patient", "grade", "roi")
+COLUMNS = {
+    "slide": "id of the slide: names its results folder; 1 to 100 letters, digits, `_` and `-`",
+    "path": "the slide's file, of DICOM any file of the series or its folder; relative to the sheet",
+    "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; goes before what the file says",
+    "patient": "for splitting and evaluation; never written to an output",
+    "grade": "known grade, for evaluation; never written to an output",
+    "roi": "GeoJSON of the regions to analyze, in pixels of the slide; the rest is ignored; relative to the sheet",
+}
+"""The columns that the sheet may have, and what they mean; the first two must be there."""
 _MAX_ID = 100
 
 
@@ -147,5 +155,5 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
         patient=optional("patient"),
         grade=optional("grade"),
         roi=(folder / roi).absolute() if roi else None,
-        extra={name: value for name, value in row.items() if name not in _KNOWN},
+        extra={name: value for name, value in row.items() if name not in COLUMNS},
     )

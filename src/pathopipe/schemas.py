@@ -1,0 +1,101 @@
+"""The configuration for people and editors: JSON schemas and the tables of ``config/README.md``.
+
+They are made from the typed configuration by ``python -m pathopipe.schemas`` at the root of the repository; a test
+fails when they are stale.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pathopipe.config import Config
+from pathopipe.samples import COLUMNS, ID_PATTERN
+
+README = Path("config/README.md")
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_LIMITS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON schema of ``config.yaml``."""
+    return {"$schema": _DIALECT} | Config.model_json_schema()
+
+
+def slides_schema() -> dict[str, Any]:
+    """JSON schema of a line of the sample sheet; columns beyond those named are allowed."""
+    columns: dict[str, dict[str, Any]] = {
+        name: {"type": "string", "description": text.replace("`", "")} for name, text in COLUMNS.items()
+    }
+    columns["slide"] |= {"pattern": f"^{ID_PATTERN}$", "maxLength": 100}
+    columns["path"] |= {"minLength": 1}
+    columns["mpp"] |= {"type": ["string", "number"]}
+    return {
+        "$schema": _DIALECT,
+        "title": "Line of the sample sheet",
+        "type": "object",
+        "properties": columns,
+        "required": ["slide", "path"],
+    }
+
+
+def settings_table() -> str:
+    """All keys of the configuration as a Markdown table."""
+    rows = ["| key | default | values | meaning |", "|---|---|---|---|"]
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            rows += [_row(f"{name}.{key}", entry) for key, entry in section.model_fields.items()]
+        else:
+            rows.append(_row(name, field))
+    return "\n".join(rows)
+
+
+def columns_table() -> str:
+    """The columns of the sample sheet as a Markdown table."""
+    return "\n".join(
+        ["| column | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in COLUMNS.items())]
+    )
+
+
+def _row(key: str, field: FieldInfo) -> str:
+    default = json.dumps(field.get_default(), ensure_ascii=False)
+    return f"| `{key}` | `{default}` | {_values(field)} | {field.description} |"
+
+
+def _values(field: FieldInfo) -> str:
+    kind = getattr(field.annotation, "__name__", "text")
+    words = {"float": "number", "int": "whole number", "bool": "`true` or `false`", "str": "text", "tuple": "list"}
+    limits = [
+        text.format(f"{getattr(limit, name):g}")
+        for limit in field.metadata
+        for name, text in _LIMITS.items()
+        if hasattr(limit, name)
+    ]
+    return " ".join([words[kind], *limits])
+
+
+def fill(text: str) -> str:
+    """Put the tables between their marks in the text of the README."""
+    for name, table in (("settings", settings_table()), ("columns", columns_table())):
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        before, rest = text.split(start)
+        text = f"{before}{start}\n{table}\n\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def files() -> dict[Path, str]:
+    """The generated files, relative to the root of the repository, and what they should hold."""
+    schemas = {"config": config_schema(), "slides": slides_schema()}
+    texts = {
+        Path(f"workflow/schemas/{name}.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+    return texts | {README: fill(README.read_text(encoding="utf-8"))}
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
