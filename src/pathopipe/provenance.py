@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def fingerprint(stage: str) -> str:
-    """Fingerprint of the code that a stage runs: its module and what it imports of slide, models, ops and reporting.
+    """Fingerprint of the code that a stage runs: its module and what it imports, directly or not, of `_COUNTED`.
 
     Taken from the syntax trees without docstrings, so that comments and layout don't count, and from the text of
     templates. Shared plumbing (artifacts, stages.base) is covered by the contract version.
@@ -51,7 +51,7 @@ def _reachable(start: Path) -> list[Path]:
             found.add(file)
             waiting.extend(_imports(file))
     if any(file.parent.name == "reporting" for file in found):
-        found.update(file for file in (_ROOT / "reporting" / "templates").iterdir() if file.is_file())
+        found.update(file for file in (_ROOT / "reporting" / "templates").rglob("*") if file.is_file())
     return sorted(found)
 
 
@@ -76,13 +76,21 @@ def _module_file(name: str) -> Path | None:
 def _essence(file: Path) -> str:
     if file.suffix != ".py":
         return file.read_text(encoding="utf-8")
-    tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
+    return ast.unparse(_WithoutDocs().visit(ast.parse(file.read_bytes())))
+
+
+class _WithoutDocs(ast.NodeTransformer):
+    """Drops strings that stand for themselves: docstrings of modules, classes, functions and attributes."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(node.body) > 1:
-                node.body = node.body[1:]
-    return ast.unparse(tree)
+            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
+        return node
+
+
+def _is_text(item: ast.stmt) -> bool:
+    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
 
 
 class Stopwatch:
