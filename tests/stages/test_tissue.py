@@ -1,0 +1,170 @@
+"""The stage tissue, from a file to its artifacts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import shapely
+import tifffile
+from PIL import Image
+
+from pathopipe.artifacts import CONTRACTS, read_json
+from pathopipe.config import TissueSettings
+from pathopipe.errors import FaultError, RefusalError
+from pathopipe.ops.regions import Cells, from_geojson, polygons_to_mask
+from pathopipe.samples import Sample
+from pathopipe.stages.execution import execute
+from pathopipe.synthetic import Scene, write_slide
+from tests.slide.files import write_svs
+
+
+def run(tmp_path: Path, path: Path, results: str = "results", **sample: Any) -> dict[str, Any]:
+    return execute("tissue", "s", tmp_path / results, TissueSettings(), Sample("s", path, **sample))
+
+
+@pytest.fixture(scope="module")
+def pyramid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tissue with glass around it."""
+    path = tmp_path_factory.mktemp("tissue") / "slide.tiff"
+    write_slide(Scene(3000, 2400, mpp=0.5, seed=4, pleomorphism=1), path, levels=2)
+    return path
+
+
+def test_a_slide_is_described(pyramid: Path, tmp_path: Path) -> None:
+    manifest = run(tmp_path, pyramid)
+    assert manifest["state"] == "done"
+    assert (manifest["mpp_x"], manifest["mpp_y"], manifest["mpp_source"]) == (0.5, 0.5, "metadata")
+    info = manifest["slide_info"]
+    assert (info["width"], info["height"], info["levels"], info["format"]) == (3000, 2400, 2, "generic-tiff")
+    assert 0.1 < manifest["tissue_mm2"] < 1.8
+    assert manifest["counts"]["samples"] > 0
+    assert manifest["stain"]["source"] == "macenko"
+    assert len(manifest["sha256"]) == 64
+    assert "out_of_focus" not in {warning["code"] for warning in manifest["quality"]}
+
+
+def test_polygons_are_valid_and_add_up(pyramid: Path, tmp_path: Path) -> None:
+    manifest = run(tmp_path, pyramid)
+    content = read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson")
+    polygons = from_geojson(content)
+    assert all(shapely.is_valid(polygon) for polygon in polygons)
+    areas = [feature["properties"]["area_mm2"] for feature in content["features"]]
+    assert areas == [pytest.approx(polygon.area * 0.25 / 1e6, abs=1e-6) for polygon in polygons]
+    assert sum(areas) == pytest.approx(manifest["tissue_mm2"], abs=1e-4)
+    for feature in content["features"]:
+        assert feature["properties"]["objectType"] == "annotation"
+        assert feature["properties"]["classification"]["name"] == "Tissue"
+    cells = Cells(**manifest["cells"])
+    assert polygons_to_mask(polygons, cells).sum() * cells.cell_um2 / 1e6 == pytest.approx(manifest["tissue_mm2"])
+
+
+def test_the_same_slide_gives_the_same_bytes_wherever_it_lies(pyramid: Path, tmp_path: Path) -> None:
+    run(tmp_path, pyramid, "one")
+    moved = tmp_path / "moved" / "other name.tif"
+    moved.parent.mkdir()
+    moved.write_bytes(pyramid.read_bytes())
+    run(tmp_path, moved, "two")
+    for name in (*CONTRACTS["tissue"].writes, "manifest.json"):
+        one, two = ((tmp_path / results / "s" / "tissue" / name).read_bytes() for results in ("one", "two"))
+        assert one == two, name
+        assert b"other name" not in two
+        assert str(tmp_path).encode() not in two
+
+
+def test_a_field_of_view_is_all_tissue(tmp_path: Path) -> None:
+    write_slide(Scene(600, 500, mpp=0.5, seed=2, tissue="field"), tmp_path / "f.tiff", levels=1)
+    Image.fromarray(tifffile.imread(tmp_path / "f.tiff")).save(tmp_path / "f.png")
+    manifest = run(tmp_path, tmp_path / "f.png", mpp=(0.5, 0.5))
+    assert manifest["mpp_source"] == "sheet"
+    assert manifest["tissue_mm2"] == pytest.approx(600 * 500 * 0.25 / 1e6, rel=0.03)
+    thumbnail = cv2.imread(str(tmp_path / "results" / "s" / "tissue" / "thumbnail.jpg"))
+    assert thumbnail.shape == (500, 600, 3)
+
+
+def flat(path: Path, color: tuple[int, int, int]) -> None:
+    Image.fromarray(np.full((600, 800, 3), color, np.uint8)).save(path)
+
+
+def fluorescence(path: Path) -> None:
+    image = np.full((600, 800, 3), 4, np.uint8)
+    rng = np.random.default_rng(0)
+    for x, y in rng.integers(0, 600, (80, 2)).tolist():
+        cv2.circle(image, (x, y), 9, (10, 20, 240), -1)
+    Image.fromarray(image).save(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: flat(path, (243, 243, 243)), "no tissue was found"),
+        (lambda path: flat(path, (128, 128, 128)), "no tissue was found"),
+        (lambda path: flat(path, (0, 0, 0)), "dark as in fluorescence"),
+        (fluorescence, "dark as in fluorescence"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_text("a text"), "no slide or image"),
+    ],
+)
+def test_unusable_slides_are_rejected_with_valid_empty_files(write: Any, words: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    manifest = run(tmp_path, tmp_path / "a.png", mpp=(0.5, 0.5))
+    assert manifest["state"] == "rejected"
+    assert words in manifest["reason"]
+    folder = tmp_path / "results" / "s" / "tissue"
+    assert from_geojson(read_json(folder / "tissue.geojson")) == []
+    assert cv2.imread(str(folder / "thumbnail.jpg")).shape == (1, 1, 3)
+
+
+def test_a_slide_without_mpp_is_rejected(tmp_path: Path) -> None:
+    write_svs(tmp_path / "a.svs", np.full((600, 800, 3), 200, np.uint8), mpp=None, compression="jpeg")
+    assert "add the column 'mpp'" in run(tmp_path, tmp_path / "a.svs")["reason"]
+
+
+def test_sheet_and_file_that_disagree_are_told(pyramid: Path, tmp_path: Path) -> None:
+    manifest = run(tmp_path, pyramid, mpp=(0.25, 0.25))
+    assert manifest["mpp_source"] == "sheet"
+    (warning,) = [warning for warning in manifest["quality"] if warning["code"] == "mpp_conflict"]
+    assert warning["message"] == "the sheet's mpp is 0.50 times the file's"
+    assert "mpp_conflict" not in {entry["code"] for entry in run(tmp_path, pyramid, mpp=(0.51, 0.5))["quality"]}
+
+
+def test_blur_is_told(pyramid: Path, tmp_path: Path) -> None:
+    blurred = cv2.GaussianBlur(tifffile.imread(pyramid, key=0), (0, 0), 3)
+    tifffile.imwrite(tmp_path / "b.tif", blurred, photometric="rgb", tile=(256, 256), metadata=None)
+    manifest = run(tmp_path, tmp_path / "b.tif", mpp=(0.5, 0.5))
+    assert "out_of_focus" in {warning["code"] for warning in manifest["quality"]}
+
+
+def regions(path: Path, box: tuple[float, ...]) -> Path:
+    geometry = shapely.geometry.mapping(shapely.box(*box))
+    path.write_text(json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}))
+    return path
+
+
+def test_only_the_regions_of_the_sheet_are_analyzed(tmp_path: Path) -> None:
+    write_slide(Scene(1200, 900, mpp=0.5, seed=3, tissue="field"), tmp_path / "f.tiff", levels=1)
+    roi = regions(tmp_path / "roi.geojson", (160, 320, 800, 640))
+    manifest = run(tmp_path, tmp_path / "f.tiff", roi=roi)
+    assert manifest["tissue_mm2"] == pytest.approx(640 * 320 * 0.25 / 1e6, rel=0.01)
+    outside = regions(tmp_path / "far.geojson", (5000, 5000, 6000, 6000))
+    assert "column 'roi'" in run(tmp_path, tmp_path / "f.tiff", roi=outside)["reason"]
+    outside.write_text("{}")
+    with pytest.raises(RefusalError, match=r"far\.geojson"):
+        run(tmp_path, tmp_path / "f.tiff", roi=outside)
+
+
+def test_a_missing_slide_is_a_fault_and_leaves_results_alone(pyramid: Path, tmp_path: Path) -> None:
+    run(tmp_path, pyramid)
+    before = (tmp_path / "results" / "s" / "tissue" / "manifest.json").read_bytes()
+    with pytest.raises(FaultError):
+        run(tmp_path, tmp_path / "gone.svs")
+    assert (tmp_path / "results" / "s" / "tissue" / "manifest.json").read_bytes() == before
+
+
+def test_the_real_slide(shared_data: Path, tmp_path: Path) -> None:
+    manifest = run(tmp_path, shared_data / "slides" / "CMU-1-Small-Region.svs")
+    assert manifest["mpp_x"] == 0.499
+    assert 0.5 < manifest["tissue_mm2"] < 1.0
+    assert manifest["quality"] == []
