@@ -31,10 +31,12 @@ class OpenSlideBackend:
         stated = self._slide.level_downsamples[level]
         location = (round(x * stated), round(y * stated))
         try:
-            rgba = np.asarray(self._slide.read_region(location, level, (width, height)))
+            region = self._slide.read_region(location, level, (width, height))
         except openslide.OpenSlideError as error:
             raise DecodeError(str(error)) from error
-        return over_white(rgba)
+        if region.getchannel("A").getextrema() == (255, 255):
+            return np.asarray(region.convert("RGB"))
+        return over_white(np.asarray(region))
 
     def close(self) -> None:
         """Release the file."""

@@ -6,7 +6,6 @@ Weights are whole numbers that sum to a power of two, so that sums are exact in 
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.jit import kernel
 from pathopipe.slide.backend import RGB
 
 SCALE_BITS = 11
@@ -70,40 +69,42 @@ def _fold(
     return first + used[0], np.ascontiguousarray(folded[:, used[0] : used[-1] + 1])
 
 
-@kernel
-def _weigh(
+def weigh(
     source: RGB,
     rows: NDArray[np.int64],
     row_weights: NDArray[np.int32],
     columns: NDArray[np.int64],
     column_weights: NDArray[np.int32],
 ) -> RGB:
-    """Weighted sums of ``source`` (height, 3 * width): rows first, into one line, then along it."""
-    out = np.empty((rows.shape[0], columns.shape[0], 3), np.uint8)
-    line = np.empty(source.shape[1], np.int32)
-    half = np.int32(1 << (2 * SCALE_BITS - 1))
-    for i in range(rows.shape[0]):
-        line[:] = 0
-        for k in range(row_weights.shape[1]):
-            weight = row_weights[i, k]
-            if weight != 0:
-                row = source[rows[i] + k]
-                for j in range(row.shape[0]):
-                    # Casts keep the sums in 32 bits, which lets the compiler take eight at a time.
-                    line[j] = np.int32(line[j] + np.int32(weight * np.int32(row[j])))
-        for j in range(columns.shape[0]):
-            red = green = blue = half
-            at = 3 * columns[j]
-            for k in range(column_weights.shape[1]):
-                weight = column_weights[j, k]
-                red = np.int32(red + np.int32(weight * line[at]))
-                green = np.int32(green + np.int32(weight * line[at + 1]))
-                blue = np.int32(blue + np.int32(weight * line[at + 2]))
-                at += 3
-            out[i, j, 0] = red >> (2 * SCALE_BITS)
-            out[i, j, 1] = green >> (2 * SCALE_BITS)
-            out[i, j, 2] = blue >> (2 * SCALE_BITS)
-    return out
+    """Weighted sums of ``source`` (height, 3 * width): rows first, then along them; the same bytes as the kernel's."""
+    line = np.zeros((len(rows), source.shape[1]), np.int32)
+    for k in range(row_weights.shape[1]):
+        line += row_weights[:, k, None] * source[rows + k]
+    line = line.reshape(len(rows), -1, 3)
+    out = np.full((len(rows), len(columns), 3), 1 << (2 * SCALE_BITS - 1), np.int32)
+    for k in range(column_weights.shape[1]):
+        out += column_weights[:, k, None] * line[:, columns + k]
+    return (out >> (2 * SCALE_BITS)).astype(np.uint8)
+
+
+class _Weigher:
+    """Resamples the first pixels of a process without numba, whose import takes as long as they do."""
+
+    def __init__(self) -> None:
+        self._pixels = 0
+
+    def __call__(self, source: RGB, rows: "Axis", columns: "Axis") -> RGB:
+        """Resample ``source`` (height, 3 * width)."""
+        self._pixels += source.size // 3
+        chosen = weigh
+        if self._pixels > _WITHOUT_NUMBA:
+            from pathopipe.slide.resample_kernel import weigh as compiled
+
+            chosen = compiled
+        return chosen(source, rows.starts, rows.weights, columns.starts, columns.weights)
+
+
+_WEIGHER = _Weigher()
 
 
 class Axis:
@@ -113,6 +114,8 @@ class Axis:
     ----------
     first, last
         The range of source pixels to read, ``last`` exclusive.
+    starts, weights
+        Per output pixel, the first source pixel counted from ``first``, and the weights from there on.
     """
 
     def __init__(self, start: int, count: int, grid_size: int, factor: float, source_size: int) -> None:
@@ -120,17 +123,17 @@ class Axis:
         low = int(wanted.min())
         self._take = wanted - low
         self._plain = bool(np.all(np.diff(wanted) == 1))
-        first, self._weights = axis_weights(low, int(wanted.max()) - low + 1, factor, source_size)
-        self.first, self.last = int(first[0]), int(first[-1]) + self._weights.shape[1]
-        self._starts = first - self.first
-        self._identity = self._weights.shape[1] == 1 and bool(np.all(np.diff(first) == 1))
+        first, self.weights = axis_weights(low, int(wanted.max()) - low + 1, factor, source_size)
+        self.first, self.last = int(first[0]), int(first[-1]) + self.weights.shape[1]
+        self.starts = first - self.first
+        self._identity = self.weights.shape[1] == 1 and bool(np.all(np.diff(first) == 1))
 
     def resample(self, source: RGB, columns: "Axis") -> RGB:
         """Resample the source rectangle, this axis being its rows; returns uint8 of shape (rows, columns, 3)."""
         out = source
         if not (self._identity and columns._identity):
             flat = np.ascontiguousarray(source).reshape(source.shape[0], -1)
-            out = _weigh(flat, self._starts, self._weights, columns._starts, columns._weights)
+            out = _WEIGHER(flat, self, columns)
         if not self._plain:
             out = out[self._take]
         return np.ascontiguousarray(out if columns._plain else out[:, columns._take])

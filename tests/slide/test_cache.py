@@ -1,0 +1,37 @@
+"""Decoded pixels are kept within a limit of bytes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from pathopipe.slide.cache import PixelCache
+
+
+def pixels(value: int) -> np.ndarray:
+    return np.full((10, 10, 1), value, np.uint8)
+
+
+def test_what_was_used_last_is_kept() -> None:
+    cache, decoded = PixelCache(250), []
+
+    def get(key: int) -> None:
+        assert (cache.get(key, lambda: decoded.append(key) or pixels(key)) == key).all()  # type: ignore[func-returns-value]
+
+    for key in (1, 2, 1, 3, 1, 2):
+        get(key)
+    assert decoded == [1, 2, 3, 2]
+
+
+def test_one_array_beyond_the_limit_is_kept_until_the_next() -> None:
+    cache, decoded = PixelCache(10), []
+    for key in (1, 1, 2, 2):
+        cache.get(key, lambda key=key: decoded.append(key) or pixels(key))  # type: ignore[misc]
+    assert decoded == [1, 2]
+
+
+def test_threads_share_it() -> None:
+    cache = PixelCache(550)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda n: cache.get(n % 9, lambda: pixels(n % 9))[0, 0, 0], range(500)))
+    assert results == [n % 9 for n in range(500)]
+    assert cache._bytes == sum(array.nbytes for array in cache._kept.values()) <= 550
