@@ -1,5 +1,12 @@
 """Whole-slide pathology images to graded, auditable reports. For research use only."""
 
-from importlib.metadata import version
+from typing import Any
 
-__version__ = version("pathopipe")
+
+def __getattr__(name: str) -> Any:
+    """Look up ``__version__`` when it is asked for: reading the installation's metadata takes its time."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pathopipe")
+    raise AttributeError(name)

@@ -49,20 +49,35 @@ def _reachable(start: Path) -> list[Path]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting.extend(_imports(file))
+            waiting.extend(_read(file)[1])
     if any(file.parent.name == "reporting" for file in found):
-        found.update(file for file in (_ROOT / "reporting" / "templates").rglob("*") if file.is_file())
+        found.update(file for file in (_ROOT / "reporting" / "templates").iterdir() if file.is_file())
     return sorted(found)
 
 
-def _imports(file: Path) -> list[Path]:
-    names = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
+def _essence(file: Path) -> str:
+    return _read(file)[0] if file.suffix == ".py" else file.read_text(encoding="utf-8")
+
+
+@functools.cache
+def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
+    """Return a module's syntax tree as text, without docstrings, and the counted modules that it imports."""
+    tree = ast.parse(file.read_bytes())
+    names = list[str]()
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    return [path for name in names if (path := _module_file(name))]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            _drop_docstring(node)
+    return ast.dump(tree, annotate_fields=False), tuple(path for name in names if (path := _module_file(name)))
+
+
+def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> None:
+    first = node.body[0] if node.body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(node.body) > 1:
+        del node.body[0]
 
 
 def _module_file(name: str) -> Path | None:
@@ -71,26 +86,6 @@ def _module_file(name: str) -> Path | None:
         return None
     place = _ROOT.joinpath(*rest)
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
-
-
-def _essence(file: Path) -> str:
-    if file.suffix != ".py":
-        return file.read_text(encoding="utf-8")
-    return ast.unparse(_WithoutDocs().visit(ast.parse(file.read_bytes())))
-
-
-class _WithoutDocs(ast.NodeTransformer):
-    """Drops strings that stand for themselves: docstrings of modules, classes, functions and attributes."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
-        return node
-
-
-def _is_text(item: ast.stmt) -> bool:
-    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
 
 
 class Stopwatch:

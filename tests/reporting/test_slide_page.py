@@ -25,7 +25,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
     evidence = tuple(slide_page.Evidence(words, value, words, words) for value in (1.5, 3, None, words, True, 0.1, 9))
     windows = tuple(Window(kind, 10.0 * i, 0, 10, 10) for i, kind in enumerate(("densest", "typical")))
     heat = pictures.png(pictures.heat(np.ones((3, 4)), 1.0))
-    record = slide_page.StageRecord(words, words, "done", "1", words, (fact,), (fact,), (fact,), (fact,))
+    record = slide_page.StageRecord(words, words, "done", "1", (fact,), (fact,), (fact,), (fact,))
     return slide_page.SlidePage(
         slide=words,
         facts=(fact,),

@@ -67,7 +67,6 @@ def manifest(stage: str, slide: str, path: Path) -> dict[str, Any]:
         "state": "done",
         "reason": None,
         "contract": 1,
-        "code": "0123",
         "params": {"size": 512},
         "inputs": {"a/b.json": "ab" * 32},
         "counts": {"nuclei": 400},

@@ -109,7 +109,6 @@ def _record(stage: str, manifest: Manifest) -> StageRecord:
         title=stage_title(stage),
         state=str(manifest["state"]),
         contract=str(manifest.get("contract", text.DASH)),
-        code=str(manifest.get("code", text.DASH)),
         params=_facts(manifest.get("params")),
         counts=_facts(manifest.get("counts")),
         model=_model_facts(model),

@@ -200,7 +200,6 @@ class StageRecord:
     title: str
     state: str
     contract: str
-    code: str
     params: tuple[Fact, ...]
     counts: tuple[Fact, ...]
     model: tuple[Fact, ...]

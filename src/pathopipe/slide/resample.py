@@ -11,6 +11,9 @@ from pathopipe.slide.backend import RGB
 SCALE_BITS = 11
 """Weights of an output pixel sum to 2 to this power, per axis; both axes and 8 bits of color fit into 31 bits."""
 
+_WITHOUT_NUMBA = 8_000_000
+"""Source pixels that a process resamples before it pays a second for importing numba."""
+
 
 def mirror(start: int, count: int, size: int) -> NDArray[np.int64]:
     """Map the coordinates from ``start`` on into 0..size-1 by symmetric reflection at both ends."""
@@ -75,16 +78,17 @@ def weigh(
     row_weights: NDArray[np.int32],
     columns: NDArray[np.int64],
     column_weights: NDArray[np.int32],
+    bits: int,
 ) -> RGB:
-    """Weighted sums of ``source`` (height, 3 * width): rows first, then along them; the same bytes as the kernel's."""
+    """Weighted sums of ``source`` (height, 3 * width); `resample_kernel.weigh` gives the same bytes faster."""
     line = np.zeros((len(rows), source.shape[1]), np.int32)
     for k in range(row_weights.shape[1]):
         line += row_weights[:, k, None] * source[rows + k]
-    line = line.reshape(len(rows), -1, 3)
-    out = np.full((len(rows), len(columns), 3), 1 << (2 * SCALE_BITS - 1), np.int32)
+    colors = line.reshape(len(rows), -1, 3)
+    out = np.full((len(rows), len(columns), 3), 1 << (2 * bits - 1), np.int32)
     for k in range(column_weights.shape[1]):
-        out += column_weights[:, k, None] * line[:, columns + k]
-    return (out >> (2 * SCALE_BITS)).astype(np.uint8)
+        out += column_weights[:, k, None] * colors[:, columns + k]
+    return (out >> (2 * bits)).astype(np.uint8)
 
 
 class _Weigher:
@@ -101,7 +105,7 @@ class _Weigher:
             from pathopipe.slide.resample_kernel import weigh as compiled
 
             chosen = compiled
-        return chosen(source, rows.starts, rows.weights, columns.starts, columns.weights)
+        return chosen(source, rows.starts, rows.weights, columns.starts, columns.weights, SCALE_BITS)
 
 
 _WEIGHER = _Weigher()

@@ -25,7 +25,7 @@ from pathopipe.artifacts import (
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError
 from pathopipe.identity import identify
-from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
+from pathopipe.provenance import Stopwatch, sha256, versions
 from pathopipe.samples import Sample
 from pathopipe.stages.base import FAULT, Gathering, Job, Outcome
 from pathopipe.stages.progress import Progress
@@ -89,7 +89,6 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
         manifest = {
             "stage": "cohort",
             "contract": COHORT.version,
-            "code": fingerprint("cohort"),
             "params": settings.model_dump(mode="json"),
             "counts": outcome.counts,
             "versions": versions(),
@@ -141,7 +140,6 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
         "state": "done",
         "reason": None,
         "contract": contract.version,
-        "code": fingerprint(job.stage),
         "params": job.settings.model_dump(mode="json"),
         "inputs": {name: _digest(job.input(name)) for name in contract.reads},
         "model": None,
