@@ -23,6 +23,14 @@ class Level:
     height: int
     downsample: float
 
+    @classmethod
+    def of(cls, width: int, height: int, full_width: int, full_height: int) -> "Level":
+        """Find the downsample from sizes that were rounded: 4 where the ratio is 4.0003 because rests were cut off."""
+        stated = (full_width / width + full_height / height) / 2
+        whole = max(1, round(stated))
+        fits = all(abs(full / whole - part) <= 1 for full, part in ((full_width, width), (full_height, height)))
+        return cls(width, height, float(whole) if fits and abs(stated - whole) < 0.03 * whole else stated)
+
 
 class Backend(Protocol):
     """Decodes the pixels of one file format.

@@ -21,7 +21,7 @@ class OpenSlideBackend:
         except openslide.OpenSlideError as error:
             raise DecodeError(str(error)) from error
         self.format = _property(self._slide, "vendor") or "openslide"
-        self.levels = _levels(self._slide)
+        self.levels = tuple(Level.of(*size, *self._slide.dimensions) for size in self._slide.level_dimensions)
         self.mpp = _mpp(self._slide)
         self.bounds = _bounds(self._slide)
 
@@ -41,21 +41,6 @@ class OpenSlideBackend:
     def close(self) -> None:
         """Release the file."""
         self._slide.close()
-
-
-def _levels(slide: openslide.OpenSlide) -> tuple[Level, ...]:
-    width0, height0 = slide.dimensions
-    return tuple(
-        Level(width, height, _downsample(width0, height0, width, height, stated))
-        for (width, height), stated in zip(slide.level_dimensions, slide.level_downsamples, strict=True)
-    )
-
-
-def _downsample(width0: int, height0: int, width: int, height: int, stated: float) -> float:
-    """Undo the rounding of level sizes: OpenSlide states 4.0003 where 4 was meant."""
-    whole = max(1, round(stated))
-    fits = all(abs(full / whole - part) < 1 for full, part in ((width0, width), (height0, height)))
-    return float(whole) if fits else stated
 
 
 def _property(slide: openslide.OpenSlide, name: str) -> str:

@@ -45,7 +45,7 @@ class TiffBackend:
             try:
                 self._pages = [_page(level) for level in main_series(self._tiff).levels]
                 self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
-                self.levels = tuple(_level(page.frame, self._pages[0].frame) for page in self._pages)
+                self.levels = _levels([page.frame for page in self._pages])
                 self.mpp = mpp_of(self._tiff, self._pages[0].frame)
             except BaseException:
                 self._tiff.close()
@@ -123,8 +123,8 @@ def _page(level: Any) -> _Page:
     return page
 
 
-def _level(page: Any, base: Any) -> Level:
-    downsample = base.imagewidth / page.imagewidth
-    whole = max(1, round(downsample))
-    near = abs(base.imagewidth / whole - page.imagewidth) < 1
-    return Level(page.imagewidth, page.imagelength, float(whole) if near else downsample)
+def _levels(frames: list[Any]) -> tuple[Level, ...]:
+    sizes = [(int(frame.imagewidth), int(frame.imagelength)) for frame in frames]
+    if min(min(size) for size in sizes) < 1:
+        raise DecodeError("an image has no pixels")
+    return tuple(Level.of(*size, *sizes[0]) for size in sizes)
