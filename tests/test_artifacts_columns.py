@@ -28,13 +28,23 @@ def test_pandas_is_not_imported():
     assert result.stdout.strip() == "False"
 
 
+WRITE = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pathopipe.artifacts import TableWriter, read_table
+
+schema = pa.schema([("a", pa.int64()), ("b", pa.float64()), ("c", pa.string())])
+with TableWriter(Path("t.parquet"), schema) as table:
+    table.write({"a": np.arange(3), "b": np.array([0.5, np.nan, 2]), "c": ["x", None, "z"]})
+print("pandas" in sys.modules)
+print(read_table(Path("t.parquet")).to_pydict())
+"""
+
+
 def test_tables_are_written_without_pandas(tmp_path):
-    code = (
-        "import sys, numpy, pyarrow as pa; from pathlib import Path; from pathopipe.artifacts import TableWriter, read_table\n"
-        "schema = pa.schema([('a', pa.int64()), ('b', pa.float64()), ('c', pa.string())])\n"
-        "with TableWriter(Path('t.parquet'), schema) as table:\n"
-        "    table.write({'a': numpy.arange(3), 'b': numpy.array([0.5, numpy.nan, 2]), 'c': ['x', None, 'z']})\n"
-        "print(read_table(Path('t.parquet')).to_pydict(), 'pandas' in sys.modules)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert result.stdout.strip() == "{'a': [0, 1, 2], 'b': [0.5, None, 2.0], 'c': ['x', None, 'z']} False"
+    result = subprocess.run([sys.executable, "-c", WRITE], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert result.stdout.splitlines() == ["False", "{'a': [0, 1, 2], 'b': [0.5, None, 2.0], 'c': ['x', None, 'z']}"]
