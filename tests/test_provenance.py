@@ -37,6 +37,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def changed(package: Path, stage: str, name: str, text: str) -> bool:
     before = fingerprint.__wrapped__(stage)
     (package / name).write_text(text)
+    provenance._read.cache_clear()
     return fingerprint.__wrapped__(stage) != before
 
 

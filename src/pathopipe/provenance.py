@@ -51,7 +51,7 @@ def _reachable(start: Path) -> list[Path]:
             found.add(file)
             waiting.extend(_read(file)[1])
     if any(file.parent.name == "reporting" for file in found):
-        found.update(file for file in (_ROOT / "reporting" / "templates").iterdir() if file.is_file())
+        found.update(file for file in (_ROOT / "reporting" / "templates").rglob("*") if file.is_file())
     return sorted(found)
 
 
@@ -69,15 +69,14 @@ def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            _drop_docstring(node)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
     return ast.dump(tree, annotate_fields=False), tuple(path for name in names if (path := _module_file(name)))
 
 
-def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> None:
-    first = node.body[0] if node.body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(node.body) > 1:
-        del node.body[0]
+def _is_text(item: ast.stmt) -> bool:
+    """Whether a statement is a docstring: of a module, class, function or attribute."""
+    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
 
 
 def _module_file(name: str) -> Path | None:
