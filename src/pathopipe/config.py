@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -69,8 +69,11 @@ class GradeSettings(_Section):
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.6, description="abstain when no grade has at least this probability"
     )
+    reference: Literal["slide", "fixed"] = Field(
+        "slide", description="yardstick of the grader: the slide's own lymphocytes, or always reference_area_um2"
+    )
     reference_area_um2: Annotated[float, Field(gt=0)] = Field(
-        32.0, description="area of a nucleus of normal epithelium, the yardstick of the grader"
+        32.0, description="area of a nucleus of normal epithelium, used where the slide shows too few lymphocytes"
     )
 
 

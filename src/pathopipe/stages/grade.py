@@ -33,5 +33,6 @@ def _grader(job: Job[GradeSettings]) -> Grader:
         job.settings.grader,
         min_nuclei=job.settings.min_nuclei,
         min_share=job.settings.min_share,
+        reference=job.settings.reference,
         reference_area_um2=job.settings.reference_area_um2,
     )
