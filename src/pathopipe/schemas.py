@@ -6,7 +6,7 @@ fails when they are stale.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -66,6 +66,8 @@ def _row(key: str, field: FieldInfo) -> str:
 
 
 def _values(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(field.annotation))
     kind = getattr(field.annotation, "__name__", "text")
     words = {"float": "number", "int": "whole number", "bool": "`true` or `false`", "str": "text", "tuple": "list"}
     limits = [
