@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ops_strategies import scenes
+from tests.ops.strategies import scenes
 from scipy import ndimage
 
 from pathopipe.ops.assign import AssignSettings, assign, finish, halo

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ops_strategies import scenes
+from tests.ops.strategies import scenes
 
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import Nuclei, segment_block

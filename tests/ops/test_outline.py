@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 import shapely
 from hypothesis import given, settings
-from ops_strategies import label_images
+from tests.ops.strategies import label_images
 
 from pathopipe.ops.outline import outlines
 from pathopipe.ops.wkb import to_wkb

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ops_strategies import label_images
+from tests.ops.strategies import label_images
 from skimage.measure import points_in_poly
 
 from pathopipe.ops.outline import outlines
