@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from pathopipe.reporting import figures
+from pathopipe.reporting import figures, svg
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.vocabulary import Term
 
@@ -59,6 +59,24 @@ def test_the_legend_spans_the_colors_and_its_ticks_stay_inside():
     drawing = figures.color_legend(16432.0, "nuclei per mm²")
     assert drawing.count("<stop ") == 17
     assert max(numbers(drawing, r'<text x="([\d.]+)" y="48"')) <= 400
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "about", "labels"),
+    [
+        (9.9, 11.7, 4, ["10.0", "10.5", "11.0", "11.5"]),
+        (0.18, 0.27, 5, ["0.18", "0.20", "0.22", "0.24", "0.26"]),
+        (-1.0, 1.5, 6, ["\u22121.0", "\u22120.5", "0.0", "0.5", "1.0", "1.5"]),
+        (900.0, 3100.0, 5, ["1,000", "1,500", "2,000", "2,500", "3,000"]),
+        (0.0, 0.5000000000000001, 6, ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]),
+    ],
+)
+def test_labels_of_ticks_differ_and_have_the_same_decimals(low, high, about, labels):
+    assert [label for _, label in figures.labeled(svg.ticks(low, high, about))] == labels
+
+
+def test_a_single_tick_keeps_its_digits():
+    assert figures.labeled([10.5]) == [(10.5, "10.5")]
 
 
 def test_strip_draws_every_slide_inside_and_names_it():

@@ -9,7 +9,7 @@ from importlib import metadata
 
 import click
 
-_LIBRARIES = ("numpy", "numba", "opencv-python-headless", "pyarrow", "scikit-image", "shapely", "snakemake", "zarr")
+_LIBRARIES = ("numpy", "numba", "opencv-python-headless", "pyarrow", "scipy", "shapely", "snakemake", "zarr")
 _READERS = {
     "openslide": ("SVS, NDPI, MRXS, SCN, VMS, BIF, DICOM, generic TIFF", "pip install openslide-python openslide-bin"),
     "tifffile": ("OME-TIFF, plain TIFF", "pip install tifffile"),

@@ -1,5 +1,6 @@
 """Small figures as SVG: what they show is in their text too, and their colors come from the page's style sheet."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from markupsafe import Markup
 from pathopipe.reporting import svg
 from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.pictures import color_table
-from pathopipe.reporting.text import count, number, percent, quantity
+from pathopipe.reporting.text import count, fixed, number, percent, quantity
 from pathopipe.reporting.vocabulary import Term
 
 _WIDTH, _HEIGHT = 460.0, 236.0
@@ -78,12 +79,12 @@ def _median(data: Distribution, x: _Axis, y: _Axis, term: Term) -> Markup:
 def _axes(x: _Axis, y: _Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
     bottom = y.start
     marks = [svg.element("line", x1=x.start, x2=x.end, y1=bottom, y2=bottom, class_="axis")]
-    for value in svg.ticks(x.low, x.high, 7):
+    for value, label in labeled(svg.ticks(x.low, x.high, 7)):
         marks.append(svg.element("line", x1=x(value), x2=x(value), y1=bottom, y2=bottom + 4, class_="axis"))
-        marks.append(svg.text(x(value), bottom + 17, _tick(value), "middle", "tick"))
-    for value in svg.ticks(y.low, y.high, 4):
+        marks.append(svg.text(x(value), bottom + 17, label, "middle", "tick"))
+    for value, label in labeled(svg.ticks(y.low, y.high, 4)):
         marks.append(svg.element("line", x1=x.start, x2=x.end, y1=y(value), y2=y(value), class_="grid"))
-        marks.append(svg.text(x.start - 6, y(value) + 4, _tick(value), "end", "tick"))
+        marks.append(svg.text(x.start - 6, y(value) + 4, label, "end", "tick"))
     middle = (y.start + y.end) / 2
     turned = svg.element(
         "text", y_title, x=12.0, y=middle, text_anchor="middle", class_="title", transform=f"rotate(-90 12 {middle:g})"
@@ -91,8 +92,13 @@ def _axes(x: _Axis, y: _Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
     return (svg.group(marks), svg.text((x.start + x.end) / 2, bottom + 36, x_title, "middle", "title"), turned)
 
 
-def _tick(value: float) -> str:
-    return number(round(value, 10), 1) if value == round(value) else number(value, 2).rstrip("0")
+def labeled(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Pair each tick of an axis with its label, all with as many decimals as tell neighbors apart."""
+    if len(ticks) < 2:
+        return [(value, number(value)) for value in ticks]
+    # 1e-9: a step that came out as 0.0999… is a 0.1.
+    decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    return [(value, fixed(value, decimals)) for value in ticks]
 
 
 def probability_bars(grades: Sequence[str], probabilities: Sequence[float], chosen: str | None) -> Markup:
@@ -161,7 +167,8 @@ def color_legend(maximum: float, title: str) -> Markup:
     ramp = svg.element("linearGradient", *stops, id="ramp")
     x = _Axis(0.0, maximum, left, width - left)
     bar = svg.element("rect", x=left, y=20.0, width=width - 2 * left, height=12.0, rx=2, fill="url(#ramp)")
-    marks = [svg.text(x(value), 48.0, _tick(value), "middle", "tick") for value in svg.ticks(0.0, maximum, 6)]
+    ticks = labeled(svg.ticks(0.0, maximum, 6))
+    marks = [svg.text(x(value), 48.0, label, "middle", "tick") for value, label in ticks]
     label = f"Color scale: {title}, 0 to {number(maximum)}."
     return svg.figure(
         width,
@@ -197,9 +204,9 @@ def strip(dots: Sequence[Dot], term: Term) -> Markup:
     middle = svg.element("line", x1=x(p50), x2=x(p50), y1=14.0, y2=base, class_="median")
     drawn = _stacked(dots, x, base - radius - 1, radius)
     marks: list[Markup] = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
-    for value in svg.ticks(low, high, 6):
+    for value, words in labeled(svg.ticks(low, high, 6)):
         marks.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
-        marks.append(svg.text(x(value), base + 17, _tick(value), "middle", "tick"))
+        marks.append(svg.text(x(value), base + 17, words, "middle", "tick"))
     label = (
         f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
     )

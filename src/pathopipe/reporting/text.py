@@ -16,7 +16,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return DASH
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return fixed(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Write ``value`` with so many digits after the point, thousands apart, and without a sign where it is zero."""
     text = f"{abs(value):,.{decimals}f}"
     is_zero = not any(character in "123456789" for character in text)
     return text if value > 0 or is_zero else MINUS + text
