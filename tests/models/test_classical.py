@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pathopipe.config import TilesSettings
 from pathopipe.models.classical import CONSTANTS, RADIUS, ClassicalModel, capped_depth, cleaned
-from pathopipe.ops.stain import Stains
+from pathopipe.ops.stain import Stains, estimate_stains
 
 SIZE = 320
 
@@ -139,3 +139,8 @@ def test_depth_is_the_distance_to_the_edge_up_to_a_cap() -> None:
     assert depth[13, 30] == 4
     assert depth[30, 30] == depth.max() == CONSTANTS.depth
     assert depth[0, 0] == 0
+
+
+def test_a_flat_image_shows_no_nuclei():
+    flat = np.full((300, 300, 3), (220, 120, 190), np.uint8)
+    assert len(ClassicalModel(estimate_stains(flat.reshape(-1, 3))).predict(flat).seeds) == 0

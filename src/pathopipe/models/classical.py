@@ -34,6 +34,8 @@ class Constants:
 
     Attributes
     ----------
+    faintest
+        Least hematoxylin of a slide's darkest nuclei, in optical density: below it the tissue has none.
     red, blue
         Weights of the red channel's optical density, added to the hematoxylin density, and of the blue's, taken off.
     smoothing
@@ -72,6 +74,7 @@ class Constants:
         Seeds less probable than this are dropped.
     """
 
+    faintest: float = 0.25
     red: float = 1.0
     blue: float = 0.2
     smoothing: float = 0.5
@@ -154,7 +157,7 @@ def nuclear_density(rgb: NDArray[np.uint8], stains: Stains, c: Constants = CONST
     """
     red, blue = (optical_density(rgb[..., channel]) for channel in (0, 2))
     density = densities(rgb, stains)[0] + np.float32(c.red) * red - np.float32(c.blue) * blue
-    darkest = stains.hematoxylin_max * (1 + c.red * stains.hematoxylin[0] - c.blue * stains.hematoxylin[2])
+    darkest = max(stains.hematoxylin_max, c.faintest) * (1 + c.red * stains.hematoxylin[0] - c.blue * stains.hematoxylin[2])
     smooth = _blurred(density * np.float32(STEPS / darkest), c.smoothing)
     sharp = smooth + np.float32(c.sharpening) * (smooth - _blurred(smooth, c.sharpening_sigma))
     return np.clip(np.rint(sharp), np.float32(0), np.float32(255))
