@@ -43,6 +43,18 @@ def test_commas_byte_order_marks_and_line_ends_of_other_systems(start: str, end:
     assert read_samples(path) == [Sample("a", tmp_path / "x, y.svs")]
 
 
+def test_what_spreadsheets_make_of_a_sheet(tmp_path: Path) -> None:
+    text = '# slides, all\r\nslide;path;mpp;;\r\n;;;;\r\na;"x; ""y"".svs";0.25;;\r\nb;z.svs;;;\r\n'
+    assert read_samples(sheet(tmp_path, text)) == [
+        Sample("a", tmp_path / 'x; "y".svs', (0.25, 0.25)),
+        Sample("b", tmp_path / "z.svs"),
+    ]
+
+
+def test_a_cell_without_end_is_told(tmp_path: Path) -> None:
+    assert "is not a table" in told(sheet(tmp_path, 'slide\tpath\na\t"' + "x" * 200_000))[0]
+
+
 def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
     path = sheet(
         tmp_path,

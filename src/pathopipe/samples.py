@@ -1,8 +1,10 @@
 """The sample sheet: one line per slide."""
 
 import csv
+import io
 import re
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from pathopipe.errors import RefusalError
@@ -51,7 +53,7 @@ class Sample:
 
 
 def read_samples(sheet: Path) -> list[Sample]:
-    """Read and check a tab- or comma-separated sample sheet.
+    """Read and check a sample sheet, separated by tabs, commas or semicolons.
 
     Paths are relative to the sheet's folder. That files exist is not checked here.
 
@@ -66,7 +68,7 @@ def read_samples(sheet: Path) -> list[Sample]:
         raise RefusalError(*problems)
     samples, first_line = [], dict[str, int]()
     for line, cells in rows:
-        row = dict(zip(header, cells, strict=False))
+        row = dict(zip_longest(header, cells[: len(header)], fillvalue=""))
         mistakes = _mistakes(row, cells, header, first_line)
         problems += [f"{sheet}, line {line}: {mistake}" for mistake in mistakes]
         first_line.setdefault(row.get("slide", "").lower(), line)
@@ -96,11 +98,29 @@ def _read(sheet: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         ) from error
     except UnicodeDecodeError as error:
         raise RefusalError(f"{sheet}: is not a text file in UTF-8: save it as tab-separated text") from error
-    first = text.split("\n", 1)[0]
-    reader = csv.reader(text.splitlines(), delimiter="\t" if "\t" in first else ",")
-    lines = [(number, [cell.strip() for cell in cells]) for number, cells in enumerate(reader, 1)]
-    filled = [(number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")]
-    return (filled[0][1], filled[1:]) if filled else ([], [])
+    try:
+        lines = _parse(text)
+    except csv.Error as error:
+        raise RefusalError(f"{sheet}: is not a table ({error}): save it as tab-separated text") from error
+    return (lines[0][1], lines[1:]) if lines else ([], [])
+
+
+def _parse(text: str) -> list[tuple[int, list[str]]]:
+    """Line numbers and cells of what is neither empty nor a comment, without the empty cells at the end of a line."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    lines = [(reader.line_num, _without_end([cell.strip() for cell in cells])) for cells in reader]
+    return [(number, cells) for number, cells in lines if cells and not cells[0].startswith("#")]
+
+
+def _delimiter(text: str) -> str:
+    """What the header has first of tab, comma and semicolon (written by spreadsheets where the comma is decimal)."""
+    header = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    return next((character for character in header if character in "\t,;"), "\t")
+
+
+def _without_end(cells: list[str]) -> list[str]:
+    """Drop the empty cells that spreadsheets leave at the end of a line."""
+    return cells[: max((index for index, cell in enumerate(cells, 1) if cell), default=0)]
 
 
 def _header_problems(sheet: Path, header: list[str]) -> list[str]:

@@ -1,7 +1,10 @@
 """``pathopipe init``: from a folder of slides to a sample sheet and a configuration."""
 
+import csv
+import io
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -28,26 +31,31 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool) -> None:
     there = [str(target) for target in targets if target.exists()]
     if there and not force:
         raise RefusalError(f"{', '.join(there)}: is there already: go to another folder, or overwrite with --force")
+    folder = folder.resolve()
     slides = find_slides(folder, images)
     if not slides:
         raise RefusalError(
             f"{folder}: holds no slides that are known by their ending{'' if images else ' (--images?)'}"
         )
     ids = [f"slide_{number:04}" for number in range(1, len(slides) + 1)] if neutral_ids else make_ids(slides, folder)
-    without_mpp = _write(slides, ids, neutral_ids)
+    without_mpp = _write(slides, ids, folder if neutral_ids else None)
     click.echo(f"{len(slides)} slides in slides.tsv; settings in config.yaml; next: pathopipe run")
     if without_mpp:
         click.echo(f"fill in the column mpp (micrometers per pixel) of: {', '.join(without_mpp)}")
 
 
 def find_slides(folder: Path, images: bool = False) -> list[Path]:
-    """Slides below a folder, sorted; a DICOM series is one slide, and the data folder of an MRXS none."""
+    """Slides below a folder, sorted, hidden ones not; a DICOM series is one slide, the data folder of an MRXS none."""
     endings = _SLIDES | (_IMAGES if images else set())
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in endings)
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in endings and file.is_file())
     data_folders = {file.with_suffix("") for file in files if file.suffix.lower() == ".mrxs"}
-    files = [file for file in files if not data_folders & set(file.parents) and not file.name.startswith(".")]
+    files = [file for file in files if not data_folders & set(file.parents) and not _is_hidden(file, folder)]
     series = set[tuple[Path, str]]()
     return [file for file in files if file.suffix.lower() != ".dcm" or _is_new(file, series)]
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def _is_new(file: Path, series: set[tuple[Path, str]]) -> bool:
@@ -66,11 +74,11 @@ def _is_new(file: Path, series: set[tuple[Path, str]]) -> bool:
 
 def make_ids(slides: list[Path], folder: Path) -> list[str]:
     """Ids from file names; where two are alike, from their paths; where these are alike too, numbered."""
-    names = [_clean(slide.name.removesuffix(slide.suffix).removesuffix(".ome")) for slide in slides]
+    names = [_clean(_stem(slide)) for slide in slides]
     folded = [name.lower() for name in names]
     ids, taken = list[str](), set[str]()
     for slide, name in zip(slides, names, strict=True):
-        path = _clean("_".join(slide.relative_to(folder).with_suffix("").parts))
+        path = _clean("_".join((*slide.relative_to(folder).parent.parts, _stem(slide))))
         for candidate in _candidates(name if folded.count(name.lower()) == 1 else path):
             if candidate.lower() not in taken:
                 break
@@ -87,24 +95,32 @@ def _candidates(name: str) -> Iterator[str]:
         number += 1
 
 
+def _stem(slide: Path) -> str:
+    return re.sub(r"\.ome$", "", slide.stem, flags=re.IGNORECASE)
+
+
 def _clean(name: str) -> str:
-    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_ID] or "slide"
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")[:_MAX_ID] or "slide"
     return f"{cleaned}_1" if cleaned.lower() == "cohort" else cleaned
 
 
-def _write(slides: list[Path], ids: list[str], neutral: bool) -> list[str]:
-    """Write the files; return the ids of slides that do not say their mpp."""
-    rows, without_mpp = [], []
-    for slide, name in zip(slides, ids, strict=True):
-        rows.append(f"{name}\t{slide.absolute()}\t\n")
-        if _lacks_mpp(slide):
-            without_mpp.append(name)
-    Path("slides.tsv").write_text("slide\tpath\tmpp\n" + "".join(rows), encoding="utf-8")
+def _write(slides: list[Path], ids: list[str], key_folder: Path | None) -> list[str]:
+    """Write the files, with a key to the ids where a folder is given; return the ids of slides that lack an mpp."""
+    rows = [(name, str(slide), "") for slide, name in zip(slides, ids, strict=True)]
+    Path("slides.tsv").write_text(_table([("slide", "path", "mpp"), *rows]), encoding="utf-8")
     Path("config.yaml").write_text(_CONFIG, encoding="utf-8")
-    if neutral:
-        key = "".join(f"{name}\t{slide.name}\n" for slide, name in zip(slides, ids, strict=True))
-        Path("slides_key.tsv").write_text("slide\tname\n" + key, encoding="utf-8")
-    return without_mpp
+    if key_folder:
+        names = [(name, str(slide.relative_to(key_folder))) for slide, name in zip(slides, ids, strict=True)]
+        Path("slides_key.tsv").write_text(_table([("slide", "name"), *names]), encoding="utf-8")
+    return [name for slide, name in zip(slides, ids, strict=True) if _lacks_mpp(slide)]
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Tab-separated text; a cell with a tab or a line end in it is put in quotes."""
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _lacks_mpp(slide: Path) -> bool:
