@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ops.strategies import scenes
 from scipy import ndimage
 
 from pathopipe.ops.assign import AssignSettings, assign, finish, halo
+from tests.ops.strategies import scenes
 
 
 def costs_from(seed, maps, options):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ops.strategies import scenes
 
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import Nuclei, segment_block
+from tests.ops.strategies import scenes
 
 
 def segment_whole(seeds, scores, maps, options):

@@ -3,10 +3,10 @@ import pyarrow as pa
 import pytest
 import shapely
 from hypothesis import given, settings
-from tests.ops.strategies import label_images
 
 from pathopipe.ops.outline import outlines
 from pathopipe.ops.wkb import to_wkb
+from tests.ops.strategies import label_images
 
 
 def polygons(rings):

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ops.strategies import label_images
 from skimage.measure import points_in_poly
 
 from pathopipe.ops.outline import outlines
 from pathopipe.ops.raster import rasterize
+from tests.ops.strategies import label_images
 
 
 @settings(deadline=None, max_examples=150)

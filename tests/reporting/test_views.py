@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import shapely
-from tests.stages.finished_slide import MPP, draw_slide
 
 from pathopipe.reporting.cells import Window
 from pathopipe.reporting.views import CROP_UM, Nuclei, crop_side_um, near, nucleus_crop
 from pathopipe.slide import open_slide
+from tests.stages.finished_slide import MPP, draw_slide
 
 
 def test_nuclei_are_near_a_field_when_its_border_may_cut_them():
