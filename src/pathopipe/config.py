@@ -65,9 +65,9 @@ class GradeSettings(_Section):
     """Grading."""
 
     grader: str = Field("nottingham-pleomorphism", description="name of the grader")
-    min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei are measured")
+    min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="abstain when no grade has at least this probability"
+        0.6, description="abstain when the slide's grade has less than this probability"
     )
     reference: Literal["slide", "fixed"] = Field(
         "slide", description="yardstick of the grader: the slide's own lymphocytes, or always reference_area_um2"

@@ -16,11 +16,12 @@ def test_an_unknown_grader_is_refused_with_the_known_ones():
 
 
 def test_a_result_has_the_content_of_the_contract():
-    result = GradeResult("g", None, ("1", "2"), {}, "Too few.", (Evidence("n", 3, "", "nuclei"),))
+    result = GradeResult("g", None, ("1", "2"), "Made for tests.", {}, "Too few.", (Evidence("n", 3, "", "nuclei"),))
     assert result.to_dict() == {
         "grader": "g",
         "grade": None,
         "grades": ["1", "2"],
+        "scope": "Made for tests.",
         "probabilities": {},
         "abstained": True,
         "reason": "Too few.",

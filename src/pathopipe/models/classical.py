@@ -157,7 +157,9 @@ def nuclear_density(rgb: NDArray[np.uint8], stains: Stains, c: Constants = CONST
     """
     red, blue = (optical_density(rgb[..., channel]) for channel in (0, 2))
     density = densities(rgb, stains)[0] + np.float32(c.red) * red - np.float32(c.blue) * blue
-    darkest = max(stains.hematoxylin_max, c.faintest) * (1 + c.red * stains.hematoxylin[0] - c.blue * stains.hematoxylin[2])
+    darkest = max(stains.hematoxylin_max, c.faintest) * (
+        1 + c.red * stains.hematoxylin[0] - c.blue * stains.hematoxylin[2]
+    )
     smooth = _blurred(density * np.float32(STEPS / darkest), c.smoothing)
     sharp = smooth + np.float32(c.sharpening) * (smooth - _blurred(smooth, c.sharpening_sigma))
     return np.clip(np.rint(sharp), np.float32(0), np.float32(255))
@@ -215,7 +217,7 @@ def _scores(
     """Probability (N,) that each seed is a nucleus."""
     at = (seeds[:, 0], seeds[:, 1])
     blurred = {sigma: _blurred(density, sigma)[at].astype(np.float64) for sigma in (1.0, 2.0, 3.0, 4.0, WIDEST)}
-    signs = (
+    signs: tuple[NDArray[np.floating], ...] = (
         (blurred[3.0] - blurred[WIDEST]) / STEPS,
         depth[at],
         background[at] / STEPS,

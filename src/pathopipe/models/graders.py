@@ -35,6 +35,8 @@ class GradeResult:
         One of ``grades`` (ordered from best to worst), or None when it abstains.
     probabilities
         By grade; empty where nothing could be graded.
+    scope
+        What tissue the grader is made for, a sentence.
     reason
         Why it abstains, a sentence; None when it doesn't.
     """
@@ -42,6 +44,7 @@ class GradeResult:
     grader: str
     grade: str | None
     grades: tuple[str, ...]
+    scope: str
     probabilities: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     evidence: tuple[Evidence, ...] = ()
@@ -57,6 +60,7 @@ class GradeResult:
             "grader": self.grader,
             "grade": self.grade,
             "grades": list(self.grades),
+            "scope": self.scope,
             "probabilities": self.probabilities,
             "abstained": self.abstained,
             "reason": self.reason,
@@ -75,6 +79,10 @@ class Grader(Protocol):
     @property
     def grades(self) -> tuple[str, ...]:
         """All grades, from best to worst."""
+
+    @property
+    def scope(self) -> str:
+        """What tissue it is made for, a sentence."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ ROUND_CIRCULARITY: Final = 0.85
 ROUND_RATIO: Final = 1.6
 DARK_SHARE: Final = 0.3
 MIN_LYMPHOCYTES: Final = 20
-LYMPHOCYTE_UM2: Final = (8.0, 40.0)
+LEAST_LYMPHOCYTE_UM2: Final = 8.0
+# Where their lower quartile lies outside of this, what is round and dark is debris, or tumor: no yardstick.
+LYMPHOCYTE_QUARTILE_UM2: Final = (14.0, 40.0)
 # Normal epithelium over the lower quartile of lymphocytes; the class below says why.
 EPITHELIUM_TO_LYMPHOCYTE: Final = 1.25
 # What is no whole nucleus of epithelium.
@@ -36,6 +38,10 @@ SPINDLE_RATIO: Final = 2.5
 # Codes of image warnings under which outlines can't be trusted.
 DISQUALIFYING: Final = ("out_of_focus",)
 
+SCOPE: Final = (
+    "Made for invasive breast carcinoma. On other tissue the score says how large nuclei are, and no more; tumor and "
+    "benign epithelium are not told apart."
+)
 CONTEXT: Final = Evidence(
     "observer_kappa",
     0.22,
@@ -91,6 +97,7 @@ class NottinghamPleomorphism:
     reference: Literal["slide", "fixed"] = "slide"
     name: str = "nottingham-pleomorphism"
     grades: tuple[str, ...] = ("1", "2", "3")
+    scope: str = SCOPE
     columns: tuple[str, ...] = (
         "area_um2",
         "major_axis_um",
@@ -109,7 +116,7 @@ class NottinghamPleomorphism:
         counts = _counts(len(areas), left_out, reference)
         reason = _disqualified(quality) or self._too_few(len(areas))
         if not len(areas):
-            return GradeResult(self.name, None, self.grades, {}, reason, counts)
+            return GradeResult(self.name, None, self.grades, self.scope, {}, reason, counts)
         place, side_um = squares(x_um[chosen], y_um[chosen], SQUARE_UM)
         score, shares = _score(areas / reference, place)
         reason = reason or self._undecided(score, float(shares[score]))
@@ -121,7 +128,8 @@ class NottinghamPleomorphism:
         )
         probabilities = {grade: round(float(share), 4) for grade, share in zip(self.grades, shares, strict=True)}
         grade = None if reason else self.grades[score]
-        return GradeResult(self.name, grade, self.grades, probabilities, reason, (*_defined(evidence), CONTEXT))
+        evidence = (*_defined(evidence), CONTEXT)
+        return GradeResult(self.name, grade, self.grades, self.scope, probabilities, reason, evidence)
 
     def _too_few(self, count: int) -> str | None:
         if count >= self.min_nuclei:
@@ -149,9 +157,10 @@ def _lymphocytes(nuclei: Columns) -> float | None:
     dark = ink >= np.quantile(ink[known], 1 - DARK_SHARE)
     slender = nuclei["major_axis_um"] > ROUND_RATIO * nuclei["minor_axis_um"]
     areas = nuclei["area_um2"][dark & ~slender & (nuclei["circularity"] >= ROUND_CIRCULARITY)]
-    areas = areas[areas >= LYMPHOCYTE_UM2[0]]
+    areas = areas[areas >= LEAST_LYMPHOCYTE_UM2]
     area = float(np.quantile(areas, 0.25)) if len(areas) >= MIN_LYMPHOCYTES else np.inf
-    return area if area <= LYMPHOCYTE_UM2[1] else None
+    low, high = LYMPHOCYTE_QUARTILE_UM2
+    return area if low <= area <= high else None
 
 
 def _select(nuclei: Columns, reference: float) -> tuple[Mask, dict[str, int]]:
@@ -196,7 +205,7 @@ def _sizes(areas: Floats, reference: float, lymphocytes: float | None) -> tuple[
     source = (
         f"{EPITHELIUM_TO_LYMPHOCYTE:g} times the lower quartile of this slide's lymphocyte-like nuclei"
         if lymphocytes
-        else "the setting, without regard to this slide's lymphocytes (too few of them, or set so)"
+        else "the setting (this slide shows no plausible lymphocytes to go by, or it is set so)"
     )
     return (
         Evidence("size_ratio", _rounded(median / reference), "", rule),

@@ -65,6 +65,7 @@ def grade_of(content: Mapping[str, Any]) -> Grade | None:
     grade = content.get("grade")
     return Grade(
         grader=str(content["grader"]),
+        scope=str(content.get("scope", "")),
         grade=None if grade is None else str(grade),
         grades=grades,
         probabilities=probabilities(content, grades),

@@ -70,6 +70,7 @@ class Grade:
     """A grader's answer; ``grade`` is None, and ``reason`` says why, where it abstained."""
 
     grader: str
+    scope: str
     grade: str | None
     grades: tuple[str, ...]
     probabilities: tuple[float, ...]

@@ -24,7 +24,7 @@ def run(job: Job[GradeSettings]) -> Outcome:
 def write_empty(job: Job[GradeSettings]) -> None:
     """Write an abstention for a slide that was rejected, with the reason why."""
     grader, reason = _grader(job), job.manifest("features")["reason"]
-    result = GradeResult(grader.name, None, grader.grades, reason=f"The slide was rejected: {reason}")
+    result = GradeResult(grader.name, None, grader.grades, grader.scope, reason=f"The slide was rejected: {reason}")
     write_json(job.output("grade.json"), result.to_dict())
 
 
