@@ -62,11 +62,25 @@ def read_samples(sheet: Path) -> list[Sample]:
     RefusalError
         With all mistakes at once, one sentence per line of the sheet.
     """
+    samples, problems = check_samples(sheet)
+    if problems:
+        raise RefusalError(*problems)
+    return samples
+
+
+def check_samples(sheet: Path) -> tuple[list[Sample], list[str]]:
+    """Read a sample sheet: the lines without mistakes, and one sentence for each mistake of the others.
+
+    Raises
+    ------
+    RefusalError
+        When the file cannot be read, or is no table.
+    """
     header, rows = _read(sheet)
     problems = _header_problems(sheet, header)
     if problems:
-        raise RefusalError(*problems)
-    samples, first_line = [], dict[str, int]()
+        return [], problems
+    samples, first_line = list[Sample](), dict[str, int]()
     for line, cells in rows:
         row = dict(zip_longest(header, cells[: len(header)], fillvalue=""))
         mistakes = _mistakes(row, cells, header, first_line)
@@ -74,11 +88,7 @@ def read_samples(sheet: Path) -> list[Sample]:
         first_line.setdefault(row.get("slide", "").lower(), line)
         if not mistakes:
             samples.append(_sample(sheet.parent, row))
-    if not rows:
-        problems.append(f"{sheet}: lists no slides")
-    if problems:
-        raise RefusalError(*problems)
-    return samples
+    return samples, problems if rows else [f"{sheet}: lists no slides"]
 
 
 def find_sample(sheet: Path, slide: str) -> Sample:

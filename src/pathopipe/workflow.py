@@ -16,7 +16,7 @@ from pathopipe.identity import identify
 from pathopipe.models.graders import make_grader
 from pathopipe.models.registry import radius
 from pathopipe.provenance import fingerprint
-from pathopipe.samples import ID_PATTERN, Sample, read_samples
+from pathopipe.samples import ID_PATTERN, Sample, check_samples
 
 _KNOWN_SLIDES = ".pathopipe/identities.json"
 _NOTHING = "(?!)"
@@ -122,9 +122,10 @@ def plan(values: dict[str, Any]) -> Plan:
     sheet, results = Path(config.slides).absolute(), Path(config.results).absolute()
     _check_folder(results)
     check_results(results)
-    samples = read_samples(sheet)
+    samples, problems = check_samples(sheet)
     there, absent, missing = _sort_by_presence(samples, results)
-    problems = [f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing if not config.skip_missing]
+    problems += [f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing if not config.skip_missing]
+    problems += [f"{sheet}: slide {sample.slide}: {odd}" for sample in there for odd in _odd_files(sample)]
     problems += [*_config_problems(config), *_column_problems(config, samples, sheet), *_roi_problems(there)]
     if problems:
         raise RefusalError(*problems)
@@ -176,25 +177,35 @@ def _config_problems(config: Config) -> Iterator[str]:
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:
     for name in config.cohort.columns:
-        if name not in samples[0].extra:
+        if samples and name not in samples[0].extra:
             yield f"{sheet}: has no column '{name}', which cohort.columns lists"
 
 
 def _roi_problems(samples: list[Sample]) -> Iterator[str]:
-    for roi in {sample.roi: None for sample in samples if sample.roi}:
+    for roi in {sample.roi: None for sample in samples if sample.roi and sample.roi.is_file()}:
         from pathopipe.ops.regions import parse_regions
 
         try:
             parse_regions(roi.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except UnicodeDecodeError:
+            yield f"{roi}: is no GeoJSON of polygons: it is not text in UTF-8"
+        except (ValueError, OSError) as error:
             yield f"{roi}: {error}"
+
+
+def _odd_files(sample: Sample) -> Iterator[str]:
+    """A pipe would be waited on forever, a device might never end."""
+    if not (sample.path.is_file() or sample.path.is_dir()):
+        yield f"{sample.path} is neither a file nor a folder: correct the path"
+    if sample.roi and not sample.roi.is_file():
+        yield f"the roi {sample.roi} is no file: correct the path"
 
 
 def _sort_by_presence(samples: list[Sample], results: Path) -> tuple[list[Sample], list[Sample], list[Sample]]:
     """Files that are there; that vanished after `tissue` had seen them; that never were."""
     there, absent, missing = list[Sample](), list[Sample](), list[Sample]()
     for sample in samples:
-        if sample.path.exists() and (sample.roi is None or sample.roi.exists()):
+        if _exists(sample.path) and (sample.roi is None or _exists(sample.roi)):
             there.append(sample)
         elif _recorded(sample.slide, results):
             absent.append(sample)
@@ -203,8 +214,15 @@ def _sort_by_presence(samples: list[Sample], results: Path) -> tuple[list[Sample
     return there, absent, missing
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system allows, a folder that may not be entered
+        return False
+
+
 def _missing(sample: Sample) -> str:
-    if not sample.path.exists():
+    if not _exists(sample.path):
         return f"the file {sample.path} is missing: correct the path, or go on without it with --skip-missing"
     return f"the roi {sample.roi} is missing: correct the path, or go on without the slide with --skip-missing"
 

@@ -44,6 +44,31 @@ def test_all_mistakes_of_a_sheet_at_once(folder: Path, capsys: pytest.CaptureFix
     assert "used in line 2 already" in lines[0]
 
 
+def test_mistakes_of_lines_files_and_settings_at_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    os.mkfifo(folder / "pipe.svs")
+    (folder / "binary.json").write_bytes(b"\xff\xfe")
+    rows = [
+        "a b\ta.tiff\t",
+        "gone\tgone.svs\t",
+        f"long\t{'x' * 300}.svs\t",
+        "pipe\tpipe.svs\t",
+        f"c\ta.tiff\t{folder}",
+        "d\ta.tiff\tbinary.json",
+    ]
+    (folder / "slides.tsv").write_text("\n".join(["slide\tpath\troi", *rows]))
+    lines = refuse(capsys, "--set", "detect.model=nope")
+    wanted = [
+        "line 2",
+        "gone.svs is missing",
+        "xx.svs is missing",
+        "pipe.svs is neither",
+        "is no file",
+        "nope",
+        "UTF-8",
+    ]
+    assert [word in line for word, line in zip(wanted, lines, strict=True)] == [True] * 7
+
+
 def test_missing_files_and_going_on_without_them(folder: Path, capsys: pytest.CaptureFixture) -> None:
     (folder / "slides.tsv").write_text("slide\tpath\na\ta.tiff\nb\tnot_there.svs\nc\tnor_this.svs\n")
     lines = refuse(capsys)

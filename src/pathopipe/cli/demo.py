@@ -25,13 +25,24 @@ def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None)
     from pathopipe.cli.run import execute
     from pathopipe.config import Config
 
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     sheet = folder / "slides.tsv"
     rows = [_own_slide(slide, mpp)] if slide else _synthetic_slides(folder)
     sheet.write_text("\n".join("\t".join(row) for row in [("slide", "path", "mpp"), *rows]) + "\n", encoding="utf-8")
     values = Config().model_dump(mode="json")
     values |= {"slides": str(sheet.absolute()), "results": str((folder / "results").absolute())}
     execute(values, cores or os.cpu_count() or 1, (), [])
+
+
+def _make(folder: Path) -> None:
+    from pathopipe.errors import RefusalError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusalError(f"{folder}: cannot be written to ({error.strerror}): give another with --folder") from error
+    if not os.access(folder, os.W_OK):
+        raise RefusalError(f"{folder}: cannot be written to: give another with --folder")
 
 
 def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
