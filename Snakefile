@@ -1,10 +1,13 @@
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 
-if not config:
+if not workflow.configfiles and Path("config/config.yaml").is_file():
 
+    # What --config sets goes before it.
     configfile: "config/config.yaml"
 
 

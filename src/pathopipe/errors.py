@@ -5,6 +5,7 @@ cohort goes on. A fault is a broken machine, file system or program: it is retri
 """
 
 
+
 class PathopipeError(Exception):
     """Base of all errors whose message is meant for the user: one sentence, what is wrong, where, and what to do."""
 
@@ -18,7 +19,17 @@ class RefusalError(PathopipeError, ValueError):
 
 
 class SlideRejectedError(PathopipeError, ValueError):
-    """The content of a slide cannot be analysed (unreadable, no mpp, no tissue, not brightfield)."""
+    """The content of a slide cannot be analyzed (unreadable, no mpp, no tissue, not brightfield).
+
+    Attributes
+    ----------
+    details
+        What is known of the slide all the same, for the manifest.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.details: dict[str, object] = {}
 
 
 class FaultError(PathopipeError, RuntimeError):

@@ -1,5 +1,6 @@
 """The stage tissue, from a file to its artifacts."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,21 @@ def test_the_real_slide(shared_data: Path, tmp_path: Path) -> None:
     assert manifest["mpp_x"] == 0.499
     assert 0.5 < manifest["tissue_mm2"] < 1.0
     assert manifest["quality"] == []
+
+
+def test_a_rejected_slide_keeps_what_is_known_of_it(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((300, 200, 3), 244, np.uint8))
+    sample = Sample("s", tmp_path / "blank.png", mpp=(0.5, 0.5))
+    manifest = execute("tissue", "s", tmp_path / "results", TissueSettings(), sample)
+    assert manifest["state"] == "rejected"
+    assert (manifest["mpp_x"], manifest["mpp_source"]) == (0.5, "sheet")
+    assert manifest["slide_info"]["height"] == 300
+
+
+def test_the_regions_are_among_the_inputs(tmp_path: Path, small_slide: Path) -> None:
+    roi = tmp_path / "roi.geojson"
+    roi.write_text(json.dumps({"type": "Polygon", "coordinates": [[[0, 0], [400, 0], [400, 300], [0, 300], [0, 0]]]}))
+    sample = Sample("s", small_slide, roi=roi)
+    manifest = execute("tissue", "s", tmp_path / "results", TissueSettings(), sample)
+    assert manifest["inputs"]["roi"] == hashlib.sha256(roi.read_bytes()).hexdigest()
+    assert manifest["tissue_mm2"] == pytest.approx(400 * 300 * 0.25e-6, rel=0.1)

@@ -121,14 +121,6 @@ def test_two_runs_on_one_folder(folder: Path, capsys: pytest.CaptureFixture, mon
     assert not (folder / "results" / ".pathopipe" / "owner.json").exists()
 
 
-def test_a_dead_owner_is_taken_over(folder: Path) -> None:
-    owner = folder / "results" / ".pathopipe" / "owner.json"
-    owner.parent.mkdir(parents=True)
-    owner.write_text(json.dumps({"host": os.uname().nodename, "process": 2**22 + 1, "born": "1"}))
-    with owning(folder / "results"):
-        assert json.loads(owner.read_text())["process"] == os.getpid()
-
-
 def test_an_unknown_slide(folder: Path, capsys: pytest.CaptureFixture) -> None:
     (line,) = refuse(capsys, "--only", "a,zz")
     assert "does not list zz" in line

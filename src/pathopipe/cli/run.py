@@ -1,12 +1,14 @@
 """``pathopipe run``: the whole workflow over a sample sheet, by Snakemake."""
 
 import contextlib
-import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
 _LITTLE_DISK = 20_000_000
+_SPOKEN_STATES = {"missing": "not finished"}
 _DRY = {"-n", "--dry-run", "--dryrun"}
 
 
@@ -38,10 +41,9 @@ def run(cores: int | None, until: str | None, rerun: str | None, only: str | Non
     Arguments after '--' go to Snakemake, e.g. 'pathopipe run -- --dry-run'.
     """
     passed_on = options.pop("snakemake_arguments")
-    values = resolve(**options)
-    targets = _targets(values, until, only)
     forced = ("--forcerun", rerun) if rerun else ()
-    execute(values, cores or os.cpu_count() or 1, (*forced, *passed_on), targets)
+    chosen = Selection(tuple(only.split(",")) if only else None, None if until == "cohort" else until)
+    execute(resolve(**options), cores or os.cpu_count() or 1, (*forced, *passed_on), chosen)
 
 
 def resolve(
@@ -58,38 +60,59 @@ def resolve(
     return values
 
 
-def execute(values: dict[str, Any], cores: int, arguments: tuple[str, ...], targets: list[str]) -> None:
+@dataclass(frozen=True)
+class Selection:
+    """Which slides to run, all by default, and up to which stage, the cohort by default."""
+
+    only: tuple[str, ...] | None = None
+    until: str | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether the whole workflow is asked for."""
+        return self.only is None and self.until is None
+
+    def slides(self, plan_: "Plan") -> tuple[str, ...]:
+        """Ids of the slides that are asked for.
+
+        Raises
+        ------
+        RefusalError
+            When the sheet does not list one of them.
+        """
+        from pathopipe.errors import RefusalError
+
+        known = [sample.slide for sample in plan_.samples]
+        unknown = sorted(set(self.only or ()) - {*known, *plan_.skipped})
+        if unknown:
+            raise RefusalError(f"--only: {plan_.sheet} does not list {', '.join(unknown)}")
+        return tuple(slide for slide in known if self.only is None or slide in self.only)
+
+    def targets(self, plan_: "Plan") -> list[str]:
+        """Files to make, of the slides whose stages may run; none where everything is asked for."""
+        if self.everything:
+            return []
+        wanted = set(self.slides(plan_))
+        return [f"{slide}/{self.until or 'report'}/manifest.json" for slide in plan_.active if slide in wanted]
+
+
+def execute(values: dict[str, Any], cores: int, arguments: tuple[str, ...], chosen: Selection | None = None) -> None:
     """Check everything, own the results folder, run Snakemake, and say how it went; exits with 1 after a fault."""
     from pathopipe.ownership import owning
     from pathopipe.workflow import plan
 
-    plan_ = plan(values)
+    plan_, chosen = plan(values), chosen or Selection()
+    slides, targets = chosen.slides(plan_), chosen.targets(plan_)
     with owning(plan_.results):
         for message in _notes(plan_):
             click.echo(message)
         command = _command(plan_, values, cores, arguments, targets)
         if _DRY & set(arguments):
             sys.exit(subprocess.run(command, check=False, env=_environment()).returncode)
-        code = _run(command, plan_)
-        if targets and targets != ["cohort/manifest.json"]:
+        code = _run(command, plan_) if chosen.everything or targets else 0
+        if not chosen.everything:
             _gather(plan_)
-    _conclude(plan_, code)
-
-
-def _targets(values: dict[str, Any], until: str | None, only: str | None) -> list[str]:
-    """Files to make; none stands for everything."""
-    from pathopipe.errors import RefusalError
-    from pathopipe.samples import read_samples
-
-    if not only and until in {None, "cohort"}:
-        return []
-    known = [sample.slide for sample in read_samples(Path(values["slides"]))]
-    wanted = only.split(",") if only else known
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise RefusalError(f"--only: {values['slides']} does not list {', '.join(unknown)}")
-    stage = until if until and until != "cohort" else "report"
-    return [f"{slide}/{stage}/manifest.json" for slide in wanted]
+    _conclude(plan_, code, slides)
 
 
 def workflow_folder() -> Path:
@@ -108,7 +131,6 @@ def _command(
     write_json(config_file, values)
     # The owner file says that nobody else is at work here, so Snakemake's own lock can only be a killed run's.
     shutil.rmtree(plan_.results / ".snakemake" / "locks", ignore_errors=True)
-    present = [target for target in targets if target.split("/")[0] not in plan_.absent]
     return [
         *(sys.executable, "-m", "snakemake"),
         *("--snakefile", str(workflow_folder() / "Snakefile")),
@@ -116,7 +138,7 @@ def _command(
         *("--configfile", str(config_file)),
         *("--cores", str(cores)),
         *arguments,
-        *(("--", *present) if present else ()),
+        *(("--", *targets) if targets else ()),
     ]
 
 
@@ -126,20 +148,40 @@ def _environment() -> dict[str, str]:
 
 
 def _run(command: list[str], plan_: "Plan") -> int:
+    """Run Snakemake in a process group of its own, so that stopping this process stops it and its jobs."""
     from pathopipe.cli.watch import follow
+    from pathopipe.ownership import adopt
 
     log = plan_.results / ".pathopipe" / "run.log"
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=_environment(),
+        start_new_session=True,
     )
+    adopt(plan_.results, process.pid)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         follow(_copied(process, log), plan_.results, len(plan_.active), show=sys.stdout.isatty())
         return process.wait()
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
+        _stop(process)
         click.echo("stopped; the same command goes on from what is finished", err=True)
         raise SystemExit(130) from None
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    """End Snakemake and its jobs: asked first, killed when they don't go."""
+    for number, patience_s in ((signal.SIGINT, 10), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(patience_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
@@ -167,28 +209,40 @@ def _notes(plan_: "Plan") -> Iterator[str]:
         yield f"the file is not there any more, finished results are kept: {', '.join(plan_.absent)}"
 
 
-def _conclude(plan_: "Plan", code: int) -> None:
-    faults = list(_faults(plan_))
+def _conclude(plan_: "Plan", code: int, slides: tuple[str, ...]) -> None:
+    from pathopipe.artifacts import read_json
+    from pathopipe.errors import ArtifactError
+
+    faults = list(_faults(plan_, slides))
     for slide, reason in faults:
         click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
     if code and shutil.disk_usage(plan_.results).free < _LITTLE_DISK:
         click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
     elif code and not faults:
-        click.echo(f"pathopipe: the workflow failed; its log is {plan_.results / '.pathopipe' / 'run.log'}", err=True)
+        log = plan_.results / ".pathopipe" / "run.log"
+        click.echo(f"pathopipe: the workflow failed: {_last_words(log)}; its log is {log}", err=True)
     page = plan_.results / "cohort" / "index.html"
-    if page.exists():
-        counts = json.loads((page.parent / "manifest.json").read_text(encoding="utf-8"))["counts"]
-        click.echo(f"slides: {spoken(counts)}")
+    with contextlib.suppress(ArtifactError):
+        counts = read_json(page.with_name("manifest.json"))["counts"]
+        click.echo(f"slides: {spoken({_SPOKEN_STATES.get(state, state): count for state, count in counts.items()})}")
         click.echo(f"cohort page: {page}")
     if code or faults:
         click.echo("mend what is named above and run the same command again: finished results are kept", err=True)
         sys.exit(1)
 
 
-def _faults(plan_: "Plan") -> Iterator[tuple[str, str]]:
+def _last_words(log: Path) -> str:
+    """Snakemake's last complaint: the first line of the last block of its log that tells an error."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    told = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
+    words = " ".join(line.strip() for line in lines[told[-1] : told[-1] + 2]) if told else "it does not say why"
+    return words.rstrip(" .:")
+
+
+def _faults(plan_: "Plan", slides: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     from pathopipe.stages.base import fault_of
 
-    for sample in plan_.samples:
+    for sample in (sample for sample in plan_.samples if sample.slide in slides):
         if reason := fault_of(plan_.results, sample.slide):
             yield sample.slide, reason
         elif sample.slide in plan_.absent and not (plan_.results / sample.slide / "report" / "manifest.json").exists():

@@ -88,8 +88,10 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
         outcome = module.run(gathering)
         manifest = {
             "stage": "cohort",
+            "state": "done",
             "contract": COHORT.version,
             "params": settings.model_dump(mode="json"),
+            "inputs": {name: sha256(results / name) for name in _gathered(gathering)},
             "counts": outcome.counts,
             "versions": versions(),
         }
@@ -100,6 +102,12 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
     except OSError as error:
         raise _fault(error, results) from error
     return manifest
+
+
+def _gathered(gathering: Gathering) -> list[str]:
+    """Manifests of the slides whose page is there: they hold the digests of everything before."""
+    names = (f"{sample.slide}/report/{MANIFEST}" for sample in gathering.samples)
+    return [name for name in names if (gathering.results / name).exists()]
 
 
 def predate(results: Path) -> None:
@@ -119,6 +127,7 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
             manifest |= {"counts": outcome.counts, "model": outcome.model} | outcome.details
         except SlideRejectedError as error:
             reason = str(error)
+            manifest |= error.details
     if reason is not None:
         manifest |= {"state": "rejected", "reason": reason}
         module.write_empty(job)
@@ -141,12 +150,20 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
         "reason": None,
         "contract": contract.version,
         "params": job.settings.model_dump(mode="json"),
-        "inputs": {name: _digest(job.input(name)) for name in contract.reads},
+        "inputs": _inputs(job),
         "model": None,
         "counts": {},
         "versions": versions(),
         **carried,
     }
+
+
+def _inputs(job: Job[Any]) -> dict[str, str]:
+    """Digests of what the stage reads: files of earlier stages, and for `tissue` the regions to analyze."""
+    digests = {name: _digest(job.input(name)) for name in CONTRACTS[job.stage].reads}
+    if job.stage == "tissue" and (roi := job.require_sample().roi):
+        digests["roi"] = sha256(roi)
+    return digests
 
 
 def _digest(path: Path) -> str:

@@ -42,21 +42,33 @@ RGB = NDArray[np.uint8]
 def run(job: Job[TissueSettings]) -> Outcome:
     """Find tissue and describe the slide."""
     with job.open_slide() as slide:
-        mpp = slide.mpp
-        grid = slide.grid(_CELL_UM)
-        cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
-        view = _view(slide, grid, job)
-        tissue = _find(view, grid, job)
-        _write_polygons(job, tissue, cells)
-        _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
-        samples = list(_samples(slide, tissue.tissue, cells))
-        stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
-        return Outcome(
-            counts={"samples": len(samples)},
-            details=_details(slide, mpp, cells, tissue)
-            | {"stain": stains.to_dict(), "quality": _quality(slide, samples, stains, tissue)}
-            | {"sha256": full_sha256(slide.path)},
-        )
+        known = _slide_details(slide)
+        try:
+            return _describe(job, slide, known)
+        except SlideRejectedError as error:
+            error.details |= known
+            raise
+
+
+def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> Outcome:
+    """Find tissue; what is found out on the way is added to ``known``."""
+    known |= _mpp_details(slide.mpp)
+    grid = slide.grid(_CELL_UM)
+    cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
+    view = _view(slide, grid, job)
+    tissue = _find(view, grid, job)
+    _write_polygons(job, tissue, cells)
+    _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
+    samples = list(_samples(slide, tissue.tissue, cells))
+    stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
+    found = {
+        "tissue_mm2": round(int(tissue.tissue.sum()) * cells.cell_um2 / 1e6, 6),
+        "cells": vars(cells),
+        "stain": stains.to_dict(),
+        "quality": _quality(slide, samples, stains, tissue),
+        "sha256": full_sha256(slide.path),
+    }
+    return Outcome(counts={"samples": len(samples)}, details=known | found)
 
 
 def write_empty(job: Job[TissueSettings]) -> None:
@@ -153,26 +165,19 @@ def _has_tissue(tissue: NDArray[np.bool_], cells: Cells, grid: Grid, window: tup
     return bool(tissue[y0:y1, x0:x1].mean() >= 0.5)
 
 
-def _details(slide: Slide, mpp: Mpp, cells: Cells, tissue: TissueView) -> dict[str, Any]:
+def _mpp_details(mpp: Mpp) -> dict[str, Any]:
+    return {"mpp_x": mpp.x, "mpp_y": mpp.y, "mpp_source": mpp.source}
+
+
+def _slide_details(slide: Slide) -> dict[str, Any]:
     return {
-        "mpp_x": mpp.x,
-        "mpp_y": mpp.y,
-        "mpp_source": mpp.source,
-        "tissue_mm2": round(int(tissue.tissue.sum()) * cells.cell_um2 / 1e6, 6),
-        "cells": {
-            "width": cells.width,
-            "height": cells.height,
-            "cell_px_x": cells.cell_px_x,
-            "cell_px_y": cells.cell_px_y,
-            "cell_um2": cells.cell_um2,
-        },
         "slide_info": {
             "width": slide.width_px,
             "height": slide.height_px,
             "levels": len(slide.backend.levels),
             "format": slide.backend.format,
             "bounds": list(slide.backend.bounds) if slide.backend.bounds else None,
-        },
+        }
     }
 
 
