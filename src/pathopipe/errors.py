@@ -5,7 +5,6 @@ cohort goes on. A fault is a broken machine, file system or program: it is retri
 """
 
 
-
 class PathopipeError(Exception):
     """Base of all errors whose message is meant for the user: one sentence, what is wrong, where, and what to do."""
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +13,15 @@ from typing import Any
 from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, write_json
 from pathopipe.config import Config, parse_config
 from pathopipe.errors import ArtifactError, RefusalError
-from pathopipe.identity import identify
+from pathopipe.identity import identify, slide_files
 from pathopipe.models.graders import make_grader
-from pathopipe.models.registry import radius
+from pathopipe.models.registry import find
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
 
 _KNOWN_SLIDES = ".pathopipe/identities.json"
 _NOTHING = "(?!)"
+_MPP_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,9 @@ def _key(name: str) -> str:
 def _check_folder(results: Path) -> None:
     try:
         results.mkdir(parents=True, exist_ok=True)
-        probe = results / ".pathopipe"
-        probe.mkdir(exist_ok=True)
-        (probe / "writable").write_text("")
-        (probe / "writable").unlink()
+        (results / ".pathopipe").mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / ".pathopipe"):
+            pass
     except OSError as error:
         raise RefusalError(
             f"{results}: the results folder cannot be written to ({error.strerror}): give another with --results"
@@ -166,13 +167,16 @@ def _config_problems(config: Config) -> Iterator[str]:
         make_grader(config.grade.grader)
     except RefusalError as error:
         yield str(error)
+    name, tiles = config.detect.model, config.tiles
     try:
-        looks = radius(config.detect.model)
+        traits = find(name)
     except RefusalError as error:
         yield str(error)
-    else:
-        if looks > config.tiles.halo:
-            yield f"tiles.halo: the model '{config.detect.model}' looks {looks} pixels far, got {config.tiles.halo}"
+        return
+    if traits.radius > tiles.halo:
+        yield f"tiles.halo: the model '{name}' looks {traits.radius} pixels far, got {tiles.halo}"
+    if abs(tiles.mpp / traits.mpp - 1) > _MPP_TOLERANCE:
+        yield f"tiles.mpp: the model '{name}' is made for {traits.mpp:g} micrometers per pixel, got {tiles.mpp:g}"
 
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:
@@ -241,15 +245,24 @@ def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dic
     known = read_json(store) if store.exists() else {}
     found = {}
     for sample in there:
-        stat = sample.path.stat()
-        mark = f"{stat.st_size}-{stat.st_mtime_ns}-{hashlib.sha256(str(sample.path).encode()).hexdigest()[:16]}"
-        entry = known.get(sample.slide, {})
-        identity = entry["identity"] if entry.get("mark") == mark else str(identify(sample.path))
+        try:
+            mark = _mark(sample.path)
+            entry = known.get(sample.slide, {})
+            identity = entry["identity"] if entry.get("mark") == mark else str(identify(sample.path))
+        except OSError:  # not this slide's content: its own job says so, and the others go on
+            mark, identity = "", _recorded(sample.slide, results) or "unreadable"
         found[sample.slide] = {"mark": mark, "identity": identity}
     if found != known:
         write_json(store, {**known, **found})
     identities = {slide: str(entry["identity"]) for slide, entry in found.items()}
     return identities | {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
+
+
+def _mark(path: Path) -> str:
+    """Sizes and times of a slide's files, and where they lie: while these stay, its identity does."""
+    stats = [file.stat() for file in slide_files(path)]
+    text = f"{path} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _slide_param(sample: Sample, identity: str) -> str:

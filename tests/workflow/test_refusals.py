@@ -90,6 +90,7 @@ def test_missing_files_and_going_on_without_them(folder: Path, capsys: pytest.Ca
         ("detect.model=hovernet", "there is no nucleus model 'hovernet'"),
         ("grade.grader=gleason", "gleason"),
         ("tiles.halo=10", "tiles.halo"),
+        ("tiles.mpp=0.25", "made for 0.5 micrometers"),
         ("cohort.columns=[site]", "has no column 'site'"),
     ],
 )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pathopipe.artifacts import read_json, read_table
 from pathopipe.config import Config, DetectSettings
 from pathopipe.errors import RefusalError
-from pathopipe.models.registry import radius
+from pathopipe.models.registry import find
 from pathopipe.ops.metrics import Counts, Scores, compare, scores
 from pathopipe.ops.raster import rasterize
 from pathopipe.ops.regions import from_geojson
@@ -62,7 +62,7 @@ def evaluate_images(
         No images, missing labels, an unknown model, sizes that differ.
     """
     for model in models:
-        radius(model)
+        find(model)
     pairs = _pairs(_files(images), labels, images)
     rows = []
     for model in models:

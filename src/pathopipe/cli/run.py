@@ -196,9 +196,12 @@ def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
 def _gather(plan_: "Plan") -> None:
     """Bring the cohort page up to date after a run of some slides or stages; a full run makes it anew."""
     from pathopipe.config import CohortSettings
+    from pathopipe.samples import read_samples
     from pathopipe.stages.execution import execute_cohort, predate
 
-    execute_cohort(plan_.results, list(plan_.samples), CohortSettings.model_validate_json(plan_.settings("cohort")))
+    execute_cohort(
+        plan_.results, read_samples(plan_.sheet), CohortSettings.model_validate_json(plan_.settings("cohort"))
+    )
     predate(plan_.results)
 
 

@@ -147,6 +147,8 @@ def _ink(density: NDArray[np.float32], contrast: float) -> Mask:
 
 def _tidy(mask: Mask, cell_um: float, min_area_mm2: float) -> Mask:
     """Close gaps, fill small holes, and drop specks."""
+    if not mask.any():  # the whole of a small blank view would be a small hole
+        return mask
     radius = round(_CLOSE_UM / cell_um)
     # The frame is mirrored, so that closing neither eats nor grows tissue at the edge of the slide.
     padded = np.pad(mask.astype(np.uint8), radius, mode="symmetric" if min(mask.shape) > radius else "edge")
