@@ -44,7 +44,5 @@ onsuccess:
 
 onerror:
     # What could be finished is gathered all the same, with the faulted slides marked.
-    shell(
-        "pathopipe cohort --results . --slides {SHEET} --settings {COHORT_SETTINGS} --partial"
-    )
+    shell("pathopipe cohort --results . --settings {COHORT_SETTINGS} --partial")
     release(PLAN.results)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,6 +63,14 @@ class Plan:
         if not self.absent:
             return ID_PATTERN
         return "|".join(re.escape(slide) for slide in self.active) or _NOTHING
+
+    def export(self) -> None:
+        """Let the rules' commands find the sheet, and this installation where a rule's environment brings none.
+
+        The sheet's path is not in the commands, so that moving it makes nothing run again.
+        """
+        os.environ["PATHOPIPE_SLIDES"] = str(self.sheet)
+        os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
 
     def reads(self, stage: str) -> dict[str, str]:
         """Inputs of a rule by name."""

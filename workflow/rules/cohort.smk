@@ -15,4 +15,4 @@ rule cohort:
         version=PLAN.version("cohort"),
         slides=PLAN.cohort_params,
     shell:
-        "pathopipe cohort --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe cohort --results . --settings {params.settings:q} > {log} 2>&1"

@@ -1,17 +1,11 @@
-import os
 import shlex
-import sys
-from pathlib import Path
 
 from pathopipe.ownership import claim, release
 from pathopipe.workflow import plan
 
-# The command of the environment that runs Snakemake, unless a container or conda environment brings its own.
-os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
-
 PLAN = plan(config)
 RESULTS = str(PLAN.results)
-SHEET = shlex.quote(str(PLAN.sheet))
+PLAN.export()
 COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))
 
 

@@ -18,4 +18,4 @@ rule detect:
         version=PLAN.version("detect"),
         slide=PLAN.slide_params("detect"),
     shell:
-        "pathopipe detect {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe detect {wildcards.slide} --results . --settings {params.settings:q} --workers {threads} > {log} 2>&1"

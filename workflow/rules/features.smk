@@ -18,4 +18,4 @@ rule features:
         version=PLAN.version("features"),
         slide=PLAN.slide_params("features"),
     shell:
-        "pathopipe features {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe features {wildcards.slide} --results . --settings {params.settings:q} --workers {threads} > {log} 2>&1"

@@ -17,4 +17,4 @@ rule grade:
         version=PLAN.version("grade"),
         slide=PLAN.slide_params("grade"),
     shell:
-        "pathopipe grade {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe grade {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"

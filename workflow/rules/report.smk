@@ -17,4 +17,4 @@ rule report:
         version=PLAN.version("report"),
         slide=PLAN.slide_params("report"),
     shell:
-        "pathopipe report {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe report {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"

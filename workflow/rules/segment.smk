@@ -18,4 +18,4 @@ rule segment:
         version=PLAN.version("segment"),
         slide=PLAN.slide_params("segment"),
     shell:
-        "pathopipe segment {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe segment {wildcards.slide} --results . --settings {params.settings:q} --workers {threads} > {log} 2>&1"

@@ -17,4 +17,4 @@ rule tiles:
         version=PLAN.version("tiles"),
         slide=PLAN.slide_params("tiles"),
     shell:
-        "pathopipe tiles {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe tiles {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"

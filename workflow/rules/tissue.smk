@@ -17,4 +17,4 @@ rule tissue:
         version=PLAN.version("tissue"),
         slide=PLAN.slide_params("tissue"),
     shell:
-        "pathopipe tissue {wildcards.slide} --results . --slides {SHEET} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe tissue {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"

@@ -9,7 +9,13 @@ from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
-_SLIDES = click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: the one that the config names.")
+_SLIDES = click.option(
+    "--slides",
+    "sheet",
+    type=PATH,
+    envvar="PATHOPIPE_SLIDES",
+    help="Sample sheet; default: the one that the config names.",
+)
 
 
 def stage_command(name: str, help_text: str) -> click.Command:
