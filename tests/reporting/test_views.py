@@ -3,7 +3,7 @@ import pytest
 import shapely
 
 from pathopipe.reporting.cells import Window
-from pathopipe.reporting.views import CROP_UM, Nuclei, crop_side_um, near, nucleus_crop
+from pathopipe.reporting.views import CROP_UM, Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.slide import open_slide
 from tests.stages.finished_slide import MPP, draw_slide
 
@@ -38,3 +38,13 @@ def test_a_crop_has_its_nucleus_in_the_middle(tmp_path):
     assert (crop.picture.width, crop.picture.height) == (48, 48)
     assert crop.outline.points[:-1].mean(axis=0) == pytest.approx((24, 24), abs=1.0)
     assert crop.outline.nucleus_id == 3
+
+
+def test_a_field_says_what_its_density_is_counted_over(tmp_path):
+    draw_slide(tmp_path / "s.png", (300, 200), 10)
+    ring = shapely.to_wkb(shapely.Point(20, 20).buffer(5))
+    nuclei = Nuclei(np.arange(2), *(np.array([20.0, 20.0]) for _ in range(3)), np.array([ring, ring], dtype=object))
+    with open_slide(tmp_path / "s.png", (0.5, 0.5)) as slide:
+        field = field_of_view(slide, Window("whole", 0, 0, 200, 100), nuclei)
+    # 2 nuclei on 100 x 50 um.
+    assert {fact.label: fact.value for fact in field.facts}["Density"] == "400\u202fper mm² of field"

@@ -78,7 +78,7 @@ def _field_facts(slide: "Slide", window: Window, areas: NDArray[np.float64]) -> 
     density = len(areas) / (width_um * height_um * 1e-6)
     return (
         Fact("Nuclei", text.count(len(areas))),
-        Fact("Density", text.quantity(density, "per mm²")),
+        Fact("Density", text.quantity(density, "per mm² of field")),
         Fact("Mean area", text.quantity(float(areas.mean()) if len(areas) else None, "µm²")),
         Fact("Size", f"{text.number(width_um)} × {text.quantity(height_um, 'µm')}"),
         Fact("Upper left corner", f"{text.count(window.x_px)}, {text.count(window.y_px)} px"),
