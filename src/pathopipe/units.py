@@ -1,5 +1,6 @@
 """Lengths that cannot be confused: micrometers per pixel, and the working grid that a slide is analysed on."""
 
+import math
 from dataclasses import dataclass
 
 MIN_MPP = 0.05
@@ -48,11 +49,12 @@ class Grid:
         return self.mpp_x * self.mpp_y
 
     @classmethod
-    def at(cls, mpp: float, slide_mpp: Mpp, width_px: int, height_px: int) -> "Grid":
+    def at(cls, mpp: float, slide_mpp: Mpp, width_px: int, height_px: int, *, covering: bool = False) -> "Grid":
         """Lay the grid of about ``mpp`` micrometers per pixel over ``width_px`` x ``height_px`` level-0 pixels."""
         fx, fy = snap(mpp / slide_mpp.x), snap(mpp / slide_mpp.y)
-        # A last pixel that is covered by less than half is left out: it would show mostly mirrored tissue.
-        width, height = max(1, round(width_px / fx)), max(1, round(height_px / fy))
+        # A last pixel that the slide covers by less than half is left out, unless the grid has to cover all of it.
+        fit = math.ceil if covering else round
+        width, height = max(1, fit(width_px / fx)), max(1, fit(height_px / fy))
         return cls(width, height, fx, fy, slide_mpp.x * fx, slide_mpp.y * fy)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
 _LITTLE_DISK = 20_000_000
+_PATIENCE_S = 5
 _SPOKEN_STATES = {"missing": "not finished"}
 _DRY = {"-n", "--dry-run", "--dryrun"}
 
@@ -148,23 +149,16 @@ def _environment() -> dict[str, str]:
 
 
 def _run(command: list[str], plan_: "Plan") -> int:
-    """Run Snakemake in a process group of its own, so that stopping this process stops it and its jobs."""
     from pathopipe.cli.watch import follow
     from pathopipe.ownership import adopt
 
     log = plan_.results / ".pathopipe" / "run.log"
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=_environment(),
-        start_new_session=True,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
     )
     adopt(plan_.results, process.pid)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     try:
         follow(_copied(process, log), plan_.results, len(plan_.active), show=sys.stdout.isatty())
         return process.wait()
@@ -175,13 +169,19 @@ def _run(command: list[str], plan_: "Plan") -> int:
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:
-    """End Snakemake and its jobs: asked first, killed when they don't go."""
-    for number, patience_s in ((signal.SIGINT, 10), (signal.SIGKILL, 10)):
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, number)
-            process.wait(patience_s)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End Snakemake and its jobs: asked first, killed where they don't go."""
+    import psutil
+
+    family = list[psutil.Process]()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        snakemake = psutil.Process(process.pid)
+        family = [*snakemake.children(recursive=True), snakemake]
+        snakemake.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(family, timeout=_PATIENCE_S)
+    for member in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(alive, timeout=_PATIENCE_S)
 
 
 def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:

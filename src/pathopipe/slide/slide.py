@@ -81,9 +81,9 @@ class Slide:
             )
         return mpp
 
-    def grid(self, mpp: float) -> Grid:
-        """Lay the working grid of about ``mpp`` micrometers per pixel over this slide."""
-        return Grid.at(mpp, self.mpp, self.width_px, self.height_px)
+    def grid(self, mpp: float, *, covering: bool = False) -> Grid:
+        """Lay the grid of about ``mpp`` micrometers per pixel over this slide, to its last pixel where ``covering``."""
+        return Grid.at(mpp, self.mpp, self.width_px, self.height_px, covering=covering)
 
     def read(self, grid: Grid, x: int, y: int, width: int, height: int) -> RGB:
         """Read a rectangle of working pixels; outside of the slide the slide is mirrored.

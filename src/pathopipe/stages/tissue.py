@@ -53,16 +53,16 @@ def run(job: Job[TissueSettings]) -> Outcome:
 def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> Outcome:
     """Find tissue; what is found out on the way is added to ``known``."""
     known |= _mpp_details(slide.mpp)
-    grid = slide.grid(_CELL_UM)
+    grid = slide.grid(_CELL_UM, covering=True)
     cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
     view = _view(slide, grid, job)
     tissue = _find(view, grid, job)
-    _write_polygons(job, tissue, cells)
+    areas = _write_polygons(job, tissue, cells, slide)
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
     samples = list(_samples(slide, tissue.tissue, cells))
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
     found = {
-        "tissue_mm2": round(int(tissue.tissue.sum()) * cells.cell_um2 / 1e6, 6),
+        "tissue_mm2": round(sum(areas), 6),
         "cells": vars(cells),
         "stain": stains.to_dict(),
         "quality": _quality(slide, samples, stains, tissue),
@@ -112,11 +112,14 @@ def _read_roi(path: Path) -> list[shapely.Polygon]:
         raise RefusalError(f"{path}: {error}") from None
 
 
-def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells) -> None:
+def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells, slide: Slide) -> list[float]:
+    """Write the tissue along the borders of cells; return the area of each piece within the slide, in mm2."""
     polygons = mask_to_polygons(tissue.tissue, cells)
-    um2_per_px = cells.cell_um2 / (cells.cell_px_x * cells.cell_px_y)
-    areas = [round(polygon.area * um2_per_px / 1e6, 6) for polygon in polygons]
+    mm2_per_px = cells.cell_um2 / (cells.cell_px_x * cells.cell_px_y) / 1e6
+    frame = shapely.box(0, 0, slide.width_px, slide.height_px)
+    areas = [round(polygon.intersection(frame).area * mm2_per_px, 6) for polygon in polygons]
     write_json(job.output("tissue.geojson"), to_geojson(polygons, [_QUPATH | {"area_mm2": area} for area in areas]))
+    return areas
 
 
 def _thumbnail(slide: Slide, view: RGB, grid: Grid) -> RGB:
