@@ -52,6 +52,9 @@ class SegmentSettings(_Section):
 
     foreground: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="least foreground of a nucleus' pixel")
     min_area_um2: Annotated[float, Field(ge=0)] = Field(5.0, description="drop nuclei smaller than this")
+    min_solidity: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.75, description="drop outlines that fill less of their convex hull: folds, keratin, debris"
+    )
     max_radius_um: Annotated[float, Field(gt=1, le=32)] = Field(
         16.0, description="farthest that a nucleus may reach from its seed"
     )

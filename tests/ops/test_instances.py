@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathopipe.ops.assign import AssignSettings, halo
-from pathopipe.ops.instances import Nuclei, segment_block
+from pathopipe.ops.instances import Nuclei, segment_block, solid
 from tests.ops.strategies import scenes
 
 
@@ -98,3 +98,20 @@ def test_a_block_without_seeds_has_no_nuclei():
     )
     assert len(nuclei) == 0
     assert nuclei.offsets.tolist() == [0]
+
+
+def test_jagged_outlines_are_dropped() -> None:
+    """A disc and a cross of the same width."""
+    maps = np.zeros((2, 60, 120), np.uint8)
+    y, x = np.mgrid[:60, :120]
+    maps[0][(y - 30) ** 2 + (x - 30) ** 2 < 100] = 255
+    maps[0][(abs(y - 30) < 3) & (abs(x - 90) < 12)] = 255
+    maps[0][(abs(x - 90) < 3) & (abs(y - 30) < 12)] = 255
+    seeds, scores = np.array([[30, 30], [30, 90]], np.int32), np.ones(2, np.float32)
+    both = segment_block(maps, seeds, scores, (0, 0, 60, 120), AssignSettings())
+    kept = solid(both, 0.8)
+    assert (len(both), len(kept)) == (2, 1)
+    assert kept.seed.tolist() == [[30, 30]]
+    assert np.array_equal(kept.coords, both.coords[: both.offsets[1]])
+    assert kept.offsets.tolist() == both.offsets[:2].tolist()
+    assert len(solid(both, 0.0)) == 2

@@ -175,12 +175,12 @@ def test_the_real_slide(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_a_rejected_slide_keeps_what_is_known_of_it(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "blank.png"), np.full((300, 200, 3), 244, np.uint8))
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((400, 600, 3), 244, np.uint8))
     sample = Sample("s", tmp_path / "blank.png", mpp=(0.5, 0.5))
     manifest = execute("tissue", "s", tmp_path / "results", TissueSettings(), sample)
     assert manifest["state"] == "rejected"
     assert (manifest["mpp_x"], manifest["mpp_source"]) == (0.5, "sheet")
-    assert manifest["slide_info"]["height"] == 300
+    assert manifest["slide_info"]["height"] == 400
 
 
 def test_the_regions_are_among_the_inputs(tmp_path: Path, small_slide: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
@@ -85,6 +86,24 @@ def segment_block(
         area_px=rings.area_px,
         seed=seeds[index].astype(np.int64) + origin,
         score=np.sqrt(foreground * scores[index]).astype(np.float32),
+    )
+
+
+def solid(nuclei: Nuclei, least: float) -> Nuclei:
+    """Keep the nuclei that fill at least this share of their convex hull: folds, keratin and debris are jagged."""
+    if not len(nuclei):
+        return nuclei
+    lengths = np.diff(nuclei.offsets)
+    rings = shapely.linearrings(nuclei.coords, indices=np.repeat(np.arange(len(nuclei)), lengths))
+    polygons = shapely.polygons(rings)
+    kept = shapely.area(polygons) >= least * shapely.area(shapely.convex_hull(polygons))
+    return Nuclei(
+        coords=nuclei.coords[np.repeat(kept, lengths)],
+        offsets=np.concatenate([[0], np.cumsum(lengths[kept])]),
+        centroid=nuclei.centroid[kept],
+        area_px=nuclei.area_px[kept],
+        seed=nuclei.seed[kept],
+        score=nuclei.score[kept],
     )
 
 

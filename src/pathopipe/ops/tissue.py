@@ -147,14 +147,13 @@ def _ink(density: NDArray[np.float32], contrast: float) -> Mask:
 
 def _tidy(mask: Mask, cell_um: float, min_area_mm2: float) -> Mask:
     """Close gaps, fill small holes, and drop specks."""
-    if not mask.any():  # the whole of a small blank view would be a small hole
-        return mask
     radius = round(_CLOSE_UM / cell_um)
     # The frame is mirrored, so that closing neither eats nor grows tissue at the edge of the slide.
     padded = np.pad(mask.astype(np.uint8), radius, mode="symmetric" if min(mask.shape) > radius else "edge")
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(radius)).astype(bool)
     closed = closed[radius : radius + mask.shape[0], radius : radius + mask.shape[1]]
     cell_mm2 = (cell_um / 1000) ** 2
+    # A field of view smaller than a hole counts as tissue whatever it shows: too small to know glass by.
     filled = ~_keep_large(~closed, _HOLE_MM2 / cell_mm2)
     return _keep_large(filled, min_area_mm2 / cell_mm2)
 

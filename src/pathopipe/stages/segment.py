@@ -16,7 +16,7 @@ from pathopipe.artifacts import TableWriter, numbers, read_table
 from pathopipe.config import SegmentSettings
 from pathopipe.errors import SlideRejectedError
 from pathopipe.ops.assign import AssignSettings, halo
-from pathopipe.ops.instances import Nuclei, segment_block
+from pathopipe.ops.instances import Nuclei, segment_block, solid
 from pathopipe.ops.wkb import to_wkb
 from pathopipe.stages.base import Job, Outcome
 from pathopipe.stages.parallel import ordered_map
@@ -71,8 +71,8 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     seeds = _read_seeds(job.input("detect/detections.parquet"))
     with zarr.storage.ZipStore(job.input("detect/maps.zarr.zip"), mode="r") as store:
         maps = zarr.open_array(store, mode="r")
-        blocks = seeds.blocks()
-        nuclei = ordered_map(lambda block: _segment(maps, seeds, settings, block), blocks, job.workers)
+        blocks, least = seeds.blocks(), job.settings.min_solidity
+        nuclei = ordered_map(lambda block: solid(_segment(maps, seeds, settings, block), least), blocks, job.workers)
         count = _write(job, grid, nuclei, len(blocks))
     if not count:
         raise SlideRejectedError(
