@@ -17,7 +17,8 @@ COLUMNS = {
     "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; goes before what the file says",
     "patient": "for splitting and evaluation; never written to an output",
     "grade": "known grade, for evaluation; never written to an output",
-    "roi": "GeoJSON of the regions to analyze, in pixels of the slide; the rest is ignored; relative to the sheet",
+    "roi": "GeoJSON of the regions to analyze, in pixels of the slide, to the nearest cell of 8 µm; "
+    "the rest is ignored; relative to the sheet",
 }
 """The columns that the sheet may have, and what they mean; the first two must be there."""
 _MAX_ID = 100

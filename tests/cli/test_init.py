@@ -59,3 +59,7 @@ def test_nothing_is_overwritten_unasked(folder: Path) -> None:
     assert Path("slides.tsv").read_text(encoding="utf-8") == "mine"
     assert run("--force", str(folder)) == 0
     assert len(read_samples(Path("slides.tsv"))) == 6
+
+
+def test_images_that_are_left_out_are_told(folder: Path) -> None:
+    assert "left out 1 PNG and JPEG images" in CliRunner().invoke(init.init, [str(folder)]).output

@@ -40,6 +40,8 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool) -> None:
     ids = [f"slide_{number:04}" for number in range(1, len(slides) + 1)] if neutral_ids else make_ids(slides, folder)
     without_mpp = _write(slides, ids, folder if neutral_ids else None)
     click.echo(f"{len(slides)} slides in slides.tsv; settings in config.yaml; next: pathopipe run")
+    if not images and (left_out := _count_images(folder)):
+        click.echo(f"left out {left_out} PNG and JPEG images: --images takes them as fields of view")
     if without_mpp:
         click.echo(f"fill in the column mpp (micrometers per pixel) of: {', '.join(without_mpp)}")
 
@@ -52,6 +54,10 @@ def find_slides(folder: Path, images: bool = False) -> list[Path]:
     files = [file for file in files if not data_folders & set(file.parents) and not _is_hidden(file, folder)]
     series = set[tuple[Path, str]]()
     return [file for file in files if file.suffix.lower() != ".dcm" or _is_new(file, series)]
+
+
+def _count_images(folder: Path) -> int:
+    return sum(file.suffix.lower() in _IMAGES and not _is_hidden(file, folder) for file in folder.rglob("*"))
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
