@@ -87,3 +87,13 @@ def test_only_one_of_many_takes_over_a_dead_owner(tmp_path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         codes = list(pool.map(lambda _: exit_code(elsewhere(tmp_path, wait)), range(6)))
     assert codes.count(0) == 1
+
+
+def test_a_process_that_ended_unnoticed_does_not_own(tmp_path: Path) -> None:
+    zombie = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"])
+    then = f"from pathopipe.ownership import adopt; adopt(Path(sys.argv[1]), {zombie.pid})"
+    adopting = elsewhere(tmp_path, f"{then}; import time; time.sleep(2); import os; os.kill(os.getpid(), 9)")
+    adopting.communicate()
+    claim(tmp_path)
+    release(tmp_path)
+    zombie.wait()

@@ -18,6 +18,7 @@ _BEAT_S = 20.0
 _DEAD_AFTER_S = 300.0
 _INHERITED = "PATHOPIPE_OWNS"
 _PR_SET_PDEATHSIG = 1
+_ENDED = {"Z", "X"}  # killed, but not yet taken note of by its parent
 _beats: dict[Path, threading.Event] = {}
 
 
@@ -126,7 +127,8 @@ def _living(text: str, silent: float) -> str | None:
 def _born(process: int) -> str | None:
     """When a process of this machine started, None when there is none: numbers of processes are used again."""
     with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
+        state, *fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+        return None if state in _ENDED else fields[18]
     if Path("/proc/self").exists():
         return None
     with contextlib.suppress(OSError):
