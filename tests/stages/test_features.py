@@ -4,7 +4,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -21,18 +20,9 @@ from pathopipe.samples import Sample
 from pathopipe.stages import features
 from pathopipe.stages.execution import execute
 from pathopipe.units import Grid, Mpp
+from tests.stages.finished_slide import NUCLEI
 
 MPP = 0.5
-NUCLEI = pa.schema(
-    [
-        ("nucleus_id", pa.int64()),
-        ("geometry", pa.binary()),
-        ("x_px", pa.float64()),
-        ("y_px", pa.float64()),
-        ("area_um2", pa.float64()),
-        ("score", pa.float32()),
-    ]
-)
 
 
 def discs(height: int, width: int, count: int, seed: int = 0) -> np.ndarray:
