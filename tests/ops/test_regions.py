@@ -15,7 +15,6 @@ from pathopipe.ops.regions import (
     from_geojson,
     mask_to_polygons,
     parse_regions,
-    points_in_mask,
     polygons_cover,
     polygons_to_mask,
     to_geojson,
@@ -55,7 +54,7 @@ def test_a_rectangle_has_four_corners() -> None:
 
 
 @given(mask=MASKS, sides=SIDES, data=st.data())
-def test_cutting_and_points_look_up_cells(mask: np.ndarray, sides: tuple[float, float], data: st.DataObject) -> None:
+def test_cutting_looks_up_cells(mask: np.ndarray, sides: tuple[float, float], data: st.DataObject) -> None:
     cells = cells_of(mask, sides)
     x = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
     y = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
@@ -65,8 +64,6 @@ def test_cutting_and_points_look_up_cells(mask: np.ndarray, sides: tuple[float, 
         return 0 <= column < cells.width and 0 <= row < cells.height and bool(mask[row, column])
 
     assert cut_mask(mask, cells, x, y).tolist() == [[expected(px, py) for px in x] for py in y]
-    n = min(len(x), len(y))
-    assert points_in_mask(mask, cells, x[:n], y[:n]).tolist() == [expected(*pair) for pair in zip(x, y, strict=False)]
 
 
 def test_any_polygon_covers_the_cells_whose_center_it_holds() -> None:

@@ -54,14 +54,6 @@ def _count_edges(crossings: NDArray[np.int32], xy: NDArray[np.int64]) -> None:
     np.add.at(crossings, (np.maximum(y0, y1)[vertical], x[vertical]), -1)
 
 
-def points_in_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
-    """Tell for level-0 points whether their cell is in the mask; points outside of the grid are not."""
-    column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
-    row = np.floor(y_px / cells.cell_px_y).astype(np.int64)
-    inside = (column >= 0) & (column < cells.width) & (row >= 0) & (row < cells.height)
-    return np.asarray(inside & mask[np.clip(row, 0, cells.height - 1), np.clip(column, 0, cells.width - 1)])
-
-
 def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
     """Sample the mask at a grid of level-0 coordinates: (rows, columns) from ``y_px`` and ``x_px``, False outside."""
     column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
