@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathopipe.ops.metrics import Counts, compare, scores
+from pathopipe.ops.metrics import Counts, compare, intervals, match, scores
 
 
 def image(*boxes: tuple[int, int, int, int], size: int = 20) -> np.ndarray:
@@ -77,6 +77,7 @@ def test_sizes_must_agree() -> None:
 labels = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(0, 5, (6, 6)))
 
 
+@settings(deadline=None)
 @given(labels, labels, labels, labels)
 def test_counts_add_up_over_images(p1: np.ndarray, t1: np.ndarray, p2: np.ndarray, t2: np.ndarray) -> None:
     far = np.zeros((6, 40), int)
@@ -89,9 +90,50 @@ def test_counts_add_up_over_images(p1: np.ndarray, t1: np.ndarray, p2: np.ndarra
     assert (both.intersection, both.union) == (total.intersection, total.union)
 
 
+@settings(deadline=None)
 @given(labels, labels, st.permutations(range(1, 5)))
 def test_the_numbering_does_not_matter(predicted: np.ndarray, truth: np.ndarray, numbers: list[int]) -> None:
     renumbered = np.array([0, *numbers])[predicted]
     before, after = compare(predicted, truth, mpp=0.5), compare(renumbered, truth, mpp=0.5)
     assert (before.tp, before.fp, before.fn) == (after.tp, after.fp, after.fn)
     assert before.iou_sum == pytest.approx(after.iou_sum)
+
+
+def images(n: int) -> list[Counts]:
+    """Counts of images of ten to twenty nuclei, of which a varying part is found."""
+    rng = np.random.default_rng(8)
+    result = []
+    for nuclei, share in zip(rng.integers(10, 21, n), rng.uniform(0.3, 0.9, n), strict=True):
+        tp = round(nuclei * share)
+        left = int(nuclei) - tp
+        result.append(Counts(tp, left + 1, left, 0.8 * tp, 60 * tp, 100 * int(nuclei), tp, tp + left + 1, int(nuclei)))
+    return result
+
+
+def test_intervals_hold_the_pooled_scores_and_shrink_with_more_images() -> None:
+    widths = []
+    for n in (6, 60):
+        low, high = intervals(images(n)) or pytest.fail("there must be intervals")
+        pooled = scores(sum(images(n), Counts()))
+        for name in ("f1", "precision", "recall", "pq", "aji", "detection_f1"):
+            assert getattr(low, name) < getattr(pooled, name) < getattr(high, name)
+        widths.append(high.f1 - low.f1)
+    # As the root of the number of images, about.
+    assert widths[1] < widths[0] / 2
+
+
+def test_intervals_are_the_same_every_time_and_whatever_the_images_repeat() -> None:
+    assert intervals(images(7)) == intervals(images(7))
+    low, high = intervals([images(1)[0]] * 5) or pytest.fail("there must be intervals")
+    for end in (low.f1, high.f1):
+        assert end == pytest.approx(scores(images(1)[0]).f1)
+
+
+def test_one_image_has_no_interval() -> None:
+    assert intervals(images(1)) is None
+
+
+def test_pairs_are_matched_nearest_first() -> None:
+    predicted, truth = np.array([[0.0, 0.0], [0.0, 5.0]]), np.array([[0.0, 2.0], [0.0, 4.5], [9.0, 9.0]])
+    assert match(predicted, truth, 3.0).tolist() == [[1, 1], [0, 0]]
+    assert match(predicted, truth[:0], 3.0).shape == (0, 2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pathopipe.ops.resampling import resamples, squares
+from pathopipe.ops.resampling import interval, resamples, squares
 
 
 def test_points_share_a_number_when_they_share_a_square():
@@ -37,3 +37,18 @@ def test_draws_follow_from_the_seed_alone():
 
 # Written down once: a change of these would change every grade's probabilities.
 EXPECTED = [[1, 0, 2], [2, 0, 1], [1, 1, 1], [2, 1, 0]]
+
+
+def test_the_interval_of_a_mean_is_that_of_theory():
+    values = np.random.default_rng(3).normal(10, 2, 400)
+    counts = np.column_stack([values, np.ones(400)])
+    low, high = interval(counts, lambda totals: totals[:, :1] / totals[:, 1:])
+    assert low[0] < values.mean() < high[0]
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_a_wider_share_gives_a_wider_interval():
+    counts = np.random.default_rng(4).random((30, 1))
+    half, most = (interval(counts, lambda totals: totals, share=share) for share in (0.5, 0.95))
+    assert most[0, 0] < half[0, 0] < half[1, 0] < most[1, 0]
+    assert interval(counts[:1], lambda totals: totals) is None

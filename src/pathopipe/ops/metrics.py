@@ -1,9 +1,12 @@
 """Scores of one label image against another; counts add up over images."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pathopipe.ops.resampling import interval
 
 MATCH_IOU = 0.5
 MATCH_UM = 3.0
@@ -97,7 +100,7 @@ def compare(predicted: NDArray[np.integer], truth: NDArray[np.integer], mpp: flo
         float(pairs.iou[matched].sum()),
         intersection,
         union,
-        _found(_centroids(p, areas_p), _centroids(t, areas_t), MATCH_UM / mpp),
+        len(match(_centroids(p, areas_p), _centroids(t, areas_t), MATCH_UM / mpp)),
         len(areas_p),
         len(areas_t),
     )
@@ -105,21 +108,54 @@ def compare(predicted: NDArray[np.integer], truth: NDArray[np.integer], mpp: flo
 
 def scores(counts: Counts) -> Scores:
     """Score counts: F1, precision, recall, SQ and PQ at IoU 0.5 (Kirillov et al. 2019), AJI (Kumar et al. 2017)."""
-    f1 = _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
-    sq = _ratio(counts.iou_sum, counts.tp)
-    return Scores(
-        f1=f1,
-        precision=_ratio(counts.tp, counts.tp + counts.fp),
-        recall=_ratio(counts.tp, counts.tp + counts.fn),
-        sq=sq,
-        pq=f1 * sq,
-        aji=_ratio(counts.intersection, counts.union),
-        detection_f1=_ratio(2 * counts.found, counts.predicted + counts.labelled),
-    )
+    return Scores(*_score(np.array(astuple(counts), np.float64)).tolist())
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def intervals(counts: Sequence[Counts]) -> tuple[Scores, Scores] | None:
+    """Lower and upper ends of 95 % intervals of the pooled scores, over images; None for fewer than two images."""
+    ends = interval(np.array([astuple(one) for one in counts], np.float64), _score)
+    return None if ends is None else (Scores(*ends[0].tolist()), Scores(*ends[1].tolist()))
+
+
+def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide; 0 where the denominator is."""
+    return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole != 0))
+
+
+def match(predicted: NDArray[np.float64], truth: NDArray[np.float64], reach: float) -> NDArray[np.intp]:
+    """Pair points one to one, nearest pairs first.
+
+    Parameters
+    ----------
+    predicted, truth
+        Points (n, 2) and (m, 2), in the unit of ``reach``.
+    reach
+        Largest distance of a pair.
+
+    Returns
+    -------
+    (k, 2): index of the predicted and of the true point of each pair.
+    """
+    from scipy.spatial import cKDTree
+
+    if not len(predicted) or not len(truth):
+        return np.empty((0, 2), np.intp)
+    near = cKDTree(predicted).sparse_distance_matrix(cKDTree(truth), reach, output_type="ndarray")
+    taken_p, taken_t = np.zeros(len(predicted), bool), np.zeros(len(truth), bool)
+    pairs = list[tuple[int, int]]()
+    for p, t in near[np.lexsort((near["j"], near["i"], near["v"]))][["i", "j"]].tolist():
+        if not taken_p[p] and not taken_t[t]:
+            taken_p[p] = taken_t[t] = True
+            pairs.append((p, t))
+    return np.array(pairs, np.intp).reshape(-1, 2)
+
+
+def _score(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (..., 7) of counts (..., 9), each in the order of its class."""
+    tp, fp, fn, iou_sum, intersection, union, found, predicted, labelled = np.moveaxis(totals, -1, 0)
+    f1, sq = ratio(2 * tp, 2 * tp + fp + fn), ratio(iou_sum, tp)
+    aji, detection = ratio(intersection, union), ratio(2 * found, predicted + labelled)
+    return np.stack([f1, ratio(tp, tp + fp), ratio(tp, tp + fn), sq, f1 * sq, aji, detection], axis=-1)
 
 
 def _consecutive(labels: NDArray[np.integer]) -> NDArray[np.intp]:
@@ -164,17 +200,3 @@ def _centroids(labels: NDArray[np.intp], areas: NDArray[np.int64]) -> NDArray[np
     index = labels[ys, xs]
     sums = [np.bincount(index, values, minlength=len(areas) + 1)[1:] for values in (ys, xs)]
     return np.stack(sums, axis=1) / areas[:, None]
-
-
-def _found(predicted: NDArray[np.float64], truth: NDArray[np.float64], reach: float) -> int:
-    """Size of the greedy matching, nearest pairs first, of points at most ``reach`` apart."""
-    from scipy.spatial import cKDTree
-
-    if not len(predicted) or not len(truth):
-        return 0
-    near = cKDTree(predicted).sparse_distance_matrix(cKDTree(truth), reach, output_type="ndarray")
-    taken_p, taken_t = np.zeros(len(predicted), bool), np.zeros(len(truth), bool)
-    for pair in near[np.lexsort((near["j"], near["i"], near["v"]))]:
-        if not taken_p[pair["i"]] and not taken_t[pair["j"]]:
-            taken_p[pair["i"]] = taken_t[pair["j"]] = True
-    return int(taken_p.sum())

@@ -1,5 +1,6 @@
-"""Bootstrap over squares of tissue: neighboring nuclei resemble each other, so whole places are drawn again."""
+"""Bootstrap over squares of tissue or over images: what lies together is alike, so whole places are drawn again."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -35,3 +36,31 @@ def resamples(count: int, times: int, seed: int) -> NDArray[np.int64]:
     raw = np.random.PCG64(seed).random_raw(times * count).reshape(times, count)
     draws = (raw % np.uint64(max(count, 1))).astype(np.int64) + np.arange(times)[:, None] * count
     return np.bincount(draws.ravel(), minlength=times * count).reshape(times, count)
+
+
+def interval(
+    counts: NDArray[np.float64],
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    times: int = 1000,
+    share: float = 0.95,
+    seed: int = 0,
+) -> NDArray[np.float64] | None:
+    """Percentile interval (Efron 1979) of scores that are made of summed counts.
+
+    Parameters
+    ----------
+    counts
+        (n, k): k counts of each of n things, such as images.
+    score
+        Takes sums (times, k) to scores (times, m).
+    share
+        Part of the resamples that the interval covers.
+
+    Returns
+    -------
+    Lower and upper ends (2, m); None where there are fewer than two things to draw from.
+    """
+    if len(counts) < 2:
+        return None
+    drawn = score(resamples(len(counts), times, seed) @ counts)
+    return np.asarray(np.quantile(drawn, [(1 - share) / 2, (1 + share) / 2], axis=0))
