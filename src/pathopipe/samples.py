@@ -110,14 +110,24 @@ def _read(sheet: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except UnicodeDecodeError as error:
         raise RefusalError(f"{sheet}: is not a text file in UTF-8: save it as tab-separated text") from error
     try:
-        lines = _parse(text)
+        lines = parse_rows(text)
     except csv.Error as error:
         raise RefusalError(f"{sheet}: is not a table ({error}): save it as tab-separated text") from error
     return (lines[0][1], lines[1:]) if lines else ([], [])
 
 
-def _parse(text: str) -> list[tuple[int, list[str]]]:
-    """Line numbers and cells of what is neither empty nor a comment, without the empty cells at the end of a line."""
+def parse_rows(text: str) -> list[tuple[int, list[str]]]:
+    """Read a table separated by tabs, commas or semicolons, whichever its first line has.
+
+    Returns
+    -------
+    Line numbers and cells of what is neither empty nor a comment, without the empty cells at the end of a line.
+
+    Raises
+    ------
+    csv.Error
+        When it is no table.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     lines = [(reader.line_num, _without_end([cell.strip() for cell in cells])) for cells in reader]
     return [(number, cells) for number, cells in lines if cells and not cells[0].startswith("#")]

@@ -1,0 +1,219 @@
+"""Reading labels: label images, polygons and points."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pathopipe.annotations.tables import number, read_rows, read_text
+from pathopipe.errors import RefusalError
+from pathopipe.ops.raster import rasterize
+
+LABEL_SUFFIXES: Final = (".png", ".tif", ".tiff", ".geojson", ".json", ".tsv", ".csv")
+
+_LARGEST_LABEL: Final = 2**31 - 1
+# From so many pieces on, one label is taken for a mask of all nuclei.
+_PIECES: Final = 3
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """Labels (H, W), int32: 0 background, each nucleus a number of its own."""
+
+    labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points float64 (N, 2) x, y that mark nuclei; their types, "" where one has none, or None where none has any."""
+
+    xy: NDArray[np.float64]
+    types: tuple[str, ...] | None = None
+
+
+def read_annotations(path: Path, size: Size | None = None) -> Outlines | Points:
+    """Read labels; that they are empty is no mistake.
+
+    A GeoJSON is one of outlines where it holds nothing. Each part of a MultiPolygon is a nucleus, holes are filled, of
+    two polygons at a pixel the first keeps it, and of a cell in QuPath the nucleus counts. A table of points that holds
+    whole numbers only gives pixels, and their middles are taken; other coordinates are taken as they are.
+
+    Parameters
+    ----------
+    path
+        Label image (PNG or TIFF, one channel of 8, 16 or 32 bits), GeoJSON, or a table with the columns x, y and
+        perhaps type.
+    size
+        Height and width of the image; None skips the checks, and polygons get as much room as they need.
+
+    Raises
+    ------
+    RefusalError
+        When the file can't be read or is none of these, or when it doesn't fit the image.
+    """
+    suffix = path.suffix.lower()
+    if suffix in {".geojson", ".json"}:
+        return _read_geojson(path, size)
+    if suffix in {".tsv", ".csv"}:
+        return _read_points(path, size)
+    if suffix in LABEL_SUFFIXES:
+        return Outlines(_read_label_image(path, size))
+    raise RefusalError(f"{path}: is of no known kind: labels end in {', '.join(LABEL_SUFFIXES)}")
+
+
+def paint(polygons: list[shapely.Polygon], size: Size) -> NDArray[np.int32]:
+    """Make a label image of this (height, width) from polygons in its pixels; the first one is 1, holes are filled."""
+    rings = [shapely.get_coordinates(polygon.exterior) for polygon in polygons]
+    offsets = np.cumsum([0, *(len(ring) for ring in rings)])
+    return rasterize(np.concatenate([np.empty((0, 2)), *rings]), offsets, size)
+
+
+def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
+    image = _tiff_pixels(path) if path.suffix.lower() in {".tif", ".tiff"} else _png_pixels(path)
+    if image is None or image.ndim != 2 or image.dtype.kind not in "buif" or not _is_whole(image):
+        raise RefusalError(
+            f"{path}: is no label image: give one channel of 8, 16 or 32 bits, 0 background, 1..n nuclei"
+        )
+    if size is not None and image.shape != size:
+        raise RefusalError(
+            f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, its image {size[1]} x {size[0]}: "
+            "give labels of the image's own size"
+        )
+    if image.size and image.max() > _LARGEST_LABEL:
+        image = np.unique(np.append(0, image.ravel()), return_inverse=True)[1][1:].reshape(image.shape)
+    labels = np.asarray(image, np.int32)
+    if _is_mask(labels):
+        raise RefusalError(
+            f"{path}: has one label in many pieces, like a mask of all nuclei: give each nucleus a number of its own"
+        )
+    return labels
+
+
+def _png_pixels(path: Path) -> NDArray[Any] | None:
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return None if image is None else np.asarray(image)
+
+
+def _tiff_pixels(path: Path) -> NDArray[Any]:
+    import tifffile
+
+    try:
+        image = np.asarray(tifffile.imread(path))
+    except Exception as error:
+        raise RefusalError(f"{path}: is no TIFF that can be read: export the labels again") from error
+    return image if image.ndim < 3 else np.squeeze(image)
+
+
+def _is_whole(image: NDArray[Any]) -> bool:
+    """Whether all values can be labels."""
+    if image.dtype.kind == "f" and not (np.isfinite(image).all() and (image == np.rint(image)).all()):
+        return False
+    return not image.size or bool(image.min() >= 0)
+
+
+def _is_mask(labels: NDArray[np.int32]) -> bool:
+    from scipy import ndimage
+
+    used = labels > 0
+    if not used.any() or labels.max() != labels[used].min():
+        return False
+    return bool(ndimage.label(used, np.ones((3, 3)))[1] >= _PIECES)
+
+
+def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
+    """Read outlines or points, whichever it holds."""
+    parts, types = list[Any](), list[str]()
+    for count, feature in enumerate(_features(path), 1):
+        found = _parts(feature, f"{path}, feature {count}")
+        parts += found
+        types += [_type(feature)] * len(found)
+    kinds = sorted({part.geom_type for part in parts})
+    if len(kinds) > 1:
+        raise RefusalError(f"{path}: holds both polygons and points: give a file with one of them")
+    if kinds == ["Point"]:
+        xy = shapely.get_coordinates(parts)
+        _check_inside(xy, xy, size, path, "points")
+        return Points(xy, tuple(types) if any(types) else None)
+    corners = shapely.bounds(parts).reshape(-1, 4)
+    _check_inside(corners[:, 2:], corners[:, :2], size, path, "polygons")
+    width, height = np.maximum(np.ceil(corners[:, 2:].max(axis=0, initial=1)), 1)
+    return Outlines(paint(parts, size or (int(height), int(width))))
+
+
+def _features(path: Path) -> list[Any]:
+    """Features of a collection, of a list as QuPath writes it, or a single feature or geometry."""
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RefusalError(f"{path}: is no GeoJSON ({error}): export the labels again") from error
+    features = content.get("features", [content]) if isinstance(content, dict) else content
+    if not isinstance(features, list):
+        raise RefusalError(f"{path}: is no GeoJSON of polygons or points: export the labels again")
+    return features
+
+
+def _parts(feature: Any, where: str) -> list[Any]:
+    """Polygons or points of a feature; of a cell, the nucleus."""
+    try:
+        geometry = feature.get("nucleusGeometry") or feature.get("geometry", feature)
+        parts = list(shapely.get_parts(shapely.geometry.shape(geometry)))
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
+        raise RefusalError(f"{where}: holds a geometry that is none: export the labels again") from error
+    other = next((part.geom_type for part in parts if part.geom_type not in {"Polygon", "Point"}), None)
+    if other:
+        raise RefusalError(f"{where}: holds a {other}, expected polygons or points: leave it out of the export")
+    if not parts or any(part.is_empty or not np.isfinite(shapely.get_coordinates(part)).all() for part in parts):
+        raise RefusalError(f"{where}: holds a geometry without coordinates: export the labels again")
+    return parts
+
+
+def _type(feature: dict[str, Any]) -> str:
+    """Name of the class that QuPath gave, "" where there is none."""
+    properties = feature.get("properties")
+    classification = properties.get("classification") if isinstance(properties, dict) else None
+    if not isinstance(classification, dict):
+        return ""
+    names = classification.get("names")
+    return ": ".join(map(str, names)) if isinstance(names, list) else str(classification.get("name") or "")
+
+
+def _read_points(path: Path, size: Size | None) -> Points:
+    rows = read_rows(path, ("x", "y"))
+    xy = np.array([[_coordinate(row, name, path, line) for name in "xy"] for line, row in rows]).reshape(-1, 2)
+    if (xy == np.rint(xy)).all():
+        xy += 0.5
+    _check_inside(xy, xy, size, path, "points")
+    types = tuple(row.get("type", "") for _, row in rows)
+    return Points(xy, types if any(types) else None)
+
+
+def _coordinate(row: Mapping[str, str], name: str, path: Path, line: int) -> float:
+    value = number(row[name])
+    if value is None:
+        raise RefusalError(f"{path}, line {line}: {name} is {row[name]!r}, expected a number of pixels")
+    return value
+
+
+def _check_inside(
+    ends: NDArray[np.float64], starts: NDArray[np.float64], size: Size | None, path: Path, what: str
+) -> None:
+    """Refuse what lies wholly outside of the image: ends (N, 2) left of or above it, or starts beyond it."""
+    if size is None:
+        return
+    outside = ((ends < 0) | (starts > size[::-1])).any(axis=1)
+    if outside.any():
+        x, y = starts[outside][0]
+        raise RefusalError(
+            f"{path}: {outside.sum()} of {len(starts)} {what} lie outside of the image, which is {size[1]} x {size[0]} "
+            f"pixels, the first at x {x:g}, y {y:g}: give coordinates in pixels of this image"
+        )

@@ -1,0 +1,328 @@
+"""Labels of every kind, and the sheet that lists images with them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from pathopipe.annotations import Annotated, Outlines, Points, match, read_annotations, read_sheet
+from pathopipe.errors import RefusalError
+
+SQUARE = [[2, 1], [5, 1], [5, 4], [2, 4], [2, 1]]
+HOLE = [[3, 2], [4, 2], [4, 3], [3, 3], [3, 2]]
+FAR = [[8, 6], [10, 6], [10, 8], [8, 8], [8, 6]]
+
+
+def square() -> np.ndarray:
+    """Rows 1 to 3, columns 2 to 4 of 8 x 12 pixels."""
+    labels = np.zeros((8, 12), np.int32)
+    labels[1:4, 2:5] = 1
+    return labels
+
+
+def told(action: Callable[[], Any]) -> str:
+    with pytest.raises(RefusalError) as caught:
+        action()
+    return str(caught.value)
+
+
+def outlines(path: Path, size: tuple[int, int] | None = (8, 12)) -> np.ndarray:
+    found = read_annotations(path, size)
+    assert isinstance(found, Outlines)
+    assert found.labels.dtype == np.int32
+    return found.labels
+
+
+def points(path: Path, size: tuple[int, int] | None = (8, 12)) -> Points:
+    found = read_annotations(path, size)
+    assert isinstance(found, Points)
+    assert found.xy.dtype == np.float64
+    return found
+
+
+def feature(kind: str, coordinates: Any, name: str | None = None, **more: Any) -> dict[str, Any]:
+    properties = {} if name is None else {"classification": {"name": name, "color": [200, 0, 0]}}
+    geometry = {"type": kind, "coordinates": coordinates}
+    return {"type": "Feature", "id": "0d1f", "geometry": geometry, "properties": properties, **more}
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+# Label images
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_png_label_images(dtype: str, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), (square() * 200).astype(dtype))
+    assert np.array_equal(outlines(tmp_path / "a.png"), square() * 200)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "uint32", "uint64", "float32"])
+def test_tiff_label_images(dtype: str, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", square().astype(dtype), compression="zlib")
+    assert np.array_equal(outlines(tmp_path / "a.tif"), square())
+
+
+def test_labels_too_large_for_32_bits_are_renumbered(tmp_path: Path) -> None:
+    labels = square().astype(np.uint32) * 4_000_000_000
+    labels[6:, 6:] = 7
+    tifffile.imwrite(tmp_path / "a.tiff", labels)
+    found = outlines(tmp_path / "a.tiff")
+    assert np.array_equal(found == 2, square() == 1)
+    assert np.array_equal(found == 1, labels == 7)
+
+
+def test_no_nucleus_is_no_mistake(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 12), np.uint8))
+    assert not outlines(tmp_path / "a.png").any()
+    assert not outlines(write(tmp_path / "a.geojson", [])).any()
+    assert len(points(write(tmp_path / "a.tsv", "x\ty\n")).xy) == 0
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 12, 3), np.uint8),
+        np.full((8, 12), 0.5, np.float32),
+        np.full((8, 12), np.nan, np.float32),
+        np.full((8, 12), -1, np.int16),
+        np.zeros((2, 8, 12), np.uint16),
+    ],
+)
+def test_what_is_no_label_image(image: np.ndarray, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb" if image.shape[-1] == 3 else "minisblack")
+    assert "a.tif: is no label image: give one channel" in told(lambda: read_annotations(tmp_path / "a.tif"))
+
+
+def test_color_and_damage_are_no_label_image(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 12, 3), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG but no more")
+    for name in ("a.png", "b.png"):
+        assert f"{name}: is no label image" in told(lambda name=name: read_annotations(tmp_path / name))
+    (tmp_path / "c.tif").write_bytes(b"no TIFF at all")
+    assert "c.tif: is no TIFF that can be read" in told(lambda: read_annotations(tmp_path / "c.tif"))
+
+
+def test_labels_of_another_size(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), square().astype(np.uint8))
+    said = told(lambda: read_annotations(tmp_path / "a.png", (8, 13)))
+    assert "a.png: is 12 x 8 pixels, its image 13 x 8: give labels of the image's own size" in said
+
+
+def test_a_mask_of_all_nuclei_has_one_label_in_many_pieces(tmp_path: Path) -> None:
+    mask = np.zeros((8, 12), np.uint8)
+    mask[1:3, 1:3] = mask[5:7, 5:7] = 255
+    cv2.imwrite(str(tmp_path / "a.png"), mask)
+    assert outlines(tmp_path / "a.png").max() == 255  # a nucleus may be cut in two
+    mask[1:3, 8:10] = 255
+    cv2.imwrite(str(tmp_path / "a.png"), mask)
+    assert "like a mask of all nuclei" in told(lambda: read_annotations(tmp_path / "a.png"))
+
+
+def test_an_unknown_kind_of_file(tmp_path: Path) -> None:
+    assert "labels end in .png, " in told(lambda: read_annotations(tmp_path / "a.xml"))
+
+
+# GeoJSON
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"type": "FeatureCollection", "features": [feature("Polygon", [SQUARE])]},
+        [feature("Polygon", [SQUARE])],
+        feature("Polygon", [SQUARE, HOLE], name="Tumor"),
+        {"type": "MultiPolygon", "coordinates": [[SQUARE]]},
+        feature(
+            "Polygon", [[[0, 0], [9, 0], [9, 7], [0, 0]]], nucleusGeometry={"type": "Polygon", "coordinates": [SQUARE]}
+        ),
+    ],
+)
+def test_polygons_as_qupath_and_others_write_them(content: Any, tmp_path: Path) -> None:
+    assert np.array_equal(outlines(write(tmp_path / "a.geojson", content)), square())
+
+
+def test_each_part_of_a_multipolygon_is_a_nucleus_and_gets_room(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", [feature("MultiPolygon", [[SQUARE], [FAR]])])
+    labels = outlines(path, None)
+    assert labels.shape == (8, 10)
+    assert (labels == 1).sum() == 9
+    assert (labels == 2).sum() == 4
+
+
+def test_points_of_qupath_have_the_class_as_their_type(tmp_path: Path) -> None:
+    content = [
+        feature("Point", [1.25, 2], "Tumor"),
+        feature("MultiPoint", [[3, 4], [12, 8]], "Immune cells"),
+        feature("Point", [0, 0]),
+    ]
+    found = points(write(tmp_path / "a.geojson", content))
+    assert found.xy.tolist() == [[1.25, 2], [3, 4], [12, 8], [0, 0]]
+    assert found.types == ("Tumor", "Immune cells", "Immune cells", "")
+    assert points(write(tmp_path / "a.geojson", content[-1:])).types is None
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{not json", "a.geojson: is no GeoJSON"),
+        ("[" * 100_000, "a.geojson: is no GeoJSON"),
+        ("3", "a.geojson: is no GeoJSON of polygons or points"),
+        ([{"shapes": []}], "a.geojson, feature 1: holds a geometry that is none"),
+        ([feature("Polygon", [SQUARE]), feature("Polygon", ["x"])], "feature 2: holds a geometry that is none"),
+        ([feature("Polygon", [])], "feature 1: holds a geometry without coordinates"),
+        ('[{"type": "Point", "coordinates": [NaN, 1]}]', "feature 1: holds a geometry without coordinates"),
+        ([feature("LineString", SQUARE)], "feature 1: holds a LineString, expected polygons or points"),
+        ([feature("Polygon", [SQUARE]), feature("Point", [1, 1])], "holds both polygons and points"),
+        (
+            [feature("Point", [1, 1]), feature("Point", [13, 1])],
+            "1 of 2 points lie outside of the image, which is 12 x",
+        ),
+        ([feature("Polygon", [[[20, 1], [22, 1], [22, 3], [20, 1]]])], "1 of 1 polygons lie outside"),
+    ],
+)
+def test_damaged_geojson(content: Any, sentence: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.geojson", content)
+    said = told(lambda: read_annotations(path, (8, 12)))
+    assert sentence in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_nucleus_may_reach_beyond_the_image(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.geojson", [feature("Polygon", [[[-2, -2], [2, -2], [2, 2], [-2, 2], [-2, -2]]])])
+    assert outlines(path).sum() == 4
+
+
+# Tables of points
+
+
+def test_whole_numbers_are_pixels_whose_middles_count(tmp_path: Path) -> None:
+    found = points(write(tmp_path / "a.tsv", "x\ty\ttype\n3\t5\ttumor\n11\t7\t\n"))
+    assert found.xy.tolist() == [[3.5, 5.5], [11.5, 7.5]]
+    assert found.types == ("tumor", "")
+
+
+def test_other_numbers_are_coordinates(tmp_path: Path) -> None:
+    found = points(write(tmp_path / "a.csv", "\ufeffid,y,x\n1,5,3.0\n2,7.5,12\n"))
+    assert found.xy.tolist() == [[3, 5], [12, 7.5]]
+    assert found.types is None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a\tb\n1\t2\n", "the column 'x' is missing"),
+        ("x\ty\n1\t2\n1\tb\n", "a.tsv, line 3: y is 'b', expected a number of pixels"),
+        ("x\ty\n1\n", "a.tsv, line 2: y is '', expected a number"),
+        ("x\ty\nnan\t2\n", "x is 'nan'"),
+        ("x\ty\n1\t2\t3\n", "line 2: has 3 cells, the header has 2"),
+        ("x\ty\n1\t2\n12\t2\n", "1 of 2 points lie outside of the image, which is 12 x 8 pixels, the first at x 12.5"),
+        ("x\ty\n-0.5\t2\n", "1 of 1 points lie outside"),
+    ],
+)
+def test_damaged_tables_of_points(text: str, sentence: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", text)
+    assert sentence in told(lambda: read_annotations(path, (8, 12)))
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(b"x\ty\n\xff\xfe\n")
+    assert "a.tsv: is no text in UTF-8" in told(lambda: read_annotations(tmp_path / "a.tsv"))
+    assert "b.csv: cannot be read (No such file" in told(lambda: read_annotations(tmp_path / "b.csv"))
+
+
+# Sheets and folders
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("one/a.png", "one/b.png", "two/a.png", "labels/a.png", "labels/b.tsv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_a_sheet_lists_images_with_their_labels(folder: Path) -> None:
+    text = (
+        "image\tlabels\tmpp\tpatient\tshare\tsite\n"
+        "one/a.png\tlabels/a.png\t0.25\tP1\t2\tGent\n"
+        "# left out\n"
+        f"{folder}/one/b.png\tlabels/b.tsv\t0.5\n"
+        "two/a.png\tlabels/a.png\t0.25\n"
+    )
+    assert read_sheet(write(folder / "sheet.tsv", text)) == [
+        Annotated("one/a.png", folder / "one/a.png", folder / "labels/a.png", 0.25, "P1", 2.0),
+        Annotated("b", folder / "one/b.png", folder / "labels/b.tsv", 0.5),
+        Annotated("two/a.png", folder / "two/a.png", folder / "labels/a.png", 0.25),
+    ]
+
+
+def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
+    text = (
+        "image,labels,mpp,share\n"
+        "one/a.png,labels/a.png,0.25,1\n"
+        "one/c.png,labels/c.png,0.25,1\n"
+        "one/../one/a.png,labels/a.png,half,1\n"
+        ",labels/a.png,20,-1\n"
+        f"{'x' * 300}.png,sheet.xml,0.5,1\n"
+    )
+    write(folder / "sheet.xml", "")
+    said = told(lambda: read_sheet(write(folder / "sheet.csv", text))).splitlines()
+    expected = [
+        "line 3: the file ",
+        "line 3: the file ",
+        "line 4: the image one/../one/a.png stands in line 2 already",
+        "line 4: mpp 'half' is no plausible number of micrometers per pixel, expected 0.05 to 2",
+        "line 5: names no image",
+        "line 5: mpp '20' is no plausible",
+        "line 5: share '-1' is no number of at least 0",
+        "line 6: the file ",
+        "line 6: the labels sheet.xml are of no known kind",
+    ]
+    assert len(said) == len(expected)
+    for line, sentence in zip(said, expected, strict=True):
+        assert line.startswith(f"{folder / 'sheet.csv'}, {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("image\tmpp\tmpp\n", ["the column 'labels' is missing", "the column 'mpp' stands there twice"]),
+        ("", ["the column 'image' is missing", "the column 'labels' is missing", "the column 'mpp' is missing"]),
+        ("image\tlabels\tmpp\n", ["lists no images"]),
+    ],
+)
+def test_a_sheet_without_columns_or_lines(text: str, sentences: list[str], tmp_path: Path) -> None:
+    path = write(tmp_path / "sheet.tsv", text)
+    assert told(lambda: read_sheet(path)).splitlines() == [f"{path}: {sentence}" for sentence in sentences]
+
+
+def test_folders_are_matched_by_name(folder: Path) -> None:
+    (folder / "one" / "images.tsv").touch()
+    (folder / "one" / ".hidden.png").touch()
+    assert match(folder / "one", folder / "labels", 0.25) == [
+        Annotated("a", folder / "one/a.png", folder / "labels/a.png", 0.25),
+        Annotated("b", folder / "one/b.png", folder / "labels/b.tsv", 0.25),
+    ]
+
+
+def test_labels_may_lie_beside_their_images(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "a.geojson").touch()
+    assert match(tmp_path, tmp_path, 0.5) == [Annotated("a", tmp_path / "a.png", tmp_path / "a.geojson", 0.5)]
+
+
+def test_folders_that_do_not_match(folder: Path) -> None:
+    assert "no labels for 1 of 2, the first is 'b'" in told(lambda: match(folder / "one", folder / "two", 0.5))
+    assert "there are no images" in told(lambda: match(folder, folder, 0.5))
+    assert "mpp '25' is no plausible number" in told(lambda: match(folder / "one", folder / "labels", 25))
+    (folder / "one" / "a.jpg").touch()
+    assert "there are several images 'a'" in told(lambda: match(folder / "one", folder / "labels", 0.5))
