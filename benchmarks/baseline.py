@@ -19,7 +19,8 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.morphology import remove_small_objects
 from skimage.segmentation import watershed
 
-from pathopipe.cli.evaluation import POOLED, evaluate_images
+from pathopipe.annotations import match
+from pathopipe.cli.evaluation import evaluate_images
 from pathopipe.config import Config
 from pathopipe.ops.metrics import Counts, compare, scores
 
@@ -60,8 +61,8 @@ def main() -> None:
     labels = {file.stem: file for file in sorted(given.labels.iterdir()) if file.suffix in LABEL_SUFFIXES}
     images = {file.stem: file for file in sorted(given.images.iterdir()) if file.stem in labels}
     plain = reduce(add, (baseline(image, labels[name], given.mpp) for name, image in images.items()))
-    rows = evaluate_images(given.images, given.labels, given.mpp, Config(), ("classical",), lambda *_: None)
-    ours = next(row.counts for row in rows if row.image == POOLED)
+    pairs = match(given.images, given.labels, given.mpp)
+    ours = reduce(add, (row.counts for row in evaluate_images(pairs, Config(), ("classical",), lambda *_: None)))
     print(f"{'':20} F1     AJI    PQ")
     for name, counts in (("Otsu and watershed", plain), ("classical", ours)):
         result = scores(counts)

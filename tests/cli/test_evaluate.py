@@ -1,21 +1,26 @@
 import json
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from pathopipe.cli.evaluate import evaluate
-from pathopipe.cli.evaluation import POOLED, STAGES, Row, table
-from pathopipe.config import Config
+from pathopipe.cli.evaluation import STAGES
+from pathopipe.cli.score_tables import POOLED
+from pathopipe.config import Config, DetectSettings
 from pathopipe.errors import RefusalError
-from pathopipe.ops.metrics import Counts
+from pathopipe.ops.perturbation import PERTURBATIONS
 from pathopipe.samples import Sample
 from pathopipe.stages.execution import execute
 
 CENTERS = [(x, y) for y in (60, 140, 220) for x in (50, 120, 190, 260)]
 RADIUS_PX = 16
+CLASSICAL = ("--model", "classical")
 
 
 def field(size: int = 320) -> tuple[np.ndarray, np.ndarray]:
@@ -48,24 +53,28 @@ def call(*arguments: str | Path) -> str:
     return result.stdout
 
 
+def given(folders: tuple[Path, Path]) -> list[str | Path]:
+    return ["--images", folders[0], "--labels", folders[1], "--mpp", "0.25", *CLASSICAL]
+
+
 def rows(text: str) -> list[dict[str, str]]:
     header, *lines = (line.split("\t") for line in text.splitlines())
     return [dict(zip(header, line, strict=True)) for line in lines]
 
 
 def test_clear_nuclei_are_found_and_outlined(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    images, labels = folders
-    shown = call("--images", images, "--labels", labels, "--mpp", "0.25", "--out", tmp_path / "scores.tsv")
+    shown = call(*given(folders), "--out", tmp_path / "scores.tsv")
     found = rows((tmp_path / "scores.tsv").read_text())
     assert [row["image"] for row in found] == ["a", "b", POOLED]
     assert found[-1] | {"nuclei": "24", "found": "24", "f1": "1.000", "detection_f1": "1.000"} == found[-1]
     assert float(found[-1]["aji"]) > 0.85
-    assert POOLED in shown
-    assert len(shown.splitlines()) == 2
+    title, header, line = shown.splitlines()
+    assert title == "Outlines of 2 images; in brackets 95 % intervals over images"
+    assert line[header.index("f1") :].startswith("1.000 [1.000-1.000]  1.000")
 
 
 def test_geojson_labels_say_the_same_as_a_label_image(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    images, labels = folders
+    _, labels = folders
     (labels / "b.png").unlink()
     angles = np.linspace(0, 2 * np.pi, 60)
     rings = [
@@ -76,7 +85,7 @@ def test_geojson_labels_say_the_same_as_a_label_image(folders: tuple[Path, Path]
         {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in rings
     ]
     (labels / "b.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    call("--images", images, "--labels", labels, "--mpp", "0.25", "--out", tmp_path / "scores.tsv")
+    call(*given(folders), "--out", tmp_path / "scores.tsv")
     a, b, _ = rows((tmp_path / "scores.tsv").read_text())
     assert float(b["aji"]) == pytest.approx(float(a["aji"]), abs=0.02)
     assert a["f1"] == b["f1"] == "1.000"
@@ -84,58 +93,117 @@ def test_geojson_labels_say_the_same_as_a_label_image(folders: tuple[Path, Path]
 
 def test_finished_results_score_like_the_images_that_they_come_from(folders: tuple[Path, Path], tmp_path: Path) -> None:
     images, labels = folders
+    config = Config(detect=DetectSettings(model="classical"))
     for stage in STAGES:
         for name in ("a", "b"):
             sample = Sample(name, images / f"{name}.png", (0.25, 0.25))
-            execute(stage, name, tmp_path / "results", getattr(Config(), stage), sample)
+            execute(stage, name, tmp_path / "results", getattr(config, stage), sample)
     call("--results", tmp_path / "results", "--labels", labels, "--out", tmp_path / "run.tsv")
-    call("--images", images, "--labels", labels, "--mpp", "0.25", "--out", tmp_path / "images.tsv")
+    call(*given(folders), "--out", tmp_path / "images.tsv")
     assert (tmp_path / "run.tsv").read_text() == (tmp_path / "images.tsv").read_text()
 
 
 def test_an_image_without_tissue_scores_nothing_and_says_why(folders: tuple[Path, Path]) -> None:
-    images, labels = folders
-    cv2.imwrite(str(images / "a.png"), np.full((320, 320, 3), 255, np.uint8))
-    result = CliRunner().invoke(
-        evaluate, ["nuclei", "--images", str(images), "--labels", str(labels), "--mpp", "0.25", "--per-image"]
-    )
-    assert "a: nothing was found: " in result.stderr
+    cv2.imwrite(str(folders[0] / "a.png"), np.full((320, 320, 3), 255, np.uint8))
+    result = CliRunner().invoke(evaluate, ["nuclei", *map(str, given(folders)), "--per-image"])
+    assert "a: classical found nothing: " in result.stderr
     line = next(line.split() for line in result.stdout.splitlines() if " a " in line)
     assert line[2:5] == ["12", "0", "0.000"]
 
 
 def test_what_is_missing_is_said_in_one_sentence(folders: tuple[Path, Path], tmp_path: Path) -> None:
     images, labels = folders
-    arguments = ["--images", images, "--labels", labels, "--mpp", "0.25"]
-    with pytest.raises(RefusalError, match="needs --mpp"):
-        call(*arguments[:-2])
-    with pytest.raises(RefusalError, match=r"either --images .* or --results"):
-        call("--labels", labels)
-    with pytest.raises(RefusalError, match="no nucleus model 'x'"):
-        call(*arguments, "--model", "x")
-    with pytest.raises(RefusalError, match="there is nothing to evaluate"):
-        call("--results", tmp_path, "--labels", labels)
-    (labels / "b.png").unlink()
-    with pytest.raises(RefusalError, match="no labels for 1 of 2, the first is 'b'"):
-        call(*arguments)
+    refusals = {
+        "--images needs --mpp": ["--images", images, "--labels", labels],
+        "--images needs --labels": ["--images", images, "--mpp", "0.25"],
+        "--results needs --labels": ["--results", tmp_path],
+        r"either --images or --sheet .* or --results": ["--labels", labels],
+        "leave --labels and --mpp out": ["--sheet", labels / "a.png", "--mpp", "0.25"],
+        "go with images only": ["--results", tmp_path, "--labels", labels, "--robustness"],
+        "no nucleus model 'x'": [*given(folders), "--model", "x"],
+        "there are no images or results": ["--results", tmp_path, "--labels", labels],
+        "the folder .* is not there": [*given(folders), "--out", tmp_path / "nowhere" / "a.tsv"],
+    }
+    for sentence, arguments in refusals.items():
+        with pytest.raises(RefusalError, match=sentence):
+            call(*arguments)
 
 
-def test_labels_of_another_size_are_refused(folders: tuple[Path, Path]) -> None:
+def test_all_images_and_labels_are_read_before_the_first_is_analyzed(folders: tuple[Path, Path]) -> None:
     images, labels = folders
     cv2.imwrite(str(labels / "a.png"), np.zeros((320, 300), np.uint16))
-    with pytest.raises(RefusalError, match=r"a\.png: is 300 x 320 pixels, its image 320 x 320"):
-        call("--images", images, "--labels", labels, "--mpp", "0.25")
+    (images / "b.png").write_bytes(b"no image")
+    with pytest.raises(RefusalError) as caught:
+        call(*given(folders))
+    first, second = caught.value.problems
+    assert "a.png: is 300 x 320 pixels, its image 320 x 320" in first
+    assert f"{images / 'b.png'}: the file is no slide or image" in second
 
 
-def test_a_color_image_is_no_label_image(folders: tuple[Path, Path]) -> None:
-    images, labels = folders
-    cv2.imwrite(str(labels / "a.png"), np.zeros((320, 320, 3), np.uint8))
-    with pytest.raises(RefusalError, match="is no label image"):
-        call("--images", images, "--labels", labels, "--mpp", "0.25")
+def write_points(path: Path, shift: float = 0) -> None:
+    """Nuclei of two types; those of the lower row are left out."""
+    lines = [f"{x + shift}\t{y}\t{'Tumor' if x > 100 else 'lymphocyte'}" for x, y in CENTERS[:8]]
+    path.write_text("\n".join(["x\ty\ttype", *lines]))
 
 
-def test_the_table_is_aligned_or_separated() -> None:
-    made = [Row("classical", "a", Counts(tp=1, fp=1, iou_sum=0.8, predicted=2, labelled=1))]
-    header, line = table(made).splitlines()
-    assert header.index("f1") == line.index("0.667")
-    assert table(made, separator="\t").splitlines()[1].split("\t")[:4] == ["classical", "a", "1", "2"]
+def test_points_score_detection_and_recall_by_type(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (folders[1] / f"{name}.png").unlink()
+    write_points(folders[1] / "a.tsv")
+    write_points(folders[1] / "b.tsv", shift=14)
+    shown = call(*given(folders), "--out", tmp_path / "scores.tsv")
+    a, b, both = rows((tmp_path / "scores.tsv").read_text())
+    # Twelve nuclei at eight points; 14 pixels are more than 3 um.
+    assert a | {"points": "8", "found": "12", "detection_f1": "0.800", "detection_precision": "0.667"} == a
+    assert (a["recall:tumor"], a["recall:lymphocyte"], b["detection_recall"]) == ("1.000", "1.000", "0.000")
+    assert both["detection_f1"] == "0.400"
+    assert (both["detection_f1_low"], both["detection_f1_high"]) == ("0.000", "0.800")
+    assert shown.startswith("Points of 2 images")
+    assert "f1:tumor" not in a
+
+
+def test_types_in_results_are_scored_too(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    sample = Sample("a", folders[0] / "a.png", (0.25, 0.25))
+    config = Config(detect=DetectSettings(model="classical"))
+    for stage in STAGES:
+        execute(stage, "a", tmp_path / "results", getattr(config, stage), sample)
+    path = tmp_path / "results" / "a" / "segment" / "nuclei.parquet"
+    nuclei = pq.read_table(path)
+    said = ["lymphocyte" if x < 150 else "tumor" for x in nuclei["x_px"].to_pylist()]
+    pq.write_table(nuclei.append_column("type", pa.array(said)), path)
+    (folders[1] / "a.png").unlink()
+    write_points(folders[1] / "a.tsv")
+    call("--results", tmp_path / "results", "--labels", folders[1], "--out", tmp_path / "scores.tsv")
+    line = rows((tmp_path / "scores.tsv").read_text())[0]
+    # Of three columns of tumor the first was said to be lymphocytes; the lower row has no points.
+    assert (line["f1:lymphocyte"], line["f1:tumor"]) == (f"{2 * 2 / (6 + 2):.3f}", f"{2 * 4 / (6 + 6):.3f}")
+
+
+def test_a_sheet_brings_images_of_different_resolution_together(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    half = cv2.resize(cv2.imread(str(folders[0] / "b.png")), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(folders[0] / "b.png"), half)
+    (folders[1] / "b.png").unlink()
+    (folders[1] / "b.tsv").write_text("x\ty\n" + "\n".join(f"{x / 2}\t{y / 2}" for x, y in CENTERS))
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("image\tlabels\tmpp\nimages/a.png\tlabels/a.png\t0.25\nimages/b.png\tlabels/b.tsv\t0.5\n")
+    shown = call("--sheet", sheet, *CLASSICAL, "--out", tmp_path / "scores.tsv")
+    a, _, b, _ = rows((tmp_path / "scores.tsv").read_text())
+    assert (a["labels"], a["f1"], a["points"]) == ("outlines", "1.000", "")
+    assert (b["labels"], b["f1"], b["detection_f1"]) == ("points", "", "1.000")
+    assert [line for line in shown.splitlines() if " of " in line] == ["Outlines of 1 image", "Points of 1 image"]
+
+
+def test_robustness_shows_what_each_change_costs(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    shown = call(*given(folders), "--robustness", "--out", tmp_path / "scores.tsv")
+    _, table = shown.split("\n\n")
+    title, header, *lines = table.splitlines()
+    assert title == "Lost when images are changed"
+    assert re.split(r" {2,}", header) == ["drop", "f1 classical", "aji classical"]
+    assert [re.split(r" {2,}", line)[0] for line in lines] == [how.name for how in PERTURBATIONS]
+    pooled = {row["change"]: row for row in rows((tmp_path / "scores.tsv").read_text()) if row["image"] == POOLED}
+    for line in lines:
+        change, f1, aji = re.split(r" {2,}", line)
+        # Discs as clear as these are found under every change, and outlined where the changed labels are.
+        assert float(f1) == 0
+        assert float(aji) == pytest.approx(float(pooled[""]["aji"]) - float(pooled[change]["aji"]), abs=0.0011)
+        assert abs(float(aji)) < 0.1

@@ -1,18 +1,35 @@
 """Comparing models and finished results with annotated images."""
 
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pathopipe.cli.options import PATH, config_options, find_config
 
 if TYPE_CHECKING:
+    from pathopipe.annotations import Annotated
     from pathopipe.cli.evaluation import Row
     from pathopipe.config import Config
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What to evaluate: images with labels, or results with labels, or a sheet."""
+
+    labels: Path | None
+    images: Path | None
+    sheet: Path | None
+    results: Path | None
+    mpp: float | None
+    models: tuple[str, ...]
+    robustness: bool
 
 
 @click.group()
@@ -21,65 +38,104 @@ def evaluate() -> None:
 
 
 @evaluate.command()
-@click.option("--labels", type=_FOLDER, required=True, help="Labels: 16-bit PNG label images, or GeoJSON.")
-@click.option("--images", type=_FOLDER, help="Images to run the workflow on; labels go by the same names.")
-@click.option("--results", type=_FOLDER, help="Results of a finished run to score instead; labels go by slide id.")
+@click.option("--images", type=_FOLDER, help="Images to run the workflow on; needs --labels and --mpp.")
+@click.option("--labels", type=_FOLDER, help="Labels by the names of the images: label images, GeoJSON, or points.")
 @click.option("--mpp", type=float, help="Micrometers per pixel of the images.")
-@click.option("--model", "models", multiple=True, help="Nucleus model, may be repeated; default: the configured one.")
+@click.option("--sheet", type=_FILE, help="Instead: a table with the columns image, labels and mpp.")
+@click.option("--results", type=_FOLDER, help="Instead: results of a finished run; labels go by slide id.")
+@click.option("--model", "models", multiple=True, help="Name or weights file, may be repeated; default: as configured.")
 @click.option("--working-mpp", type=float, help="Resolution to work at; default: the configured one, 0.5.")
+@click.option("--robustness", is_flag=True, help="Show, too, what is lost on re-stained, blurred and rescaled images.")
 @click.option("--per-image", is_flag=True, help="Show a line per image, too.")
 @click.option("--out", type=PATH, help="Write the table, with all images, to this TSV file.")
 @config_options
 def nuclei(
-    labels: Path,
-    images: Path | None,
-    results: Path | None,
-    mpp: float | None,
-    models: tuple[str, ...],
     working_mpp: float | None,
     per_image: bool,
     out: Path | None,
     config_file: Path | None,
     changes: tuple[str, ...],
+    **given: Any,
 ) -> None:
-    """Score outlined nuclei: F1, precision, recall, SQ and PQ at IoU 0.5, AJI, and detection within 3 um.
+    """Score nuclei: F1, precision, recall, SQ and PQ at IoU 0.5, AJI, and detection within 3 um.
 
-    Counts are pooled over all images before they are scored. Outlines are compared at the images' own pixels.
+    Labels are outlines (a label image of 8, 16 or 32 bits, or polygons as GeoJSON) or points (TSV or CSV with the
+    columns x, y and perhaps type, or GeoJSON), which only detection is scored against. Coordinates are pixels of the
+    image, whose first one spans 0 to 1; a table of points in whole numbers names pixels, and their middles are taken.
+
+    Counts are pooled over all images before they are scored; in brackets are 95 % intervals (bootstrap over images,
+    too narrow where several are of one patient). Outlines are compared at the images' own pixels.
     """
-    from pathopipe.cli.evaluation import POOLED, table
+    from pathopipe.cli.score_tables import tsv
     from pathopipe.config import load_config
+    from pathopipe.errors import RefusalError
 
     if working_mpp is not None:
         changes = (*changes, f"tiles.mpp={working_mpp}")
     config = load_config(find_config(config_file), changes)
-    rows = _evaluate(labels, images, results, mpp, models, config)
-    for row in rows:
-        if row.note is not None:
-            click.echo(f"{row.image}: nothing was found: {row.note}", err=True)
-    click.echo(table([row for row in rows if per_image or row.image == POOLED]))
+    if out is not None and not out.absolute().parent.is_dir():
+        raise RefusalError(f"--out: the folder {out.parent} is not there: make it first")
+    rows = _evaluate(_Given(**given), config)
+    _show(rows, per_image)
     if out is not None:
-        out.write_text(table(rows, separator="\t") + "\n", encoding="utf-8")
+        out.write_text(tsv(rows), encoding="utf-8")
 
 
-def _evaluate(
-    labels: Path,
-    images: Path | None,
-    results: Path | None,
-    mpp: float | None,
-    models: tuple[str, ...],
-    config: "Config",
-) -> list["Row"]:
+def _evaluate(given: _Given, config: "Config") -> list["Row"]:
     """Choose between images and results."""
     from pathopipe.cli.evaluation import evaluate_images, evaluate_results
     from pathopipe.errors import RefusalError
 
-    if images is not None and results is None:
-        if mpp is None:
-            raise RefusalError("--images needs --mpp: how many micrometers does a pixel of these images span?")
-        return evaluate_images(images, labels, mpp, config, models or (config.detect.model,), _progress)
-    if images is None and results is not None:
-        return evaluate_results(results, labels, _progress)
-    raise RefusalError("give either --images (to run the workflow on) or --results (of a finished run)")
+    if [given.images, given.sheet, given.results].count(None) != 2:
+        raise RefusalError("give either --images or --sheet (to run the workflow on), or --results (of a finished run)")
+    if given.results is None:
+        models = tuple(dict.fromkeys(given.models or (config.detect.model,)))
+        return evaluate_images(_images(given), config, models, _progress, given.robustness)
+    if given.labels is None:
+        raise RefusalError("--results needs --labels: a folder with labels named by slide id")
+    if given.models or given.robustness or given.mpp:
+        raise RefusalError("--results are of a finished run: --model, --mpp and --robustness go with images only")
+    return evaluate_results(given.results, given.labels, _progress)
+
+
+def _images(given: _Given) -> list["Annotated"]:
+    from pathopipe.annotations import match, read_sheet
+    from pathopipe.errors import RefusalError
+
+    if given.sheet is not None:
+        if given.labels or given.mpp:
+            raise RefusalError("--sheet gives labels and mpp of each image: leave --labels and --mpp out")
+        return read_sheet(given.sheet)
+    if given.mpp is None:
+        raise RefusalError("--images needs --mpp: how many micrometers does a pixel of these images span?")
+    if given.images is None or given.labels is None:
+        raise RefusalError("--images needs --labels: a folder with labels named like the images")
+    return match(given.images, given.labels, given.mpp)
+
+
+def _show(rows: Sequence["Row"], per_image: bool) -> None:
+    """Print the tables, and to standard error why there was nothing in some images."""
+    plain = [row for row in rows if not row.change]
+    for row in plain:
+        if row.note is not None:
+            click.echo(f"{row.image}: {row.model} found nothing: {row.note}", err=True)
+    click.echo("\n\n".join(_blocks(rows, plain, per_image)))
+
+
+def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> Iterator[str]:
+    from pathopipe.cli import score_tables as tables
+
+    for what, those, make, score, name in (
+        ("Outlines", tables.outlines(plain), tables.outline_lines, tables.outline_f1, "F1"),
+        ("Points", tables.points(plain), tables.point_lines, tables.point_f1, "detection F1"),
+    ):
+        if those:
+            lines = make(those) if per_image else tables.pooled_only(make(those))
+            yield f"{what} of {tables.count_images(those)}\n{tables.aligned(lines)}"
+            if standings := tables.standings(those, score, name):
+                yield "\n".join(standings)
+    if len(rows) > len(plain):
+        yield f"Lost when images are changed\n{tables.aligned(tables.drops(rows))}"
 
 
 def _progress(done: int, total: int, name: str) -> None:

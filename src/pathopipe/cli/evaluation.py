@@ -1,172 +1,198 @@
-"""The loop behind ``pathopipe evaluate``: the workflow's own stages over annotated images, then the scores."""
+"""The loop behind ``pathopipe evaluate``: the workflow's own stages over annotated images, then their counts."""
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import reduce
-from operator import add
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
-from pathopipe.artifacts import read_json, read_table
-from pathopipe.config import Config, DetectSettings
-from pathopipe.errors import RefusalError
+from pathopipe.annotations import Annotated, Outlines, Points, Size, find_labels, paint, read_annotations
+from pathopipe.artifacts import numbers, read_json, read_table
+from pathopipe.config import Config
+from pathopipe.errors import RefusalError, SlideRejectedError
 from pathopipe.models.registry import find
-from pathopipe.ops.metrics import Counts, Scores, compare, scores
-from pathopipe.ops.raster import rasterize
-from pathopipe.ops.regions import from_geojson
+from pathopipe.ops.metrics import Counts, compare
+from pathopipe.ops.perturbation import PERTURBATIONS, Perturbation, perturb, perturb_labels, perturb_points
+from pathopipe.ops.point_metrics import PointCounts, compare_points
 from pathopipe.samples import Sample
+from pathopipe.slide import open_slide
 from pathopipe.stages.execution import execute
 
 STAGES = ("tissue", "tiles", "detect", "segment")
-POOLED = "all images"
-LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".geojson", ".json")
-# Files that lie beside images and are none.
-_NO_IMAGES = {".tsv", ".csv", ".txt", ".md", ".json", ".geojson", ".xml", ".yaml"}
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An image, or the folder of a slide's results, and its labels."""
-
-    name: str
-    path: Path
-    labels: Path
+Annotation = Outlines | Points
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: one image or all of them; ``note`` says why nothing could be found in an image."""
+    """What one model found in one image.
+
+    Attributes
+    ----------
+    note
+        Why nothing could be found, if so.
+    change
+        Name of the perturbation of the image, "" for none.
+    """
 
     model: str
     image: str
-    counts: Counts
+    counts: Counts | PointCounts
     note: str | None = None
+    change: str = ""
 
 
 def evaluate_images(
-    images: Path, labels: Path, mpp: float, config: Config, models: tuple[str, ...], progress: Progress
+    images: Sequence[Annotated], config: Config, models: Sequence[str], progress: Progress, robustness: bool = False
 ) -> list[Row]:
-    """Run the workflow up to the outlines on every image, for each model, and score them.
+    """Run the workflow up to the outlines on every image, for each model, and count what agrees with the labels.
+
+    Parameters
+    ----------
+    models
+        Names, or paths of weights.
+    robustness
+        Do so for every perturbation of each image, too.
 
     Raises
     ------
     RefusalError
-        No images, missing labels, an unknown model, sizes that differ.
+        An unknown model, images that can't be read, labels that can't be read or don't fit; all at once.
     """
     for model in models:
         find(model)
-    pairs = _pairs(_files(images), labels, images)
-    rows = []
-    for model in models:
-        chosen = config.model_copy(update={"detect": DetectSettings(model=model)})
-        with tempfile.TemporaryDirectory(prefix="pathopipe-") as folder:
-            rows += _rows(pairs, lambda pair: _analyze(pair, Path(folder), chosen, mpp), progress)  # noqa: B023
+    _check(images)
+    changes = (None, *PERTURBATIONS) if robustness else (None,)
+    titles, total = _titles(models), len(models) * len(images) * len(changes)
+    rows = list[Row]()
+    for title, model in zip(titles, models, strict=True):
+        for row in _run(images, title, model, config, changes, lambda name: progress(len(rows), total, name)):
+            rows.append(row)
+    progress(total, total, "")
     return rows
 
 
 def evaluate_results(results: Path, labels: Path, progress: Progress) -> list[Row]:
-    """Score the nuclei of a finished run.
+    """Count how the nuclei of a finished run agree with labels named by slide.
 
     Raises
     ------
     RefusalError
-        No results, missing labels, sizes that differ.
+        No results, missing labels, labels that can't be read or don't fit.
     """
     found = {path.parent.parent.name: path.parent.parent for path in results.glob("*/segment/nuclei.parquet")}
-    return _rows(_pairs(found, labels, results), lambda pair: pair.path, progress)
+    paths = find_labels(found, labels, results)
+    manifests = (read_json(folder / "detect" / "manifest.json")["model"] for folder in found.values())
+    title = " + ".join(sorted({manifest["name"] for manifest in manifests if manifest})) or "-"
+    rows = list[Row]()
+    for slide, path in paths.items():
+        size = read_json(found[slide] / "tissue" / "manifest.json").get("slide_info")
+        annotation = read_annotations(path, None if size is None else (size["height"], size["width"]))
+        progress(len(rows), len(paths), slide)
+        rows.append(Row(title, slide, *_count(annotation, found[slide])))
+    progress(len(paths), len(paths), "")
+    return rows
 
 
-def table(rows: list[Row], separator: str | None = None) -> str:
-    """Lay out the scores: aligned for reading, or separated for a file."""
-    names = [field.name for field in fields(Scores)]
-    lines = [["model", "image", "nuclei", "found", *names]]
-    for row in rows:
-        result = scores(row.counts)
-        numbers = [f"{getattr(result, name):.3f}" for name in names]
-        lines.append([row.model, row.image, str(row.counts.labelled), str(row.counts.predicted), *numbers])
-    if separator is not None:
-        return "\n".join(separator.join(line) for line in lines)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-    return "\n".join(line.rstrip() for line in padded)
+def _titles(models: Sequence[str]) -> list[str]:
+    """Names of models, and of weights their files' names; all that is given where those are alike."""
+    short = [Path(model).stem if "/" in model or Path(model).is_file() else model for model in models]
+    alike = Counter(short)
+    return [model if alike[name] > 1 else name for name, model in zip(short, models, strict=True)]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """The images of a folder by stem."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() not in _NO_IMAGES)
-    return {path.stem: path for path in files if not path.name.startswith(".")}
+def _check(images: Sequence[Annotated]) -> None:
+    """Read every image and its labels once, before the work starts."""
+    problems = list[str]()
+    for image in images:
+        try:
+            read_annotations(image.labels, _size(image))
+        except RefusalError as error:
+            problems += error.problems
+        except SlideRejectedError as error:
+            problems.append(f"{image.image}: {error}")
+    if problems:
+        raise RefusalError(*problems)
 
 
-def _pairs(found: dict[str, Path], labels: Path, source: Path) -> list[Pair]:
-    if not found:
-        raise RefusalError(f"{source}: there is nothing to evaluate in this folder")
-    candidates = {name: [labels / f"{name}{suffix}" for suffix in LABEL_SUFFIXES] for name in sorted(found)}
-    existing = {name: next((path for path in paths if path.is_file()), None) for name, paths in candidates.items()}
-    missing = [name for name, path in existing.items() if path is None]
-    if missing:
-        raise RefusalError(
-            f"{labels}: there are no labels for {len(missing)} of {len(found)}, the first is '{missing[0]}': "
-            f"add {missing[0]}.png or {missing[0]}.geojson"
-        )
-    return [Pair(name, found[name], path) for name, path in existing.items() if path is not None]
+def _run(
+    images: Sequence[Annotated],
+    title: str,
+    model: str,
+    config: Config,
+    changes: Sequence[Perturbation | None],
+    announce: Callable[[str], None],
+) -> Iterator[Row]:
+    """Run one model over all images and changes of them."""
+    with tempfile.TemporaryDirectory(prefix="pathopipe-") as name:
+        folder = Path(name)
+        detect = config.detect.model_copy(update={"model": model})
+        chosen = config.model_copy(update={"detect": detect})
+        for image in images:
+            size = _size(image)
+            annotation = read_annotations(image.labels, size)
+            for how in changes:
+                announce(f"{title}: {image.name}")
+                path = image.image if how is None else _changed(image, how, chosen.tiles.mpp, folder)
+                results = _analyze(path, folder, chosen, image.mpp)
+                wanted = annotation if how is None else _moved(annotation, how, size)
+                yield Row(title, image.name, *_count(wanted, results), "" if how is None else how.name)
 
 
-def _rows(pairs: list[Pair], analyze: Callable[[Pair], Path], progress: Progress) -> list[Row]:
-    """Score every image and, in the last row, all of them pooled."""
-    rows = []
-    for done, pair in enumerate(pairs):
-        progress(done, len(pairs), pair.name)
-        rows.append(_score(pair, analyze(pair)))
-    progress(len(pairs), len(pairs), "")
-    return [*rows, Row(rows[0].model, POOLED, reduce(add, (row.counts for row in rows)))]
+def _size(image: Annotated) -> Size:
+    with open_slide(image.image) as slide:
+        return slide.height_px, slide.width_px
 
 
-def _analyze(pair: Pair, results: Path, config: Config, mpp: float) -> Path:
-    sample = Sample("image", pair.path.resolve(), (mpp, mpp))
+def _changed(image: Annotated, how: Perturbation, working_mpp: float, folder: Path) -> Path:
+    """Write the changed image."""
+    with open_slide(image.image, (image.mpp, image.mpp)) as slide:
+        rgb = slide.read(slide.grid(image.mpp), 0, 0, slide.width_px, slide.height_px)
+    path = folder / "changed.png"
+    cv2.imwrite(str(path), perturb(rgb, how, working_mpp / image.mpp)[..., ::-1])
+    return path
+
+
+def _moved(annotation: Annotation, how: Perturbation, size: Size) -> Annotation:
+    if isinstance(annotation, Points):
+        return Points(perturb_points(annotation.xy, how, size), annotation.types)
+    return Outlines(perturb_labels(annotation.labels, how))
+
+
+def _analyze(path: Path, results: Path, config: Config, mpp: float) -> Path:
+    sample = Sample("image", path.resolve(), (mpp, mpp))
     for stage in STAGES:
         execute(stage, sample.slide, results, getattr(config, stage), sample)
     return results / sample.slide
 
 
-def _score(pair: Pair, folder: Path) -> Row:
+def _count(annotation: Annotation, folder: Path) -> tuple[Counts | PointCounts, str | None]:
+    """Compare a slide's nuclei with its labels; also says why there are none, if so."""
     manifest = read_json(folder / "segment" / "manifest.json")
-    size = read_json(folder / "tissue" / "manifest.json").get("slide_info")
-    truth = _labels(pair.labels, None if size is None else (size["height"], size["width"]))
-    geometry = read_table(folder / "segment" / "nuclei.parquet", ["geometry"])["geometry"].to_numpy()
-    predicted = _painted(list(shapely.from_wkb(geometry)), truth.shape)
-    model = read_json(folder / "detect" / "manifest.json")["model"] or {"name": "-"}
+    nuclei = folder / "segment" / "nuclei.parquet"
     # Without a scale nothing was found either, and any one will do.
-    counts = compare(predicted, truth, manifest["mpp_x"] or 1.0)
-    return Row(model["name"], pair.name, counts, manifest["reason"])
+    mpp = (manifest["mpp_x"] or 1.0, manifest["mpp_y"] or 1.0)
+    if isinstance(annotation, Points):
+        return _count_points(annotation, nuclei, mpp), manifest["reason"]
+    geometry = read_table(nuclei, ["geometry"])["geometry"].to_numpy()
+    predicted = paint(list(shapely.from_wkb(geometry)), annotation.labels.shape)
+    return compare(predicted, annotation.labels, mpp[0]), manifest["reason"]
 
 
-def _labels(path: Path, size: tuple[int, int] | None) -> NDArray[np.int32]:
-    """Read a label image, or paint the polygons of GeoJSON; ``size`` is (height, width) of the image."""
-    if path.suffix.lower() in {".geojson", ".json"}:
-        try:
-            return _painted(from_geojson(read_json(path)), size or (1, 1))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RefusalError(f"{path}: is no GeoJSON with polygons ({error}): export the labels again") from error
-    image: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 2:
-        raise RefusalError(f"{path}: is no label image: give one channel of 8 or 16 bits, 0 background, 1..n nuclei")
-    if size is not None and image.shape != size:
-        raise RefusalError(
-            f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, its image {size[1]} x {size[0]}: "
-            "give labels of the image's own size"
-        )
-    return np.asarray(image, np.int32)
+def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float]) -> PointCounts:
+    table = read_table(nuclei, ["x_px", "y_px", "type"])
+    centroids = np.stack([numbers(table["x_px"]), numbers(table["y_px"])], axis=1)
+    scale = np.array(mpp)
+    said = _folded(table["type"].to_pylist()) if "type" in table.column_names else None
+    true = None if points.types is None else _folded(points.types)
+    return compare_points(centroids * scale, points.xy * scale, said, true)
 
 
-def _painted(polygons: list[shapely.Polygon], size: tuple[int, ...]) -> NDArray[np.int32]:
-    rings = [shapely.get_coordinates(polygon.exterior) for polygon in polygons]
-    offsets = np.cumsum([0, *(len(ring) for ring in rings)])
-    return rasterize(np.concatenate([np.empty((0, 2)), *rings]), offsets, (size[0], size[1]))
+def _folded(types: Sequence[str | None]) -> list[str]:
+    """Types of labels and of results are written by different people."""
+    return [(name or "").strip().casefold() for name in types]
