@@ -1,11 +1,9 @@
 """One run at a time on a results folder, on whatever machine: an owner file with host, processes and heartbeat."""
 
 import contextlib
-import ctypes
 import json
 import os
 import platform
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ from pathopipe.errors import RefusalError
 _BEAT_S = 20.0
 _DEAD_AFTER_S = 300.0
 _INHERITED = "PATHOPIPE_OWNS"
-_PR_SET_PDEATHSIG = 1
 _ENDED = {"Z", "X"}  # killed, but not yet taken note of by its parent
 _beats: dict[Path, threading.Event] = {}
 
@@ -49,7 +46,6 @@ def claim(results: Path) -> None:
         When another living run owns the folder.
     """
     if os.environ.get(_INHERITED) == str(results.resolve()):
-        _die_with_parent()
         return
     file = _file(results)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,12 +131,6 @@ def _born(process: int) -> str | None:
         os.kill(process, 0)
         return "unknown"
     return None
-
-
-def _die_with_parent() -> None:
-    """On Linux: be interrupted when the owner is killed, so that nothing goes on without it."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT))
 
 
 def _start_beat(file: Path) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
 _LITTLE_DISK = 20_000_000
-_PATIENCE_S = 5
 _SPOKEN_STATES = {"missing": "not finished"}
 _DRY = {"-n", "--dry-run", "--dryrun"}
 
@@ -150,38 +149,20 @@ def _environment() -> dict[str, str]:
 
 def _run(command: list[str], plan_: "Plan") -> int:
     from pathopipe.cli.watch import follow
+    from pathopipe.keeper import kept
     from pathopipe.ownership import adopt
 
     log = plan_.results / ".pathopipe" / "run.log"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment()
-    )
-    adopt(plan_.results, process.pid)
     try:
-        follow(_copied(process, log), plan_.results, len(plan_.active), show=sys.stdout.isatty())
-        return process.wait()
+        with kept(command, _environment()) as process:
+            adopt(plan_.results, process.pid)
+            follow(_copied(process, log), plan_.results, len(plan_.active), show=sys.stdout.isatty())
+            return process.wait()
     except KeyboardInterrupt:
-        _stop(process)
         click.echo("stopped; the same command goes on from what is finished", err=True)
         raise SystemExit(130) from None
-
-
-def _stop(process: "subprocess.Popen[str]") -> None:
-    """End Snakemake and its jobs: asked first, killed where they don't go."""
-    import psutil
-
-    family = list[psutil.Process]()
-    with contextlib.suppress(psutil.NoSuchProcess):
-        snakemake = psutil.Process(process.pid)
-        family = [*snakemake.children(recursive=True), snakemake]
-        snakemake.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(family, timeout=_PATIENCE_S)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive, timeout=_PATIENCE_S)
 
 
 def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
@@ -206,6 +187,8 @@ def _gather(plan_: "Plan") -> None:
 
 
 def _notes(plan_: "Plan") -> Iterator[str]:
+    if licence := plan_.model_licence:
+        yield f"nucleus model {plan_.config.detect.model.partition('@')[0]}: {licence}"
     if plan_.skipped:
         yield f"left out, because the file is missing: {', '.join(plan_.skipped)}"
     if plan_.absent:
