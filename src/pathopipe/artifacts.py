@@ -98,6 +98,11 @@ COHORT = Contract(
 """What the gathering stage reads of each slide, and writes to ``results/cohort``."""
 
 
+def weights_folder(results: Path) -> Path:
+    """Where a results folder keeps weights that don't come with the package, by digest."""
+    return results / ".pathopipe" / "weights"
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON artifact.
 

@@ -28,7 +28,7 @@ class TilesSettings(_Section):
     """Laying the tile grid."""
 
     mpp: Annotated[float, Field(ge=0.1, le=2)] = Field(0.5, description="working resolution in micrometers per pixel")
-    size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(512, description="side of a tile in working pixels")
+    size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(1024, description="side of a tile in working pixels")
     halo: Annotated[int, Field(ge=0, le=512)] = Field(
         96, description="working pixels read around a tile; at least the radius of the model"
     )
@@ -44,7 +44,13 @@ class TilesSettings(_Section):
 class DetectSettings(_Section):
     """Finding nuclei."""
 
-    model: str = Field("classical", description="name of the nucleus model")
+    model: str = Field("open", description="nucleus model: `open`, `classical`, or the path of a weights file")
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="where a network runs; auto: a GPU if there is one"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of a network; auto: half precision where the machine computes in it"
+    )
 
 
 class SegmentSettings(_Section):

@@ -14,7 +14,17 @@ from typing import Any
 
 _ROOT = Path(__file__).parent
 _COUNTED = ("slide", "models", "ops", "reporting", "jit", "units")
-_LIBRARIES = ("numpy", "opencv-python-headless", "openslide-bin", "pyarrow", "scipy", "shapely", "tifffile", "zarr")
+_LIBRARIES = (
+    "numpy",
+    "opencv-python-headless",
+    "openslide-bin",
+    "openvino",
+    "pyarrow",
+    "scipy",
+    "shapely",
+    "tifffile",
+    "zarr",
+)
 
 
 def sha256(path: Path) -> str:

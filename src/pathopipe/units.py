@@ -48,6 +48,17 @@ class Grid:
         """Area of a working pixel in square micrometers."""
         return self.mpp_x * self.mpp_y
 
+    def refined(self, times: int) -> "Grid":
+        """Return the grid that has ``times`` x ``times`` pixels in each of this one's."""
+        return Grid(
+            self.width * times,
+            self.height * times,
+            self.factor_x / times,
+            self.factor_y / times,
+            self.mpp_x / times,
+            self.mpp_y / times,
+        )
+
     @classmethod
     def at(cls, mpp: float, slide_mpp: Mpp, width_px: int, height_px: int, *, covering: bool = False) -> "Grid":
         """Lay the grid of about ``mpp`` micrometers per pixel over ``width_px`` x ``height_px`` level-0 pixels."""

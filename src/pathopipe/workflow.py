@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, write_json
-from pathopipe.config import Config, parse_config
+from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, weights_folder, write_json
+from pathopipe.config import Config, DetectSettings, parse_config
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify, slide_files
 from pathopipe.models.graders import make_grader
-from pathopipe.models.registry import find
+from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
 
@@ -63,6 +63,13 @@ class Plan:
         if not self.absent:
             return ID_PATTERN
         return "|".join(re.escape(slide) for slide in self.active) or _NOTHING
+
+    @property
+    def model_licence(self) -> str | None:
+        """Terms of the nucleus model, where it is not the default one, which may be used for anything."""
+        model = self.config.detect.model
+        default = DetectSettings.model_fields["model"].default
+        return None if model == default else find(model, weights_folder(self.results)).licence
 
     def export(self) -> None:
         """Let the rules' commands find the sheet, and this installation where a rule's environment brings none.
@@ -141,6 +148,7 @@ def plan(values: dict[str, Any]) -> Plan:
     problems += [*_config_problems(config), *_column_problems(config, samples, sheet), *_roi_problems(there)]
     if problems:
         raise RefusalError(*problems)
+    config = adopt_model(config, results)
     taking_part = tuple(sample for sample in samples if sample not in missing)
     if not taking_part:
         raise RefusalError(f"{sheet}: none of its slides' files is there")
@@ -153,6 +161,15 @@ def plan(values: dict[str, Any]) -> Plan:
         tuple(sample.slide for sample in absent),
         tuple(sample.slide for sample in missing),
     )
+
+
+def adopt_model(config: Config, results: Path) -> Config:
+    """Keep weights that are given by their path with the results, and name them by their digest.
+
+    So other weights make `detect` run again, a moved file does not, and no manifest holds a path.
+    """
+    model = adopt(config.detect.model, weights_folder(results))
+    return config.model_copy(update={"detect": config.detect.model_copy(update={"model": model})})
 
 
 def _key(name: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathopipe.config import TilesSettings
-from pathopipe.models.classical import CONSTANTS, RADIUS, ClassicalModel, capped_depth, cleaned
+from pathopipe.models.classical import CONSTANTS, TRAITS, ClassicalModel, capped_depth, cleaned
 from pathopipe.ops.stain import Stains, estimate_stains
 
 SIZE = 320
@@ -40,7 +40,7 @@ def rgb() -> np.ndarray:
 
 
 def test_radius_fits_the_default_halo() -> None:
-    assert 0 < RADIUS <= TilesSettings().halo
+    assert 0 < TRAITS.radius <= TilesSettings().halo
 
 
 def test_result_has_the_promised_shape_and_order(model: ClassicalModel, rgb: np.ndarray) -> None:
@@ -62,8 +62,8 @@ def test_a_tile_with_its_halo_shows_what_the_whole_shows(y: int, x: int, height:
     rgb = scene(seed)
     whole = model.predict(rgb)
     y1, x1 = min(SIZE, y + height), min(SIZE, x + width)
-    top, left = max(0, y - RADIUS), max(0, x - RADIUS)
-    tile = model.predict(rgb[top : y1 + RADIUS, left : x1 + RADIUS])
+    top, left = max(0, y - TRAITS.radius), max(0, x - TRAITS.radius)
+    tile = model.predict(rgb[top : y1 + TRAITS.radius, left : x1 + TRAITS.radius])
     assert np.array_equal(tile.maps[:, y - top : y1 - top, x - left : x1 - left], whole.maps[:, y:y1, x:x1])
     assert within(tile.seeds + np.array([top, left]), tile.scores, y, x, y1, x1) == within(
         whole.seeds, whole.scores, y, x, y1, x1

@@ -85,3 +85,11 @@ def test_records_say_how_a_stage_was_run():
 
 def test_versions_that_differ_between_stages_are_all_named():
     assert texts(told.version_facts({"a": TISSUE, "b": REJECTED, "c": TISSUE})) == {"numpy": ("2.0, 2.1", "")}
+
+
+def test_a_model_is_named_with_its_terms():
+    detect = {"model": {"name": "research", "sha256": "ab", "licence": "CC BY-NC-SA 4.0"}}
+    assert texts(told.model_facts(detect)) == {"Nuclei found by": ("research", "(CC BY-NC-SA 4.0)")}
+    assert told.model_facts({"model": None}) == ()
+    record = told.stage_records({"detect": {"state": "done"} | detect})[0]
+    assert texts(record.model)["Licence"] == ("CC BY-NC-SA 4.0", "")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pathopipe.artifacts import CONTRACTS
-from tests.workflow.conftest import ROOT, Project
+from pathopipe.models.architecture import Architecture
+from tests.models.weights_files import write
+from tests.workflow.conftest import ROOT, Project, log_of
 
 STAGES = (*CONTRACTS, "cohort")
 
@@ -46,6 +48,7 @@ def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -
     [
         ("tissue.margin_um=30", "tissue"),
         ("tiles.size=256", "tiles"),
+        ("detect.model=classical", "detect"),
         ("segment.foreground=0.55", "segment"),
         ("grade.min_nuclei=20", "grade"),
         ("report.gallery=8", "report"),
@@ -53,6 +56,21 @@ def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -
 )
 def test_a_setting_reruns_its_stage_and_what_follows(finished: Project, setting: str, stage: str) -> None:
     assert finished.planned_with(setting) == from_stage(stage)
+
+
+def test_other_weights_rerun_detect_and_a_moved_file_reruns_nothing(fresh: Project) -> None:
+    path, moved = fresh.folder / "mine.safetensors", fresh.folder / "moved.safetensors"
+    write(path, architecture=Architecture())
+    done = fresh.run("--set", f"detect.model={path}")
+    assert done.returncode == 0, done.stdout + done.stderr + log_of(fresh)
+    assert "nucleus model tiny: CC0" in done.stdout.splitlines()[0]
+    manifest = (fresh.results / "s0" / "detect" / "manifest.json").read_text()
+    assert str(fresh.folder) not in manifest
+    assert '"licence": "CC0"' in manifest
+    path.rename(moved)
+    assert fresh.planned_with(f"detect.model={moved}") == {}
+    write(moved, architecture=Architecture(), seed=1)
+    assert fresh.planned_with(f"detect.model={moved}") == from_stage("detect", slides=1)
 
 
 def test_mpp_in_the_sheet_reruns_the_slide(finished: Project) -> None:

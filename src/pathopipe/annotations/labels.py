@@ -38,7 +38,7 @@ class Points:
     types: tuple[str, ...] | None = None
 
 
-def read_annotations(path: Path, size: Size | None = None) -> Outlines | Points:
+def read_annotations(path: Path | None, size: Size | None = None) -> Outlines | Points:
     """Read labels; that they are empty is no mistake.
 
     A GeoJSON is one of outlines where it holds nothing. Each part of a MultiPolygon is a nucleus, holes are filled, of
@@ -49,7 +49,7 @@ def read_annotations(path: Path, size: Size | None = None) -> Outlines | Points:
     ----------
     path
         Label image (PNG or TIFF, one channel of 8, 16 or 32 bits), GeoJSON, or a table with the columns x, y and
-        perhaps type.
+        perhaps type; None for an image without nuclei.
     size
         Height and width of the image; None skips the checks, and polygons get as much room as they need.
 
@@ -58,6 +58,8 @@ def read_annotations(path: Path, size: Size | None = None) -> Outlines | Points:
     RefusalError
         When the file can't be read or is none of these, or when it doesn't fit the image.
     """
+    if path is None:
+        return Outlines(np.zeros(size or (1, 1), np.int32))
     suffix = path.suffix.lower()
     if suffix in {".geojson", ".json"}:
         return _read_geojson(path, size)

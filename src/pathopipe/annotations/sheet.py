@@ -11,6 +11,8 @@ from pathopipe.annotations.tables import number, read_rows
 from pathopipe.errors import RefusalError
 from pathopipe.units import MAX_MPP, MIN_MPP
 
+# Said of the labels of an image that shows no nuclei: an artifact to learn from.
+_EMPTY: Final = "none"
 # Files that lie beside images and are none.
 _NO_IMAGES: Final = {".tsv", ".csv", ".txt", ".md", ".json", ".geojson", ".xml", ".yaml"}
 
@@ -25,6 +27,8 @@ class Annotated:
     ----------
     name
         Unlike that of any other image beside it.
+    labels
+        File of the labels; None where the sheet says that there are no nuclei.
     mpp
         Micrometers per pixel of the image.
     patient
@@ -35,7 +39,7 @@ class Annotated:
 
     name: str
     image: Path
-    labels: Path
+    labels: Path | None
     mpp: float
     patient: str | None = None
     share: float = 1.0
@@ -45,7 +49,7 @@ def read_sheet(path: Path) -> list[Annotated]:
     """Read a table of annotated images, with the columns image, labels and mpp, and perhaps patient and share.
 
     Paths are relative to the sheet. An image is named by its file, or by what the sheet says where two files have one
-    name.
+    name. Labels ``none`` say that an image shows no nuclei.
 
     Raises
     ------
@@ -115,6 +119,8 @@ def _file_mistakes(row: Row, folder: Path) -> Iterator[str]:
     for column in ("image", "labels"):
         if not row[column]:
             yield f"names no {column}"
+        elif column == "labels" and row[column] == _EMPTY:
+            return
         elif not _is_there(folder / row[column]):
             yield f"the file {folder / row[column]} is missing: correct the path in the column '{column}'"
     if row["labels"] and Path(row["labels"]).suffix.lower() not in LABEL_SUFFIXES:
@@ -154,7 +160,7 @@ def _annotated(row: Row, folder: Path, stems: Mapping[str, int]) -> Annotated:
     return Annotated(
         stem if stems[stem] == 1 else row["image"],
         image,
-        (folder / row["labels"]).absolute(),
+        None if row["labels"] == _EMPTY else (folder / row["labels"]).absolute(),
         float(row["mpp"]),
         row.get("patient") or None,
         float(row.get("share") or "1"),

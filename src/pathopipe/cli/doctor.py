@@ -1,6 +1,6 @@
 """``pathopipe doctor``: what is installed, and what is missing."""
 
-import importlib.util
+import importlib
 import os
 import platform
 import shutil
@@ -9,7 +9,17 @@ from importlib import metadata
 
 import click
 
-_LIBRARIES = ("numpy", "numba", "opencv-python-headless", "pyarrow", "scipy", "shapely", "snakemake", "zarr")
+_LIBRARIES = (
+    "numpy",
+    "numba",
+    "opencv-python-headless",
+    "openvino",
+    "pyarrow",
+    "scipy",
+    "shapely",
+    "snakemake",
+    "zarr",
+)
 _READERS = {
     "openslide": ("SVS, NDPI, MRXS, SCN, VMS, BIF, DICOM, generic TIFF", "pip install openslide-python openslide-bin"),
     "tifffile": ("OME-TIFF, plain TIFF", "pip install tifffile"),
@@ -68,16 +78,25 @@ def _machine() -> list[str]:
     free_gb = shutil.disk_usage(".").free / 1e9
     _line("free disk here", f"{free_gb:.0f} GB")
     _line("GPU", _gpu())
+    _line("torch", _torch())
     return [f"disk space: less than {_LEAST_FREE_GB} GB are free in this folder"] if free_gb < _LEAST_FREE_GB else []
 
 
 def _gpu() -> str:
-    unused = "the model 'classical' needs none"
-    if importlib.util.find_spec("torch") is None:
-        return f"not looked for, torch is not installed; {unused}"
+    from pathopipe.models.engines import has_gpu
+
+    if not has_gpu():
+        return "none that can be used; networks run on the processor"
     import torch
 
-    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else f"none; {unused}"
+    return str(torch.cuda.get_device_name())
+
+
+def _torch() -> str:
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return "not installed; only training and GPUs need it: pip install 'pathopipe[train]'"
 
 
 def _workflow() -> list[str]:

@@ -21,6 +21,7 @@ from pathopipe.ops.point_metrics import PointCounts, compare_points
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
 from pathopipe.stages.execution import execute
+from pathopipe.workflow import adopt_model
 
 STAGES = ("tissue", "tiles", "detect", "segment")
 
@@ -132,7 +133,7 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="pathopipe-") as name:
         folder = Path(name)
         detect = config.detect.model_copy(update={"model": model})
-        chosen = config.model_copy(update={"detect": detect})
+        chosen = adopt_model(config.model_copy(update={"detect": detect}), folder)
         for image in images:
             size = _size(image)
             annotation = read_annotations(image.labels, size)

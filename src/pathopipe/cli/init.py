@@ -146,7 +146,7 @@ slides: slides.tsv
 results: results
 
 # detect:
-#   model: classical
+#   model: open
 # segment:
 #   min_area_um2: 12
 # cohort:

@@ -32,7 +32,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
         from pathopipe.samples import find_sample
         from pathopipe.stages.execution import execute
 
-        settings, named_sheet = _settings(name, **options)
+        settings, named_sheet = _settings(name, results, **options)
         sample = find_sample(sheet or named_sheet, slide)
         manifest = execute(name, slide, results, settings, sample, workers)
         click.echo(f"{slide} {name}: {manifest['reason'] or spoken(manifest['counts']) or 'done'}")
@@ -53,18 +53,22 @@ def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> 
     from pathopipe.samples import read_samples
     from pathopipe.stages.execution import execute_cohort, predate
 
-    settings, named_sheet = _settings("cohort", **options)
+    settings, named_sheet = _settings("cohort", results, **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
     if partial:
         predate(results)
     click.echo(f"cohort: {spoken(manifest['counts'])}")
 
 
-def _settings(stage: str, config_file: Path | None, changes: tuple[str, ...], settings: str | None) -> tuple[Any, Path]:
+def _settings(
+    stage: str, results: Path, config_file: Path | None, changes: tuple[str, ...], settings: str | None
+) -> tuple[Any, Path]:
     """Return the stage's settings and the sample sheet that the configuration names."""
     from pathopipe.config import load_config, settings_of
 
     if settings is not None:
         return settings_of(stage, settings), Path("slides.tsv")
-    config = load_config(find_config(config_file), changes)
+    from pathopipe.workflow import adopt_model
+
+    config = adopt_model(load_config(find_config(config_file), changes), results)
     return getattr(config, stage), Path(config.slides)

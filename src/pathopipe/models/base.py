@@ -14,11 +14,12 @@ class Prediction:
     Attributes
     ----------
     seeds
-        int32 (N, 2): one (y, x) per nucleus, ordered by y, then x.
+        int32 (N, 2): one (y, x) per nucleus in pixels of the maps, ordered by y, then x.
     scores
         float32 (N,), 0 to 1: how sure the model is of each seed.
     maps
-        uint8 (2, H, W): the foreground probability times 255, and the barrier (0 inside a nucleus, 255 between two).
+        uint8 (2, f H, f W), f the model's `upsampling`: the foreground probability times 255, and the barrier (0 inside
+        a nucleus, 255 between two).
     """
 
     seeds: NDArray[np.int32]
@@ -26,11 +27,36 @@ class Prediction:
     maps: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a model before it is loaded.
+
+    Attributes
+    ----------
+    mpp
+        Micrometers per pixel of the images that the model expects: working pixels.
+    radius
+        How far the model looks, in working pixels.
+    stride
+        Images must begin at a whole multiple of this many working pixels from the slide's corner.
+    upsampling
+        Pixels of the maps per working pixel, along each axis.
+    licence
+        Terms under which the model may be used.
+    """
+
+    mpp: float
+    radius: int
+    stride: int = 1
+    upsampling: int = 1
+    licence: str = "Apache-2.0"
+
+
 class NucleusModel(Protocol):
     """A detector of nuclei that works on any tile.
 
-    What it says about a pixel, and whether that pixel is a seed, depends on nothing further away than `radius`
-    working pixels: predicting on a tile with that halo and cropping is predicting on the whole slide.
+    What it says about a pixel, and whether that pixel is a seed, depends on nothing further away than its radius:
+    predicting on a tile with that halo and cropping is predicting on the whole slide.
     """
 
     @property
@@ -42,12 +68,8 @@ class NucleusModel(Protocol):
         """Digest of the weights; None for a model that has none."""
 
     @property
-    def mpp(self) -> float:
-        """Micrometers per pixel of the images that the model expects."""
-
-    @property
-    def radius(self) -> int:
-        """How far the model looks, in pixels."""
+    def traits(self) -> Traits:
+        """Resolution, radius and grid."""
 
     def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Find the nuclei of a uint8 (H, W, 3) image. Thread-safe."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.base import Prediction
+from pathopipe.models.base import Prediction, Traits
 from pathopipe.models.blobs import TOP_SIDE, prominent
 from pathopipe.ops.stain import Stains, densities, optical_density
 
@@ -119,7 +119,7 @@ def _radius(c: Constants) -> int:
     return max(int(landscape) + c.reach + TOP_SIDE // 2, threshold + _cut(WIDEST))
 
 
-RADIUS = _radius(CONSTANTS)
+TRAITS = Traits(mpp=0.5, radius=_radius(CONSTANTS))
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,7 @@ class ClassicalModel:
     stains: Stains
     name: str = NAME
     sha256: str | None = None
-    mpp: float = 0.5
-    radius: int = RADIUS
+    traits: Traits = TRAITS
 
     def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Find the nuclei of a uint8 (H, W, 3) image."""

@@ -1,45 +1,127 @@
-"""The nucleus models by name. Light: a model's own module is imported when it is made."""
+"""The nucleus models by name. Light: what runs a model is imported when it is made."""
 
-from dataclasses import dataclass
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from pathopipe.errors import RefusalError
-from pathopipe.models.base import NucleusModel
+from pathopipe.models.base import NucleusModel, Traits
+from pathopipe.models.engines import Device, Precision
 from pathopipe.ops.stain import Stains
 
+if TYPE_CHECKING:
+    from pathopipe.models.weights import Weights
 
-@dataclass(frozen=True)
-class Traits:
-    """What is known of a model without loading it: how far it looks in pixels, and of how many micrometers each."""
+CLASSICAL: Final = Traits(mpp=0.5, radius=88)
+SHIPPED: Final = {
+    "open": "f0c9563b60e156b3a60d4c9b3e651c512e4ac498117158c84b8570420b48c49e",
+}
+"""Weights in this package, and the SHA-256 of their files."""
+SUFFIX: Final = ".safetensors"
 
-    radius: int
-    mpp: float
-
-
-_MODELS = {"classical": Traits(radius=88, mpp=0.5)}
-
-
-def create(name: str, stains: Stains) -> NucleusModel:
-    """Make the model of this name for a slide of these stains.
-
-    Raises
-    ------
-    RefusalError
-        If there is no such model.
-    """
-    from pathopipe.models.classical import ClassicalModel
-
-    find(name)
-    return ClassicalModel(stains)
+_FOLDER: Final = Path(__file__).with_name("shipped")
+_ADOPTED: Final = re.compile(r"[A-Za-z0-9_-]+@([0-9a-f]{16})")
 
 
-def find(name: str) -> Traits:
-    """Look up a model.
+def find(model: str, folder: Path | None = None) -> Traits:
+    """Look up a model by name, or by the path of its weights; ``folder`` holds adopted weights.
 
     Raises
     ------
     RefusalError
-        If there is no such model.
+        If there is no such model, or its weights can't be used.
     """
-    if name not in _MODELS:
-        raise RefusalError(f"detect.model: there is no nucleus model '{name}': choose one of {', '.join(_MODELS)}")
-    return _MODELS[name]
+    if model == "classical":
+        return CLASSICAL
+    from pathopipe.models.weights import read_card
+
+    return read_card(_file(model, folder)).traits
+
+
+def adopt(model: str, folder: Path) -> str:
+    """Copy weights that are given by their path into a folder; returns the name that finds them there.
+
+    The name holds the digest of the file, so that other weights are another model, wherever the file lies. Names of
+    models that need no file stay as they are.
+
+    Raises
+    ------
+    RefusalError
+        If there is no such model, or its weights can't be used.
+    """
+    if model == "classical" or model in SHIPPED or _ADOPTED.fullmatch(model):
+        return model
+    from pathopipe.models.weights import read_weights
+
+    path = _file(model, None)
+    weights = read_weights(path)
+    digest = weights.sha256[:16]
+    target = folder / f"{digest}{SUFFIX}"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = target.with_suffix(".tmp")
+        shutil.copyfile(path, draft)
+        draft.replace(target)
+    return f"{weights.card.name}@{digest}"
+
+
+def create(
+    model: str,
+    stains: Stains,
+    folder: Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    workers: int = 1,
+) -> NucleusModel:
+    """Make a model for a slide of these stains, to be called by up to ``workers`` threads.
+
+    Raises
+    ------
+    RefusalError
+        If there is no such model, or its weights can't be used.
+    """
+    if model == "classical":
+        from pathopipe.models.classical import ClassicalModel
+
+        return ClassicalModel(stains)
+    from pathopipe.models.engines import make_engine
+    from pathopipe.models.network_model import NetworkModel
+
+    weights = weights_of(model, folder)
+    return NetworkModel(weights.card, weights.sha256, make_engine(weights, device, precision, workers))
+
+
+def weights_of(model: str, folder: Path | None = None) -> "Weights":
+    """Read the weights of a model.
+
+    Raises
+    ------
+    RefusalError
+        If there is no such model, or its weights can't be used.
+    """
+    from pathopipe.models.weights import read_weights
+
+    path = _file(model, folder)
+    weights = read_weights(path)
+    if not weights.sha256.startswith(_digest(model)):
+        raise RefusalError(f"{path}: the weights are not those of '{model}': install pathopipe or copy them again")
+    return weights
+
+
+def _file(model: str, folder: Path | None) -> Path:
+    if model in SHIPPED:
+        return _FOLDER / f"{model}{SUFFIX}"
+    if (match := _ADOPTED.fullmatch(model)) and folder is not None:
+        return folder / f"{match[1]}{SUFFIX}"
+    if model.endswith(SUFFIX) or "/" in model or Path(model).is_file():
+        return Path(model)
+    names = ", ".join(("classical", *SHIPPED))
+    raise RefusalError(
+        f"detect.model: there is no nucleus model '{model}': choose one of {names}, or give the path of a weights file"
+    )
+
+
+def _digest(model: str) -> str:
+    match = _ADOPTED.fullmatch(model)
+    return match[1] if match else SHIPPED.get(model, "")

@@ -38,6 +38,14 @@ def slide_facts(tissue: Manifest) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+def model_facts(detect: Manifest) -> tuple[Fact, ...]:
+    """Return which model found the nuclei, and the terms that it may be used under."""
+    model = detect.get("model") or {}
+    if not model.get("name"):
+        return ()
+    return (Fact("Nuclei found by", str(model["name"]), f"({model['licence']})" if model.get("licence") else ""),)
+
+
 def _size_mm(info: Manifest, tissue: Manifest) -> str:
     width, height = info["width"] * tissue["mpp_x"] / 1000, info["height"] * tissue["mpp_y"] / 1000
     return f"{text.number(width)} × {text.quantity(height, 'mm')}"
@@ -120,8 +128,9 @@ def _record(stage: str, manifest: Manifest) -> StageRecord:
 def _model_facts(model: Mapping[str, Any]) -> tuple[Fact, ...]:
     if not model:
         return ()
-    weights = model.get("sha256")
-    return (Fact("Name", str(model.get("name"))), Fact("Weights", str(weights) if weights else "none needed"))
+    weights, licence = model.get("sha256"), model.get("licence")
+    named = (Fact("Name", str(model.get("name"))), Fact("Weights", str(weights) if weights else "none needed"))
+    return (*named, Fact("Licence", str(licence))) if licence else named
 
 
 def _facts(entries: Mapping[str, Any] | None) -> tuple[Fact, ...]:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import zarr
 import zarr.codecs
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, read_json, read_table
+from pathopipe.artifacts import TableWriter, read_json, read_table, weights_folder
 from pathopipe.config import CHUNK, DetectSettings
 from pathopipe.errors import FaultError, SlideRejectedError
-from pathopipe.models.base import NucleusModel
+from pathopipe.models.base import NucleusModel, Prediction
 from pathopipe.models.registry import create
 from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mask
 from pathopipe.ops.stain import Stains
@@ -53,10 +53,11 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Scan:
-    """What every tile needs; shared by threads."""
+    """What every tile needs; shared by threads. Tiles lie on ``grid``, seeds and maps on ``fine``."""
 
     slide: Slide
     grid: Grid
+    fine: Grid
     halo: int
     model: NucleusModel
     mask: NDArray[np.bool_]
@@ -70,34 +71,49 @@ class _Scan:
         left, top = max(0, x - self.halo), max(0, y - self.halo)
         right, bottom = min(self.grid.width, x + width + self.halo), min(self.grid.height, y + height + self.halo)
         prediction = self.model.predict(self.slide.read(self.grid, left, top, right - left, bottom - top))
-        x_px = (np.arange(x, x + width) + 0.5) * self.grid.factor_x
-        y_px = (np.arange(y, y + height) + 0.5) * self.grid.factor_y
+        return self._own(prediction, tile, (left, top))
+
+    def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> _Found:
+        """Keep what lies in the tile and in tissue, on the fine grid; ``origin`` is where the prediction begins."""
+        times = self.model.traits.upsampling
+        x, y, width, height = (times * value for value in tile)
+        left, top = (times * value for value in origin)
+        x_px = (np.arange(x, x + width) + 0.5) * self.fine.factor_x
+        y_px = (np.arange(y, y + height) + 0.5) * self.fine.factor_y
         tissue = cut_mask(self.mask, self.cells, x_px, y_px)
         seeds = prediction.seeds.astype(np.int64) - (y - top, x - left)
         inside = np.all((seeds >= 0) & (seeds < (height, width)), axis=1)
         inside[inside] = tissue[tuple(seeds[inside].T)]
         maps = prediction.maps[:, y - top : y - top + height, x - left : x - left + width] * tissue
-        return _Found(tile, seeds[inside] + (y, x), prediction.scores[inside], maps)
+        return _Found((x, y, width, height), seeds[inside] + (y, x), prediction.scores[inside], maps)
 
 
 def run(job: Job[DetectSettings]) -> Outcome:
     """Run the model over all tiles."""
     tissue, tiles = job.manifest("tissue"), job.manifest("tiles")
-    model = create(job.settings.model, Stains.from_dict(tissue["stain"]))
-    if model.radius > tiles["halo"]:
-        raise FaultError(f"the model '{model.name}' looks {model.radius} pixels far: set tiles.halo to at least that")
+    model = _create(job, Stains.from_dict(tissue["stain"]))
+    traits, grid = model.traits, Grid(**tiles["grid"])
+    if traits.radius > tiles["halo"]:
+        raise FaultError(f"the model '{model.name}' looks {traits.radius} pixels far: set tiles.halo to at least that")
+    # Tiles begin at whole strides, and so must what is read for them.
+    halo, fine = -(-tiles["halo"] // traits.stride) * traits.stride, grid.refined(traits.upsampling)
     cells = Cells(**tissue["cells"])
     mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
     with job.open_slide() as slide:
-        seeds, scores = _scan(job, _Scan(slide, Grid(**tiles["grid"]), tiles["halo"], model, mask, cells))
+        seeds, scores = _scan(job, _Scan(slide, grid, fine, halo, model, mask, cells))
     if not len(seeds):
         raise SlideRejectedError("no nuclei were found in the tissue: check the focus, the stain and the mpp")
-    _write_seeds(job, Grid(**tiles["grid"]), seeds, scores)
+    _write_seeds(job, fine, seeds, scores)
     return Outcome(
         counts={"tiles": tiles["counts"]["tiles"], "seeds": len(seeds)},
-        model={"name": model.name, "sha256": model.sha256},
-        details={"grid": tiles["grid"]},
+        model={"name": model.name, "sha256": model.sha256, "licence": traits.licence},
+        details={"grid": asdict(fine)},
     )
+
+
+def _create(job: Job[DetectSettings], stains: Stains) -> NucleusModel:
+    settings = job.settings
+    return create(settings.model, stains, weights_folder(job.results), settings.device, settings.precision, job.workers)
 
 
 def write_empty(job: Job[DetectSettings]) -> None:
@@ -110,7 +126,7 @@ def write_empty(job: Job[DetectSettings]) -> None:
 
 def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     folder = _maps_folder(job)
-    maps = _create_maps(folder, (len(_CHANNELS), scan.grid.height, scan.grid.width))
+    maps = _create_maps(folder, (len(_CHANNELS), scan.fine.height, scan.fine.width))
     tiles = _read_tiles(job.input("tiles/tiles.parquet"))
     seeds, scores = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
     for done, found in enumerate(ordered_map(scan.look, tiles, job.workers), 1):

@@ -103,7 +103,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         overview = _overview(job, slide, survey, rings, windows)
     return SlidePage(
         slide=job.slide,
-        facts=told.slide_facts(tissue),
+        facts=(*told.slide_facts(tissue), *told.model_facts(manifests["detect"])),
         warnings=told.warnings(tissue),
         grade=told.grade_of(read_json(job.input("grade/grade.json"))),
         key_figures=measures.key_figures(row),

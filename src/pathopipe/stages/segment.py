@@ -67,7 +67,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     """Outline every nucleus."""
     detect = job.manifest("detect")
     grid = Grid(**detect["grid"])
-    settings = _assign_settings(job.settings, grid)
+    settings = assign_settings(job.settings, grid)
     seeds = _read_seeds(job.input("detect/detections.parquet"))
     with zarr.storage.ZipStore(job.input("detect/maps.zarr.zip"), mode="r") as store:
         maps = zarr.open_array(store, mode="r")
@@ -87,7 +87,8 @@ def write_empty(job: Job[SegmentSettings]) -> None:
         pass
 
 
-def _assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
+def assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
+    """Turn micrometers into pixels of the grid that the maps lie on."""
     mpp = math.sqrt(grid.pixel_um2)
     return AssignSettings(
         foreground_threshold=settings.foreground,

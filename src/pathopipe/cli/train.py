@@ -1,0 +1,196 @@
+"""``pathopipe train nuclei``: own images and annotations in, weights with a card and a test out."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pathopipe.cli.options import PATH
+
+if TYPE_CHECKING:
+    from pathopipe.annotations import Annotated
+    from pathopipe.models.weights import Weights
+    from pathopipe.training.course import Moment
+    from pathopipe.training.session import Row
+
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+
+
+@click.group()
+def train() -> None:
+    """Train models on images and annotations of your own."""
+
+
+@train.command()
+@click.option("--images", type=_FOLDER, help="Annotated images.")
+@click.option("--labels", type=_FOLDER, help="Their labels by the same names: label images, GeoJSON, or points.")
+@click.option("--mpp", type=float, help="Micrometers per pixel of the images.")
+@click.option("--sheet", type=PATH, help="Instead: a table with the columns image, labels, mpp and, if known, patient.")
+@click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
+@click.option("--name", default="mine", show_default=True, help="Name of the weights.")
+@click.option("--from", "start", default="open", show_default=True, help="Weights to go on from, or 'scratch'.")
+@click.option("--teacher", help="Weights that outline nuclei of which only points are known; default: those of --from.")
+@click.option("--steps", type=click.IntRange(1), help="Batches; default: 600, from scratch 4000.")
+@click.option("--rate", type=float, help="Learning rate; default: 0.0005, from scratch 0.002.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
+@click.option("--curve/--no-curve", default=True, help="Whether to learn from parts of the images, too.")
+@click.option("--test/--no-test", default=True, help="Whether to keep images apart for a test.")
+@click.option("--licence", default="not stated", help="Terms of use, for the model card.")
+@click.option("--data", "data", multiple=True, help="A line on the data for the model card; may be repeated.")
+def nuclei(
+    images: Path | None,
+    labels: Path | None,
+    mpp: float | None,
+    sheet: Path | None,
+    out: Path,
+    name: str,
+    start: str,
+    teacher: str | None,
+    **options: Any,
+) -> None:
+    """Train a nucleus network on annotated images: fine-tuned from the default one, or from scratch.
+
+    A quarter of the patients (of the images, where none are named) is kept apart for the test. A run that was
+    stopped goes on with the same command.
+    """
+    _check_name(name)
+    _check_torch()
+    from pathopipe.training.examples import read_examples
+    from pathopipe.training.session import run
+
+    begin = None if start == "scratch" else _weights(start)
+    guide = _weights(teacher) if teacher else begin
+    examples = read_examples(_lines(images, labels, mpp, sheet), begin.card.mpp if begin else 0.5)
+    request = _request(examples, out, name, begin, guide, options)
+    with _Bar(request.schedule.steps) as bar:
+        path, rows = run(request, bar)
+    click.echo(_table(rows))
+    click.echo(f"weights: {path}, with a card and pictures of the worst images beside them")
+    click.echo(f"use them: pathopipe run --set detect.model={path}")
+
+
+def _check_name(name: str) -> None:
+    from pathopipe.errors import RefusalError
+
+    if not _NAME.fullmatch(name):
+        raise RefusalError(f"--name {name}: use letters, digits, '_' and '-' only")
+
+
+def _check_torch() -> None:
+    import importlib.util
+
+    from pathopipe.errors import RefusalError
+
+    if importlib.util.find_spec("torch") is None:
+        raise RefusalError("training needs torch, which is not installed: pip install 'pathopipe[train]'")
+
+
+def _on_gpu(device: str) -> bool:
+    from pathopipe.errors import RefusalError
+    from pathopipe.models.engines import has_gpu
+
+    if device == "gpu" and not has_gpu():
+        raise RefusalError("--device gpu: there is no GPU that torch can use here")
+    return device != "cpu" and has_gpu()
+
+
+def _lines(images: Path | None, labels: Path | None, mpp: float | None, sheet: Path | None) -> list["Annotated"]:
+    from pathopipe.annotations import match, read_sheet
+    from pathopipe.errors import RefusalError
+
+    if sheet is not None and images is None:
+        return read_sheet(sheet)
+    if images is None or sheet is not None:
+        raise RefusalError("give either --sheet, or --images with --labels and --mpp")
+    if labels is None or mpp is None:
+        raise RefusalError("--images needs --labels and --mpp: where are the labels, and how large is a pixel?")
+    return match(images, labels, mpp)
+
+
+def _weights(model: str) -> "Weights":
+    from pathopipe.errors import RefusalError
+    from pathopipe.models.registry import weights_of
+
+    if model == "classical":
+        raise RefusalError("the model 'classical' has no weights to go on from: choose 'open', a path, or 'scratch'")
+    return weights_of(model)
+
+
+def _request(
+    examples: Any, out: Path, name: str, begin: "Weights | None", guide: "Weights | None", options: dict[str, Any]
+) -> Any:
+    from pathopipe.training.loop import Schedule
+    from pathopipe.training.session import Request
+
+    steps = options["steps"] or (600 if begin else 4000)
+    rate = options["rate"] or (5e-4 if begin else 2e-3)
+    return Request(
+        examples=examples,
+        out=out,
+        name=name,
+        licence=_licence(options["licence"], begin),
+        data=options["data"],
+        start=begin,
+        teacher=guide,
+        schedule=Schedule(steps=steps, rate=rate),
+        seed=options["seed"],
+        device="cuda" if _on_gpu(options["device"]) else "cpu",
+        curve=options["curve"],
+        test=options["test"],
+    )
+
+
+def _licence(stated: str, begin: "Weights | None") -> str:
+    """Weights that were started from others stand under their terms, too."""
+    return f"{stated}; started from '{begin.card.name}' ({begin.card.licence})" if begin else stated
+
+
+def _table(rows: list["Row"]) -> str:
+    """Lay out the learning curve."""
+    if not rows:
+        return "no images were kept apart: nothing was measured"
+    lines = ["images  nuclei  F1     AJI    PQ     detection F1   (on the images that were kept apart)"]
+    for row in rows:
+        figures = (row.scores.f1, row.scores.aji, row.scores.pq, row.scores.detection_f1)
+        lines.append(f"{row.images:<8}{row.nuclei:<8}" + "  ".join(f"{value:.3f}" for value in figures))
+    return "\n".join(lines)
+
+
+class _Bar:
+    """A bar with the loss and the validation's AJI on a terminal; a line now and then in a log."""
+
+    def __init__(self, steps: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._steps = steps
+        self._progress = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            disable=not sys.stdout.isatty(),
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, part: str, moment: "Moment") -> None:
+        """Show where the course that learns from this part is."""
+        figures = f"loss {moment.loss:.3f}"
+        if moment.aji is not None:
+            figures += f"  AJI {moment.aji:.3f} (best {moment.best:.3f})"
+        if part not in self._tasks:
+            self._tasks[part] = self._progress.add_task(part, total=self._steps, figures="")
+        self._progress.update(self._tasks[part], completed=moment.step, figures=figures)
+        if self._progress.disable and (moment.step % 100 == 0 or moment.step == self._steps):
+            click.echo(f"{part}: step {moment.step} of {self._steps}, {figures}")

@@ -1,0 +1,98 @@
+"""The shape of the nucleus networks, known without loading a library that runs them.
+
+A small residual U-Net (Ronneberger et al. 2015; He et al. 2016) whose output is finer than its input. The image is
+folded into blocks of 2 x 2 pixels before the first convolution, so nothing is computed at full resolution, and the last
+layer unfolds to ``UPSAMPLING`` output pixels per input pixel along each axis (sub-pixel convolution, Shi et al. 2016).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+UPSAMPLING: Final = 2
+"""Output pixels per input pixel, along each axis."""
+CHANNELS: Final = 2
+"""Foreground, and distance from the edge relative to the nucleus' own largest."""
+FOLD: Final = 2
+"""Input pixels per feature of the finest level, along each axis."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of a network.
+
+    Attributes
+    ----------
+    widths
+        Channels at 2, 4, 8, … input pixels per feature.
+    blocks
+        Residual blocks on the way down, for each of the widths.
+    up_blocks
+        Residual blocks on the way up, for each of the widths but the last.
+    """
+
+    widths: tuple[int, ...] = (48, 64, 128)
+    blocks: tuple[int, ...] = (1, 1, 2)
+    up_blocks: tuple[int, ...] = (1, 1)
+
+    def __post_init__(self) -> None:
+        if not 1 < len(self.widths) == len(self.blocks) == len(self.up_blocks) + 1:
+            raise ValueError("an architecture needs two widths or more, as many blocks, and one up-block fewer")
+        if min(self.widths) < 1 or min(*self.blocks, *self.up_blocks) < 0:
+            raise ValueError("widths must be positive, blocks not negative")
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per feature of the coarsest level: images are cut and padded to multiples of it."""
+        return FOLD << (len(self.widths) - 1)
+
+    @property
+    def radius(self) -> int:
+        """How many input pixels far an output pixel looks, wherever it lies in its block of ``stride`` pixels."""
+        return max(
+            max(pixel - first, last - pixel) for pixel in range(self.stride) for first, last in [self._seen(pixel)]
+        )
+
+    def _seen(self, pixel: int) -> tuple[int, int]:
+        """First and last input pixel along an axis that the output at a pixel depends on, by the longest way."""
+        first = last = pixel // FOLD
+        for blocks in self.up_blocks:
+            first, last = (first - 2 * blocks) // 2, (last + 2 * blocks) // 2
+        for level in range(len(self.widths) - 1, -1, -1):
+            first, last = first - 2 * self.blocks[level], last + 2 * self.blocks[level]
+            # A convolution of 3 x 3: of stride 2 between the levels, of stride 1 at the stem.
+            step = 2 if level else 1
+            first, last = step * first - 1, step * last + 1
+        return FOLD * first, FOLD * last + FOLD - 1
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all tensors, as the torch module names them."""
+        return dict(self._shapes())
+
+    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield from _convolution("stem", 3 * FOLD**2, self.widths[0])
+        for level, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
+            if level:
+                yield from _convolution(f"down.{level}.0", self.widths[level - 1], width)
+            for block in range(blocks):
+                yield from _residual(f"down.{level}.{block + (level > 0)}", width)
+        for level, (width, blocks) in enumerate(zip(self.widths, self.up_blocks, strict=False)):
+            yield f"lateral.{level}.weight", (width, self.widths[level + 1], 1, 1)
+            yield f"lateral.{level}.bias", (width,)
+            for block in range(blocks):
+                yield from _residual(f"up.{level}.{block}", width)
+        outputs = CHANNELS * (FOLD * UPSAMPLING) ** 2
+        yield "head.weight", (outputs, self.widths[0], 1, 1)
+        yield "head.bias", (outputs,)
+
+
+def _residual(name: str, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield from _convolution(f"{name}.first", width, width)
+    yield from _convolution(f"{name}.second", width, width)
+
+
+def _convolution(name: str, inputs: int, outputs: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name a convolution of 3 x 3 and the batch normalization (Ioffe and Szegedy 2015) after it."""
+    yield f"{name}.0.weight", (outputs, inputs, 3, 3)
+    for part in ("weight", "bias", "running_mean", "running_var"):
+        yield f"{name}.1.{part}", (outputs,)

@@ -1,0 +1,74 @@
+"""What runs a network: a function from an image to its maps, on the processor or on a GPU, in a given precision.
+
+All engines compute the same function. The processor's one is OpenVINO, which needs no torch and was the fastest that
+was tried (docs/network.md); a GPU is driven by torch.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.errors import RefusalError
+from pathopipe.models.architecture import UPSAMPLING, Architecture
+from pathopipe.models.weights import Weights
+
+Device = Literal["auto", "cpu", "gpu"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Maps = NDArray[np.uint8]
+Engine = Callable[[NDArray[np.uint8]], Maps]
+"""A uint8 (H, W, 3) image, sides of whole strides, to uint8 (2, 2 H, 2 W): foreground and distance, times 255."""
+
+
+def make_engine(weights: Weights, device: Device = "auto", precision: Precision = "auto", workers: int = 1) -> Engine:
+    """Choose and make an engine that up to ``workers`` threads may call at once.
+
+    Raises
+    ------
+    RefusalError
+        When a GPU is asked for and there is none that torch can use.
+    """
+    if device == "gpu" or (device == "auto" and has_gpu()):
+        from pathopipe.models.torch_engine import compile_network
+
+        return compile_network(weights, _on_gpu(), precision)
+    from pathopipe.models.openvino_engine import compile_graph
+
+    return compile_graph(weights, precision, workers)
+
+
+def has_gpu() -> bool:
+    """Whether torch can use a GPU; torch, which takes seconds to load, is asked only where a driver is there."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return False
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+def whole_strides(rgb: NDArray[np.uint8], architecture: Architecture) -> NDArray[np.uint8]:
+    """Continue an image (H, W, 3) to the right and below by its last pixels, until its sides are whole strides."""
+    height, width = rgb.shape[:2]
+    stride = architecture.stride
+    return np.asarray(cv2.copyMakeBorder(rgb, 0, -height % stride, 0, -width % stride, cv2.BORDER_REPLICATE))
+
+
+def any_size(engine: Engine, architecture: Architecture) -> Engine:
+    """Let an engine take images of any size."""
+
+    def run(rgb: NDArray[np.uint8]) -> Maps:
+        maps = engine(whole_strides(rgb, architecture))
+        return np.ascontiguousarray(maps[:, : UPSAMPLING * rgb.shape[0], : UPSAMPLING * rgb.shape[1]])
+
+    return run
+
+
+def _on_gpu() -> str:
+    if has_gpu():
+        return "cuda"
+    raise RefusalError("detect.device: there is no GPU that torch can use here: set it to 'cpu' or 'auto'")

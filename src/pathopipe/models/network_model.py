@@ -1,0 +1,36 @@
+"""A trained network as a nucleus model: an image in, seeds and maps on a finer grid out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.models.base import Prediction, Traits
+from pathopipe.models.engines import Engine, any_size
+from pathopipe.models.seeds import pick
+from pathopipe.models.weights import Card
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """Finds nuclei by a network and the rule that its weights came with."""
+
+    card: Card
+    sha256: str
+    engine: Engine
+
+    @property
+    def name(self) -> str:
+        """Name of the weights."""
+        return self.card.name
+
+    @property
+    def traits(self) -> Traits:
+        """Resolution, radius and grid."""
+        return self.card.traits
+
+    def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
+        """Find the nuclei of a uint8 (H, W, 3) image that begins at a whole stride of the slide."""
+        maps = any_size(self.engine, self.card.architecture)(rgb)
+        seeds, scores = pick(maps, self.card.rule)
+        return Prediction(seeds, scores, np.stack([maps[0], 255 - maps[1]]))

@@ -1,0 +1,111 @@
+"""The network on the processor, by OpenVINO, built straight from the weights."""
+
+import threading
+from typing import Any, Final
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+
+from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
+from pathopipe.models.engines import Engine, Maps, Precision
+from pathopipe.models.weights import Tensors, Weights
+
+_HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
+_EPSILON: Final = 1e-5
+
+
+def compile_graph(weights: Weights, precision: Precision, workers: int) -> Engine:
+    """Make an engine in which each call runs in one thread of its own, so that results don't depend on their number."""
+    core = ov.Core()
+    settings = {
+        "INFERENCE_PRECISION_HINT": _HINTS[resolve(precision)],
+        "INFERENCE_NUM_THREADS": workers,
+        "NUM_STREAMS": workers,
+        "ENABLE_CPU_PINNING": False,
+    }
+    compiled = core.compile_model(graph(weights.card.architecture, weights.tensors), "CPU", settings)
+    local = threading.local()
+
+    def run(rgb: NDArray[np.uint8]) -> Maps:
+        if not hasattr(local, "request"):
+            local.request = compiled.create_infer_request()
+        local.request.infer([rgb[None]])
+        return np.array(local.request.get_output_tensor(0).data[0])
+
+    return run
+
+
+def resolve(precision: Precision) -> str:
+    """Half precision where the processor has instructions for it."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
+
+
+def graph(architecture: Architecture, tensors: Tensors) -> Any:
+    """The network as an OpenVINO model: uint8 (1, H, W, 3) in, uint8 (1, 2, 2 H, 2 W) out."""
+    image = ops.parameter([1, -1, -1, 3], np.uint8, name="image")
+    scaled = ops.subtract(ops.multiply(ops.convert(image, "f32"), _number(2 / 255)), _number(1))
+    planes = ops.transpose(scaled, np.array([0, 3, 1, 2]))
+    features = _activated(ops.space_to_depth(planes, "depth_first", FOLD), tensors, "stem")
+    skipped = []
+    for level, blocks in enumerate(architecture.blocks):
+        if level:
+            features = _activated(features, tensors, f"down.{level}.0", stride=2)
+        for block in range(blocks):
+            features = _residual(features, tensors, f"down.{level}.{block + (level > 0)}")
+        skipped.append(features)
+    for level in range(len(architecture.up_blocks) - 1, -1, -1):
+        features = ops.add(_doubled(_plain(features, tensors, f"lateral.{level}")), skipped[level])
+        for block in range(architecture.up_blocks[level]):
+            features = _residual(features, tensors, f"up.{level}.{block}")
+    logits = ops.depth_to_space(_plain(features, tensors, "head"), "depth_first", FOLD * UPSAMPLING)
+    steps = ops.round(ops.multiply(ops.sigmoid(logits), _number(255)), "half_to_even")
+    return ov.Model([ops.convert(steps, "u8")], [image], "nucleus_network")
+
+
+def _residual(features: Any, tensors: Tensors, name: str) -> Any:
+    inner = _activated(features, tensors, f"{name}.first")
+    return ops.relu(ops.add(features, _normalized(inner, tensors, f"{name}.second", 1)))
+
+
+def _activated(features: Any, tensors: Tensors, name: str, stride: int = 1) -> Any:
+    return ops.relu(_normalized(features, tensors, name, stride))
+
+
+def _normalized(features: Any, tensors: Tensors, name: str, stride: int) -> Any:
+    """A convolution of 3 x 3 with the batch normalization after it put into its weights."""
+    scale = tensors[f"{name}.1.weight"] / np.sqrt(tensors[f"{name}.1.running_var"] + np.float32(_EPSILON))
+    kernel = tensors[f"{name}.0.weight"] * scale[:, None, None, None]
+    bias = tensors[f"{name}.1.bias"] - tensors[f"{name}.1.running_mean"] * scale
+    return _convolved(features, kernel, bias, stride)
+
+
+def _plain(features: Any, tensors: Tensors, name: str) -> Any:
+    return _convolved(features, tensors[f"{name}.weight"], tensors[f"{name}.bias"], 1)
+
+
+def _convolved(features: Any, kernel: NDArray[np.float32], bias: NDArray[np.float32], stride: int) -> Any:
+    margin = kernel.shape[2] // 2
+    convolved = ops.convolution(
+        features, kernel.astype(np.float32), [stride, stride], [margin, margin], [margin, margin], [1, 1]
+    )
+    return ops.add(convolved, bias.astype(np.float32).reshape(1, -1, 1, 1))
+
+
+def _doubled(features: Any) -> Any:
+    return ops.interpolate(
+        features,
+        np.array([2.0, 2.0], np.float32),
+        "nearest",
+        "scales",
+        axes=np.array([2, 3]),
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+
+
+def _number(value: float) -> Any:
+    return ops.constant(np.float32(value))

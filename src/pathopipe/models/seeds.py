@@ -1,0 +1,53 @@
+"""From a network's distance map to seeds."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.models.architecture import UPSAMPLING
+from pathopipe.models.blobs import TOP_SIDE, prominent
+
+_SIGMAS = 3
+
+
+@dataclass(frozen=True)
+class SeedRule:
+    """How seeds are picked from the network's distance map; lengths in pixels of the maps.
+
+    Attributes
+    ----------
+    smoothing
+        Sigma of the Gaussian that smooths the distance map; cut off at three sigma.
+    reach, valley
+        Two tops closer than ``reach`` are one nucleus, unless the map between them falls below ``valley`` times the
+        lower one.
+    least
+        Least height of a top, from 0 to 1.
+    """
+
+    smoothing: float = 2.5
+    reach: int = 24
+    valley: float = 0.9
+    least: float = 0.35
+
+    @property
+    def cut(self) -> int:
+        """Half the side of the Gaussian's kernel."""
+        return ceil(_SIGMAS * self.smoothing)
+
+    @property
+    def working_radius(self) -> int:
+        """How far a seed looks in the maps, in working pixels."""
+        return ceil((self.reach + TOP_SIDE // 2 + self.cut) / UPSAMPLING)
+
+
+def pick(maps: NDArray[np.uint8], rule: SeedRule) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Pick seeds (N, 2), row and column, from maps (2, H, W) of foreground and distance; and their scores (N,)."""
+    side = 2 * rule.cut + 1
+    distance = maps[1].astype(np.float32) / np.float32(255)
+    landscape = cv2.GaussianBlur(distance, (side, side), rule.smoothing, borderType=cv2.BORDER_REFLECT)
+    seeds = prominent(landscape, landscape >= rule.least, rule.reach, rule.valley)
+    return seeds, landscape[seeds[:, 0], seeds[:, 1]]

@@ -1,0 +1,49 @@
+"""Shapes and reach of the networks, against the torch module itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from pathopipe.models.architecture import CHANNELS, UPSAMPLING, Architecture
+from pathopipe.models.network import NucleusNet, load_tensors
+from tests.models.weights_files import SMALL, tensors
+
+SHAPES = [SMALL, Architecture((4, 6), (1, 2), (0,)), Architecture((4, 6, 8, 10), (1, 0, 1, 1), (1, 1, 0))]
+
+
+@pytest.mark.parametrize("architecture", [Architecture(), *SHAPES])
+def test_the_names_and_shapes_are_those_of_the_torch_module(architecture: Architecture) -> None:
+    state = NucleusNet(architecture).state_dict()
+    counters = {name for name in state if name.endswith("num_batches_tracked")}
+    assert {name: tuple(state[name].shape) for name in state if name not in counters} == architecture.shapes()
+
+
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_no_pixel_looks_further_than_the_radius_and_one_looks_as_far(architecture: Architecture) -> None:
+    """Change one pixel after the other: how far off the output changes."""
+    network = NucleusNet(architecture).eval()
+    load_tensors(network, tensors(architecture))
+    side = -(-(2 * architecture.radius + 64) // architecture.stride) * architecture.stride
+    image = torch.rand(1, 3, 2 * architecture.stride, side, generator=torch.Generator().manual_seed(1))
+    reaches = []
+    with torch.inference_mode():
+        reference = network(image)
+        for pixel in range(side // 2, side // 2 + architecture.stride):
+            other = image.clone()
+            other[..., pixel] += 0.5
+            columns = np.flatnonzero((network(other) != reference).any(dim=2).any(dim=1)[0].numpy()) // UPSAMPLING
+            reaches.append(np.abs(columns - pixel).max())
+    assert max(reaches) == architecture.radius
+
+
+def test_the_output_is_finer_than_the_input() -> None:
+    with torch.inference_mode():
+        assert NucleusNet(SMALL).eval()(torch.zeros(2, 3, 16, 24)).shape == (2, CHANNELS, 32, 48)
+
+
+@pytest.mark.parametrize(
+    "wrong", [((8,), (1,), ()), ((8, 8), (1,), (1,)), ((8, 0), (1, 1), (1,)), ((8, 8), (1, -1), (1,))]
+)
+def test_impossible_shapes_are_refused(wrong: tuple) -> None:
+    with pytest.raises(ValueError, match=r"architecture|positive"):
+        Architecture(*wrong)
