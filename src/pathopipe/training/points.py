@@ -1,0 +1,77 @@
+"""Outlines for nuclei of which only a point is known: the network's own, one for each point and none elsewhere."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.models.architecture import CHANNELS, UPSAMPLING
+from pathopipe.models.engines import Engine, Maps
+from pathopipe.ops.assign import AssignSettings, assign, finish
+from pathopipe.training.targets import targets
+
+_SETTINGS: Final = AssignSettings(foreground_threshold=0.4, radius_px=64, barrier_weight=2, min_area_px=60)
+_DISC: Final = 9
+# How much a pixel counts: of a drawn disc, and of what the network takes for a nucleus that nobody marked.
+_GUESSED: Final = 128
+_UNMARKED: Final = 64
+_UNSURE: Final = (77, 178)
+
+
+def turned(engine: Engine) -> Engine:
+    """Let an engine see an image in all eight orientations, and average what it says."""
+
+    def run(rgb: NDArray[np.uint8]) -> Maps:
+        total = np.zeros((CHANNELS, UPSAMPLING * rgb.shape[0], UPSAMPLING * rgb.shape[1]), np.float32)
+        for quarter in range(4):
+            for mirrored in (False, True):
+                seen = np.rot90(rgb, quarter)
+                maps = engine(np.ascontiguousarray(seen[:, ::-1] if mirrored else seen))
+                total += np.rot90(maps[:, :, ::-1] if mirrored else maps, -quarter, axes=(1, 2))
+        return np.rint(total / 8).astype(np.uint8)
+
+    return run
+
+
+def outline_points(maps: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Make targets from points and what a network sees.
+
+    Parameters
+    ----------
+    maps
+        uint8 (2, H, W): foreground and distance, times 255.
+    points
+        (N, 2) x, y of all nuclei, in pixels of the maps.
+
+    Returns
+    -------
+    uint8 (H, W, 3): targets and weight, see :class:`pathopipe.training.augment.Field`. Each point gets the part of the
+    foreground that it reaches first; where that is too little, a disc, whose surroundings don't count.
+    """
+    height, width = maps.shape[1:]
+    seeds = np.unique(np.floor(points[:, ::-1]).astype(np.int32).clip(0, (height - 1, width - 1)), axis=0)
+    labels = finish(assign(seeds, np.stack([maps[0], 255 - maps[1]]), _SETTINGS), seeds, _SETTINGS)
+    weight = np.full((height, width), 255, np.uint8)
+    weight[(maps[0] > _UNSURE[0]) & (maps[0] < _UNSURE[1])] = _GUESSED
+    weight[(labels == 0) & (maps[0] >= _UNSURE[1])] = _UNMARKED
+    lost = np.setdiff1d(np.arange(1, len(seeds) + 1), labels)
+    _draw_discs(labels, weight, lost, seeds)
+    return np.dstack([targets(labels), weight])
+
+
+def _draw_discs(
+    labels: NDArray[np.int32], weight: NDArray[np.uint8], lost: NDArray[np.int64], seeds: NDArray[np.int32]
+) -> None:
+    """Draw a disc where a point got no outline; around it nothing is known."""
+    for label in lost:
+        y, x = (int(value) for value in seeds[label - 1])
+        cv2.circle(weight, (x, y), 2 * _DISC, 0, -1)
+    for label in lost:
+        y, x = (int(value) for value in seeds[label - 1])
+        top, left = max(0, y - _DISC), max(0, x - _DISC)
+        part = labels[top : y + _DISC + 1, left : x + _DISC + 1]
+        disc = cv2.circle(np.zeros(part.shape, np.uint8), (x - left, y - top), _DISC, 1, -1).view(np.bool_)
+        free = disc & (part == 0)
+        part[free] = label
+        weight[top : y + _DISC + 1, left : x + _DISC + 1][free] = _GUESSED

@@ -1,0 +1,176 @@
+"""From annotated images to weights with a card and an honest test: what ``pathopipe train nuclei`` does."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+
+from pathopipe.models.architecture import Architecture
+from pathopipe.models.card import to_markdown
+from pathopipe.models.engines import Engine, any_size, make_engine
+from pathopipe.models.seeds import SeedRule
+from pathopipe.models.weights import Card, Weights, read_weights, save_weights
+from pathopipe.ops.metrics import Scores
+from pathopipe.training.course import Course, Moment, Tensors, train
+from pathopipe.training.examples import Example, make_fields
+from pathopipe.training.loop import Schedule
+from pathopipe.training.points import turned
+from pathopipe.training.split import Split, portions, split
+from pathopipe.training.validation import Seen, look, picture, pooled, quality
+
+_WORST: Final = 4
+_FIGURES: Final = ("f1", "aji", "pq", "detection_f1")
+Show = Callable[[str, Moment], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes
+    ----------
+    start
+        Weights to go on from; None to start at random.
+    teacher
+        Weights that outline the nuclei of which only points are known.
+    curve
+        Whether parts of the images are learned from, too, to show what more of them bring.
+    test
+        Whether images are kept apart for a test; without, all are learned from and nothing is measured.
+    """
+
+    examples: Sequence[Example]
+    out: Path
+    name: str
+    licence: str
+    data: tuple[str, ...]
+    start: Weights | None
+    teacher: Weights | None
+    schedule: Schedule
+    seed: int = 0
+    device: str = "cpu"
+    curve: bool = True
+    test: bool = True
+    mpp: float = 0.5
+
+    @property
+    def architecture(self) -> Architecture:
+        """Shape of the network: that of the weights to start from."""
+        return self.start.card.architecture if self.start else Architecture()
+
+    @property
+    def rule(self) -> SeedRule:
+        """How seeds are picked."""
+        return self.start.card.rule if self.start else SeedRule()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the learning curve: how many images and nuclei were learned from, and what the test gave."""
+
+    images: int
+    nuclei: int
+    scores: Scores
+
+
+def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
+    """Train, test, and write weights, card and pictures; returns the weights' file and the learning curve."""
+    parts = split(request.examples, request.seed) if request.test else Split(list(request.examples), [], [])
+    chosen = portions(parts.train, request.seed) if request.curve and request.test else [parts.train]
+    rows, tensors = list(_before(request, parts)), Tensors()
+    for part in chosen:
+        tensors = _learn(request, part, parts.validation, show)
+        if parts.test:
+            rows.append(_row(part, _seen(request, tensors, parts.test), request.rule))
+    path = _write(request, tensors, parts, rows)
+    shutil.rmtree(request.out / ".work", ignore_errors=True)
+    return path, rows
+
+
+def _learn(request: Request, part: list[Example], validation: list[Example], show: Show) -> Tensors:
+    teacher = _teacher(request.teacher) if request.teacher else None
+    course = Course(
+        architecture=request.architecture,
+        schedule=request.schedule,
+        mpp=request.mpp,
+        rule=request.rule,
+        fields=make_fields(part, teacher),
+        validation=validation,
+        start=dict(request.start.tensors) if request.start else None,
+        seed=request.seed,
+        device=request.device,
+    )
+    work = request.out / ".work" / _key(request, part)
+    return train(course, work, lambda moment: show(f"{len(part)} images", moment))
+
+
+def _teacher(weights: Weights) -> Engine:
+    return turned(any_size(make_engine(weights, "cpu"), weights.card.architecture))
+
+
+def _key(request: Request, part: Sequence[Example]) -> str:
+    """What a checkpoint belongs to: another request or other images begin anew."""
+    asked: dict[str, Any] = {
+        "schedule": asdict(request.schedule),
+        "start": request.start and request.start.sha256,
+        "teacher": request.teacher and request.teacher.sha256,
+        "seed": request.seed,
+        "images": [hashlib.sha256(example.rgb.tobytes()).hexdigest() for example in part],
+        "annotations": [hashlib.sha256(_annotation(example)).hexdigest() for example in part],
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _annotation(example: Example) -> bytes:
+    known = example.labels if example.labels is not None else example.points
+    return b"" if known is None else known.tobytes()
+
+
+def _before(request: Request, parts: Split) -> Iterator[Row]:
+    """What the weights to start from reach without any training."""
+    if request.start and parts.test:
+        yield _row([], _seen(request, dict(request.start.tensors), parts.test), request.rule)
+
+
+def _seen(request: Request, tensors: Tensors, examples: list[Example]) -> list[Seen]:
+    card = Card(request.name, request.licence, request.architecture, request.rule)
+    return look(make_engine(Weights(card, "", tensors), "cpu"), request.architecture, examples)
+
+
+def _row(part: Sequence[Example], seen: list[Seen], rule: SeedRule) -> Row:
+    return Row(len(part), sum(example.nuclei for example in part), pooled(seen, rule))
+
+
+def _write(request: Request, tensors: Tensors, parts: Split, rows: list[Row]) -> Path:
+    request.out.mkdir(parents=True, exist_ok=True)
+    path = request.out / f"{request.name}.safetensors"
+    save_weights(path, _card(request, parts, rows), tensors)
+    path.with_suffix(".md").write_text(to_markdown(read_weights(path)), encoding="utf-8")
+    shown = _seen(request, tensors, parts.validation or parts.test)
+    for place, seen in enumerate(sorted(shown, key=lambda one: quality(pooled([one], request.rule)))[:_WORST], 1):
+        image = cv2.cvtColor(picture(seen, request.rule), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(request.out / f"worst_{place}.png"), image)
+    return path
+
+
+def _card(request: Request, parts: Split, rows: list[Row]) -> Card:
+    figures = {}
+    if parts.test:
+        where = f"{len(parts.test)} images kept apart, {sum(one.nuclei for one in parts.test)} nuclei"
+        figures = {where: {name: round(getattr(rows[-1].scores, name), 4) for name in _FIGURES}}
+    training = {
+        "images": len(parts.train),
+        "nuclei": sum(example.nuclei for example in parts.train),
+        "validation images": len(parts.validation),
+        "started from": request.start.card.name if request.start else "random weights",
+        "seed": request.seed,
+        **asdict(request.schedule),
+    }
+    return Card(
+        request.name, request.licence, request.architecture, request.rule, request.mpp, request.data, training, figures
+    )

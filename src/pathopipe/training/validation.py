@@ -1,0 +1,97 @@
+"""What a network in training makes of whole images: scores, and a picture of the worst."""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.config import SegmentSettings
+from pathopipe.models.architecture import UPSAMPLING, Architecture
+from pathopipe.models.engines import Engine, any_size
+from pathopipe.models.seeds import SeedRule, pick
+from pathopipe.ops.instances import Nuclei, segment_block, solid
+from pathopipe.ops.metrics import MATCH_UM, Counts, Scores, compare, match, scores
+from pathopipe.ops.raster import rasterize
+from pathopipe.stages.segment import assign_settings
+from pathopipe.training.examples import Example
+
+_PICTURE_SIDE: Final = 512
+_TRUTH, _FOUND = (255, 255, 0), (0, 200, 0)
+SETTINGS: Final = SegmentSettings()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An example and the network's maps of it."""
+
+    example: Example
+    maps: NDArray[np.uint8]
+
+
+def look(engine: Engine, architecture: Architecture, examples: list[Example]) -> list[Seen]:
+    """Run a network on examples."""
+    see = any_size(engine, architecture)
+    return [Seen(example, see(example.working)) for example in examples]
+
+
+def outlined(seen: Seen, rule: SeedRule, settings: SegmentSettings = SETTINGS) -> Nuclei:
+    """Outline the nuclei of an example, as the workflow does where all is tissue; in pixels of the maps."""
+    seeds, strengths = pick(seen.maps, rule)
+    maps = np.stack([seen.maps[0], 255 - seen.maps[1]])
+    fine = seen.example.grid.refined(UPSAMPLING)
+    nuclei = segment_block(maps, seeds, strengths, (0, 0, *maps.shape[1:]), assign_settings(settings, fine))
+    return solid(nuclei, settings.min_solidity)
+
+
+def count(seen: Seen, rule: SeedRule, settings: SegmentSettings = SETTINGS) -> Counts:
+    """Compare what is found in an example with its outlines, at the image's own resolution, or with its points."""
+    example, nuclei = seen.example, outlined(seen, rule, settings)
+    if example.labels is not None:
+        return compare(_labels(seen, nuclei), example.labels, example.mpp)
+    fine = example.grid.refined(UPSAMPLING)
+    points = np.empty((0, 2)) if example.points is None else example.points * example.mpp
+    found = match(nuclei.centroid * (fine.mpp_x, fine.mpp_y), points, MATCH_UM)
+    return Counts(found=len(found), predicted=len(nuclei), labelled=len(points))
+
+
+def pooled(seen: list[Seen], rule: SeedRule, settings: SegmentSettings = SETTINGS) -> Scores:
+    """Score examples together."""
+    return scores(reduce(add, (count(one, rule, settings) for one in seen)))
+
+
+def quality(result: Scores) -> float:
+    """What weights are chosen by: the AJI, or where only points are known, the F1 of detection."""
+    return result.aji or result.detection_f1
+
+
+def picture(seen: Seen, rule: SeedRule) -> NDArray[np.uint8]:
+    """Draw the outlines that are known (yellow) and found (green) on an example, as far as 512 pixels go."""
+    example, fine = seen.example, seen.example.grid.refined(UPSAMPLING)
+    height, width = min(_PICTURE_SIDE, example.rgb.shape[0]), min(_PICTURE_SIDE, example.rgb.shape[1])
+    image = np.ascontiguousarray(example.rgb[:height, :width])
+    if example.labels is not None:
+        known = example.labels[:height, :width]
+        image[_borders(known)] = _TRUTH
+    nuclei = outlined(seen, rule)
+    scaled = np.rint(nuclei.coords * (fine.factor_x, fine.factor_y) * 16 - 8).astype(np.int32)
+    for start, stop in zip(nuclei.offsets[:-1], nuclei.offsets[1:], strict=True):
+        cv2.polylines(image, [scaled[start:stop]], isClosed=True, color=_FOUND, lineType=cv2.LINE_AA, shift=4)
+    return image
+
+
+def _labels(seen: Seen, nuclei: Nuclei) -> NDArray[np.int32]:
+    fine = seen.example.grid.refined(UPSAMPLING)
+    height, width = seen.example.rgb.shape[:2]
+    return rasterize(nuclei.coords * (fine.factor_x, fine.factor_y), nuclei.offsets, (height, width))
+
+
+def _borders(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels of a nucleus of which a neighbor to the right or below, left or above, is not of it."""
+    padded = np.pad(labels, 1, mode="edge")
+    inner = padded[1:-1, 1:-1]
+    others = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return np.asarray((inner > 0) & np.any([other != inner for other in others], axis=0))
