@@ -42,7 +42,7 @@ class Dense(nn.Module):
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
         self.units = nn.ModuleList(
-            nn.Sequential(conv(inputs + 32 * k, 128, 1), conv(128, 32, 5, groups=4)) for k in range(units)
+            nn.Sequential(conv(inputs + 32 * k, 128, 1), conv(128, 32, 3, groups=4)) for k in range(units)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -56,9 +56,9 @@ class Decoder(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(conv(1024, 256, 5), Dense(256, 8), nn.Conv2d(512, 512, 1)),
-                nn.Sequential(conv(512, 128, 5), Dense(128, 4), nn.Conv2d(256, 256, 1)),
-                conv(256, 64, 5),
+                nn.Sequential(conv(1024, 256, 3), Dense(256, 8), nn.Conv2d(512, 512, 1)),
+                nn.Sequential(conv(512, 128, 3), Dense(128, 4), nn.Conv2d(256, 256, 1)),
+                conv(256, 64, 3),
             ]
         )
         self.last = nn.Conv2d(64, outputs, 1)
