@@ -13,8 +13,9 @@ import pytest
 from pathopipe.keeper import kept
 
 CALLER = """
-import os, sys
+import os, signal, sys
 from pathopipe.keeper import kept
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as `pathopipe run` does: a shell may have had it ignored
 with kept(["sh", "-c", sys.argv[1]], dict(os.environ)) as process:
     process.wait()
 """

@@ -18,7 +18,7 @@ from pathopipe.models.seeds import SeedRule
 _KEY: Final = "pathopipe"
 _FORMAT: Final = 1
 _LARGEST_HEADER: Final = 10_000_000
-_PICKLES: Final = (b"\x80", b"PK")
+_PICKLES: Final = (b"\x80", b"PK\x03\x04")
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -86,9 +86,10 @@ def read_card(path: Path) -> Card:
     try:
         with path.open("rb") as stream:
             start = stream.read(8)
-            if start.startswith(_PICKLES[1]) or (start[:1] == _PICKLES[0] and start[1:2] <= b"\x05"):
-                raise RefusalError(f"{path}: is a pickle, which could run code: give weights as safetensors")
             size = int.from_bytes(start, "little")
+            # A safetensors file begins with the size of its header, which may look like a pickle where it is small.
+            if size > _LARGEST_HEADER and start.startswith(_PICKLES):
+                raise RefusalError(f"{path}: is a pickle, which could run code: give weights as safetensors")
             header = stream.read(size) if 2 <= size <= _LARGEST_HEADER else b""
     except OSError as error:
         raise RefusalError(f"{path}: the weights cannot be read ({error.strerror}): correct the path") from error
