@@ -90,6 +90,18 @@ def _averaged(steps: int) -> dict[str, np.ndarray]:
     return tensors_of(trainer.average)
 
 
+def test_what_does_worse_than_the_weights_that_it_began_with_is_not_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pathopipe.training.course as module
+
+    scores = iter([0.5, 0.4, 0.3, 0.2])
+    real = module.pooled
+    monkeypatch.setattr(module, "pooled", lambda seen, rule: type(real(seen, rule))(0, 0, 0, 0, 0, next(scores), 0))
+    start = tensors_of(Trainer(ARCHITECTURE, Schedule(), seed=7).average)
+    assert same(train(course(12, start=start), tmp_path, lambda _: None), start)
+
+
 def test_a_loss_that_is_no_number_ends_it_in_words(tmp_path: Path) -> None:
     with pytest.raises(FaultError, match="the loss is not a number at step"):
         train(course(200, rate=1e30, validation=False), tmp_path, lambda _: None)

@@ -79,6 +79,8 @@ def train(course: Course, work: Path, show: Callable[[Moment], None]) -> Tensors
     best = _Best(work)
     if load_checkpoint(work / "checkpoint.safetensors", trainer):
         best.read()
+    elif course.start is not None:
+        _validate(trainer, course, best)  # so that nothing is returned that does worse than what it began with
     while trainer.step < course.schedule.steps and not best.stale(trainer.step, course):
         _advance(trainer, course, show, best)
         _validate(trainer, course, best)
