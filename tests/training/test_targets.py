@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -9,6 +9,7 @@ from pathopipe.training.targets import targets
 LABELS = arrays.arrays(np.int32, arrays.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 3))
 
 
+@settings(deadline=None)  # the first one compiles
 @given(LABELS)
 def test_the_distance_is_largest_once_per_nucleus_and_falls_to_its_edge(labels: np.ndarray) -> None:
     foreground, distance = np.moveaxis(targets(labels), 2, 0)
