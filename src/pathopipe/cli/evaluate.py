@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, find_config
+from pathopipe.cli.options import PATH, annotated_images, config_options, find_config
 
 if TYPE_CHECKING:
-    from pathopipe.annotations import Annotated
     from pathopipe.cli.evaluation import Row
     from pathopipe.config import Config
 
@@ -89,28 +88,14 @@ def _evaluate(given: _Given, config: "Config") -> list["Row"]:
     if [given.images, given.sheet, given.results].count(None) != 2:
         raise RefusalError("give either --images or --sheet (to run the workflow on), or --results (of a finished run)")
     if given.results is None:
+        images = annotated_images(given.images, given.labels, given.mpp, given.sheet)
         models = tuple(dict.fromkeys(given.models or (config.detect.model,)))
-        return evaluate_images(_images(given), config, models, _progress, given.robustness)
+        return evaluate_images(images, config, models, _progress, given.robustness)
     if given.labels is None:
         raise RefusalError("--results needs --labels: a folder with labels named by slide id")
     if given.models or given.robustness or given.mpp:
         raise RefusalError("--results are of a finished run: --model, --mpp and --robustness go with images only")
     return evaluate_results(given.results, given.labels, _progress)
-
-
-def _images(given: _Given) -> list["Annotated"]:
-    from pathopipe.annotations import match, read_sheet
-    from pathopipe.errors import RefusalError
-
-    if given.sheet is not None:
-        if given.labels or given.mpp:
-            raise RefusalError("--sheet gives labels and mpp of each image: leave --labels and --mpp out")
-        return read_sheet(given.sheet)
-    if given.mpp is None:
-        raise RefusalError("--images needs --mpp: how many micrometers does a pixel of these images span?")
-    if given.images is None or given.labels is None:
-        raise RefusalError("--images needs --labels: a folder with labels named like the images")
-    return match(given.images, given.labels, given.mpp)
 
 
 def _show(rows: Sequence["Row"], per_image: bool) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from pathopipe.annotations import Annotated
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -19,6 +22,30 @@ def config_options(function: F) -> F:
     return click.option(
         "--config", "config_file", type=PATH, help="Configuration; default: config.yaml, if it is there."
     )(function)
+
+
+def annotated_images(
+    images: Path | None, labels: Path | None, mpp: float | None, sheet: Path | None
+) -> "list[Annotated]":
+    """Annotated images as they were given: by a sheet, or by two folders and a resolution.
+
+    Raises
+    ------
+    RefusalError
+        When something is missing or given twice, or the images and labels don't fit.
+    """
+    from pathopipe.annotations import match, read_sheet
+    from pathopipe.errors import RefusalError
+
+    if sheet is not None:
+        if labels or mpp:
+            raise RefusalError("--sheet gives labels and mpp of each image: leave --labels and --mpp out")
+        return read_sheet(sheet)
+    if mpp is None:
+        raise RefusalError("--images needs --mpp: how many micrometers does a pixel of these images span?")
+    if images is None or labels is None:
+        raise RefusalError("--images needs --labels: a folder with labels named like the images")
+    return match(images, labels, mpp)
 
 
 def spoken(counts: dict[str, int | float]) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH
+from pathopipe.cli.options import PATH, annotated_images
 
 if TYPE_CHECKING:
-    from pathopipe.annotations import Annotated
     from pathopipe.models.weights import Weights
     from pathopipe.training.course import Moment
     from pathopipe.training.session import Row
@@ -59,12 +58,15 @@ def nuclei(
     """
     _check_name(name)
     _check_torch()
+    from pathopipe.errors import RefusalError
     from pathopipe.training.examples import read_examples
     from pathopipe.training.session import run
 
     begin = None if start == "scratch" else _weights(start)
     guide = _weights(teacher) if teacher else begin
-    examples = read_examples(_lines(images, labels, mpp, sheet), begin.card.mpp if begin else 0.5)
+    if (images is None) == (sheet is None):
+        raise RefusalError("give either --sheet, or --images with --labels and --mpp")
+    examples = read_examples(annotated_images(images, labels, mpp, sheet), begin.card.mpp if begin else 0.5)
     request = _request(examples, out, name, begin, guide, options)
     with _Bar(request.schedule.steps) as bar:
         path, rows = run(request, bar)
@@ -89,28 +91,6 @@ def _check_torch() -> None:
         raise RefusalError("training needs torch, which is not installed: pip install 'pathopipe[train]'")
 
 
-def _on_gpu(device: str) -> bool:
-    from pathopipe.errors import RefusalError
-    from pathopipe.models.engines import has_gpu
-
-    if device == "gpu" and not has_gpu():
-        raise RefusalError("--device gpu: there is no GPU that torch can use here")
-    return device != "cpu" and has_gpu()
-
-
-def _lines(images: Path | None, labels: Path | None, mpp: float | None, sheet: Path | None) -> list["Annotated"]:
-    from pathopipe.annotations import match, read_sheet
-    from pathopipe.errors import RefusalError
-
-    if sheet is not None and images is None:
-        return read_sheet(sheet)
-    if images is None or sheet is not None:
-        raise RefusalError("give either --sheet, or --images with --labels and --mpp")
-    if labels is None or mpp is None:
-        raise RefusalError("--images needs --labels and --mpp: where are the labels, and how large is a pixel?")
-    return match(images, labels, mpp)
-
-
 def _weights(model: str) -> "Weights":
     from pathopipe.errors import RefusalError
     from pathopipe.models.registry import weights_of
@@ -123,6 +103,7 @@ def _weights(model: str) -> "Weights":
 def _request(
     examples: Any, out: Path, name: str, begin: "Weights | None", guide: "Weights | None", options: dict[str, Any]
 ) -> Any:
+    from pathopipe.models.engines import uses_gpu
     from pathopipe.training.loop import Schedule
     from pathopipe.training.session import Request
 
@@ -138,7 +119,7 @@ def _request(
         teacher=guide,
         schedule=Schedule(steps=steps, rate=rate),
         seed=options["seed"],
-        device="cuda" if _on_gpu(options["device"]) else "cpu",
+        device="cuda" if uses_gpu(options["device"], "--device gpu") else "cpu",
         curve=options["curve"],
         test=options["test"],
     )

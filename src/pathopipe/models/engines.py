@@ -31,13 +31,27 @@ def make_engine(weights: Weights, device: Device = "auto", precision: Precision 
     RefusalError
         When a GPU is asked for and there is none that torch can use.
     """
-    if device == "gpu" or (device == "auto" and has_gpu()):
+    if uses_gpu(device, "detect.device"):
         from pathopipe.models.torch_engine import compile_network
 
-        return compile_network(weights, _on_gpu(), precision)
+        return compile_network(weights, "cuda", precision)
     from pathopipe.models.openvino_engine import compile_graph
 
     return compile_graph(weights, precision, workers)
+
+
+def uses_gpu(device: Device, setting: str) -> bool:
+    """Whether to run on a GPU; ``setting`` names what asks for it, for the refusal.
+
+    Raises
+    ------
+    RefusalError
+        When a GPU is asked for and there is none that torch can use.
+    """
+    found = device != "cpu" and has_gpu()
+    if device == "gpu" and not found:
+        raise RefusalError(f"{setting}: there is no GPU that torch can use here: set it to 'cpu' or 'auto'")
+    return found
 
 
 def has_gpu() -> bool:
@@ -66,9 +80,3 @@ def any_size(engine: Engine, architecture: Architecture) -> Engine:
         return np.ascontiguousarray(maps[:, : UPSAMPLING * rgb.shape[0], : UPSAMPLING * rgb.shape[1]])
 
     return run
-
-
-def _on_gpu() -> str:
-    if has_gpu():
-        return "cuda"
-    raise RefusalError("detect.device: there is no GPU that torch can use here: set it to 'cpu' or 'auto'")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pathopipe.models.base import Prediction, Traits
 from pathopipe.models.engines import Engine, any_size
-from pathopipe.models.seeds import pick
+from pathopipe.models.seeds import pick, with_barrier
 from pathopipe.models.weights import Card
 
 
@@ -33,4 +33,4 @@ class NetworkModel:
         """Find the nuclei of a uint8 (H, W, 3) image that begins at a whole stride of the slide."""
         maps = any_size(self.engine, self.card.architecture)(rgb)
         seeds, scores = pick(maps, self.card.rule)
-        return Prediction(seeds, scores, np.stack([maps[0], 255 - maps[1]]))
+        return Prediction(seeds, scores, with_barrier(maps))

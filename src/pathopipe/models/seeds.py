@@ -44,6 +44,11 @@ class SeedRule:
         return ceil((self.reach + TOP_SIDE // 2 + self.cut) / UPSAMPLING)
 
 
+def with_barrier(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn maps (2, H, W) of foreground and distance into those that `segment` takes: foreground and barrier."""
+    return np.stack([maps[0], 255 - maps[1]])
+
+
 def pick(maps: NDArray[np.uint8], rule: SeedRule) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Pick seeds (N, 2), row and column, from maps (2, H, W) of foreground and distance; and their scores (N,)."""
     side = 2 * rule.cut + 1

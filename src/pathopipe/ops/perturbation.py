@@ -65,7 +65,7 @@ def perturb(rgb: NDArray[np.uint8], how: Perturbation, working_px: float) -> NDA
     if how.blur:
         rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), how.blur * working_px), np.uint8)
     if how.quality is not None:
-        rgb = _compressed(rgb, how.quality)
+        rgb = compressed(rgb, how.quality)
     return rgb if how.scale == 1 else _resized(rgb, how.scale)
 
 
@@ -97,7 +97,8 @@ def _turn(angle: float) -> NDArray[np.float64]:
     return np.asarray((np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross).T)
 
 
-def _compressed(rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+def compressed(rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Save an image (H, W, 3) as a JPEG of this quality, 0 to 100, and read it again."""
     _, code = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
 

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.ops.perturbation import compressed
+
 Image = NDArray[np.float32]
 Generator = np.random.Generator
 
@@ -142,7 +144,7 @@ def _change(rgb: NDArray[np.uint8], how: Augmentation, rng: Generator) -> NDArra
     if rng.random() < how.chance:
         image = image + rng.normal(0, rng.uniform(0.005, 0.04), image.shape).astype(np.float32)
     result = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    return _compressed(result, rng) if rng.random() < how.chance else result
+    return compressed(result, int(rng.integers(30, 90))) if rng.random() < how.chance else result
 
 
 def _blurred(image: Image, sigma: float) -> Image:
@@ -170,8 +172,3 @@ def _recolored(image: Image, how: Augmentation, rng: Generator) -> Image:
     gray = changed.mean(axis=2, keepdims=True)
     changed = gray + np.float32(1 + rng.uniform(-3, 3) * how.color) * (changed - gray)
     return np.asarray(np.clip(changed, 0, 1) ** np.float32(np.exp(rng.uniform(-2, 2) * how.color)), np.float32)
-
-
-def _compressed(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
-    _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pathopipe.models.architecture import CHANNELS, UPSAMPLING
 from pathopipe.models.engines import Engine, Maps
+from pathopipe.models.seeds import with_barrier
 from pathopipe.ops.assign import AssignSettings, assign, finish
 from pathopipe.training.targets import targets
 
@@ -51,7 +52,7 @@ def outline_points(maps: NDArray[np.uint8], points: NDArray[np.float64]) -> NDAr
     """
     height, width = maps.shape[1:]
     seeds = np.unique(np.floor(points[:, ::-1]).astype(np.int32).clip(0, (height - 1, width - 1)), axis=0)
-    labels = finish(assign(seeds, np.stack([maps[0], 255 - maps[1]]), _SETTINGS), seeds, _SETTINGS)
+    labels = finish(assign(seeds, with_barrier(maps), _SETTINGS), seeds, _SETTINGS)
     weight = np.full((height, width), 255, np.uint8)
     weight[(maps[0] > _UNSURE[0]) & (maps[0] < _UNSURE[1])] = _GUESSED
     weight[(labels == 0) & (maps[0] >= _UNSURE[1])] = _UNMARKED

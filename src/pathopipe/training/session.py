@@ -16,6 +16,7 @@ from pathopipe.models.engines import Engine, any_size, make_engine
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.weights import Card, Weights, read_weights, save_weights
 from pathopipe.ops.metrics import Scores
+from pathopipe.training.augment import Field
 from pathopipe.training.course import Course, Moment, Tensors, train
 from pathopipe.training.examples import Example, make_fields
 from pathopipe.training.loop import Schedule
@@ -82,9 +83,11 @@ def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
     """Train, test, and write weights, card and pictures; returns the weights' file and the learning curve."""
     parts = split(request.examples, request.seed) if request.test else Split(list(request.examples), [], [])
     chosen = portions(parts.train, request.seed) if request.curve and request.test else [parts.train]
+    teacher = _teacher(request.teacher) if request.teacher else None
+    fields = dict(zip((example.name for example in parts.train), make_fields(parts.train, teacher), strict=True))
     rows, tensors = list(_before(request, parts)), Tensors()
     for part in chosen:
-        tensors = _learn(request, part, parts.validation, show)
+        tensors = _learn(request, part, [fields[example.name] for example in part], parts.validation, show)
         if parts.test:
             rows.append(_row(part, _seen(request, tensors, parts.test), request.rule))
     path = _write(request, tensors, parts, rows)
@@ -92,20 +95,21 @@ def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
     return path, rows
 
 
-def _learn(request: Request, part: list[Example], validation: list[Example], show: Show) -> Tensors:
-    teacher = _teacher(request.teacher) if request.teacher else None
+def _learn(
+    request: Request, part: list[Example], fields: list[Field], validation: list[Example], show: Show
+) -> Tensors:
     course = Course(
         architecture=request.architecture,
         schedule=request.schedule,
         mpp=request.mpp,
         rule=request.rule,
-        fields=make_fields(part, teacher),
+        fields=fields,
         validation=validation,
         start=dict(request.start.tensors) if request.start else None,
         seed=request.seed,
         device=request.device,
     )
-    work = request.out / ".work" / _key(request, part)
+    work = request.out / ".work" / _key(request, part, validation)
     return train(course, work, lambda moment: show(f"{len(part)} images", moment))
 
 
@@ -113,15 +117,17 @@ def _teacher(weights: Weights) -> Engine:
     return turned(any_size(make_engine(weights, "cpu"), weights.card.architecture))
 
 
-def _key(request: Request, part: Sequence[Example]) -> str:
+def _key(request: Request, part: Sequence[Example], validation: Sequence[Example]) -> str:
     """What a checkpoint belongs to: another request or other images begin anew."""
+    shown = (*part, *validation)
     asked: dict[str, Any] = {
         "schedule": asdict(request.schedule),
         "start": request.start and request.start.sha256,
         "teacher": request.teacher and request.teacher.sha256,
         "seed": request.seed,
-        "images": [hashlib.sha256(example.rgb.tobytes()).hexdigest() for example in part],
-        "annotations": [hashlib.sha256(_annotation(example)).hexdigest() for example in part],
+        "images": [hashlib.sha256(example.rgb.tobytes()).hexdigest() for example in shown],
+        "annotations": [hashlib.sha256(_annotation(example)).hexdigest() for example in shown],
+        "validation": len(validation),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 

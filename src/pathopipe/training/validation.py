@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pathopipe.config import SegmentSettings
 from pathopipe.models.architecture import UPSAMPLING, Architecture
 from pathopipe.models.engines import Engine, any_size
-from pathopipe.models.seeds import SeedRule, pick
+from pathopipe.models.seeds import SeedRule, pick, with_barrier
 from pathopipe.ops.instances import Nuclei, segment_block, solid
 from pathopipe.ops.metrics import MATCH_UM, Counts, Scores, compare, match, scores
 from pathopipe.ops.raster import rasterize
@@ -41,7 +41,7 @@ def look(engine: Engine, architecture: Architecture, examples: list[Example]) ->
 def outlined(seen: Seen, rule: SeedRule, settings: SegmentSettings = SETTINGS) -> Nuclei:
     """Outline the nuclei of an example, as the workflow does where all is tissue; in pixels of the maps."""
     seeds, strengths = pick(seen.maps, rule)
-    maps = np.stack([seen.maps[0], 255 - seen.maps[1]])
+    maps = with_barrier(seen.maps)
     fine = seen.example.grid.refined(UPSAMPLING)
     nuclei = segment_block(maps, seeds, strengths, (0, 0, *maps.shape[1:]), assign_settings(settings, fine))
     return solid(nuclei, settings.min_solidity)
