@@ -9,6 +9,8 @@ BSD 3-Clause), monuseg_train (MoNuSeg, CC BY-NC-SA 4.0). What was done with the 
 """
 
 import csv
+import dataclasses
+import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ MPP_RANGE = (0.12, 0.5)
 # Patients of BRCA-M2C that are in MoNuSeg, too: MoNuSeg is a test for the weights `open`.
 IN_MONUSEG = {"TCGA-A7-A13E", "TCGA-A7-A13F"}
 TNBC_VALIDATION = {"03", "07", "10"}
+# MoNuSeg's fields are few among those that `research` learns from, and drawn more often.
+MONUSEG_SHARE = 6.0
+FOLDS = 3
 # Keratin, ink, debris and glass of the slide: x, y, width and height in pixels.
 WITHOUT_NUCLEI = (
     (1225, 1260, 290, 290),
@@ -89,7 +94,7 @@ def points(data: Path) -> Iterator[tuple[Line, str]]:
 
 
 def monuseg(data: Path) -> Iterator[Line]:
-    """MoNuSeg, a test only."""
+    """MoNuSeg: a test for `open`, learned from by `research`."""
     for image, labels in pairs(data / "monuseg_train"):
         yield Line(image, labels, 0.25, "-".join(image.stem.split("-")[:3]))
 
@@ -102,6 +107,11 @@ def is_validation(line: Line) -> bool:
     if line.patient.startswith("nucls-"):
         return "nucls_test" in name
     return line.image.parent.parent.name == "dsb2018_colour" and int(name[:2], 16) % 5 == 0
+
+
+def fold(line: Line) -> int:
+    """In which part of a cross-validation a patient is tested on."""
+    return int(hashlib.sha256(line.patient.encode()).hexdigest(), 16) % FOLDS
 
 
 def write(path: Path, lines: list[Line]) -> None:
@@ -126,6 +136,16 @@ def main() -> None:
     write(out / "validation.tsv", [line for line in known if is_validation(line)])
     write(out / "points_test.tsv", [line for line, part in marked if part == "test"])
     write(out / "monuseg.tsv", list(monuseg(data)))
+    write_research(out, [*train, *more], list(monuseg(data)))
+
+
+def write_research(out: Path, base: list[Line], added: list[Line]) -> None:
+    """Write what `research` learns from: all of it, and for each fold all but what it is tested on."""
+    often = [dataclasses.replace(line, share=MONUSEG_SHARE) for line in added]
+    write(out / "research.tsv", [*base, *often])
+    for number in range(FOLDS):
+        write(out / f"research_{number}.tsv", [*base, *(line for line in often if fold(line) != number)])
+        write(out / f"monuseg_{number}.tsv", [line for line in added if fold(line) == number])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""Score weights of several folds, each on the images that it did not learn from, as if they were one model.
+
+    python recipes/crossvalidation.py OUT.tsv NAME SHEET=WEIGHTS …
+
+Writes the table that `pathopipe evaluate nuclei --out` writes.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from pathopipe.cli.evaluation import Row, evaluate_images
+from pathopipe.cli.options import annotated_images
+from pathopipe.cli.score_tables import aligned, outline_lines, pooled_only, tsv
+from pathopipe.config import Config
+
+
+def main() -> None:
+    out, name, *folds = sys.argv[1:]
+    rows = list[Row]()
+    for part in folds:
+        sheet, weights = part.split("=", 1)
+        images = annotated_images(None, None, None, Path(sheet))
+        found = evaluate_images(images, Config(), [weights], lambda *_: None)
+        rows += [dataclasses.replace(row, model=name) for row in found]
+    Path(out).write_text(tsv(rows), encoding="utf-8")
+    print(aligned(pooled_only(outline_lines(rows))))
+
+
+if __name__ == "__main__":
+    main()
