@@ -1,4 +1,7 @@
-"""One run at a time on a results folder, on whatever machine: an owner file with host, processes and heartbeat."""
+"""One worker at a time, on whatever machine: a file that names host and processes, and whose heart beats.
+
+`Lock` is such a file; a run owns its results folder by one, a stage its work folder by another.
+"""
 
 import contextlib
 import json
@@ -6,17 +9,105 @@ import os
 import platform
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pathopipe.errors import RefusalError
+from pathopipe.errors import FaultError, RefusalError
 
-_BEAT_S = 20.0
-_DEAD_AFTER_S = 300.0
-_INHERITED = "PATHOPIPE_OWNS"
-_ENDED = {"Z", "X"}  # killed, but not yet taken note of by its parent
-_beats: dict[Path, threading.Event] = {}
+_BEAT_S: Final = 20.0
+_DEAD_AFTER_S: Final = 300.0
+_POLL_S: Final = 1.0
+_INHERITED: Final = "PATHOPIPE_OWNS"
+_ENDED: Final = {"Z", "X"}  # killed, but not yet taken note of by its parent
+_runs: dict[Path, "Lock"] = {}
+
+
+class Lock:
+    """A file that names who works on what lies beside it.
+
+    Of processes on this machine it is known whether they live. One elsewhere lives while it touches the file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._text = ""
+        self._stop = threading.Event()
+
+    def take(self) -> str | None:
+        """Become the owner; else return who is, in words. What a dead owner left is taken over."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(3):
+            try:
+                with self._file.open("x", encoding="utf-8") as stream:
+                    self._text = _owner(os.getpid())
+                    stream.write(self._text)
+            except FileExistsError:
+                if living := _dismiss_dead(self._file):
+                    return living
+            else:
+                threading.Thread(target=self._beat, daemon=True).start()
+                return None
+        return "a run that is just starting"
+
+    def wait(self, patience_s: float = _DEAD_AFTER_S + _BEAT_S) -> str | None:
+        """As `take`, but wait for an owner elsewhere to be known as dead: its machine may have vanished just now."""
+        deadline, last_beat = time.monotonic() + patience_s, self._beaten()
+        while living := self.take():
+            beat = self._beaten()
+            if not self._is_elsewhere() or beat != last_beat or time.monotonic() > deadline:
+                return living
+            time.sleep(_POLL_S)
+        return None
+
+    def adopt(self, process: int) -> None:
+        """Name a child process as owner too: while it lives, this is in use, even if this process is killed."""
+        draft = self._file.with_name(f"owner.{os.getpid()}.tmp")
+        self._text = _owner(os.getpid(), process)
+        draft.write_text(self._text, encoding="utf-8")
+        draft.replace(self._file)
+
+    @property
+    def held(self) -> bool:
+        """Whether this is still the owner: who did not show for long is taken for dead."""
+        try:
+            return bool(self._text) and self._file.read_text(encoding="utf-8") == self._text
+        except OSError:
+            return False
+
+    def check(self) -> None:
+        """Go on only as the owner.
+
+        Raises
+        ------
+        FaultError
+            When another job took over.
+        """
+        if not self.held:
+            raise FaultError(f"{self._file.parent}: another job took this work over, because this one was silent")
+
+    def release(self) -> None:
+        """Give it up."""
+        self._stop.set()
+        if self.held:
+            self._file.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(_BEAT_S):
+            with contextlib.suppress(OSError):
+                if self.held:
+                    os.utime(self._file)
+
+    def _beaten(self) -> float:
+        with contextlib.suppress(OSError):
+            return self._file.stat().st_mtime
+        return 0.0
+
+    def _is_elsewhere(self) -> bool:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return bool(json.loads(self._file.read_text(encoding="utf-8"))["host"] != platform.node())
+        return False
 
 
 @contextlib.contextmanager
@@ -47,56 +138,39 @@ def claim(results: Path) -> None:
     """
     if os.environ.get(_INHERITED) == str(results.resolve()):
         return
-    file = _file(results)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(3):
-        try:
-            with file.open("x", encoding="utf-8") as stream:
-                stream.write(_owner(os.getpid()))
-        except FileExistsError:
-            _dismiss_dead(file, results)
-        else:
-            _start_beat(file)
-            return
-    raise RefusalError(f"{results}: another run is starting on this results folder: wait for it")
+    lock = Lock(results.absolute() / ".pathopipe" / "owner.json")
+    if living := lock.take():
+        raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another")
+    _runs[results.absolute()] = lock
 
 
 def adopt(results: Path, process: int) -> None:
-    """Name a child process as owner too: while it lives, the folder is in use, even if this process is killed."""
-    file = _file(results)
-    draft = file.with_name(f"owner.{os.getpid()}.tmp")
-    draft.write_text(_owner(os.getpid(), process), encoding="utf-8")
-    draft.replace(file)
+    """Name a child process as owner too."""
+    _runs[results.absolute()].adopt(process)
 
 
 def release(results: Path) -> None:
     """Give the folder up, unless the parent process owns it."""
     if os.environ.get(_INHERITED) == str(results.resolve()):
         return
-    file = _file(results)
-    if stop := _beats.pop(file, None):
-        stop.set()
-        file.unlink(missing_ok=True)
-
-
-def _file(results: Path) -> Path:
-    return results.absolute() / ".pathopipe" / "owner.json"
+    if lock := _runs.pop(results.absolute(), None):
+        lock.release()
 
 
 def _owner(*processes: int) -> str:
-    return json.dumps({"host": platform.node(), "processes": {str(number): _born(number) for number in processes}})
+    known = {str(number): _born(number) for number in processes}
+    return json.dumps({"host": platform.node(), "processes": known, "token": uuid.uuid4().hex})
 
 
-def _dismiss_dead(file: Path, results: Path) -> None:
-    """Remove the file of an owner that is dead; refuse when it lives."""
+def _dismiss_dead(file: Path) -> str | None:
+    """Remove the file of an owner that is dead; return who it is, in words, when it lives."""
     try:
         text = file.read_text(encoding="utf-8")
         silent = time.time() - file.stat().st_mtime
     except FileNotFoundError:
-        return
-    living = _living(text, silent)
-    if living:
-        raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another")
+        return None
+    if living := _living(text, silent):
+        return living
     # Under another name first: two that find the same dead owner must not remove each other's claim.
     taken = file.with_name(f"owner.{os.getpid()}.dead")
     with contextlib.suppress(FileNotFoundError):
@@ -105,6 +179,7 @@ def _dismiss_dead(file: Path, results: Path) -> None:
             with contextlib.suppress(FileExistsError):
                 os.link(taken, file)
         taken.unlink()
+    return None
 
 
 def _living(text: str, silent: float) -> str | None:
@@ -131,14 +206,3 @@ def _born(process: int) -> str | None:
         os.kill(process, 0)
         return "unknown"
     return None
-
-
-def _start_beat(file: Path) -> None:
-    stop = _beats[file] = threading.Event()
-    threading.Thread(target=_beat, args=(file, stop), daemon=True).start()
-
-
-def _beat(file: Path, stop: threading.Event) -> None:
-    while not stop.wait(_BEAT_S):
-        with contextlib.suppress(OSError):
-            os.utime(file)

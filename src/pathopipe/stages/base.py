@@ -4,6 +4,9 @@ A stage module offers ``run(job) -> Outcome``, which writes the stage's files, a
 them empty but valid for a rejected slide.
 """
 
+import hashlib
+import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -14,7 +17,10 @@ from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, read_json
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
+from pathopipe.ownership import Lock
+from pathopipe.provenance import fingerprint
 from pathopipe.samples import Sample
+from pathopipe.stages.journal import Journal
 from pathopipe.stages.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +47,10 @@ class Job(Generic[SettingsT]):
         The slide's line of the sample sheet, for stages that read pixels.
     workers
         Threads to use; no result depends on it.
+    lock
+        Says whether this job still owns the stage's work folder.
+    made_from
+        The manifest as far as it is known before the stage runs: parameters, inputs, versions.
     """
 
     stage: str
@@ -51,6 +61,8 @@ class Job(Generic[SettingsT]):
     sample: Sample | None
     workers: int
     progress: Progress
+    lock: Lock
+    made_from: dict[str, Any] = field(default_factory=dict)
 
     def input(self, name: str) -> Path:
         """Path of a file that this stage may read, as ``stage/name``."""
@@ -67,6 +79,15 @@ class Job(Generic[SettingsT]):
         if name not in CONTRACTS[self.stage].writes:
             raise KeyError(f"{self.stage} does not declare that it writes {name}")
         return self.draft / name
+
+    def journal(self) -> Journal:
+        """Open the finished pieces of an earlier job that was killed; those of other inputs or code are thrown away."""
+        purpose = json.dumps([self.made_from, fingerprint(self.stage)], sort_keys=True)
+        folder = self.draft.parent / hashlib.sha256(purpose.encode()).hexdigest()[:16]
+        for other in self.draft.parent.iterdir():
+            if other.is_dir() and other not in {self.draft, folder}:
+                shutil.rmtree(other)
+        return Journal(folder / "journal", self.lock.check)
 
     def open_slide(self) -> "Slide":
         """Open the slide's file, after checking that it is the one that `tissue` saw.

@@ -1,19 +1,14 @@
 """Stage detect: the nucleus model over all tiles; seeds and dense maps out."""
 
-import os
-import shutil
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import zarr
-import zarr.codecs
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, read_json, read_table, weights_folder
+from pathopipe.artifacts import ROWS_PER_GROUP, TableWriter, read_json, read_table, weights_folder
 from pathopipe.config import CHUNK, DetectSettings
 from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.models.base import NucleusModel, Prediction
@@ -22,7 +17,8 @@ from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mas
 from pathopipe.ops.stain import Stains
 from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
-from pathopipe.stages.parallel import ordered_map
+from pathopipe.stages.journal import advance, unpack_one
+from pathopipe.stages.maps import chunks, write_maps
 from pathopipe.units import Grid
 
 _SCHEMA = pa.schema(
@@ -34,21 +30,10 @@ _SCHEMA = pa.schema(
         ("score", pa.float32()),
     ]
 )
-_CHANNELS = ["foreground", "barrier"]
 _ORDER_BLOCK = 1024
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 Tile = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Seeds (N, 2) as y, x on the working grid, their scores (N,), and the maps (2, H, W) of one tile."""
-
-    tile: Tile
-    seeds: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    maps: NDArray[np.uint8]
+Pieces = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -63,8 +48,14 @@ class _Scan:
     mask: NDArray[np.bool_]
     cells: Cells
 
-    def look(self, tile: Tile) -> _Found:
-        """Run the model on one tile with its halo, and keep what lies in the tile and in tissue."""
+    def look(self, tile: Tile) -> Pieces:
+        """Run the model on one tile with its halo, and keep what lies in the tile and in tissue.
+
+        Returns
+        -------
+        ``seeds`` int32 (N, 2) as y, x on the fine grid, their ``scores`` float32 (N,), and the chunks of the maps that
+        are not empty, by their names in the store, as compressed bytes.
+        """
         x, y, width, height = tile
         # Cut off at the slide's border: mirrored beyond it, a nucleus that it cuts would be one with its own image,
         # and its seed on either side.
@@ -73,7 +64,7 @@ class _Scan:
         prediction = self.model.predict(self.slide.read(self.grid, left, top, right - left, bottom - top))
         return self._own(prediction, tile, (left, top))
 
-    def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> _Found:
+    def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> Pieces:
         """Keep what lies in the tile and in tissue, on the fine grid; ``origin`` is where the prediction begins."""
         times = self.model.traits.upsampling
         x, y, width, height = (times * value for value in tile)
@@ -85,7 +76,8 @@ class _Scan:
         inside = np.all((seeds >= 0) & (seeds < (height, width)), axis=1)
         inside[inside] = tissue[tuple(seeds[inside].T)]
         maps = prediction.maps[:, y - top : y - top + height, x - left : x - left + width] * tissue
-        return _Found((x, y, width, height), seeds[inside] + (y, x), prediction.scores[inside], maps)
+        found = {"seeds": (seeds[inside] + (y, x)).astype(np.int32), "scores": prediction.scores[inside]}
+        return found | chunks(maps, (y, x), CHUNK * times)
 
 
 def run(job: Job[DetectSettings]) -> Outcome:
@@ -120,22 +112,23 @@ def write_empty(job: Job[DetectSettings]) -> None:
     """Write a table without rows and maps without chunks."""
     with TableWriter(job.output("detections.parquet"), _SCHEMA):
         pass
-    _create_maps(_maps_folder(job), (len(_CHANNELS), 1, 1))
-    _pack(_maps_folder(job), job.output("maps.zarr.zip"))
+    write_maps(job.output("maps.zarr.zip"), (1, 1), CHUNK, ())
 
 
-def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    folder = _maps_folder(job)
-    maps = _create_maps(folder, (len(_CHANNELS), scan.fine.height, scan.fine.width))
+def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Look at all tiles that an earlier job did not; returns all seeds (N, 2) and scores (N,), and writes the maps."""
     tiles = _read_tiles(job.input("tiles/tiles.parquet"))
-    seeds, scores = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
-    for done, found in enumerate(ordered_map(scan.look, tiles, job.workers), 1):
-        x, y, width, height = found.tile
-        maps[:, y : y + height, x : x + width] = found.maps
-        seeds.append(found.seeds)
-        scores.append(found.scores)
-        job.progress.update(done, len(tiles), "tiles")
-    _pack(folder, job.output("maps.zarr.zip"))
+    seeds, scores = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
+    places = dict[str, int]()
+    with job.journal() as journal:
+        for number, found in enumerate(advance(journal, scan.look, tiles, job.workers)):
+            seeds.append(found.pop("seeds"))
+            scores.append(found.pop("scores"))
+            places |= dict.fromkeys(found, number)
+            job.progress.update(number + 1, len(tiles), "tiles")
+        stored = ((name, unpack_one(journal.read(places[name]), name)) for name in sorted(places))
+        side = CHUNK * scan.model.traits.upsampling
+        write_maps(job.output("maps.zarr.zip"), (scan.fine.height, scan.fine.width), side, stored)
     return np.concatenate(seeds), np.concatenate(scores)
 
 
@@ -144,47 +137,19 @@ def _read_tiles(path: Path) -> list[Tile]:
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def _write_seeds(job: Job[DetectSettings], grid: Grid, seeds: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+def _write_seeds(job: Job[DetectSettings], grid: Grid, seeds: NDArray[np.int32], scores: NDArray[np.float32]) -> None:
     """Write seeds block by block, an order that does not depend on the tiles."""
     y, x = seeds.T
     order = np.lexsort((x, y, x // _ORDER_BLOCK, y // _ORDER_BLOCK))
-    x, y = x[order], y[order]
     with TableWriter(job.output("detections.parquet"), _SCHEMA) as table:
-        table.write(
-            {
-                "x_px": (x + 0.5) * grid.factor_x,
-                "y_px": (y + 0.5) * grid.factor_y,
-                "grid_x_px": x.astype(np.int32),
-                "grid_y_px": y.astype(np.int32),
-                "score": scores[order],
-            }
-        )
-
-
-def _maps_folder(job: Job[DetectSettings]) -> Path:
-    return job.draft.parent / "maps.zarr"
-
-
-def _create_maps(folder: Path, shape: tuple[int, int, int]) -> Any:
-    """Create the maps; chunks of background are never written."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return zarr.create_array(
-        store=str(folder),
-        shape=shape,
-        chunks=(len(_CHANNELS), CHUNK, CHUNK),
-        dtype="uint8",
-        fill_value=0,
-        attributes={"channels": _CHANNELS},
-        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"),
-        config={"write_empty_chunks": False},
-    )
-
-
-def _pack(folder: Path, target: Path) -> None:
-    """Store the folder as one zip whose bytes depend on its content only: sorted names, one date, no compression."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix().replace(os.sep, "/"), _ZIP_DATE)
-            archive.writestr(entry, file.read_bytes())
-    shutil.rmtree(folder)
+        for start in range(0, len(order), ROWS_PER_GROUP):
+            rows = order[start : start + ROWS_PER_GROUP]
+            table.write(
+                {
+                    "x_px": (x[rows] + 0.5) * grid.factor_x,
+                    "y_px": (y[rows] + 0.5) * grid.factor_y,
+                    "grid_x_px": x[rows],
+                    "grid_y_px": y[rows],
+                    "score": scores[rows],
+                }
+            )

@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -25,11 +26,13 @@ from pathopipe.artifacts import (
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError
 from pathopipe.identity import identify
+from pathopipe.ownership import Lock
 from pathopipe.provenance import Stopwatch, sha256, versions
 from pathopipe.samples import Sample
 from pathopipe.stages.base import FAULT, Gathering, Job, Outcome
 from pathopipe.stages.progress import Progress
 
+_READING = {"tissue", "detect", "features", "report"}
 _CARRIED = ("identity", "mpp_x", "mpp_y", "mpp_source")
 
 
@@ -56,25 +59,30 @@ def execute(
     Raises
     ------
     FaultError
-        When the machine failed or an input is missing; earlier results stay untouched.
+        When the machine failed, an input is missing, or another job is at this stage; earlier results stay untouched.
     RefusalError
         When a newer version wrote the results folder.
     """
     check_results(results)
     mark_results(results)
     work = results / slide / ".work" / stage
-    draft = work / "draft"
-    job = Job(stage, slide, results, draft, settings, sample, workers, Progress(work / "progress.json"))
+    lock = Lock(work / "owner.json")
+    if living := lock.wait():
+        raise FaultError(f"slide {slide}: {living} is working on the stage '{stage}': wait for it")
+    job = Job(stage, slide, results, work / "draft", settings, sample, workers, Progress(work / "progress.json"), lock)
     try:
-        _fresh(draft)
+        _fresh(job.draft)
         return _execute(job, work)
     except Exception as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        fault = _fault(error, results)
-        _remember(work / FAULT, fault)
+        fault = _fault(error, job)
+        if lock.held:
+            shutil.rmtree(job.draft, ignore_errors=True)
+            _remember(work / FAULT, fault)
         if fault is error:
             raise
         raise fault from error
+    finally:
+        lock.release()
 
 
 def execute_cohort(results: Path, samples: list[Sample], settings: CohortSettings) -> dict[str, Any]:
@@ -100,7 +108,7 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
         publish(gathering.draft, results / "cohort")
         _remove_if_empty(gathering.draft.parent)
     except OSError as error:
-        raise _fault(error, results) from error
+        raise _disk_fault(error, results) from error
     return manifest
 
 
@@ -123,7 +131,7 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
     reason = _upstream_reason(job)
     if reason is None:
         try:
-            outcome = module.run(job)
+            outcome = module.run(replace(job, made_from=dict(manifest)))
             manifest |= {"counts": outcome.counts, "model": outcome.model} | outcome.details
         except SlideRejectedError as error:
             reason = str(error)
@@ -132,8 +140,10 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
         manifest |= {"state": "rejected", "reason": reason}
         module.write_empty(job)
     _check_complete(job)
+    _check_unchanged(job, manifest)
     write_json(job.draft / MANIFEST, manifest)
     write_json(job.draft / RUN, watch.record(job.workers))
+    job.lock.check()
     publish(job.draft, job.results / job.slide / job.stage)
     shutil.rmtree(work)
     _remove_if_empty(work.parent)
@@ -206,10 +216,26 @@ def _check_complete(job: Job[Any]) -> None:
         )
 
 
-def _fault(error: Exception, results: Path) -> Exception:
+def _check_unchanged(job: Job[Any], manifest: dict[str, Any]) -> None:
+    """A slide that is still being copied may have been read in part before, in part after."""
+    sample = job.sample
+    if sample is None or job.stage not in _READING or not sample.path.exists():
+        return
+    if str(identify(sample.path)) != manifest["identity"]:
+        raise FaultError(f"slide {job.slide}: its file changed while it was read: run again when it is complete")
+
+
+def _fault(error: Exception, job: Job[Any]) -> Exception:
     """Say what a failing machine means for the user; errors that already say it, and bugs, stay as they are."""
-    if not isinstance(error, OSError) or isinstance(error, PathopipeError):
-        return error
+    if isinstance(error, MemoryError):
+        remedy = "lower tiles.size, give it fewer --cores, or more memory"
+        return FaultError(f"slide {job.slide}: the stage '{job.stage}' ran out of memory: {remedy}, and run again")
+    if isinstance(error, OSError) and not isinstance(error, PathopipeError):
+        return _disk_fault(error, job.results)
+    return error
+
+
+def _disk_fault(error: OSError, results: Path) -> FaultError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return FaultError(f"{results}: the disk is full: free some space and run again, finished results are kept")
     return FaultError(f"{error.filename or results}: {error.strerror or error}: mend this and run again")

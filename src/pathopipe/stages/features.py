@@ -3,7 +3,7 @@
 A nucleus is measured whole, on its own pixels and the ring around them, so nothing depends on how the work is cut up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import STATISTICS, summarize
 from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
-from pathopipe.stages.parallel import ordered_map
+from pathopipe.stages.journal import Journal, advance
 from pathopipe.units import Grid
 
 _BLOCK = 1024
@@ -52,6 +52,7 @@ _SLIDE_SCHEMA = pa.schema(
 
 Floats = NDArray[np.float64]
 Features = dict[str, Floats]
+Members = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,35 @@ class _Rings:
         return len(self.offsets) - 1
 
 
+class _Progress:
+    """Groups of nuclei measured so far, over all batches of the table."""
+
+    def __init__(self, job: Job[FeaturesSettings], journal: Journal, total: int) -> None:
+        self._job, self._journal, self._total = job, journal, total
+        self._groups = self._nuclei = 0
+
+    def advance(self, work: Callable[[Members], Features], groups: list[Members]) -> Iterator[Features]:
+        """Yield what ``work`` makes of each group."""
+        done = advance(self._journal, work, groups, self._job.workers, self._groups)
+        for group, measured in zip(groups, done, strict=True):
+            self._groups += 1
+            self._nuclei += len(group)
+            self._job.progress.update(self._nuclei, self._total, "nuclei")
+            yield measured
+
+
 def run(job: Job[FeaturesSettings]) -> Outcome:
     """Measure all nuclei of a slide."""
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
     nearest, neighbors = _neighbors(job, tissue["mpp_x"], tissue["mpp_y"])
     total = len(nearest)
-    with job.open_slide() as slide, TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA) as table:
+    table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
+    with job.open_slide() as slide, table, job.journal() as journal:
         pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]))
+        progress = _Progress(job, journal, total)
         for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "geometry"]):
             rows = slice(table.count, table.count + len(batch))
-            features = _measure(job, pixels, _rings(batch["geometry"], pixels.grid), total, table.count)
+            features = _measure(progress, pixels, _rings(batch["geometry"], pixels.grid))
             features |= {"nearest_um": nearest[rows]}
             table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
     _write_statistics(job, total, tissue["tissue_mm2"])
@@ -109,21 +129,17 @@ def _rings(geometry: Any, grid: Grid) -> _Rings:
     return _Rings(shapely.get_coordinates(outlines) / (grid.factor_x, grid.factor_y), offsets.astype(np.int64))
 
 
-def _measure(job: Job[FeaturesSettings], pixels: _Pixels, rings: _Rings, total: int, before: int) -> Features:
-    """Measure nuclei block by block, whatever their order; ``total`` and ``before`` are for the progress only."""
+def _measure(progress: _Progress, pixels: _Pixels, rings: _Rings) -> Features:
+    """Measure nuclei block by block, whatever their order."""
     features = {name: np.full(len(rings), np.nan) for name in (*SHAPE_FEATURES, *_INTENSITIES)}
     groups = list(_blocks(rings))
-    work = partial(_measure_block, pixels, rings)
-    done = before
-    for members, measured in zip(groups, ordered_map(work, groups, job.workers), strict=True):
+    for members, measured in zip(groups, progress.advance(partial(_measure_block, pixels, rings), groups), strict=True):
         for name, values in measured.items():
             features[name][members] = values
-        done += len(members)
-        job.progress.update(done, total, "nuclei")
     return features
 
 
-def _blocks(rings: _Rings) -> Iterator[NDArray[np.int64]]:
+def _blocks(rings: _Rings) -> Iterator[Members]:
     """Group nuclei by the block of the grid that their first point lies in, so that a group is read in one window."""
     first = rings.coords[rings.offsets[:-1]]
     blocks = np.floor(first / _BLOCK).astype(np.int64)
@@ -132,7 +148,7 @@ def _blocks(rings: _Rings) -> Iterator[NDArray[np.int64]]:
     yield from (group for group in np.split(order, changes) if len(group))
 
 
-def _measure_block(pixels: _Pixels, rings: _Rings, members: NDArray[np.int64]) -> Features:
+def _measure_block(pixels: _Pixels, rings: _Rings, members: Members) -> Features:
     """Measure some nuclei in a window that shows all of them whole, with a pixel to spare."""
     coords, offsets = _take(rings, members)
     x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
@@ -146,7 +162,7 @@ def _measure_block(pixels: _Pixels, rings: _Rings, members: NDArray[np.int64]) -
     return features
 
 
-def _take(rings: _Rings, members: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+def _take(rings: _Rings, members: Members) -> tuple[Floats, NDArray[np.int64]]:
     starts, lengths = rings.offsets[members], np.diff(rings.offsets)[members]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import zarr
 from numpy.typing import NDArray
 
 from pathopipe.artifacts import TableWriter, numbers, read_table
@@ -19,7 +18,8 @@ from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import Nuclei, segment_block, solid
 from pathopipe.ops.wkb import to_wkb
 from pathopipe.stages.base import Job, Outcome
-from pathopipe.stages.parallel import ordered_map
+from pathopipe.stages.journal import advance
+from pathopipe.stages.maps import open_maps
 from pathopipe.units import Grid
 
 BLOCK = 1024
@@ -69,10 +69,13 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     grid = Grid(**detect["grid"])
     settings = assign_settings(job.settings, grid)
     seeds = _read_seeds(job.input("detect/detections.parquet"))
-    with zarr.storage.ZipStore(job.input("detect/maps.zarr.zip"), mode="r") as store:
-        maps = zarr.open_array(store, mode="r")
-        blocks, least = seeds.blocks(), job.settings.min_solidity
-        nuclei = ordered_map(lambda block: solid(_segment(maps, seeds, settings, block), least), blocks, job.workers)
+    blocks, least = seeds.blocks(), job.settings.min_solidity
+    with open_maps(job.input("detect/maps.zarr.zip")) as maps, job.journal() as journal:
+
+        def work(block: tuple[int, int]) -> dict[str, Any]:
+            return vars(solid(_segment(maps, seeds, settings, block), least))
+
+        nuclei = (Nuclei(**arrays) for arrays in advance(journal, work, blocks, job.workers))
         count = _write(job, grid, nuclei, len(blocks))
     if not count:
         raise SlideRejectedError(

@@ -1,0 +1,94 @@
+"""The file of the dense maps: a Zarr array in a zip that `detect` writes piece by piece and `segment` reads.
+
+Zarr's own zip store stamps the clock and is written as one; here chunks are compressed where they are made, and stored
+under sorted names and a fixed date, so that equal maps are equal files.
+"""
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import zarr
+import zarr.codecs
+import zarr.storage
+from numcodecs import blosc
+from numpy.typing import NDArray
+
+CHANNELS: Final = ("foreground", "barrier")
+_CODEC: Final = blosc.Blosc("zstd", clevel=1, shuffle=blosc.NOSHUFFLE)
+_DATE: Final = (1980, 1, 1, 0, 0, 0)
+
+# Its own threads finish blocks in any order, and with them the bytes would depend on chance.
+blosc.use_threads = False
+
+
+def chunks(maps: NDArray[np.uint8], origin: tuple[int, int], side: int) -> dict[str, NDArray[np.uint8]]:
+    """Compress a piece of the maps.
+
+    Parameters
+    ----------
+    maps
+        (2, H, W).
+    origin
+        Row and column of its first pixel, multiples of ``side``.
+    side
+        Side of a chunk; one that reaches beyond ``maps`` is filled up by zeros.
+
+    Returns
+    -------
+    Compressed bytes, uint8 (n,), by the name of the chunk in the store; chunks of zeros are left out.
+    """
+    found = {}
+    for top in range(0, maps.shape[1], side):
+        for left in range(0, maps.shape[2], side):
+            part = maps[:, top : top + side, left : left + side]
+            if part.any():
+                whole = np.zeros((len(CHANNELS), side, side), np.uint8)
+                whole[:, : part.shape[1], : part.shape[2]] = part
+                name = f"c/0/{(origin[0] + top) // side}/{(origin[1] + left) // side}"
+                found[name] = np.frombuffer(_CODEC.encode(whole), np.uint8)
+    return found
+
+
+def write_maps(path: Path, size: tuple[int, int], side: int, stored: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
+    """Write the maps of a slide.
+
+    Parameters
+    ----------
+    size
+        Height and width in pixels of the maps' grid.
+    side
+        Side of a chunk.
+    stored
+        Names and bytes of the chunks, sorted by name.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in stored:
+            archive.writestr(zipfile.ZipInfo(name, _DATE), data.tobytes())
+        archive.writestr(zipfile.ZipInfo("zarr.json", _DATE), _describe(size, side))
+
+
+@contextmanager
+def open_maps(path: Path) -> Iterator[Any]:
+    """Open the maps for reading: an array uint8 (2, H, W), foreground and barrier, that threads may share."""
+    with zarr.storage.ZipStore(path, mode="r") as store:
+        yield zarr.open_array(store, mode="r")
+
+
+def _describe(size: tuple[int, int], side: int) -> bytes:
+    """Let Zarr write its description of such an array."""
+    written = dict[str, Any]()
+    zarr.create_array(
+        store=zarr.storage.MemoryStore(written),
+        shape=(len(CHANNELS), *size),
+        chunks=(len(CHANNELS), side, side),
+        dtype="uint8",
+        fill_value=0,
+        attributes={"channels": list(CHANNELS)},
+        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"),
+    )
+    content: bytes = written["zarr.json"].to_bytes()
+    return content
