@@ -1,13 +1,16 @@
 """What made a result: digests of inputs, versions, and the fingerprint of the code that ran."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import os
 import platform
 import resource
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -103,14 +106,31 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started = time.time()
         self._clock = time.perf_counter()
+        self._spent = dict[str, float]()
+        self._lock = threading.Lock()
+
+    def spend(self, on: str, seconds: float) -> None:
+        """Note that a thread spent so long on something; may be called by any thread."""
+        with self._lock:
+            self._spent[on] = self._spent.get(on, 0.0) + seconds
+
+    @contextlib.contextmanager
+    def spending(self, on: str) -> Iterator[None]:
+        """Note what a thread spends on something while the block runs."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spend(on, time.perf_counter() - began)
 
     def record(self, workers: int) -> dict[str, Any]:
-        """Seconds, CPU seconds, peak memory in MB, host, process and time of start."""
+        """Seconds, CPU seconds, what threads spent seconds on, peak memory in MB, host, process and time of start."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         unit = 1024**2 if sys.platform == "darwin" else 1024
         return {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._started)),
             "seconds": round(time.perf_counter() - self._clock, 3),
+            "spent": {name: round(seconds, 3) for name, seconds in sorted(self._spent.items())},
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "peak_memory_mb": round(usage.ru_maxrss / unit, 1),
             "host": platform.node(),

@@ -14,6 +14,7 @@ from typing import Any
 
 from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, weights_folder, write_json
 from pathopipe.config import Config, DetectSettings, parse_config
+from pathopipe.demand import limit_memory_mb, limit_minutes, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify, slide_files
 from pathopipe.models.graders import make_grader
@@ -96,6 +97,28 @@ class Plan:
         """Contract version and fingerprint of the code: what makes the stage run again after an update."""
         contract = COHORT if stage == "cohort" else CONTRACTS[stage]
         return f"{contract.version}-{fingerprint(stage)}"
+
+    def memory(self, stage: str) -> Any:
+        """Function of wildcards and attempt: megabytes that the stage may need."""
+        return lambda wildcards, attempt: limit_memory_mb(stage, attempt)  # noqa: ARG005 (Snakemake goes by the names)
+
+    def pending(self, slides: tuple[str, ...]) -> dict[Path, Sample]:
+        """Those of the slides whose nuclei have still to be found, by their file."""
+        chosen = (sample for sample in self.samples if sample.slide in set(slides) & set(self.active))
+        return {
+            sample.path: sample
+            for sample in chosen
+            if not (self.results / sample.slide / "segment" / MANIFEST).exists()
+        }
+
+    def minutes(self, stage: str) -> Any:
+        """Function of wildcards and attempt: minutes that the stage may need, from the size of the slide's file."""
+        return lambda wildcards, attempt: limit_minutes(stage, self._most_tissue[wildcards.slide], attempt)
+
+    @cached_property
+    def _most_tissue(self) -> dict[str, float]:
+        """Tissue in mm2 that a slide's file can hold at most."""
+        return {slide: tissue_mm2(_file_bytes(identity)) for slide, identity in self.identities.items()}
 
     def slide_params(self, stage: str) -> Any:
         """Function of the wildcards: for `tissue`, what the slide is; the later stages follow from its results."""
@@ -283,6 +306,11 @@ def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dic
         write_json(store, {**known, **found})
     identities = {slide: str(entry["identity"]) for slide, entry in found.items()}
     return identities | {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
+
+
+def _file_bytes(identity: str) -> int:
+    size, _, _ = identity.partition("-")
+    return int(size) if size.isdecimal() else 0
 
 
 def _mark(path: Path) -> str:

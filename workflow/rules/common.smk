@@ -11,11 +11,3 @@ COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))
 
 wildcard_constraints:
     slide=PLAN.active_pattern,
-
-
-def memory(wildcards, attempt):
-    return 2000 * attempt
-
-
-def minutes(wildcards, attempt):
-    return 120 * attempt

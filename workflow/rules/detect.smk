@@ -11,8 +11,8 @@ rule detect:
         "../../envs/pathopipe.yaml"
     threads: 8
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("detect"),
+        runtime=PLAN.minutes("detect"),
     params:
         settings=PLAN.settings("detect"),
         version=PLAN.version("detect"),

@@ -11,8 +11,8 @@ rule features:
         "../../envs/pathopipe.yaml"
     threads: 2
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("features"),
+        runtime=PLAN.minutes("features"),
     params:
         settings=PLAN.settings("features"),
         version=PLAN.version("features"),

@@ -10,8 +10,8 @@ rule grade:
     conda:
         "../../envs/pathopipe.yaml"
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("grade"),
+        runtime=PLAN.minutes("grade"),
     params:
         settings=PLAN.settings("grade"),
         version=PLAN.version("grade"),

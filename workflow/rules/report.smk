@@ -10,8 +10,8 @@ rule report:
     conda:
         "../../envs/pathopipe.yaml"
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("report"),
+        runtime=PLAN.minutes("report"),
     params:
         settings=PLAN.settings("report"),
         version=PLAN.version("report"),

@@ -11,8 +11,8 @@ rule segment:
         "../../envs/pathopipe.yaml"
     threads: 2
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("segment"),
+        runtime=PLAN.minutes("segment"),
     params:
         settings=PLAN.settings("segment"),
         version=PLAN.version("segment"),

@@ -10,8 +10,8 @@ rule tiles:
     conda:
         "../../envs/pathopipe.yaml"
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("tiles"),
+        runtime=PLAN.minutes("tiles"),
     params:
         settings=PLAN.settings("tiles"),
         version=PLAN.version("tiles"),

@@ -10,8 +10,8 @@ rule tissue:
     conda:
         "../../envs/pathopipe.yaml"
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=PLAN.memory("tissue"),
+        runtime=PLAN.minutes("tissue"),
     params:
         settings=PLAN.settings("tissue"),
         version=PLAN.version("tissue"),

@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": ("demo", "Run the whole workflow on synthetic slides, or on a slide of yours."),
     "doctor": ("doctor", "Say what is installed, and what is missing."),
     "evaluate": ("evaluate", "Compare models or results with annotated images."),
+    "bench": ("bench", "Measure every stage on this machine."),
     "train": ("train", "Train a model on annotated images of your own."),
     "tissue": ("stage", "Stage 1: find tissue, check the image."),
     "tiles": ("stage", "Stage 2: lay tiles over the tissue."),

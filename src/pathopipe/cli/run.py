@@ -17,11 +17,14 @@ import click
 from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
 if TYPE_CHECKING:
+    from pathopipe.samples import Sample
     from pathopipe.workflow import Plan
 
 _STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
 _LITTLE_DISK = 20_000_000
 _SPOKEN_STATES = {"missing": "not finished"}
+_LONG_S = 120
+_ASKED = 20
 _DRY = {"-n", "--dry-run", "--dryrun"}
 
 
@@ -104,7 +107,7 @@ def execute(values: dict[str, Any], cores: int, arguments: tuple[str, ...], chos
     plan_, chosen = plan(values), chosen or Selection()
     slides, targets = chosen.slides(plan_), chosen.targets(plan_)
     with owning(plan_.results):
-        for message in _notes(plan_):
+        for message in (*_notes(plan_), *_expectations(plan_, slides, cores)):
             click.echo(message)
         command = _command(plan_, values, cores, arguments, targets)
         if _DRY & set(arguments):
@@ -193,6 +196,46 @@ def _notes(plan_: "Plan") -> Iterator[str]:
         yield f"left out, because the file is missing: {', '.join(plan_.skipped)}"
     if plan_.absent:
         yield f"the file is not there any more, finished results are kept: {', '.join(plan_.absent)}"
+
+
+def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int) -> Iterator[str]:
+    """What a long run will take, from some of the slides that are still to be done."""
+    from pathopipe.demand import disk_mb, seconds
+
+    pending = list(plan_.pending(slides).values())
+    asked = pending[:: max(1, len(pending) // _ASKED)]
+    known = [mm2 for sample in asked if (mm2 := _tissue_mm2(sample)) is not None]
+    if not known:
+        return
+    mm2 = sum(known) / len(known) * len(pending)
+    duration, needed = seconds(mm2, len(pending), cores), disk_mb(mm2) / 1e3
+    if duration < _LONG_S:
+        return
+    free = shutil.disk_usage(plan_.results).free / 1e9
+    hours, minutes = divmod(round(duration / 60), 60)
+    told = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    yield (
+        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect about {told} on {cores} cores without a "
+        f"GPU, and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
+    )
+    if needed > free:
+        yield f"warning: {plan_.results} may run out of space: free some, or give another folder with --results"
+
+
+def _tissue_mm2(sample: "Sample") -> float | None:
+    """Roughly how much tissue a slide holds; None where it can't be said, which its own job will explain."""
+    from pathopipe.demand import tissue_mm2
+    from pathopipe.errors import PathopipeError
+    from pathopipe.identity import slide_files
+    from pathopipe.slide import open_slide
+
+    try:
+        with open_slide(sample.path, sample.mpp) as slide:
+            area = slide.width_px * slide.height_px * slide.mpp.x * slide.mpp.y / 1e6
+            size = sum(file.stat().st_size for file in slide_files(sample.path))
+            return tissue_mm2(size, slide.mpp.x, area)
+    except (PathopipeError, OSError):
+        return None
 
 
 def _conclude(plan_: "Plan", code: int, slides: tuple[str, ...]) -> None:

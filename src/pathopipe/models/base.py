@@ -20,11 +20,14 @@ class Prediction:
     maps
         uint8 (2, f H, f W), f the model's `upsampling`: the foreground probability times 255, and the barrier (0 inside
         a nucleus, 255 between two).
+    network_s
+        Seconds that a network's forward pass took, 0 for a model without one.
     """
 
     seeds: NDArray[np.int32]
     scores: NDArray[np.float32]
     maps: NDArray[np.uint8]
+    network_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,15 @@ def assign(seeds: NDArray[np.int32], maps: NDArray[np.uint8], settings: AssignSe
     keys = np.full(fore.size, (STRAIGHT * settings.radius_px + 1) * COST, np.int64)
     rooted = np.flatnonzero(by_foreground[fore.ravel()[starts]])
     np.minimum.at(keys, starts[rooted], rooted + 1)
-    flat = fore.ravel(), barrier.ravel(), by_foreground, by_barrier, width, keys
+    inside = np.flatnonzero(fore.ravel() >= np.flatnonzero(by_foreground)[0])
+    rows = np.searchsorted(inside, np.arange(len(fore) + 1) * width)
+    weights = by_foreground[fore.ravel()[inside]] + by_barrier[barrier.ravel()[inside]]
     moved, now = np.ones(len(fore), np.int64), 1
     # As every step costs something, just one state offers no pixel less, whatever the order of passes.
-    while _pass(*flat, moved, now) or now == 1:
+    while _pass(inside, weights, rows, width, keys, moved, now) or now == 1:
         now += 1
-    labels = (keys % COST).astype(np.int32).reshape(fore.shape)
+    labels = np.zeros(fore.shape, np.int32)
+    labels.ravel()[inside] = keys[inside] % COST
     return np.ascontiguousarray(labels[1:-1, 1:-1])
 
 
@@ -181,10 +184,9 @@ def _weights(settings: AssignSettings) -> tuple[NDArray[np.int64], NDArray[np.in
 
 @kernel
 def _pass(
-    fore: NDArray[np.uint8],
-    barrier: NDArray[np.uint8],
-    by_foreground: NDArray[np.int64],
-    by_barrier: NDArray[np.int64],
+    inside: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    ends: NDArray[np.int64],
     width: int,
     keys: NDArray[np.int64],
     moved: NDArray[np.int64],
@@ -192,7 +194,9 @@ def _pass(
 ) -> bool:
     """Lower each key of a padded, flat image to what the pixels before it offer, or after it where ``now`` is even.
 
-    ``moved`` holds the pass in which each row changed last: rows that saw no change since the pass before are left out.
+    ``inside`` are the pixels that can belong to a nucleus, in order, and ``weights`` what a step onto each costs; those
+    of row i are numbers ``ends[i]`` to ``ends[i + 1]``. ``moved`` holds the pass in which each row changed last: rows
+    that saw no change since the pass before are left out.
     """
     sign = 1 if now % 2 == 1 else -1
     rows = moved.size
@@ -201,13 +205,10 @@ def _pass(
         row = i if sign > 0 else rows - 1 - i
         if moved[row] < now - 1 and moved[row - sign] < now - 1:
             continue
-        start = row * width if sign > 0 else (row + 1) * width - 1
-        for j in range(1, width - 1):
-            q = start + sign * j
-            weight = by_foreground[fore[q]]
-            if weight == 0:
-                continue
-            weight += by_barrier[barrier[q]]
+        start = ends[row] if sign > 0 else ends[row + 1] - 1
+        for j in range(ends[row + 1] - ends[row]):
+            q = inside[start + sign * j]
+            weight = weights[start + sign * j]
             straight = min(keys[q - sign], keys[q - sign * width]) + weight * (STRAIGHT * COST)
             diagonal = min(keys[q - sign * (width + 1)], keys[q - sign * (width - 1)]) + weight * (DIAGONAL * COST)
             best = min(straight, diagonal)

@@ -18,7 +18,7 @@ from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
 from pathopipe.ownership import Lock
-from pathopipe.provenance import fingerprint
+from pathopipe.provenance import Stopwatch, fingerprint
 from pathopipe.samples import Sample
 from pathopipe.stages.journal import Journal
 from pathopipe.stages.progress import Progress
@@ -49,6 +49,8 @@ class Job(Generic[SettingsT]):
         Threads to use; no result depends on it.
     lock
         Says whether this job still owns the stage's work folder.
+    watch
+        Measures what the stage spends time on.
     made_from
         The manifest as far as it is known before the stage runs: parameters, inputs, versions.
     """
@@ -62,6 +64,7 @@ class Job(Generic[SettingsT]):
     workers: int
     progress: Progress
     lock: Lock
+    watch: Stopwatch
     made_from: dict[str, Any] = field(default_factory=dict)
 
     def input(self, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pathopipe.models.base import NucleusModel, Prediction
 from pathopipe.models.registry import create
 from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mask
 from pathopipe.ops.stain import Stains
+from pathopipe.provenance import Stopwatch
 from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
 from pathopipe.stages.journal import advance, unpack_one
@@ -38,7 +40,10 @@ Pieces = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class _Scan:
-    """What every tile needs; shared by threads. Tiles lie on ``grid``, seeds and maps on ``fine``."""
+    """What every tile needs; shared by threads. Tiles lie on ``grid``, seeds and maps on ``fine``.
+
+    There is a thread more than ``turns`` at the model, so that it does not wait while pixels are read.
+    """
 
     slide: Slide
     grid: Grid
@@ -47,6 +52,8 @@ class _Scan:
     model: NucleusModel
     mask: NDArray[np.bool_]
     cells: Cells
+    watch: Stopwatch
+    turns: Semaphore
 
     def look(self, tile: Tile) -> Pieces:
         """Run the model on one tile with its halo, and keep what lies in the tile and in tissue.
@@ -61,8 +68,13 @@ class _Scan:
         # and its seed on either side.
         left, top = max(0, x - self.halo), max(0, y - self.halo)
         right, bottom = min(self.grid.width, x + width + self.halo), min(self.grid.height, y + height + self.halo)
-        prediction = self.model.predict(self.slide.read(self.grid, left, top, right - left, bottom - top))
-        return self._own(prediction, tile, (left, top))
+        with self.watch.spending("reading"):
+            rgb = self.slide.read(self.grid, left, top, right - left, bottom - top)
+        with self.turns, self.watch.spending("model"):
+            prediction = self.model.predict(rgb)
+        self.watch.spend("network", prediction.network_s)
+        with self.watch.spending("maps"):
+            return self._own(prediction, tile, (left, top))
 
     def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> Pieces:
         """Keep what lies in the tile and in tissue, on the fine grid; ``origin`` is where the prediction begins."""
@@ -92,7 +104,9 @@ def run(job: Job[DetectSettings]) -> Outcome:
     cells = Cells(**tissue["cells"])
     mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
     with job.open_slide() as slide:
-        seeds, scores = _scan(job, _Scan(slide, grid, fine, halo, model, mask, cells))
+        seeds, scores = _scan(
+            job, _Scan(slide, grid, fine, halo, model, mask, cells, job.watch, Semaphore(job.workers))
+        )
     if not len(seeds):
         raise SlideRejectedError("no nuclei were found in the tissue: check the focus, the stain and the mpp")
     _write_seeds(job, fine, seeds, scores)
@@ -121,7 +135,7 @@ def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int32], NDA
     seeds, scores = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
     places = dict[str, int]()
     with job.journal() as journal:
-        for number, found in enumerate(advance(journal, scan.look, tiles, job.workers)):
+        for number, found in enumerate(advance(journal, scan.look, tiles, job.workers + 1)):
             seeds.append(found.pop("seeds"))
             scores.append(found.pop("scores"))
             places |= dict.fromkeys(found, number)

@@ -69,7 +69,8 @@ def execute(
     lock = Lock(work / "owner.json")
     if living := lock.wait():
         raise FaultError(f"slide {slide}: {living} is working on the stage '{stage}': wait for it")
-    job = Job(stage, slide, results, work / "draft", settings, sample, workers, Progress(work / "progress.json"), lock)
+    progress, watch = Progress(work / "progress.json"), Stopwatch()
+    job = Job(stage, slide, results, work / "draft", settings, sample, workers, progress, lock, watch)
     try:
         _fresh(job.draft)
         return _execute(job, work)
@@ -125,7 +126,6 @@ def predate(results: Path) -> None:
 
 
 def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
-    watch = Stopwatch()
     manifest = _manifest(job)
     module = cast("StageModule", importlib.import_module(f"pathopipe.stages.{job.stage}"))
     reason = _upstream_reason(job)
@@ -142,7 +142,7 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
     _check_complete(job)
     _check_unchanged(job, manifest)
     write_json(job.draft / MANIFEST, manifest)
-    write_json(job.draft / RUN, watch.record(job.workers))
+    write_json(job.draft / RUN, job.watch.record(job.workers))
     job.lock.check()
     publish(job.draft, job.results / job.slide / job.stage)
     shutil.rmtree(work)

@@ -21,6 +21,7 @@ from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
 from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import STATISTICS, summarize
+from pathopipe.provenance import Stopwatch
 from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
 from pathopipe.stages.journal import Journal, advance
@@ -62,6 +63,7 @@ class _Pixels:
     slide: Slide
     grid: Grid
     stains: Stains
+    watch: Stopwatch
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
     total = len(nearest)
     table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
     with job.open_slide() as slide, table, job.journal() as journal:
-        pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]))
+        pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]), job.watch)
         progress = _Progress(job, journal, total)
         for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "geometry"]):
             rows = slice(table.count, table.count + len(batch))
@@ -153,7 +155,8 @@ def _measure_block(pixels: _Pixels, rings: _Rings, members: Members) -> Features
     coords, offsets = _take(rings, members)
     x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
     x1, y1 = (int(value) for value in np.ceil(coords.max(axis=0)) + 1)
-    rgb = pixels.slide.read(pixels.grid, x0, y0, x1 - x0, y1 - y0)
+    with pixels.watch.spending("reading"):
+        rgb = pixels.slide.read(pixels.grid, x0, y0, x1 - x0, y1 - y0)
     labels = rasterize(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
     features = measure_shapes(labels, len(members), pixels.grid.mpp_x, pixels.grid.mpp_y)
     for stain, density in zip(_STAINS, densities(rgb, pixels.stains), strict=True):

@@ -73,7 +73,8 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     with open_maps(job.input("detect/maps.zarr.zip")) as maps, job.journal() as journal:
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
-            return vars(solid(_segment(maps, seeds, settings, block), least))
+            with job.watch.spending("outlining"):
+                return vars(solid(_segment(maps, seeds, settings, block), least))
 
         nuclei = (Nuclei(**arrays) for arrays in advance(journal, work, blocks, job.workers))
         count = _write(job, grid, nuclei, len(blocks))

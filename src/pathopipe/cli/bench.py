@@ -1,0 +1,137 @@
+"""``pathopipe bench``: how fast every stage is on this machine, and how much memory it takes."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pathopipe.cli.options import PATH, config_options, find_config
+
+_STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
+_PARALLEL = {"detect", "segment", "features"}
+_FIELD_PX = 4096
+_MPP = 0.25
+_FIELD_MM2 = (_FIELD_PX * _MPP / 1e3) ** 2
+
+
+@click.command()
+@click.option("--slide", type=PATH, help="A slide to take instead of a synthetic one.")
+@click.option("--mpp", type=float, help="Its micrometers per pixel, where the file does not say.")
+@click.option(
+    "--mm2", type=click.FloatRange(1, 2000), default=4.0, show_default=True, help="Size of the synthetic one."
+)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads per stage.")
+@click.option("--keep", type=PATH, help="Folder for slide and results; default: one that is deleted afterwards.")
+@config_options
+def bench(
+    slide: Path | None,
+    mpp: float | None,
+    mm2: float,
+    workers: int,
+    keep: Path | None,
+    config_file: Path | None,
+    changes: tuple[str, ...],
+) -> None:
+    """Run every stage on a slide, each in a process of its own, and print what it took.
+
+    Seconds include the start of the process; 's/mm2' is per area of tissue, 'MP/s' counts working pixels of tissue,
+    'network' is the share of its threads' time that a network's forward pass took.
+    """
+    from pathopipe.artifacts import write_json
+    from pathopipe.config import load_config
+    from pathopipe.workflow import adopt_model
+
+    with tempfile.TemporaryDirectory(prefix="pathopipe-") as folder:
+        place = keep or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        config = adopt_model(load_config(find_config(config_file), changes), place / "results")
+        write_json(place / "config.json", config.model_dump(mode="json"))
+        path = slide.absolute() if slide else _synthetic(place, mm2)
+        sheet = place / "slides.tsv"
+        sheet.write_text(f"slide\tpath\tmpp\nbench\t{path}\t{mpp or ''}\n", encoding="utf-8")
+        rows = [_run(stage, place, workers) for stage in _STAGES]
+        click.echo(_report(rows, place / "results" / "bench"))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A stage, the content of its ``run.json``, and the bytes that it wrote."""
+
+    stage: str
+    record: dict[str, Any]
+    size: int
+
+
+def _synthetic(place: Path, mm2: float) -> Path:
+    from pathopipe.synthetic import Scene, repeat_slide, write_slide
+
+    side = max(1, round((mm2 / _FIELD_MM2) ** 0.5))
+    path = place / f"synthetic_{side}x{side}.tiff"
+    if not path.exists():
+        field = place / "field.tiff"
+        write_slide(Scene(_FIELD_PX, _FIELD_PX, mpp=_MPP, seed=7, pleomorphism=2, tissue="field"), field)
+        repeat_slide(field, path, side, side)
+    return path
+
+
+def _run(stage: str, place: Path, workers: int) -> _Row:
+    from pathopipe.artifacts import RUN, read_json
+    from pathopipe.errors import FaultError
+
+    results = place / "results"
+    command = [sys.executable, "-m", "pathopipe", stage, "bench", "--results", str(results)]
+    command += ["--slides", str(place / "slides.tsv"), "--config", str(place / "config.json")]
+    command += ["--workers", str(workers if stage in _PARALLEL else 1)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise FaultError(done.stderr.strip().removeprefix("pathopipe: ") or f"the stage '{stage}' failed")
+    folder = results / "bench" / stage
+    reason = read_json(folder / "manifest.json")["reason"]
+    if reason:
+        raise FaultError(f"the slide was rejected: {reason}")
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    return _Row(stage, read_json(folder / RUN), size)
+
+
+def _report(rows: list[_Row], folder: Path) -> str:
+    from pathopipe.artifacts import read_json
+
+    tissue, tiles = (read_json(folder / stage / "manifest.json") for stage in ("tissue", "tiles"))
+    nuclei = read_json(folder / "segment" / "manifest.json")["counts"]["nuclei"]
+    mm2 = tissue["tissue_mm2"]
+    pixels = mm2 / tiles["grid"]["mpp_x"] / tiles["grid"]["mpp_y"]
+    lines = [f"{mm2:.2f} mm2 of tissue, {nuclei} nuclei, {pixels:.1f} working megapixels"]
+    lines += [f"{'stage':<10}{'s':>8}{'s/mm2':>8}{'MP/s':>8}{'peak MB':>9}{'MB/mm2':>8}{'network':>9}"]
+    lines += [_line(row, mm2, pixels) for row in rows]
+    total = sum(row.record["seconds"] for row in rows)
+    peak, size = max(row.record["peak_memory_mb"] for row in rows), sum(row.size for row in rows)
+    lines.append(
+        f"{'all':<10}{total:>8.1f}{total / mm2:>8.2f}{pixels / total:>8.2f}{peak:>9.0f}{size / 1e6 / mm2:>8.2f}"
+    )
+    return "\n".join([*lines, *_remarks(rows, mm2, nuclei)])
+
+
+def _line(row: _Row, mm2: float, pixels: float) -> str:
+    record = row.record
+    network = record["spent"].get("network")
+    share = "" if network is None else f"{network / record['seconds'] / record['workers']:>9.0%}"
+    numbers = (record["seconds"], record["seconds"] / mm2, pixels / record["seconds"])
+    first = f"{row.stage:<10}{numbers[0]:>8.1f}{numbers[1]:>8.2f}{numbers[2]:>8.1f}"
+    return f"{first}{record['peak_memory_mb']:>9.0f}{row.size / 1e6 / mm2:>8.2f}{share}"
+
+
+def _remarks(rows: list[_Row], mm2: float, nuclei: int) -> Iterator[str]:
+    """What the columns don't say: what is left without the network, and nuclei per second."""
+    records = {row.stage: row.record for row in rows}
+    detect, segment = records["detect"], records["segment"]
+    both = detect["seconds"] + segment["seconds"]
+    network = detect["spent"].get("network", 0.0) / detect["workers"]
+    yield f"detect and segment {both / mm2:.2f} s/mm2, of that without the network {(both - network) / mm2:.2f}"
+    outlining = segment["spent"].get("outlining", 0.0)
+    if outlining:
+        yield f"segment: {nuclei / outlining:.0f} nuclei/s and thread"

@@ -1,0 +1,69 @@
+"""What a stage is expected to take: seconds, memory and disk, from the tissue that a slide's file must hold.
+
+The figures are those that ``pathopipe bench --mm2 16`` printed (docs/performance.md), rounded up.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_BYTES_PER_PIXEL: Final = 0.25
+_COARSEST_MPP: Final = 0.5
+_SLOWER: Final = 4.0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Of one stage: seconds to start, core seconds and megabytes of results per mm2 of tissue, megabytes of memory."""
+
+    start_s: float
+    s_per_mm2: float
+    disk_mb_per_mm2: float
+    memory_mb: int
+
+
+RATES: Final = {
+    "tissue": Rate(2.0, 0.1, 0.02, 800),
+    "tiles": Rate(1.0, 0.0, 0.0, 500),
+    "detect": Rate(3.0, 2.5, 2.0, 1500),
+    "segment": Rate(2.0, 0.6, 0.5, 1000),
+    "features": Rate(2.0, 0.6, 0.4, 1000),
+    "grade": Rate(2.0, 0.05, 0.0, 1000),
+    "report": Rate(2.0, 0.05, 0.02, 1000),
+}
+
+
+def tissue_mm2(file_bytes: int, mpp: float | None = None, area_mm2: float | None = None) -> float:
+    """Estimate the tissue on a slide from the bytes of its file: glass takes next to none.
+
+    Parameters
+    ----------
+    mpp
+        Micrometers per pixel; unknown it's taken to be coarse, which gives more tissue.
+    area_mm2
+        Area of the slide, the most that it can be.
+    """
+    pixels = file_bytes / _BYTES_PER_PIXEL
+    found = pixels * (mpp or _COARSEST_MPP) ** 2 / 1e6
+    return found if area_mm2 is None else min(found, area_mm2)
+
+
+def seconds(mm2: float, slides: int, cores: int) -> float:
+    """Expected duration of all stages over slides that hold so much tissue in all."""
+    work = sum(rate.start_s * slides + rate.s_per_mm2 * mm2 for rate in RATES.values())
+    return work / cores
+
+
+def disk_mb(mm2: float) -> float:
+    """Expected size of the results, and of the pieces that are kept while a stage runs."""
+    rates = RATES.values()
+    return mm2 * (sum(rate.disk_mb_per_mm2 for rate in rates) + max(rate.disk_mb_per_mm2 for rate in rates))
+
+
+def limit_minutes(stage: str, mm2: float, attempt: int) -> int:
+    """Time that a scheduler should grant a stage, on a machine several times slower; more when it is tried again."""
+    return attempt * (10 + round(_SLOWER * RATES[stage].s_per_mm2 * mm2 / 60))
+
+
+def limit_memory_mb(stage: str, attempt: int) -> int:
+    """Memory that a scheduler should grant a stage, whatever the slide; more when it is tried again."""
+    return RATES[stage].memory_mb * attempt
