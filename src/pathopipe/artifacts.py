@@ -23,6 +23,7 @@ from pathopipe.errors import ArtifactError, RefusalError
 MANIFEST = "manifest.json"
 RUN = "run.json"
 MARKER = "pathopipe.json"
+MAPS = "maps.zarr.zip"
 ROWS_PER_GROUP = 65_536
 
 
@@ -41,11 +42,11 @@ CONTRACTS = {
     "detect": Contract(
         1,
         ("tissue/manifest.json", "tissue/tissue.geojson", "tiles/manifest.json", "tiles/tiles.parquet"),
-        ("detections.parquet", "maps.zarr.zip"),
+        ("detections.parquet", MAPS),
     ),
     "segment": Contract(
         1,
-        ("detect/manifest.json", "detect/detections.parquet", "detect/maps.zarr.zip"),
+        ("detect/manifest.json", "detect/detections.parquet", f"detect/{MAPS}"),
         ("nuclei.parquet",),
     ),
     "features": Contract(

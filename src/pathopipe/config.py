@@ -105,6 +105,9 @@ class Config(_Section):
     slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
     results: str = Field("results", description="results folder, relative to the current folder")
     skip_missing: bool = Field(False, description="go on without slides whose file is missing")
+    keep_maps: bool = Field(
+        True, description="keep `detect`'s maps; without them, other settings of `segment` need `detect` again"
+    )
     tissue: TissueSettings = TissueSettings()
     tiles: TilesSettings = TilesSettings()
     detect: DetectSettings = DetectSettings()

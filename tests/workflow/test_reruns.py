@@ -138,3 +138,14 @@ def test_a_rerun_gives_the_same_bytes(finished: Project) -> None:
 
 def volatile(file: Path) -> bool:
     return file.name == "run.json" or "logs" in file.parts
+
+
+def test_maps_that_are_not_kept_are_made_again_only_for_other_settings_of_segment(fresh: Project) -> None:
+    done = fresh.run("--set", "keep_maps=false")
+    assert done.returncode == 0, done.stdout + done.stderr + log_of(fresh)
+    assert not (fresh.results / "s0" / "detect" / "maps.zarr.zip").exists()
+    assert (fresh.results / "s0" / "detect" / "detections.parquet").exists()
+    assert fresh.planned_with("keep_maps=false") == {}
+    assert fresh.planned_with("keep_maps=false", "grade.min_nuclei=5") == from_stage("grade", slides=1)
+    again = fresh.planned_with("keep_maps=false", "segment.min_area_um2=9")
+    assert again == from_stage("detect", slides=1)

@@ -1,5 +1,6 @@
 import shlex
 
+from pathopipe.artifacts import MAPS
 from pathopipe.ownership import claim, release
 from pathopipe.workflow import plan
 
@@ -11,3 +12,9 @@ COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))
 
 wildcard_constraints:
     slide=PLAN.active_pattern,
+
+
+def kept(outputs):
+    """Outputs of a rule; the maps are deleted when they have served, where the configuration says so."""
+    passing = () if PLAN.config.keep_maps else (MAPS,)
+    return {name: temp(path) if path.endswith(passing) else path for name, path in outputs.items()}

@@ -2,7 +2,7 @@ rule detect:
     input:
         **PLAN.reads("detect"),
     output:
-        **PLAN.writes("detect"),
+        **kept(PLAN.writes("detect")),
     log:
         "{slide}/logs/detect.log",
     benchmark:

@@ -51,15 +51,13 @@ def bench(
         place.mkdir(parents=True, exist_ok=True)
         config = adopt_model(load_config(find_config(config_file), changes), place / "results")
         write_json(place / "config.json", config.model_dump(mode="json"))
-        path = slide.absolute() if slide else _synthetic(place, mm2)
-        sheet = place / "slides.tsv"
-        sheet.write_text(f"slide\tpath\tmpp\nbench\t{path}\t{mpp or ''}\n", encoding="utf-8")
-        rows = [_run(stage, place, workers) for stage in _STAGES]
+        path = slide.absolute() if slide else synthetic_slide(place, mm2)
+        rows = measure(path, mpp, place, workers)
         click.echo(_report(rows, place / "results" / "bench"))
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """A stage, the content of its ``run.json``, and the bytes that it wrote."""
 
     stage: str
@@ -67,7 +65,8 @@ class _Row:
     size: int
 
 
-def _synthetic(place: Path, mm2: float) -> Path:
+def synthetic_slide(place: Path, mm2: float) -> Path:
+    """Write a slide of about so many mm2, all tissue, at 0.25 um per pixel; one that is there is kept."""
     from pathopipe.synthetic import Scene, repeat_slide, write_slide
 
     side = max(1, round((mm2 / _FIELD_MM2) ** 0.5))
@@ -79,13 +78,27 @@ def _synthetic(place: Path, mm2: float) -> Path:
     return path
 
 
-def _run(stage: str, place: Path, workers: int) -> _Row:
+def measure(path: Path, mpp: float | None, place: Path, workers: int) -> list[Row]:
+    """Run all stages on a slide, with the configuration ``config.json`` of a folder if there is one.
+
+    Raises
+    ------
+    FaultError
+        When a stage fails, or the slide is rejected.
+    """
+    sheet = place / "slides.tsv"
+    sheet.write_text(f"slide\tpath\tmpp\nbench\t{path}\t{mpp or ''}\n", encoding="utf-8")
+    return [_run(stage, place, workers) for stage in _STAGES]
+
+
+def _run(stage: str, place: Path, workers: int) -> Row:
     from pathopipe.artifacts import RUN, read_json
     from pathopipe.errors import FaultError
 
     results = place / "results"
     command = [sys.executable, "-m", "pathopipe", stage, "bench", "--results", str(results)]
-    command += ["--slides", str(place / "slides.tsv"), "--config", str(place / "config.json")]
+    command += ["--slides", str(place / "slides.tsv")]
+    command += ["--config", str(place / "config.json")] if (place / "config.json").exists() else []
     command += ["--workers", str(workers if stage in _PARALLEL else 1)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
@@ -95,10 +108,10 @@ def _run(stage: str, place: Path, workers: int) -> _Row:
     if reason:
         raise FaultError(f"the slide was rejected: {reason}")
     size = sum(file.stat().st_size for file in folder.iterdir())
-    return _Row(stage, read_json(folder / RUN), size)
+    return Row(stage, read_json(folder / RUN), size)
 
 
-def _report(rows: list[_Row], folder: Path) -> str:
+def _report(rows: list[Row], folder: Path) -> str:
     from pathopipe.artifacts import read_json
 
     tissue, tiles = (read_json(folder / stage / "manifest.json") for stage in ("tissue", "tiles"))
@@ -116,7 +129,7 @@ def _report(rows: list[_Row], folder: Path) -> str:
     return "\n".join([*lines, *_remarks(rows, mm2, nuclei)])
 
 
-def _line(row: _Row, mm2: float, pixels: float) -> str:
+def _line(row: Row, mm2: float, pixels: float) -> str:
     record = row.record
     network = record["spent"].get("network")
     share = "" if network is None else f"{network / record['seconds'] / record['workers']:>9.0%}"
@@ -125,7 +138,7 @@ def _line(row: _Row, mm2: float, pixels: float) -> str:
     return f"{first}{record['peak_memory_mb']:>9.0f}{row.size / 1e6 / mm2:>8.2f}{share}"
 
 
-def _remarks(rows: list[_Row], mm2: float, nuclei: int) -> Iterator[str]:
+def _remarks(rows: list[Row], mm2: float, nuclei: int) -> Iterator[str]:
     """What the columns don't say: what is left without the network, and nuclei per second."""
     records = {row.stage: row.record for row in rows}
     detect, segment = records["detect"], records["segment"]

@@ -4,6 +4,7 @@ All engines compute the same function. The processor's one is OpenVINO, which ne
 was tried (docs/network.md); a GPU is driven by torch.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from pathopipe.errors import RefusalError
 from pathopipe.models.architecture import UPSAMPLING, Architecture
 from pathopipe.models.weights import Weights
+
+_LOG = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "gpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -32,9 +35,9 @@ def make_engine(weights: Weights, device: Device = "auto", precision: Precision 
         When a GPU is asked for and there is none that torch can use.
     """
     if uses_gpu(device, "detect.device"):
-        from pathopipe.models.torch_engine import compile_network
+        from pathopipe.models.torch_engine import compile_network, roomiest_gpu
 
-        return compile_network(weights, "cuda", precision)
+        return compile_network(weights, roomiest_gpu(), precision)
     from pathopipe.models.openvino_engine import compile_graph
 
     return compile_graph(weights, precision, workers)
@@ -61,7 +64,10 @@ def has_gpu() -> bool:
     try:
         import torch
     except ImportError:
+        _LOG.warning("there is a GPU, but no torch to use it: on the processor; pip install 'pathopipe[train]'")
         return False
+    if not torch.cuda.is_available():
+        _LOG.warning("there is a GPU, but torch cannot use it: on the processor; check driver and torch's version")
     return torch.cuda.is_available()
 
 

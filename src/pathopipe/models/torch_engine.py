@@ -20,8 +20,14 @@ def compile_network(weights: Weights, device: str, precision: Precision) -> Engi
     return network_engine(network, device, precision)
 
 
+def roomiest_gpu() -> str:
+    """The GPU with most free memory: slides that are worked on at a time spread over all of them."""
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+    return f"cuda:{free.index(max(free))}"
+
+
 def network_engine(network: NucleusNet, device: str, precision: Precision) -> Engine:
-    """Make an engine of a trained network, which is changed by it."""
+    """Make an engine of a trained network, which is changed by it; raises MemoryError when the GPU's is too small."""
     dtype = _TYPES[precision]
     ready = fused(network).to(device, dtype).to(memory_format=torch.channels_last)
 
@@ -31,4 +37,10 @@ def network_engine(network: NucleusNet, device: str, precision: Precision) -> En
             logits = ready(image.contiguous(memory_format=torch.channels_last))[0].float()
             return np.asarray(torch.sigmoid(logits).mul_(255).round_().to(torch.uint8).cpu().numpy())
 
-    return run
+    def run_within_memory(rgb: NDArray[np.uint8]) -> Maps:
+        try:
+            return run(rgb)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
+
+    return run_within_memory

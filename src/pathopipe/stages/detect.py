@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import ROWS_PER_GROUP, TableWriter, read_json, read_table, weights_folder
+from pathopipe.artifacts import MAPS, ROWS_PER_GROUP, TableWriter, read_json, read_table, weights_folder
 from pathopipe.config import CHUNK, DetectSettings
 from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.models.base import NucleusModel, Prediction
@@ -126,7 +126,7 @@ def write_empty(job: Job[DetectSettings]) -> None:
     """Write a table without rows and maps without chunks."""
     with TableWriter(job.output("detections.parquet"), _SCHEMA):
         pass
-    write_maps(job.output("maps.zarr.zip"), (1, 1), CHUNK, ())
+    write_maps(job.output(MAPS), (1, 1), CHUNK, ())
 
 
 def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -142,7 +142,7 @@ def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int32], NDA
             job.progress.update(number + 1, len(tiles), "tiles")
         stored = ((name, unpack_one(journal.read(places[name]), name)) for name in sorted(places))
         side = CHUNK * scan.model.traits.upsampling
-        write_maps(job.output("maps.zarr.zip"), (scan.fine.height, scan.fine.width), side, stored)
+        write_maps(job.output(MAPS), (scan.fine.height, scan.fine.width), side, stored)
     return np.concatenate(seeds), np.concatenate(scores)
 
 

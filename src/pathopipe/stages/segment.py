@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, numbers, read_table
+from pathopipe.artifacts import MAPS, TableWriter, numbers, read_table
 from pathopipe.config import SegmentSettings
 from pathopipe.errors import SlideRejectedError
 from pathopipe.ops.assign import AssignSettings, halo
@@ -70,7 +70,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     settings = assign_settings(job.settings, grid)
     seeds = _read_seeds(job.input("detect/detections.parquet"))
     blocks, least = seeds.blocks(), job.settings.min_solidity
-    with open_maps(job.input("detect/maps.zarr.zip")) as maps, job.journal() as journal:
+    with open_maps(job.input(f"detect/{MAPS}")) as maps, job.journal() as journal:
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
             with job.watch.spending("outlining"):

@@ -1,0 +1,57 @@
+"""How long the network waits for a slow disk.
+
+    python benchmarks/slow_disk.py [MB_PER_S]
+
+Runs `detect` on a synthetic slide with reads as they are, and with reads that come at most at the given rate (default
+50), one at a time as from one disk. Prints the share of its threads' time in which the network is idle.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from pathopipe.artifacts import RUN, read_json
+from pathopipe.cli.bench import synthetic_slide
+from pathopipe.config import Config
+from pathopipe.samples import Sample
+from pathopipe.stages.execution import execute
+
+WORKERS = 2
+_read, _disk = os.pread, threading.Lock()
+
+
+def throttle(bytes_per_s: float) -> None:
+    """Let every read of tiles take its time."""
+
+    def slow(file: int, length: int, place: int) -> bytes:
+        with _disk:
+            time.sleep(length / bytes_per_s)
+        return _read(file, length, place)
+
+    os.pread = slow
+
+
+def main() -> None:
+    rate = float(sys.argv[1]) if len(sys.argv) > 1 else 50.0
+    with tempfile.TemporaryDirectory() as folder:
+        slide, config = synthetic_slide(Path(folder), 9), Config()
+        sample = Sample("s", slide)
+        for stage in ("tissue", "tiles", "detect"):
+            execute(stage, "s", Path(folder) / "results", getattr(config, stage), sample, WORKERS)
+        for name, limit in (("as it is", None), (f"{rate:g} MB/s", rate * 1e6)):
+            if limit:
+                throttle(limit)
+            execute("detect", "s", Path(folder) / "results", config.detect, sample, WORKERS)
+            record = read_json(Path(folder) / "results" / "s" / "detect" / RUN)
+            spent, whole = record["spent"], record["seconds"] * WORKERS
+            print(
+                f"disk {name}: {record['seconds']:.1f} s, reading {spent['reading']:.1f} s, "
+                f"network idle {1 - spent['network'] / whole:.0%}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What a stage may take is asked for by the size of the slide's file."""
+
+import pytest
+
+from pathopipe.artifacts import CONTRACTS
+from pathopipe.demand import RATES, disk_mb, limit_memory_mb, limit_minutes, seconds, tissue_mm2
+
+
+def test_every_stage_has_a_rate() -> None:
+    assert set(RATES) == set(CONTRACTS)
+
+
+def test_tissue_follows_from_bytes_and_never_exceeds_the_slide() -> None:
+    assert tissue_mm2(1_000_000, mpp=0.25) == pytest.approx(tissue_mm2(1_000_000) / 4)
+    assert tissue_mm2(10**9, mpp=0.25, area_mm2=3.0) == 3.0
+
+
+def test_time_grows_with_tissue_slides_and_fewer_cores() -> None:
+    assert seconds(100, 1, 2) > seconds(10, 1, 2) > seconds(10, 1, 4)
+    assert seconds(10, 5, 2) > seconds(10, 1, 2)
+    assert disk_mb(20) == pytest.approx(2 * disk_mb(10))
+
+
+@pytest.mark.parametrize("stage", list(CONTRACTS))
+def test_a_second_attempt_gets_more(stage: str) -> None:
+    assert limit_memory_mb(stage, 2) > limit_memory_mb(stage, 1)
+    assert limit_minutes(stage, 100, 2) > limit_minutes(stage, 100, 1) >= limit_minutes(stage, 0, 1)
