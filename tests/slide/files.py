@@ -58,3 +58,52 @@ def write_ome(
         tiff.write(image, subifds=len(levels), metadata=entries, **options)
         for factor in levels:
             tiff.write(shrink(image, factor), subfiletype=1, metadata=None, **options)
+
+
+def write_jpeg_tiles(
+    path: Path, image: RGB, *, tile: int, photometric: str = "ycbcr", tables: bool = True, jfif: bool = False
+) -> None:
+    """A TIFF of JPEG tiles without markers of their own that name the colors, except JFIF's where ``jfif``.
+
+    With ``tables``, the tables are stored once, beside abbreviated tiles.
+    """
+    down, across = -(-image.shape[0] // tile), -(-image.shape[1] // tile)
+    padding = ((0, down * tile - image.shape[0]), (0, across * tile - image.shape[1]), (0, 0))
+    padded = np.pad(image, padding, mode="edge")
+    streams, shared = [], b""
+    for top in range(0, down * tile, tile):
+        for left in range(0, across * tile, tile):
+            stream, shared = _jpeg(padded[top : top + tile, left : left + tile], photometric, tables, jfif)
+            streams.append(stream)
+    tifffile.imwrite(
+        path,
+        iter(streams),
+        shape=image.shape,
+        dtype=np.uint8,
+        tile=(tile, tile),
+        photometric=photometric,
+        compression="jpeg",
+        compressionargs={"outcolorspace": photometric},
+        jpegtables=shared if tables else None,
+        subfiletype=0,
+        metadata=None,
+    )
+
+
+def _jpeg(pixels: RGB, photometric: str, split: bool, jfif: bool) -> tuple[bytes, bytes]:
+    """Return a stream and its tables; the stream lacks these where ``split``."""
+    import imagecodecs
+
+    options = {"level": 95, "colorspace": "RGB", "outcolorspace": photometric.upper()}
+    data = imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), **options)
+    rest, tables, at = [b"\xff\xd8"], [b"\xff\xd8"], 2
+    if jfif:
+        rest.append(b"\xff\xe0\x00\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0")
+    while data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        if data[at + 1] in {0xDB, 0xC4}:
+            (tables if split else rest).append(data[at:end])
+        elif data[at + 1] == 0xC0:
+            rest.append(data[at:end])
+        at = end
+    return b"".join(rest) + data[at:], b"".join(tables) + b"\xff\xd9"

@@ -12,16 +12,23 @@ BLOCK = 512
 Fixed, because what a reader returns near the border of a request may depend on the request.
 """
 
+MAX_DAMAGED_SHARE = 0.1
+"""Share of a level that may be damaged: beyond it a slide is no fit material, below it the rest of it is."""
+
 RGB = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Level:
-    """One resolution of a pyramid: its size in pixels, and how many level-0 pixels one of its pixels spans."""
+    """One resolution of a pyramid: its size in pixels, and how many level-0 pixels one of its pixels spans.
+
+    ``scale`` is 1 where the file stores it; else it is decoded this many times smaller from a stored level.
+    """
 
     width: int
     height: int
     downsample: float
+    scale: int = 1
 
     @classmethod
     def of(cls, width: int, height: int, full_width: int, full_height: int) -> "Level":
@@ -40,7 +47,7 @@ class Backend(Protocol):
     format
         Name of the format, e.g. ``aperio`` or ``ome-tiff``.
     levels
-        From the largest to the smallest; level 0 defines the coordinates.
+        From the largest to the smallest; level 0 defines the coordinates. Those of ``scale`` 1 are stored in the file.
     mpp
         Micrometers per level-0 pixel along x and y as the file states them, or None.
     bounds

@@ -89,7 +89,9 @@ def _backend(path: Path) -> Backend:
         return ImageBackend(path)
     vendor = openslide.OpenSlide.detect_format(path)
     if magic.startswith(_TIFF_MAGIC):
-        return _tiff_backend(path, vendor)
+        from pathopipe.slide.scaled_backend import with_scaled_levels
+
+        return with_scaled_levels(_tiff_backend(path, vendor), path)
     if vendor is None:
         raise SlideRejectedError(_unknown(magic))
     return OpenSlideBackend(path)

@@ -63,13 +63,20 @@ def _fold(
     index: NDArray[np.int64], weights: NDArray[np.int32], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Give the weights of source pixels outside of 0..size-1 to the nearest one inside, and drop empty taps."""
-    inside = np.clip(index, 0, size - 1)
-    taps = min(index.shape[1], size)
+    used = _used(weights)
+    inside, weights = np.clip(index[:, used], 0, size - 1), weights[:, used]
+    taps = min(inside.shape[1], size)
     first = np.clip(inside[:, 0], 0, size - taps)
     folded = np.zeros((len(index), taps), np.int32)
     np.add.at(folded, (np.arange(len(index))[:, None], inside - first[:, None]), weights)
-    used = np.flatnonzero(folded.any(axis=0))
-    return first + used[0], np.ascontiguousarray(folded[:, used[0] : used[-1] + 1])
+    used = _used(folded)
+    return first + used.start, np.ascontiguousarray(folded[:, used])
+
+
+def _used(weights: NDArray[np.int32]) -> slice:
+    """The taps that some output pixel needs."""
+    taps = np.flatnonzero(weights.any(axis=0))
+    return slice(int(taps[0]), int(taps[-1]) + 1)
 
 
 def weigh(
@@ -130,12 +137,15 @@ class Axis:
         first, self.weights = axis_weights(low, int(wanted.max()) - low + 1, factor, source_size)
         self.first, self.last = int(first[0]), int(first[-1]) + self.weights.shape[1]
         self.starts = first - self.first
-        self._identity = self.weights.shape[1] == 1 and bool(np.all(np.diff(first) == 1))
+        self._single = self.weights.shape[1] == 1
+        self._identity = self._single and bool(np.all(np.diff(first) == 1))
 
     def resample(self, source: RGB, columns: "Axis") -> RGB:
         """Resample the source rectangle, this axis being its rows; returns uint8 of shape (rows, columns, 3)."""
-        out = source
-        if not (self._identity and columns._identity):
+        if self._single and columns._single:
+            out = source if self._identity else source[self.starts]
+            out = out if columns._identity else out[:, columns.starts]
+        else:
             flat = np.ascontiguousarray(source).reshape(source.shape[0], -1)
             out = _WEIGHER(flat, self, columns)
         if not self._plain:

@@ -12,6 +12,7 @@ import tifffile
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import BLOCK, RGB, DecodeError, Level, over_white
 from pathopipe.slide.cache import PixelCache
+from pathopipe.slide.mosaic import mosaic
 from pathopipe.slide.tiff_series import MAX_SEGMENT_PIXELS, decoding, main_series, mpp_of
 
 _CACHE_BYTES = 64 << 20
@@ -19,7 +20,7 @@ _PREMULTIPLIED, _STRAIGHT = 1, 2
 
 
 @dataclass(frozen=True)
-class _Page:
+class Page:
     """One level: its description, where its segments (tiles or strips) lie, and how they are laid out."""
 
     frame: Any
@@ -37,53 +38,54 @@ class _Page:
 
 
 class TiffBackend:
-    """Decodes tiles or strips one by one, and keeps the last ones."""
+    """Decodes tiles or strips one by one, and keeps the last ones.
+
+    Attributes
+    ----------
+    pages
+        How and where each level is stored.
+    """
 
     def __init__(self, path: Path) -> None:
         with decoding():
             self._tiff = tifffile.TiffFile(path)
             try:
-                self._pages = [_page(level) for level in main_series(self._tiff).levels]
+                self.pages = [_page(level) for level in main_series(self._tiff).levels]
                 self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
-                self.levels = _levels([page.frame for page in self._pages])
-                self.mpp = mpp_of(self._tiff, self._pages[0].frame)
+                self.levels = _levels([page.frame for page in self.pages])
+                self.mpp = mpp_of(self._tiff, self.pages[0].frame)
             except BaseException:
                 self._tiff.close()
                 raise
         self.bounds: tuple[int, int, int, int] | None = None
         # A row of blocks of strips as wide as the image is kept, else each strip is decoded once per block.
-        rows_of_strips = 2 * (BLOCK + self._pages[0].segment_h) * 3 * self.levels[0].width
-        striped = self._pages[0].across == 1
+        rows_of_strips = 2 * (BLOCK + self.pages[0].segment_h) * 3 * self.levels[0].width
+        striped = self.pages[0].across == 1
         self._cache = PixelCache(max(_CACHE_BYTES, rows_of_strips if striped else 0))
         self._file = path.open("rb")
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
         """Decode a rectangle of a level from the tiles or strips that it touches."""
-        page = self._pages[level]
-        tile_h, tile_w = page.segment_h, page.segment_w
-        out = np.full((height, width, 3), 255, np.uint8)
-        for ty in range(y // tile_h, (y + height - 1) // tile_h + 1):
-            for tx in range(x // tile_w, (x + width - 1) // tile_w + 1):
-                tile = self._cache.get((level, tx, ty), partial(self._segment, page, ty * page.across + tx))
-                top, left = ty * tile_h, tx * tile_w
-                y0, y1 = max(y, top), min(y + height, top + tile.shape[0])
-                x0, x1 = max(x, left), min(x + width, left + tile.shape[1])
-                out[y0 - y : y1 - y, x0 - x : x1 - x] = tile[y0 - top : y1 - top, x0 - left : x1 - left]
-        return out
+        page = self.pages[level]
+
+        def segment(tx: int, ty: int) -> RGB:
+            return self._cache.get((level, tx, ty), partial(self._segment, page, ty * page.across + tx))
+
+        return mosaic(range(x, x + width), range(y, y + height), page.segment_w, page.segment_h, segment)
 
     def close(self) -> None:
         """Release the file."""
         self._file.close()
         self._tiff.close()
 
-    def _segment(self, page: _Page, index: int) -> RGB:
+    def _segment(self, page: Page, index: int) -> RGB:
         step = page.across * page.down
         with decoding():
             planes = [self._decode(page, index + plane * step) for plane in range(page.planes)]
             pixels = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
             return _without_alpha(pixels, page.frame.extrasamples)
 
-    def _decode(self, page: _Page, index: int) -> RGB:
+    def _decode(self, page: Page, index: int) -> RGB:
         """Decode one segment, of shape (height, width, samples); one that the writer left out is white."""
         length = page.lengths[index]
         data = os.pread(self._file.fileno(), length, page.offsets[index])
@@ -103,7 +105,7 @@ def _without_alpha(pixels: RGB, extra: tuple[int, ...]) -> RGB:
     return np.ascontiguousarray(pixels[..., :3])
 
 
-def _page(level: Any) -> _Page:
+def _page(level: Any) -> Page:
     item, frame = level.pages[0], level.keyframe
     if frame.is_tiled:
         across = -(-frame.imagewidth // frame.tilewidth)
@@ -115,7 +117,7 @@ def _page(level: Any) -> _Page:
             f"the TIFF is stored in one piece of {segment_w} x {segment_h} pixels: convert it to a tiled TIFF"
         )
     down = -(-frame.imagelength // segment_h)
-    page = _Page(
+    page = Page(
         frame, tuple(item.dataoffsets), tuple(item.databytecounts), across, down, int(segment_h), int(segment_w)
     )
     if min(len(page.offsets), len(page.lengths)) < across * down * page.planes:
