@@ -9,6 +9,8 @@ import numpy as np
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import BLOCK, RGB, Backend, DecodeError, Level
 from pathopipe.slide.cache import PixelCache
+from pathopipe.slide.damage import Damage
+from pathopipe.slide.mosaic import mosaic
 from pathopipe.slide.resample import Axis
 from pathopipe.slide.source import SourceFiles, unreadable
 from pathopipe.units import MAX_MPP, MIN_MPP, Grid, Mpp
@@ -40,6 +42,7 @@ class Slide:
         self._sheet_mpp = sheet_mpp
         self._source = source or SourceFiles(path)
         self._cache = PixelCache(_CACHE_BYTES)
+        self._damage = Damage(backend.levels)
 
     def __enter__(self) -> "Slide":
         return self
@@ -81,6 +84,24 @@ class Slide:
             )
         return mpp
 
+    @property
+    def damaged(self) -> frozenset[tuple[int, int, int]]:
+        """Blocks that were read so far, could not be decoded and are white: level, column and row of each.
+
+        Blocks have a side of ``BLOCK`` pixels of the level, an index of ``backend.levels``.
+        """
+        return self._damage.blocks
+
+    @property
+    def damaged_px(self) -> float:
+        """Area of `damaged` in level-0 pixels; a place that is damaged in several levels counts once."""
+        return self._damage.area_px
+
+    @property
+    def damage(self) -> str | None:
+        """Where the first damaged block lies, and what to do, as a sentence for a rejection; None without damage."""
+        return self._damage.sentence
+
     def grid(self, mpp: float, *, covering: bool = False) -> Grid:
         """Lay the grid of about ``mpp`` micrometers per pixel over this slide, to its last pixel where ``covering``."""
         return Grid.at(mpp, self.mpp, self.width_px, self.height_px, covering=covering)
@@ -90,14 +111,13 @@ class Slide:
 
         Returns
         -------
-        uint8 RGB of shape (height, width, 3). A pixel's value does not depend on the rectangle.
+        uint8 RGB of shape (height, width, 3). A pixel's value does not depend on the rectangle. Where the file's
+        content is damaged, whole blocks are white, and `damaged` tells which.
 
         Raises
         ------
-        SlideRejectedError
-            When the file's content is damaged there.
         FaultError
-            When the file cannot be read any more.
+            When the file cannot be read any more, or changed since it was opened and cannot be decoded.
         """
         number, level = self._best_level(min(grid.factor_x, grid.factor_y))
         columns = Axis(x, width, grid.width, grid.factor_x / level.downsample, level.width)
@@ -127,28 +147,22 @@ class Slide:
         return max(fitting, key=lambda item: item[1].downsample, default=(0, self.backend.levels[0]))
 
     def _assemble(self, level: int, columns: Axis, rows: Axis) -> RGB:
-        out = np.empty((rows.last - rows.first, columns.last - columns.first, 3), np.uint8)
-        for by in range(rows.first // BLOCK, (rows.last - 1) // BLOCK + 1):
-            for bx in range(columns.first // BLOCK, (columns.last - 1) // BLOCK + 1):
-                block = self._block(level, bx, by)
-                top, left = by * BLOCK, bx * BLOCK
-                y0, y1 = max(rows.first, top), min(rows.last, top + block.shape[0])
-                x0, x1 = max(columns.first, left), min(columns.last, left + block.shape[1])
-                out[y0 - rows.first : y1 - rows.first, x0 - columns.first : x1 - columns.first] = block[
-                    y0 - top : y1 - top, x0 - left : x1 - left
-                ]
-        return out
+        def block(bx: int, by: int) -> RGB:
+            return self._cache.get((level, bx, by), lambda: self._decode(level, bx, by))
 
-    def _block(self, level: int, bx: int, by: int) -> RGB:
-        return self._cache.get((level, bx, by), lambda: self._decode(level, bx * BLOCK, by * BLOCK))
+        return mosaic(range(columns.first, columns.last), range(rows.first, rows.last), BLOCK, BLOCK, block)
 
-    def _decode(self, level: int, x: int, y: int) -> RGB:
-        size = self.backend.levels[level]
-        try:
-            return self.backend.read(level, x, y, min(BLOCK, size.width - x), min(BLOCK, size.height - y))
-        except DecodeError as error:
-            raise self._source.fault() or SlideRejectedError(
-                f"the file is damaged: level {level} cannot be decoded at pixel ({x}, {y}): copy or export it again"
-            ) from error
-        except OSError as error:
-            raise unreadable(error) from error
+    def _decode(self, level: int, bx: int, by: int) -> RGB:
+        """Decode a block; it is damaged if that fails twice, the second time after all of the file could be read."""
+        size, x, y = self.backend.levels[level], bx * BLOCK, by * BLOCK
+        width, height = min(BLOCK, size.width - x), min(BLOCK, size.height - y)
+        for _ in range(2):
+            try:
+                return self.backend.read(level, x, y, width, height)
+            except DecodeError as error:
+                if fault := self._source.fault():
+                    raise fault from error
+            except OSError as error:
+                raise unreadable(error) from error
+        self._damage.add(level, bx, by)
+        return np.full((height, width, 3), 255, np.uint8)

@@ -1,5 +1,6 @@
 """The files of a slide: what is damaged content, and what a disk or a person that took them away."""
 
+import threading
 from pathlib import Path
 
 from pathopipe.errors import FaultError
@@ -9,7 +10,7 @@ _CHUNK_BYTES = 1 << 22
 
 
 class SourceFiles:
-    """Sizes of a slide's files when it was opened.
+    """Sizes and times of a slide's files when it was opened; may be shared by threads.
 
     Raises
     ------
@@ -19,26 +20,44 @@ class SourceFiles:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._sizes = {file: file.stat().st_size for file in slide_files(path)}
+            self._stamps = {file: _stamp(file) for file in slide_files(path)}
         except OSError as error:
             raise unreadable(error) from error
+        self._lock = threading.Lock()
+        self._read = False
 
     def fault(self) -> FaultError | None:
         """Why the files cannot be read, or None when they can be from start to end, as they were when opened.
 
-        Reads everything, which is asked for only where decoding failed: it tells a damaged slide, which is a fact
-        that a run records, from a disk that fails, after which a run is repeated.
+        Asked for only where decoding failed: it tells a damaged slide, which is a fact that a run records, from a disk
+        that fails, after which a run is repeated. Everything is read the first time that no fault is found; afterwards
+        only sizes and times are compared.
         """
         try:
-            for file, size in self._sizes.items():
-                if file.stat().st_size != size:
+            with self._lock:
+                if not (self._changed() or self._read):
+                    self._read_everything()
+                    self._read = True
+                if self._changed():
                     return FaultError("the slide's file changed while it was read: run again when it is complete")
-                with file.open("rb") as stream:
-                    while stream.read(_CHUNK_BYTES):
-                        pass
         except OSError as error:
             return unreadable(error)
         return None
+
+    def _changed(self) -> bool:
+        return any(_stamp(file) != stamp for file, stamp in self._stamps.items())
+
+    def _read_everything(self) -> None:
+        for file in self._stamps:
+            with file.open("rb") as stream:
+                while stream.read(_CHUNK_BYTES):
+                    pass
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in nanoseconds."""
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def unreadable(error: OSError) -> FaultError:

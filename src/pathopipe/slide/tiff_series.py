@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.slide.backend import DecodeError
+from pathopipe.slide.backend import MAX_DAMAGED_SHARE, DecodeError
 
 # Its remarks on odd files would go to the user, who can't act on them; what matters ends in an error of ours.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
@@ -54,14 +54,14 @@ def check_brightfield(path: Path) -> bool:
 def check_scan(path: Path, aperio: bool, planes: bool) -> None:
     """Reject a scanner's TIFF that OpenSlide would not refuse by itself when it opens it.
 
-    These are damaged sizes of tiles, at which it ends the whole process for want of memory; pixels beyond the end of
-    an ``aperio`` file; and, where ``planes`` are possible, several of them, of which it would read one without a word.
+    These are damaged sizes of tiles, at which it ends the whole process for want of memory; many tiles beyond the end
+    of an ``aperio`` file; and, where ``planes`` are possible, several of them, of which it would read one silently.
     """
     with decoding(), tifffile.TiffFile(path) as tiff:
         for page in cast("Any", tiff.pages):
             if page.is_tiled and page.tilewidth * page.tilelength > MAX_SEGMENT_PIXELS:
                 raise DecodeError(f"its tiles are said to be {page.tilewidth} x {page.tilelength} pixels large")
-            if aperio:
+            if aperio and page.is_tiled:
                 _check_end(tiff, page)
         depth = _size(tiff.series[0], "Z") if planes else 1
         if depth > 1:
@@ -92,10 +92,10 @@ def main_series(tiff: tifffile.TiffFile) -> Any:
 
 
 def _check_end(tiff: tifffile.TiffFile, page: Any) -> None:
-    """Notice at once, and not after hours, that a file was cut off."""
+    """Notice at once, and not after hours, that a file was cut off, and that too little of a level is left."""
     lengths = np.array(page.databytecounts, np.int64)
     ends = np.array(page.dataoffsets, np.int64)[: len(lengths)] + lengths[: len(page.dataoffsets)]
-    if ends.size and ends.max() > tiff.filehandle.size:
+    if ends.size and (ends > tiff.filehandle.size).mean() > MAX_DAMAGED_SHARE:
         raise DecodeError("the file ends early")
 
 
