@@ -96,6 +96,9 @@ def _jpeg(pixels: RGB, photometric: str, split: bool, jfif: bool) -> tuple[bytes
 
     options = {"level": 95, "colorspace": "RGB", "outcolorspace": photometric.upper()}
     data = imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), **options)
+    # Components are numbered, as in Aperio's files: libjpeg would know RGB by its letters.
+    for letter, number in zip(b"RGB", (1, 2, 3), strict=True):
+        data = _renamed(data, letter, number)
     rest, tables, at = [b"\xff\xd8"], [b"\xff\xd8"], 2
     if jfif:
         rest.append(b"\xff\xe0\x00\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0")
@@ -107,3 +110,13 @@ def _jpeg(pixels: RGB, photometric: str, split: bool, jfif: bool) -> tuple[bytes
             rest.append(data[at:end])
         at = end
     return b"".join(rest) + data[at:], b"".join(tables) + b"\xff\xd9"
+
+
+def _renamed(data: bytes, letter: int, number: int) -> bytes:
+    """Give another name to a component of a baseline JPEG, in the headers of its frame and its scan."""
+    content = bytearray(data)
+    frame, scan = data.index(b"\xff\xc0") + 10, data.index(b"\xff\xda") + 5
+    for place in (*range(frame, frame + 9, 3), *range(scan, scan + 6, 2)):
+        if content[place] == letter:
+            content[place] = number
+    return bytes(content)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import openslide
 import pytest
 import tifffile
 
@@ -137,6 +138,22 @@ def test_a_handle_that_failed_in_one_thread_does_not_fail_in_another(tmp_path: P
             both = first.map(fail, range(25)), second.map(succeed, range(25))
             results = [result for results in both for result in results]
     assert all(results)
+
+
+def test_a_handle_that_failed_is_replaced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.svs"
+    write_svs(path, IMAGE, compression="jpeg")
+    zero(path, DAMAGED_TILE)
+    opens = []
+    really_open = openslide.OpenSlide
+    monkeypatch.setattr(openslide, "OpenSlide", lambda path: opens.append(path) or really_open(path))
+    with contextlib.closing(OpenSlideBackend(path)) as backend:
+        with pytest.raises(DecodeError):
+            backend.read(0, 512, 512, 512, 512)
+        assert len(opens) == 3  # at first, for this region alone, and for all that follow
+        for y in (0, 1024):
+            assert np.abs(backend.read(0, 0, y, 256, 256).astype(int) - IMAGE[y : y + 256, :256]).mean() < 2
+    assert len(opens) == 3
 
 
 @pytest.mark.parametrize(("kept_tiles", "opens"), [(97, True), (85, False)])

@@ -287,8 +287,19 @@ def of_one_color(data: bytes) -> bytes:
     return data[:at] + b"\x01" + data[at + 1 :]
 
 
-@pytest.mark.parametrize("damage", [all_zero, without_end, second_half_lost, of_other_size, of_one_color])
-def test_a_damaged_tile_cannot_be_decoded(damage: Callable[[bytes], bytes], opened: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (all_zero, "is no JPEG"),
+        (without_end, "lacks its end"),
+        (second_half_lost, "lacks its end"),
+        (of_other_size, "65520 x 65520 pixels"),
+        (of_one_color, "no JPEG of three colors"),
+    ],
+)
+def test_a_damaged_tile_cannot_be_decoded(
+    damage: Callable[[bytes], bytes], words: str, opened: Open, tmp_path: Path
+) -> None:
     path = tmp_path / "a.tif"
     write_jpeg_tiles(path, IMAGE, tile=256)
     offset, length = tile_place(path, 6)
@@ -296,7 +307,7 @@ def test_a_damaged_tile_cannot_be_decoded(damage: Callable[[bytes], bytes], open
     path.write_bytes(content[:offset] + damage(content[offset : offset + length]) + content[offset + length :])
     backend = opened(path)
     assert backend.levels[1].scale == 2
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError, match=words):
         backend.read(1, 0, 0, 450, 351)
     assert backend.read(1, 0, 0, 256, 351).shape == (351, 256, 3)
 
