@@ -14,7 +14,7 @@ import tifffile
 
 from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.slide import Slide, open_slide
-from pathopipe.slide.backend import BLOCK, MAX_DAMAGED_SHARE, RGB, DecodeError, Level
+from pathopipe.slide.backend import MAX_DAMAGED_SHARE, RGB, DecodeError, Level
 from pathopipe.slide.damage import Damage
 from pathopipe.slide.openslide_backend import OpenSlideBackend
 from pathopipe.slide.scaled_backend import ScaledBackend
@@ -28,7 +28,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "ome": lambda path: write_ome(path, IMAGE, compression="jpeg", tile=(256, 256)),
     "zlib": lambda path: write_ome(path, IMAGE, compression="zlib", tile=(256, 256)),
 }
-# Tiles of 256 pixels, six in a row: this one lies in the block of column 1 and row 1.
+# Tiles of 256 pixels, six in a row: this one is the fourth of the third row.
 DAMAGED_TILE = 6 * 2 + 3
 
 
@@ -63,7 +63,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "intact", tmp_path / "damaged"
 
 
-def test_a_damaged_tile_makes_its_block_white_and_nothing_else(pair: tuple[Path, Path]) -> None:
+def test_a_damaged_tile_makes_its_place_white_and_nothing_else(pair: tuple[Path, Path]) -> None:
     with open_slide(pair[0]) as slide:
         expected = read_all(slide)
         assert slide.damaged == frozenset()
@@ -71,16 +71,16 @@ def test_a_damaged_tile_makes_its_block_white_and_nothing_else(pair: tuple[Path,
         assert slide.damage is None
     with open_slide(pair[1]) as slide:
         pixels = read_all(slide)
-        assert slide.damaged == {(0, 1, 1)}
-        assert slide.damaged_px == BLOCK**2
+        assert slide.damaged == {(0, 6, 4), (0, 7, 4), (0, 6, 5), (0, 7, 5)}
+        assert slide.damaged_px == 256**2
         assert slide.damage is not None
-        assert "level of downsample 1 cannot be decoded at level-0 pixel (512, 512)" in slide.damage
-    expected[512:1024, 512:1024] = 255
+        assert "level of downsample 1 cannot be decoded at level-0 pixel (768, 512)" in slide.damage
+    expected[512:768, 768:1024] = 255
     np.testing.assert_array_equal(pixels, expected)
 
 
 @pytest.mark.parametrize("name", ["svs", "ome"])
-def test_a_damaged_tile_makes_the_block_of_a_scaled_level_white(name: str, tmp_path: Path) -> None:
+def test_a_damaged_tile_makes_its_place_in_a_scaled_level_white(name: str, tmp_path: Path) -> None:
     WRITERS[name](tmp_path / "slide")
     with open_slide(tmp_path / "slide") as slide:
         expected = read_all(slide, 2)
@@ -89,9 +89,9 @@ def test_a_damaged_tile_makes_the_block_of_a_scaled_level_white(name: str, tmp_p
         assert isinstance(slide.backend, ScaledBackend)
         pixels = read_all(slide, 2)
         assert slide.backend.levels[1].scale == 2
-        assert slide.damaged == {(1, 0, 0)}
-        assert slide.damaged_px == (2 * BLOCK) ** 2
-    expected[:512, :512] = 255
+        assert slide.damaged == {(1, 3, 2)}
+        assert slide.damaged_px == 256**2
+    expected[256:384, 384:512] = 255
     np.testing.assert_array_equal(pixels, expected)
 
 
@@ -171,10 +171,10 @@ def test_of_a_file_cut_off_a_little_the_rest_is_read(kept_tiles: int, opens: boo
         return
     with open_slide(path) as slide:
         pixels, scaled = read_all(slide), read_all(slide, 2)
-        assert slide.damaged == {(0, 1, 2), (0, 2, 2), (1, 0, 1), (1, 1, 1)}
-        assert slide.damaged_px == 1280 * 256
-    expected[1024:, 512:] = 255
-    half[512:] = 255
+        assert slide.damaged == {(0, 7, 9), (0, 8, 9), (0, 9, 9), (1, 3, 4), (1, 4, 4)}
+        assert slide.damaged_px == 512 * 256
+    expected[1152:, 896:] = 255
+    half[512:, 384:] = 255
     # OpenSlide refuses the file that is cut off; what reads it instead may round otherwise.
     assert np.abs(pixels.astype(int) - expected).max() <= 3
     np.testing.assert_array_equal(scaled, half)
@@ -193,7 +193,7 @@ def test_the_share_that_may_be_missing_is_one_of_ten(tmp_path: Path) -> None:
 
 
 class Failing:
-    """A white slide, of which each read of a block fails some times before it succeeds."""
+    """A white slide, of which each read fails some times before it succeeds."""
 
     format, mpp, bounds = "memory", (0.25, 0.25), None
     levels = (Level(1600, 1200, 1.0), Level(800, 600, 2.0, 2), Level(400, 300, 4.0))
@@ -223,11 +223,11 @@ def test_a_disk_that_failed_once_is_no_damage(tmp_path: Path) -> None:
 
 
 def test_the_whole_file_is_read_once_however_much_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slide, reads = slide_of(tmp_path, Failing(100)), []
+    slide, reads = slide_of(tmp_path, Failing(1000)), []
     read_everything = SourceFiles._read_everything
     monkeypatch.setattr(SourceFiles, "_read_everything", lambda self: reads.append(read_everything(self)))
     read_all(slide)
-    assert len(slide.damaged) == 12
+    assert len(slide.damaged) == 13 * 10
     assert len(reads) == 1
     (tmp_path / "file").write_bytes(b"other")
     with pytest.raises(FaultError, match="changed"):
@@ -238,10 +238,10 @@ def test_a_place_that_is_damaged_in_several_levels_counts_once() -> None:
     damage = Damage(Failing.levels)
     damage.add(0, 0, 0)
     damage.add(0, 0, 0)
-    assert damage.area_px == 512**2
+    assert damage.area_px == 128**2
     damage.add(1, 0, 0)
-    assert damage.area_px == 1024**2
+    assert damage.area_px == 256**2
     damage.add(2, 0, 0)
-    damage.add(0, 3, 2)
-    assert damage.area_px == 1600 * 1200
-    assert damage.blocks == {(0, 0, 0), (1, 0, 0), (2, 0, 0), (0, 3, 2)}
+    damage.add(0, 12, 9)
+    assert damage.area_px == 512**2 + 64 * 48
+    assert damage.pieces == {(0, 0, 0), (1, 0, 0), (2, 0, 0), (0, 12, 9)}

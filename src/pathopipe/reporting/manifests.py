@@ -57,11 +57,12 @@ def resolution(manifest: Manifest) -> str:
     return f"{x if x == y else f'{x} × {y}'}{text.THIN_SPACE}µm per pixel"
 
 
-def warnings(tissue: Manifest) -> tuple[QualityWarning, ...]:
-    """Return the quality warnings of the tissue stage."""
+def warnings(*manifests: Manifest) -> tuple[QualityWarning, ...]:
+    """Return the quality warnings of stages."""
     return tuple(
         QualityWarning(str(item.get("code", "")), text.sentence(str(item["message"])))
-        for item in tissue.get("quality") or []
+        for manifest in manifests
+        for item in manifest.get("quality") or []
     )
 
 

@@ -15,6 +15,9 @@ Fixed, because what a reader returns near the border of a request may depend on 
 MAX_DAMAGED_SHARE = 0.1
 """Share of a level that may be damaged: beyond it a slide is no fit material, below it the rest of it is."""
 
+PIECE = 128
+"""Side of the squares that are white where a block cannot be decoded, in pixels of the level."""
+
 RGB = NDArray[np.uint8]
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 import numpy as np
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.slide.backend import BLOCK, RGB, Backend, DecodeError, Level
+from pathopipe.slide.backend import BLOCK, PIECE, RGB, Backend, DecodeError, Level
 from pathopipe.slide.cache import PixelCache
 from pathopipe.slide.damage import Damage
 from pathopipe.slide.mosaic import mosaic
@@ -86,11 +86,11 @@ class Slide:
 
     @property
     def damaged(self) -> frozenset[tuple[int, int, int]]:
-        """Blocks that were read so far, could not be decoded and are white: level, column and row of each.
+        """Pieces that were read so far, could not be decoded and are white: level, column and row of each.
 
-        Blocks have a side of ``BLOCK`` pixels of the level, an index of ``backend.levels``.
+        Pieces have a side of ``PIECE`` pixels of the level, an index of ``backend.levels``.
         """
-        return self._damage.blocks
+        return self._damage.pieces
 
     @property
     def damaged_px(self) -> float:
@@ -99,7 +99,7 @@ class Slide:
 
     @property
     def damage(self) -> str | None:
-        """Where the first damaged block lies, and what to do, as a sentence for a rejection; None without damage."""
+        """Where the first damaged piece lies, and what to do, as a sentence for a rejection; None without damage."""
         return self._damage.sentence
 
     def grid(self, mpp: float, *, covering: bool = False) -> Grid:
@@ -112,7 +112,7 @@ class Slide:
         Returns
         -------
         uint8 RGB of shape (height, width, 3). A pixel's value does not depend on the rectangle. Where the file's
-        content is damaged, whole blocks are white, and `damaged` tells which.
+        content is damaged, whole pieces are white, and `damaged` tells which.
 
         Raises
         ------
@@ -153,16 +153,30 @@ class Slide:
         return mosaic(range(columns.first, columns.last), range(rows.first, rows.last), BLOCK, BLOCK, block)
 
     def _decode(self, level: int, bx: int, by: int) -> RGB:
-        """Decode a block; it is damaged if that fails twice, the second time after all of the file could be read."""
-        size, x, y = self.backend.levels[level], bx * BLOCK, by * BLOCK
-        width, height = min(BLOCK, size.width - x), min(BLOCK, size.height - y)
-        for _ in range(2):
-            try:
-                return self.backend.read(level, x, y, width, height)
-            except DecodeError as error:
-                if fault := self._source.fault():
-                    raise fault from error
-            except OSError as error:
-                raise unreadable(error) from error
-        self._damage.add(level, bx, by)
-        return np.full((height, width, 3), 255, np.uint8)
+        """Decode a block; what of it fails twice, the second time after all of the file could be read, is damaged."""
+        size, left, top = self.backend.levels[level], bx * BLOCK, by * BLOCK
+        width, height = min(BLOCK, size.width - left), min(BLOCK, size.height - top)
+        whole = self._try(level, left, top, width, height)
+        if whole is not None:
+            return whole
+        out = np.full((height, width, 3), 255, np.uint8)
+        for y in range(0, height, PIECE):
+            for x in range(0, width, PIECE):
+                rest = min(PIECE, width - x), min(PIECE, height - y)
+                pixels = self._try(level, left + x, top + y, *rest)
+                if pixels is None:
+                    self._damage.add(level, (left + x) // PIECE, (top + y) // PIECE)
+                else:
+                    out[y : y + rest[1], x : x + rest[0]] = pixels
+        return out
+
+    def _try(self, level: int, x: int, y: int, width: int, height: int) -> RGB | None:
+        """Decode a rectangle; None where that fails though the file can be read."""
+        try:
+            return self.backend.read(level, x, y, width, height)
+        except DecodeError as error:
+            if fault := self._source.fault():
+                raise fault from error
+            return None
+        except OSError as error:
+            raise unreadable(error) from error

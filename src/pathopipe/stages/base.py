@@ -124,6 +124,14 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def damage_warning(share: float, of: str) -> list[dict[str, Any]]:
+    """Say for the report how much of the slide or of its tissue could not be read, if any."""
+    if not share:
+        return []
+    message = f"{share:.2%} of the {of} could not be read and counts as glass: the file is damaged"
+    return [{"code": "damaged", "message": message, "value": round(share, 6)}]
+
+
 @dataclass(frozen=True)
 class Gathering:
     """The cohort: all lines of the sample sheet, in order, and where `cohort` writes its files.

@@ -18,7 +18,9 @@ from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mas
 from pathopipe.ops.stain import Stains
 from pathopipe.provenance import Stopwatch
 from pathopipe.slide import Slide
-from pathopipe.stages.base import Job, Outcome
+from pathopipe.slide.backend import MAX_DAMAGED_SHARE
+from pathopipe.slide.damage import Damage
+from pathopipe.stages.base import Job, Outcome, damage_warning
 from pathopipe.stages.journal import advance, unpack_one
 from pathopipe.stages.maps import chunks, write_maps
 from pathopipe.units import Grid
@@ -61,7 +63,8 @@ class _Scan:
         Returns
         -------
         ``seeds`` int32 (N, 2) as y, x on the fine grid, their ``scores`` float32 (N,), and the chunks of the maps that
-        are not empty, by their names in the store, as compressed bytes.
+        are not empty, by their names in the store, as compressed bytes; ``damaged`` int64 (M, 3) pieces of the slide
+        that could not be read, these and such as others found meanwhile.
         """
         x, y, width, height = tile
         # Cut off at the slide's border: mirrored beyond it, a nucleus that it cuts would be one with its own image,
@@ -74,7 +77,8 @@ class _Scan:
             prediction = self.model.predict(rgb)
         self.watch.spend("network", prediction.network_s)
         with self.watch.spending("maps"):
-            return self._own(prediction, tile, (left, top))
+            damaged = np.array(sorted(self.slide.damaged), np.int64).reshape(-1, 3)
+            return {"damaged": damaged} | self._own(prediction, tile, (left, top))
 
     def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> Pieces:
         """Keep what lies in the tile and in tissue, on the fine grid; ``origin`` is where the prediction begins."""
@@ -104,16 +108,18 @@ def run(job: Job[DetectSettings]) -> Outcome:
     cells = Cells(**tissue["cells"])
     mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
     with job.open_slide() as slide:
-        seeds, scores = _scan(
-            job, _Scan(slide, grid, fine, halo, model, mask, cells, job.watch, Semaphore(job.workers))
-        )
-    if not len(seeds):
+        scan = _Scan(slide, grid, fine, halo, model, mask, cells, job.watch, Semaphore(job.workers))
+        found = _scan(job, scan)
+    damaged = found.damage.area_px * tissue["mpp_x"] * tissue["mpp_y"] / 1e6 / tissue["tissue_mm2"]
+    if damaged > MAX_DAMAGED_SHARE:
+        raise SlideRejectedError(f"{found.damage.sentence}; {min(damaged, 1):.0%} of the tissue is lost")
+    if not len(found.seeds):
         raise SlideRejectedError("no nuclei were found in the tissue: check the focus, the stain and the mpp")
-    _write_seeds(job, fine, seeds, scores)
+    _write_seeds(job, fine, found.seeds, found.scores)
     return Outcome(
-        counts={"tiles": tiles["counts"]["tiles"], "seeds": len(seeds)},
+        counts={"tiles": tiles["counts"]["tiles"], "seeds": len(found.seeds), "damaged": len(found.damage.pieces)},
         model={"name": model.name, "sha256": model.sha256, "licence": traits.licence},
-        details={"grid": asdict(fine)},
+        details={"grid": asdict(fine), "quality": damage_warning(damaged, "tissue")},
     )
 
 
@@ -129,21 +135,32 @@ def write_empty(job: Job[DetectSettings]) -> None:
     write_maps(job.output(MAPS), (1, 1), CHUNK, ())
 
 
-def _scan(job: Job[DetectSettings], scan: _Scan) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Look at all tiles that an earlier job did not; returns all seeds (N, 2) and scores (N,), and writes the maps."""
+@dataclass(frozen=True)
+class _Found:
+    """All seeds (N, 2) as y, x on the fine grid, their scores (N,), and what of the slide could not be read."""
+
+    seeds: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    damage: Damage
+
+
+def _scan(job: Job[DetectSettings], scan: _Scan) -> _Found:
+    """Look at all tiles that an earlier job did not, and write the maps."""
     tiles = _read_tiles(job.input("tiles/tiles.parquet"))
     seeds, scores = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
-    places = dict[str, int]()
+    damage, places = Damage(scan.slide.backend.levels), dict[str, int]()
     with job.journal() as journal:
         for number, found in enumerate(advance(journal, scan.look, tiles, job.workers + 1)):
             seeds.append(found.pop("seeds"))
             scores.append(found.pop("scores"))
+            for piece in found.pop("damaged").tolist():
+                damage.add(*piece)
             places |= dict.fromkeys(found, number)
             job.progress.update(number + 1, len(tiles), "tiles")
         stored = ((name, unpack_one(journal.read(places[name]), name)) for name in sorted(places))
         side = CHUNK * scan.model.traits.upsampling
         write_maps(job.output(MAPS), (scan.fine.height, scan.fine.width), side, stored)
-    return np.concatenate(seeds), np.concatenate(scores)
+    return _Found(np.concatenate(seeds), np.concatenate(scores), damage)
 
 
 def _read_tiles(path: Path) -> list[Tile]:

@@ -18,7 +18,8 @@ from pathopipe.ops.regions import Cells, mask_to_polygons, parse_regions, polygo
 from pathopipe.ops.stain import Stains, estimate_stains
 from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark, sharpness
 from pathopipe.slide import Slide
-from pathopipe.stages.base import Job, Outcome
+from pathopipe.slide.backend import MAX_DAMAGED_SHARE
+from pathopipe.stages.base import Job, Outcome, damage_warning
 from pathopipe.units import Grid, Mpp
 
 _CELL_UM = 8.0
@@ -56,16 +57,18 @@ def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> 
     grid = slide.grid(_CELL_UM, covering=True)
     cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
     view = _view(slide, grid, job)
+    _damaged_share(slide)
     tissue = _find(view, grid, job)
     areas = _write_polygons(job, tissue, cells, slide)
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
     samples = list(_samples(slide, tissue.tissue, cells))
+    damaged = _damaged_share(slide)
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
     found = {
         "tissue_mm2": round(sum(areas), 6),
         "cells": vars(cells),
         "stain": stains.to_dict(),
-        "quality": _quality(slide, samples, stains, tissue),
+        "quality": [*_quality(slide, samples, stains, tissue), *damage_warning(damaged, "slide")],
         "sha256": full_sha256(slide.path),
     }
     return Outcome(counts={"samples": len(samples)}, details=known | found)
@@ -168,6 +171,14 @@ def _has_tissue(tissue: NDArray[np.bool_], cells: Cells, grid: Grid, window: tup
     return bool(tissue[y0:y1, x0:x1].mean() >= 0.5)
 
 
+def _damaged_share(slide: Slide) -> float:
+    """Share of the slide that could not be read so far; too much of it is a rejection."""
+    share = slide.damaged_px / (slide.width_px * slide.height_px)
+    if share > MAX_DAMAGED_SHARE:
+        raise SlideRejectedError(str(slide.damage))
+    return share
+
+
 def _mpp_details(mpp: Mpp) -> dict[str, Any]:
     return {"mpp_x": mpp.x, "mpp_y": mpp.y, "mpp_source": mpp.source}
 
@@ -177,7 +188,7 @@ def _slide_details(slide: Slide) -> dict[str, Any]:
         "slide_info": {
             "width": slide.width_px,
             "height": slide.height_px,
-            "levels": len(slide.backend.levels),
+            "levels": sum(level.scale == 1 for level in slide.backend.levels),
             "format": slide.backend.format,
             "bounds": list(slide.backend.bounds) if slide.backend.bounds else None,
         }
