@@ -44,7 +44,9 @@ class TilesSettings(_Section):
 class DetectSettings(_Section):
     """Finding nuclei."""
 
-    model: str = Field("open", description="nucleus model: `open`, `classical`, or the path of a weights file")
+    model: str = Field(
+        "open", description="nucleus model: `open`, `research` (non-commercial), `classical`, or the path of weights"
+    )
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="where a network runs; auto: a GPU if there is one"
     )

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 CLASSICAL: Final = Traits(mpp=0.5, radius=88)
 SHIPPED: Final = {
-    "open": "f0c9563b60e156b3a60d4c9b3e651c512e4ac498117158c84b8570420b48c49e",
+    "open": "2d271c34785ddd594310239f1e9b26e4a76f1fe3f2306725cf341d3bee195f76",
+    "research": "365e2f12852e6a88e6f3727b8ca3be1fe8d51314e231915535a2b6900345f5fa",
 }
 """Weights in this package, and the SHA-256 of their files."""
 SUFFIX: Final = ".safetensors"

@@ -9,6 +9,7 @@ as with a chamfer distance, forward and backward passes over the rows find all c
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from pathopipe.jit import kernel
 from pathopipe.ops.outline import fill_holes
 
 STRAIGHT, DIAGONAL = 5, 7
-COST = 2**32
 
 Labels = NDArray[np.int32]
 
@@ -98,24 +98,27 @@ def assign(seeds: NDArray[np.int32], maps: NDArray[np.uint8], settings: AssignSe
         If the shapes are wrong, or seeds are not sorted or lie outside the maps.
     """
     _check(seeds, maps)
-    fore, barrier = (np.pad(channel, 1) for channel in maps)
-    width = fore.shape[1]
+    height, width = maps.shape[1] + 2, maps.shape[2] + 2
     starts = _flat(seeds, width)
     by_foreground, by_barrier = _weights(settings)
     # A key is the cost, then the label: the smaller key is the better one, and costs above the cap never get in.
-    keys = np.full(fore.size, (STRAIGHT * settings.radius_px + 1) * COST, np.int64)
-    rooted = np.flatnonzero(by_foreground[fore.ravel()[starts]])
-    np.minimum.at(keys, starts[rooted], rooted + 1)
-    inside = np.flatnonzero(fore.ravel() >= np.flatnonzero(by_foreground)[0])
-    rows = np.searchsorted(inside, np.arange(len(fore) + 1) * width)
-    weights = by_foreground[fore.ravel()[inside]] + by_barrier[barrier.ravel()[inside]]
-    moved, now = np.ones(len(fore), np.int64), 1
+    bits = max(1, len(seeds).bit_length())
+    cap = STRAIGHT * settings.radius_px + 1
+    most = (cap + DIAGONAL * int(by_foreground.max() + by_barrier.max())) << bits
+    keys = np.full(height * width, cap << bits, np.int32 if most < 2**31 else np.int64)
+    rooted = np.flatnonzero(by_foreground[maps[0][tuple(seeds.T)]])
+    np.minimum.at(keys, starts[rooted], (rooted + 1).astype(keys.dtype))
+    passable = np.count_nonzero(maps[0] >= np.flatnonzero(by_foreground)[0])
+    inside, weights = np.empty(passable, np.int32), np.empty(passable, np.int32)
+    ends = np.zeros(height + 1, np.int64)
+    _list_inside(maps, by_foreground, by_barrier, inside, weights, ends)
+    moved, now = np.ones(height, np.int64), 1
     # As every step costs something, just one state offers no pixel less, whatever the order of passes.
-    while _pass(inside, weights, rows, width, keys, moved, now) or now == 1:
+    while _pass(inside, weights, ends, width, 1 << bits, keys, moved, now) or now == 1:
         now += 1
-    labels = np.zeros(fore.shape, np.int32)
-    labels.ravel()[inside] = keys[inside] % COST
-    return np.ascontiguousarray(labels[1:-1, 1:-1])
+    labels = np.zeros(maps.shape[1:], np.int32)
+    _read_labels(inside, keys, (1 << bits) - 1, width, labels)
+    return labels
 
 
 def finish(
@@ -174,29 +177,62 @@ def _flat(seeds: NDArray[np.int32], width: int) -> NDArray[np.int64]:
     return flat
 
 
-def _weights(settings: AssignSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _weights(settings: AssignSettings) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Step weight by foreground value (0 where it is below the threshold) and what a barrier value adds to it."""
     value = np.arange(256)
     passable = value >= max(1, ceil(settings.foreground_threshold * 255 - 1e-6))
     by_foreground = np.where(passable, 1 + settings.foreground_weight * (255 - value) // 255, 0)
-    return by_foreground.astype(np.int64), (settings.barrier_weight * value // 255).astype(np.int64)
+    return by_foreground.astype(np.int32), (settings.barrier_weight * value // 255).astype(np.int32)
+
+
+@kernel
+def _list_inside(
+    maps: NDArray[np.uint8],
+    by_foreground: NDArray[np.int32],
+    by_barrier: NDArray[np.int32],
+    inside: NDArray[np.int32],
+    weights: NDArray[np.int32],
+    ends: NDArray[np.int64],
+) -> None:
+    """List the pixels that can belong to a nucleus, and their weights; see `_pass`."""
+    found, width = 0, maps.shape[2] + 2
+    for y in range(maps.shape[1]):
+        ends[y + 1] = found
+        for x in range(maps.shape[2]):
+            weight = by_foreground[maps[0, y, x]]
+            if weight > 0:
+                inside[found] = (y + 1) * width + x + 1
+                weights[found] = weight + by_barrier[maps[1, y, x]]
+                found += 1
+    ends[maps.shape[1] + 1 :] = found
+
+
+@kernel
+def _read_labels(
+    inside: NDArray[np.int32], keys: NDArray[np.signedinteger[Any]], mask: int, width: int, labels: Labels
+) -> None:
+    """Take the labels out of the keys, from the padded, flat image into one without a border."""
+    for i in range(inside.size):
+        q = inside[i]
+        labels[q // width - 1, q % width - 1] = keys[q] & mask
 
 
 @kernel
 def _pass(
-    inside: NDArray[np.int64],
-    weights: NDArray[np.int64],
+    inside: NDArray[np.int32],
+    weights: NDArray[np.int32],
     ends: NDArray[np.int64],
     width: int,
-    keys: NDArray[np.int64],
+    unit: int,
+    keys: NDArray[np.signedinteger[Any]],
     moved: NDArray[np.int64],
     now: int,
 ) -> bool:
     """Lower each key of a padded, flat image to what the pixels before it offer, or after it where ``now`` is even.
 
     ``inside`` are the pixels that can belong to a nucleus, in order, and ``weights`` what a step onto each costs; those
-    of row i are numbers ``ends[i]`` to ``ends[i + 1]``. ``moved`` holds the pass in which each row changed last: rows
-    that saw no change since the pass before are left out.
+    of row i are numbers ``ends[i]`` to ``ends[i + 1]``. ``unit`` is a cost of 1 in a key. ``moved`` holds the pass in
+    which each row changed last: rows that saw no change since the pass before are left out.
     """
     sign = 1 if now % 2 == 1 else -1
     rows = moved.size
@@ -209,8 +245,8 @@ def _pass(
         for j in range(ends[row + 1] - ends[row]):
             q = inside[start + sign * j]
             weight = weights[start + sign * j]
-            straight = min(keys[q - sign], keys[q - sign * width]) + weight * (STRAIGHT * COST)
-            diagonal = min(keys[q - sign * (width + 1)], keys[q - sign * (width - 1)]) + weight * (DIAGONAL * COST)
+            straight = min(keys[q - sign], keys[q - sign * width]) + weight * (STRAIGHT * unit)
+            diagonal = min(keys[q - sign * (width + 1)], keys[q - sign * (width - 1)]) + weight * (DIAGONAL * unit)
             best = min(straight, diagonal)
             if best < keys[q]:
                 keys[q], moved[row], changed = best, now, True

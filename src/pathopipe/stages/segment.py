@@ -22,8 +22,8 @@ from pathopipe.stages.journal import advance
 from pathopipe.stages.maps import open_maps
 from pathopipe.units import Grid
 
-BLOCK = 1024
-"""Side of the blocks in working pixels: fixed, because the order of the nuclei follows it."""
+BLOCK = 2048
+"""Side of the blocks in pixels of the maps: fixed, because the order of the nuclei follows it."""
 
 _GEO = {
     "version": "1.1.0",
