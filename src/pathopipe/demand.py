@@ -22,13 +22,13 @@ class Rate:
 
 
 RATES: Final = {
-    "tissue": Rate(2.0, 0.1, 0.02, 800),
+    "tissue": Rate(2.0, 0.1, 0.1, 800),
     "tiles": Rate(1.0, 0.0, 0.0, 500),
-    "detect": Rate(3.0, 2.5, 2.0, 1500),
-    "segment": Rate(2.0, 0.6, 0.5, 1000),
-    "features": Rate(2.0, 0.6, 0.4, 1000),
+    "detect": Rate(3.0, 3.5, 5.0, 2000),
+    "segment": Rate(2.0, 1.0, 0.5, 1500),
+    "features": Rate(2.0, 1.5, 0.4, 2000),
     "grade": Rate(2.0, 0.05, 0.0, 1000),
-    "report": Rate(2.0, 0.05, 0.02, 1000),
+    "report": Rate(2.0, 0.1, 0.5, 1500),
 }
 
 

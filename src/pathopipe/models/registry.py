@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 CLASSICAL: Final = Traits(mpp=0.5, radius=88)
 SHIPPED: Final = {
-    "open": "2d271c34785ddd594310239f1e9b26e4a76f1fe3f2306725cf341d3bee195f76",
-    "research": "365e2f12852e6a88e6f3727b8ca3be1fe8d51314e231915535a2b6900345f5fa",
+    "open": "3a6ea299857c2d224472f83b1b07b07db844c919731839d103a4fc3ed3bbd9bf",
+    "research": "7304601ebf928dc7829ac5b77cac0a35b3adcd65b4f0a1f8e99c4ce2098a95a8",
 }
 """Weights in this package, and the SHA-256 of their files."""
 SUFFIX: Final = ".safetensors"

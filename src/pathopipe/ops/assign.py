@@ -147,7 +147,7 @@ def finish(
     width = padded.shape[1]
     starts = _flat(seeds, width)
     if settings.smooth:
-        smoothed = padded.copy()
+        smoothed = np.zeros_like(padded)
         _majority(padded, smoothed)
         smoothed.ravel()[starts] = padded.ravel()[starts]
         padded = smoothed
@@ -255,12 +255,15 @@ def _pass(
 
 @kernel
 def _majority(old: Labels, new: Labels) -> None:
-    """Write the label that at least 5 of the 9 pixels around have, where there is one. ``old`` is padded."""
+    """Write the label that at least 5 of the 9 pixels around have, else the old one. ``old`` is padded, ``new`` 0."""
     for y in range(1, old.shape[0] - 1):
         for x in range(1, old.shape[1] - 1):
             own = old[y, x]
             if old[y, x - 1] == own and old[y, x + 1] == own and old[y - 1, x] == own and old[y + 1, x] == own:
+                if own:
+                    new[y, x] = own
                 continue
+            new[y, x] = own
             candidate, lead = own, 0
             for k in range(9):  # the vote of Boyer and Moore (1981): only its winner can have a majority
                 value = old[y - 1 + k // 3, x - 1 + k % 3]
