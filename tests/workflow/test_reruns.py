@@ -110,10 +110,10 @@ def edited_package(folder: Path, module: str, old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("module", "old", "new", "stage"),
     [
-        ("stages/segment.py", "BLOCK = 1024", "BLOCK = 2048", "segment"),
+        ("stages/segment.py", "BLOCK = 2048", "BLOCK = 1024", "segment"),
         ("ops/assign.py", "STRAIGHT, DIAGONAL = 5, 7", "STRAIGHT, DIAGONAL = 10, 14", "segment"),
         ("stages/features.py", '"""Stage features', '"""The stage features', None),
-        ("stages/segment.py", "BLOCK = 1024", "# a comment\nBLOCK = 1024", None),
+        ("stages/segment.py", "BLOCK = 2048", "# a comment\nBLOCK = 2048", None),
     ],
 )
 def test_code_reruns_its_stage_but_comments_do_not(

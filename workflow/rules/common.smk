@@ -17,4 +17,7 @@ wildcard_constraints:
 def kept(outputs):
     """Outputs of a rule; the maps are deleted when they have served, where the configuration says so."""
     passing = () if PLAN.config.keep_maps else (MAPS,)
-    return {name: temp(path) if path.endswith(passing) else path for name, path in outputs.items()}
+    return {
+        name: temp(path) if path.endswith(passing) else path
+        for name, path in outputs.items()
+    }
