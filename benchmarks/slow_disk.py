@@ -6,7 +6,6 @@ Runs `detect` on a synthetic slide with reads as they are, and with reads that c
 50), one at a time as from one disk. Prints the share of its threads' time in which the network is idle.
 """
 
-import os
 import sys
 import tempfile
 import threading
@@ -17,21 +16,23 @@ from pathopipe.artifacts import RUN, read_json
 from pathopipe.cli.bench import synthetic_slide
 from pathopipe.config import Config
 from pathopipe.samples import Sample
+from pathopipe.slide.jpeg_tiles import JpegTiles
 from pathopipe.stages.execution import execute
 
 WORKERS = 2
-_read, _disk = os.pread, threading.Lock()
+_stream, _disk = JpegTiles.stream, threading.Lock()
 
 
 def throttle(bytes_per_s: float) -> None:
-    """Let every read of tiles take its time."""
+    """Let every read of a tile of the slide take its time."""
 
-    def slow(file: int, length: int, place: int) -> bytes:
+    def slow(tiles: JpegTiles, file: int, tx: int, ty: int) -> tuple[bytes, int, int]:
+        found = _stream(tiles, file, tx, ty)
         with _disk:
-            time.sleep(length / bytes_per_s)
-        return _read(file, length, place)
+            time.sleep(len(found[0]) / bytes_per_s)
+        return found
 
-    os.pread = slow
+    JpegTiles.stream = slow
 
 
 def main() -> None:

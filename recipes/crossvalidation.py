@@ -9,8 +9,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from pathopipe.annotations import read_sheet
 from pathopipe.cli.evaluation import Row, evaluate_images
-from pathopipe.cli.options import annotated_images
 from pathopipe.cli.score_tables import aligned, outline_lines, pooled_only, tsv
 from pathopipe.config import Config
 
@@ -20,8 +20,7 @@ def main() -> None:
     rows = list[Row]()
     for part in folds:
         sheet, weights = part.split("=", 1)
-        images = annotated_images(None, None, None, Path(sheet))
-        found = evaluate_images(images, Config(), [weights], lambda *_: None)
+        found = evaluate_images(read_sheet(Path(sheet)), Config(), [weights], lambda *_: None)
         rows += [dataclasses.replace(row, model=name) for row in found]
     Path(out).write_text(tsv(rows), encoding="utf-8")
     print(aligned(pooled_only(outline_lines(rows))))

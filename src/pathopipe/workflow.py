@@ -102,14 +102,19 @@ class Plan:
         """Function of wildcards and attempt: megabytes that the stage may need."""
         return lambda wildcards, attempt: limit_memory_mb(stage, attempt)  # noqa: ARG005 (Snakemake goes by the names)
 
-    def pending(self, slides: tuple[str, ...]) -> dict[Path, Sample]:
-        """Those of the slides whose nuclei have still to be found, by their file."""
-        chosen = (sample for sample in self.samples if sample.slide in set(slides) & set(self.active))
-        return {
-            sample.path: sample
-            for sample in chosen
-            if not (self.results / sample.slide / "segment" / MANIFEST).exists()
-        }
+    def pending(self, slides: tuple[str, ...]) -> list[Sample]:
+        """Those of the slides that can run and whose nuclei have still to be found."""
+        chosen = set(slides).difference(self.absent)
+        return [
+            sample
+            for sample in self.samples
+            if sample.slide in chosen and not (self.results / sample.slide / "segment" / MANIFEST).exists()
+        ]
+
+    def file_bytes(self, slide: str) -> int:
+        """Size of a slide's files, 0 where it is not known."""
+        size, _, _ = self.identities[slide].partition("-")
+        return int(size) if size.isdecimal() else 0
 
     def minutes(self, stage: str) -> Any:
         """Function of wildcards and attempt: minutes that the stage may need, from the size of the slide's file."""
@@ -118,7 +123,7 @@ class Plan:
     @cached_property
     def _most_tissue(self) -> dict[str, float]:
         """Tissue in mm2 that a slide's file can hold at most."""
-        return {slide: tissue_mm2(_file_bytes(identity)) for slide, identity in self.identities.items()}
+        return {slide: tissue_mm2(self.file_bytes(slide)) for slide in self.identities}
 
     def slide_params(self, stage: str) -> Any:
         """Function of the wildcards: for `tissue`, what the slide is; the later stages follow from its results."""
@@ -306,11 +311,6 @@ def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dic
         write_json(store, {**known, **found})
     identities = {slide: str(entry["identity"]) for slide, entry in found.items()}
     return identities | {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
-
-
-def _file_bytes(identity: str) -> int:
-    size, _, _ = identity.partition("-")
-    return int(size) if size.isdecimal() else 0
 
 
 def _mark(path: Path) -> str:

@@ -12,7 +12,6 @@ import click
 
 from pathopipe.cli.options import PATH, config_options, find_config
 
-_STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
 _PARALLEL = {"detect", "segment", "features"}
 _FIELD_PX = 4096
 _MPP = 0.25
@@ -86,9 +85,11 @@ def measure(path: Path, mpp: float | None, place: Path, workers: int) -> list[Ro
     FaultError
         When a stage fails, or the slide is rejected.
     """
+    from pathopipe.artifacts import CONTRACTS
+
     sheet = place / "slides.tsv"
     sheet.write_text(f"slide\tpath\tmpp\nbench\t{path}\t{mpp or ''}\n", encoding="utf-8")
-    return [_run(stage, place, workers) for stage in _STAGES]
+    return [_run(stage, place, workers) for stage in CONTRACTS]
 
 
 def _run(stage: str, place: Path, workers: int) -> Row:

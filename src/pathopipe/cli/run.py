@@ -202,9 +202,9 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int) -> Iterato
     """What a long run will take, from some of the slides that are still to be done."""
     from pathopipe.demand import disk_mb, seconds
 
-    pending = list(plan_.pending(slides).values())
+    pending = plan_.pending(slides)
     asked = pending[:: max(1, len(pending) // _ASKED)]
-    known = [mm2 for sample in asked if (mm2 := _tissue_mm2(sample)) is not None]
+    known = [mm2 for sample in asked if (mm2 := _tissue_mm2(sample, plan_.file_bytes(sample.slide))) is not None]
     if not known:
         return
     mm2 = sum(known) / len(known) * len(pending)
@@ -222,19 +222,17 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int) -> Iterato
         yield f"warning: {plan_.results} may run out of space: free some, or give another folder with --results"
 
 
-def _tissue_mm2(sample: "Sample") -> float | None:
+def _tissue_mm2(sample: "Sample", file_bytes: int) -> float | None:
     """Roughly how much tissue a slide holds; None where it can't be said, which its own job will explain."""
     from pathopipe.demand import tissue_mm2
     from pathopipe.errors import PathopipeError
-    from pathopipe.identity import slide_files
     from pathopipe.slide import open_slide
 
     try:
         with open_slide(sample.path, sample.mpp) as slide:
             area = slide.width_px * slide.height_px * slide.mpp.x * slide.mpp.y / 1e6
-            size = sum(file.stat().st_size for file in slide_files(sample.path))
-            return tissue_mm2(size, slide.mpp.x, area)
-    except (PathopipeError, OSError):
+            return tissue_mm2(file_bytes, slide.mpp.x, area)
+    except PathopipeError:
         return None
 
 

@@ -3,7 +3,7 @@
 A nucleus is measured whole, on its own pixels and the ring around them, so nothing depends on how the work is cut up.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,23 +77,6 @@ class _Rings:
         return len(self.offsets) - 1
 
 
-class _Progress:
-    """Groups of nuclei measured so far, over all batches of the table."""
-
-    def __init__(self, job: Job[FeaturesSettings], journal: Journal, total: int) -> None:
-        self._job, self._journal, self._total = job, journal, total
-        self._groups = self._nuclei = 0
-
-    def advance(self, work: Callable[[Members], Features], groups: list[Members]) -> Iterator[Features]:
-        """Yield what ``work`` makes of each group."""
-        done = advance(self._journal, work, groups, self._job.workers, self._groups)
-        for group, measured in zip(groups, done, strict=True):
-            self._groups += 1
-            self._nuclei += len(group)
-            self._job.progress.update(self._nuclei, self._total, "nuclei")
-            yield measured
-
-
 def run(job: Job[FeaturesSettings]) -> Outcome:
     """Measure all nuclei of a slide."""
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
@@ -102,10 +85,10 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
     table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
     with job.open_slide() as slide, table, job.journal() as journal:
         pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]), job.watch)
-        progress = _Progress(job, journal, total)
         for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "geometry"]):
             rows = slice(table.count, table.count + len(batch))
-            features = _measure(progress, pixels, _rings(batch["geometry"], pixels.grid))
+            rings = _rings(batch["geometry"], pixels.grid)
+            features = _measure(job, journal, pixels, rings, total, table.count)
             features |= {"nearest_um": nearest[rows]}
             table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
     _write_statistics(job, total, tissue["tissue_mm2"])
@@ -131,13 +114,22 @@ def _rings(geometry: Any, grid: Grid) -> _Rings:
     return _Rings(shapely.get_coordinates(outlines) / (grid.factor_x, grid.factor_y), offsets.astype(np.int64))
 
 
-def _measure(progress: _Progress, pixels: _Pixels, rings: _Rings) -> Features:
-    """Measure nuclei block by block, whatever their order."""
+def _measure(
+    job: Job[FeaturesSettings], journal: Journal, pixels: _Pixels, rings: _Rings, total: int, before: int
+) -> Features:
+    """Measure nuclei block by block, whatever their order; ``before`` of ``total`` are done.
+
+    A batch has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
+    """
     features = {name: np.full(len(rings), np.nan) for name in (*SHAPE_FEATURES, *_INTENSITIES)}
     groups = list(_blocks(rings))
-    for members, measured in zip(groups, progress.advance(partial(_measure_block, pixels, rings), groups), strict=True):
+    found = advance(journal, partial(_measure_block, pixels, rings), groups, job.workers, before)
+    done = before
+    for members, measured in zip(groups, found, strict=True):
         for name, values in measured.items():
             features[name][members] = values
+        done += len(members)
+        job.progress.update(done, total, "nuclei")
     return features
 
 
