@@ -24,7 +24,7 @@ MANIFEST = "manifest.json"
 RUN = "run.json"
 MARKER = "pathopipe.json"
 MAPS = "maps.zarr.zip"
-ROWS_PER_GROUP = 65_536
+ROWS_PER_GROUP = 8_192
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import shapely
 from hypothesis import given, settings
 
 from pathopipe.ops.outline import outlines
-from pathopipe.ops.wkb import to_wkb
+from pathopipe.ops.wkb import from_wkb, to_wkb
 from tests.ops.strategies import label_images
 
 
@@ -94,3 +94,29 @@ def test_wkb_of_more_than_one_array_holds_is_refused():
     coords = np.broadcast_to(np.zeros(2), (2**27, 2))
     with pytest.raises(ValueError, match="fewer at a time"):
         to_wkb(coords, np.array([0, len(coords)]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(label_images())
+def test_wkb_is_unpacked_as_it_was_packed(labels):
+    rings = outlines(labels)
+    packed = to_wkb(rings.coords, rings.offsets)
+    for part in (slice(None), slice(1, None), slice(2, 3)):
+        coords, offsets = from_wkb(packed[part])
+        shapes = polygons(rings)[part]
+        assert np.array_equal(coords, shapely.get_coordinates(shapes))
+        assert np.array_equal(np.diff(offsets), shapely.get_num_coordinates(shapes))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        shapely.Point(1, 2),
+        shapely.box(0, 0, 9, 9).difference(shapely.box(2, 2, 4, 4)),
+        shapely.MultiPolygon([shapely.box(0, 0, 1, 1)]),
+    ],
+)
+def test_what_is_no_polygon_of_one_ring_is_not_unpacked(shape):
+    packed = pa.array([shapely.to_wkb(shapely.box(0, 0, 1, 1), byte_order=1), shapely.to_wkb(shape, byte_order=1)])
+    with pytest.raises(ValueError, match="one ring"):
+        from_wkb(packed)

@@ -58,3 +58,12 @@ def test_density_is_per_square_millimeter():
     assert density_per_mm2(500, 0.25) == 2000
     assert density_per_mm2(0, 2.0) == 0
     assert density_per_mm2(3, 0.0) is None
+
+
+def test_pieces_and_threads_change_nothing(monkeypatch):
+    points = np.random.default_rng(1).random((500, 2)) * 400
+    nearest, counts = measure_neighbors(points, 50.0)
+    monkeypatch.setattr("pathopipe.ops.spatial._AT_ONCE", 64)
+    pieces = measure_neighbors(points, 50.0, workers=2)
+    assert pieces[0].tobytes() == nearest.tobytes()
+    assert pieces[1].tobytes() == counts.tobytes()

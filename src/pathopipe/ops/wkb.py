@@ -1,4 +1,4 @@
-"""Rings to well-known binary (OGC 06-103r4), without a loop over points."""
+"""Rings to well-known binary (OGC 06-103r4) and back, without a loop over points."""
 
 import numpy as np
 import pyarrow as pa
@@ -44,3 +44,34 @@ def to_wkb(
     data[~head] = points.view(np.uint8).ravel()
     buffers = [None, pa.py_buffer(starts.astype(np.int32)), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), len(counts), buffers)
+
+
+def from_wkb(packed: pa.BinaryArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Unpack polygons of one ring each, as `to_wkb` packs them.
+
+    Returns
+    -------
+    tuple
+        Points (M, 2) as x, y of all rings in turn, and (n + 1,) bounds.
+
+    Raises
+    ------
+    ValueError
+        If one is anything else.
+    """
+    _, starts_buffer, data_buffer = packed.buffers()
+    starts = np.frombuffer(starts_buffer, np.int32)[packed.offset : packed.offset + len(packed) + 1].astype(np.int64)
+    data = np.frombuffer(data_buffer or b"", np.uint8)[starts[0] : starts[-1]]
+    places = starts - starts[0]
+    lengths = np.diff(places) - HEADER.itemsize
+    if packed.null_count or (lengths < 0).any() or (lengths % POINT_BYTES).any():
+        raise ValueError("these are no polygons of one ring")
+    head = places[:-1, None] + np.arange(HEADER.itemsize)
+    headers = data[head].view(HEADER)
+    counts = lengths // POINT_BYTES
+    for name, expected in (("order", 1), ("type", 3), ("rings", 1), ("points", counts)):
+        if (headers[name].ravel() != expected).any():
+            raise ValueError("these are no polygons of one ring")
+    body = np.ones(len(data), np.bool_)
+    body[head] = False
+    return data[body].view("<f8").reshape(-1, 2), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

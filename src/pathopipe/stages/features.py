@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from pathopipe.artifacts import TableWriter, numbers, read_batches, read_table
@@ -21,6 +20,7 @@ from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
 from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import STATISTICS, summarize
+from pathopipe.ops.wkb import from_wkb
 from pathopipe.provenance import Stopwatch
 from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
@@ -105,13 +105,12 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
 def _neighbors(job: Job[FeaturesSettings], mpp_x: float, mpp_y: float) -> tuple[Floats, NDArray[np.int64]]:
     places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
     points_um = np.column_stack([numbers(places["x_px"]) * mpp_x, numbers(places["y_px"]) * mpp_y])
-    return measure_neighbors(points_um, _NEIGHBOR_UM)
+    return measure_neighbors(points_um, _NEIGHBOR_UM, job.workers)
 
 
 def _rings(geometry: Any, grid: Grid) -> _Rings:
-    outlines = shapely.from_wkb(geometry.to_pylist())
-    offsets = np.concatenate([[0], np.cumsum(shapely.get_num_coordinates(outlines))])
-    return _Rings(shapely.get_coordinates(outlines) / (grid.factor_x, grid.factor_y), offsets.astype(np.int64))
+    coords, offsets = from_wkb(geometry)
+    return _Rings(coords / (grid.factor_x, grid.factor_y), offsets)
 
 
 def _measure(
