@@ -90,6 +90,7 @@ COHORT = Contract(
     (
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",
+        "detect/manifest.json",
         "features/statistics.parquet",
         "grade/grade.json",
         "report/manifest.json",

@@ -8,12 +8,13 @@ from pathopipe.reporting.cohort_page import CohortEntry, CohortPage, render_coho
 from pathopipe.reporting.cohort_table import CohortRow
 
 ATTACK = "\"'><script>alert(1)</script>"
+MODEL = ("research", f"non-commercial {ATTACK}")
 THUMBNAIL = pictures.jpeg(np.full((8, 12, 3), 200, np.uint8))
 
 
 def entry(slide: str, grade: str | None, area: float, **more) -> CohortEntry:
     statistics = {"nuclei_count": 1200, "nuclei_per_mm2": 100 * area, "area_um2_mean": area}
-    row = CohortRow(slide, "done", None, grade, grade is None, {"1": 0.3, "2": 0.7}, statistics, more)
+    row = CohortRow(slide, "done", None, grade, grade is None, {"1": 0.3, "2": 0.7}, statistics, more, *MODEL)
     return CohortEntry(row, THUMBNAIL, has_report=True)
 
 
@@ -46,6 +47,10 @@ def test_counts_of_states_and_grades():
     ]  # fmt: skip
     assert [(item.label, item.slides) for item in PAGE.grade_counts] == [("1", 0), ("2", 1), ("3", 0), ("No grade", 1)]
     assert sum(item.share for item in PAGE.grade_counts) == 1
+
+
+def test_models_are_named_with_their_terms(read_page):
+    assert f"Nuclei found by research (non-commercial {ATTACK}) on 2 slides." in read_page(render_cohort(PAGE)).visible
 
 
 def test_text_from_outside_is_text(read_page):

@@ -12,7 +12,16 @@ from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parque
 
 ROWS = [
     CohortRow(
-        "s1", "done", None, "2", False, {"1": 0.1, "2": 0.9}, {"nuclei_count": 10, "x_mean": 0.1}, {"site": "B1"}
+        "s1",
+        "done",
+        None,
+        "2",
+        False,
+        {"1": 0.1, "2": 0.9},
+        {"nuclei_count": 10, "x_mean": 0.1},
+        {"site": "B1"},
+        "open",
+        "CC BY 4.0",
     ),
     CohortRow("s2", "rejected", "no tissue\nat all", extra={"site": ""}),
     CohortRow("s3", "done", "too few", None, True, {}, {"nuclei_count": 3, "x_mean": None, "x_sd": 2.0}),
@@ -25,8 +34,8 @@ def read(data: bytes) -> list[dict[str, str]]:
 
 def test_columns_stand_in_order():
     assert list(table_columns(ROWS)) == [
-        "slide", "state", "reason", "grade", "abstained", "probability_1", "probability_2",
-        "nuclei_count", "x_mean", "x_sd", "site",
+        "slide", "state", "reason", "grade", "abstained", "model", "model_licence",
+        "probability_1", "probability_2", "nuclei_count", "x_mean", "x_sd", "site",
     ]  # fmt: skip
 
 
@@ -34,7 +43,8 @@ def test_tsv_holds_every_slide_in_the_order_of_the_sheet():
     rows = read(to_tsv(table_columns(ROWS)))
     assert [row["slide"] for row in rows] == ["s1", "s2", "s3"]
     assert rows[0] == {
-        "slide": "s1", "state": "done", "reason": "", "grade": "2", "abstained": "false", "probability_1": "0.1",
+        "slide": "s1", "state": "done", "reason": "", "grade": "2", "abstained": "false", "model": "open",
+        "model_licence": "CC BY 4.0", "probability_1": "0.1",
         "probability_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
     }  # fmt: skip
     assert rows[1]["reason"] == r"no tissue\nat all"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pathopipe.artifacts import write_json
+from pathopipe.artifacts import read_json, write_json
 from pathopipe.config import CohortSettings, ReportSettings
 from pathopipe.samples import Sample
 from pathopipe.stages.base import Gathering
@@ -60,6 +60,9 @@ def test_every_slide_of_the_sheet_has_a_row_in_its_order(copied):
         ("later", "missing"),
     ]
     assert manifest["counts"] == {"done": 1, "rejected": 1, "fault": 1, "missing": 1}
+    model = read_json(copied / "done" / "detect" / "manifest.json")["model"]
+    assert [row["model"] for row in rows] == ["", "", model["name"], ""]
+    assert f"Nuclei found by <b>{model['name']}</b>" in page
     assert rows[0]["reason"] == "no tissue was found: the slide is blank"
     assert "Input/output error" in rows[1]["reason"]
     assert "../done/report/report.html" in page

@@ -33,7 +33,7 @@ def measure_neighbors(points_um: Floats, radius_um: float, workers: int = 1) -> 
     nearest, counts = np.empty(len(points_um)), np.empty(len(points_um), np.int64)
     for start in range(0, len(points_um), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        nearest[rows] = tree.query(points_um[rows], k=2, workers=workers)[0][:, 1]
+        nearest[rows] = np.asarray(tree.query(points_um[rows], k=2, workers=workers)[0])[:, 1]
         counts[rows] = tree.query_ball_point(points_um[rows], radius_um, return_length=True, workers=workers) - 1
     nearest[np.isinf(nearest)] = np.nan  # there is no second one
     return nearest, counts

@@ -1,5 +1,6 @@
 """The page over all slides."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -117,6 +118,12 @@ class CohortPage:
     def done(self) -> list[CohortEntry]:
         """The slides with results."""
         return [entry for entry in self.entries if entry.row.state == "done"]
+
+    @property
+    def models(self) -> list[tuple[str, str, int]]:
+        """Models that found the nuclei, their licences, and on how many slides each did, the most used first."""
+        used = Counter((entry.row.model or "", entry.row.model_licence or "") for entry in self.done)
+        return [(name, licence, slides) for (name, licence), slides in used.most_common() if name]
 
     @property
     def grade_counts(self) -> list[GradeCount]:

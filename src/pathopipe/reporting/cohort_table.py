@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Number = int | float | None
-_FIRST = ("slide", "state", "reason", "grade", "abstained")
+_FIRST = ("slide", "state", "reason", "grade", "abstained", "model", "model_licence")
 _FORMULA = re.compile(r"\s*[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BREAKS = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\x00": ""})
@@ -29,6 +29,8 @@ class CohortRow:
         The slide's row of statistics, by column.
     extra
         The columns of the sample sheet that the configuration asks for.
+    model, model_licence
+        What found the nuclei, and the terms that its results may be used under.
     """
 
     slide: str
@@ -39,6 +41,8 @@ class CohortRow:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     statistics: Mapping[str, Number] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
+    model: str | None = None
+    model_licence: str | None = None
 
 
 def table_columns(rows: Sequence[CohortRow]) -> dict[str, list[Any]]:

@@ -62,12 +62,15 @@ def _done(gathering: Gathering, sample: Sample, content: dict[str, Any]) -> Coho
     table = read_table(gathering.results / sample.slide / "features" / "statistics.parquet")
     rows: list[dict[str, Any]] = table.to_pylist()
     row = next((row for row in rows if row.get("region", "slide") == "slide"), {})
+    model = read_json(gathering.results / sample.slide / "detect" / "manifest.json")["model"] or {}
     return CohortRow(
         slide=sample.slide,
         state="done",
         reason=grade.reason if grade else None,
         grade=grade.grade if grade else None,
         abstained=grade.abstained if grade else None,
+        model=model.get("name"),
+        model_licence=model.get("licence"),
         probabilities=dict(zip(grade.grades, grade.probabilities, strict=True))
         if grade and grade.probabilities
         else {},
