@@ -98,6 +98,29 @@ def test_colors_are_those_of_the_full_size_reader_where_markers_contradict(
     assert_scaled_levels_match(backend)
 
 
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+@pytest.mark.parametrize("tables", [True, False])
+@pytest.mark.parametrize("jfif", [True, False])
+def test_tiles_at_their_size_are_what_the_full_size_reader_reads(
+    reader: str, photometric: str, tables: bool, jfif: bool, opened: Open, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    write_jpeg_tiles(path, IMAGE // 4 + 96, tile=240, photometric=photometric, tables=tables, jfif=jfif)
+    leave_out(path, 0, 5)
+    with contextlib.closing(READERS[reader](path)) as before:
+        np.testing.assert_array_equal(whole(opened(path, reader)), whole(before))
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"), [("CMU-1-Small-Region.svs", OpenSlideBackend), ("OS-1-detail.ome.tif", TiffBackend)]
+)
+def test_real_slides_at_their_size(name: str, reader: Callable[[Path], Backend], shared_data: Path) -> None:
+    path = shared_data / "slides" / name
+    with open_slide(path) as slide, contextlib.closing(reader(path)) as before:
+        np.testing.assert_array_equal(whole(slide.backend), whole(before))
+
+
 @pytest.mark.parametrize("name", ["CMU-1-Small-Region.svs", "OS-1-detail.ome.tif"])
 def test_real_slides(name: str, shared_data: Path) -> None:
     with open_slide(shared_data / "slides" / name) as slide:
@@ -212,10 +235,12 @@ def test_what_the_backend_states_is_passed_on(tmp_path: Path) -> None:
         assert (slide.backend.format, slide.backend.mpp, slide.backend.bounds) == ("ome-tiff", (0.25, 0.26), None)
 
 
-def test_the_full_size_reader_is_not_asked_at_half_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_reader_is_not_asked_for_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_svs(tmp_path / "a.svs", IMAGE, mpp=0.25, compression="jpeg")
     with open_slide(tmp_path / "a.svs") as slide:
+        full = whole(slide.backend)
         monkeypatch.setattr(OpenSlideBackend, "read", None)
+        np.testing.assert_array_equal(whole(slide.backend), full)
         grid = slide.grid(0.5)
         assert_alike(slide.read(grid, 0, 0, 450, 351), shrink(IMAGE, 2))
 

@@ -1,6 +1,6 @@
-"""JPEG tiles of a TIFF, decoded at a half, a quarter or an eighth of their size.
+"""JPEG tiles of a TIFF, decoded at their size, a half, a quarter or an eighth of it.
 
-The decoder leaves out the higher frequencies of each block of 8 x 8 pixels, which costs less than decoding them and
+Scaling, the decoder leaves out the higher frequencies of each block of 8 x 8 pixels, which costs less than decoding them and
 averaging. A scaled block covers exactly the pixels that it was made of, so nothing is shifted.
 """
 
@@ -175,7 +175,12 @@ def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
 def _scaled(stream: bytes, width: int, height: int, scale: int) -> RGB:
     import cv2
 
-    flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}[scale]
+    flags = {
+        1: cv2.IMREAD_COLOR,
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }[scale]
     try:
         decoded = cv2.imdecode(np.frombuffer(stream, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:

@@ -1,4 +1,4 @@
-"""More levels than the file has: its JPEG tiles decoded at a fraction of their size."""
+"""The JPEG tiles of a TIFF straight from the file, at full size and, as levels that it does not have, at a fraction."""
 
 import contextlib
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ _CLEARLY = 1.1
 
 
 class ScaledBackend:
-    """Adds levels of ``scale`` 2, 4 and 8 between the stored ones of another backend.
+    """Decodes JPEG tiles itself, and adds levels of ``scale`` 2, 4 and 8 between the stored ones of another backend.
 
-    A slide of 0.25 mpp with the levels 1, 4 and 16 is thereby read at 0.5 mpp without decoding and averaging all of its
+    Stored levels come out as the other backend reads them, to the byte, in less time. A slide of 0.25 mpp with the levels 1, 4 and 16 is thereby read at 0.5 mpp without decoding and averaging all of its
     pixels. Tolerance: a value differs from the mean of the stored pixels that it spans by less than 1 gray level on
     average, and 999 of 1000 by at most 10; nothing is shifted. Rows and columns that do not fill a pixel at the right
     and lower border are left out.
@@ -33,11 +33,11 @@ class ScaledBackend:
     Parameters
     ----------
     inner
-        Reads the stored levels.
+        Reads the stored levels that do not consist of such tiles.
     path
         The file.
     tiles
-        For each level of ``inner`` its JPEG tiles, or None where it gets no scaled levels.
+        For each level of ``inner`` its JPEG tiles, or None where it has none that can be decoded here.
     """
 
     def __init__(self, inner: Backend, path: Path, tiles: Sequence[JpegTiles | None]) -> None:
@@ -53,10 +53,10 @@ class ScaledBackend:
         self._file = path.open("rb")
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
-        """Decode a rectangle of a level: of a stored one as the file's reader does, else from scaled tiles."""
+        """Decode a rectangle of a level: from the tiles, or as the file's reader does."""
         number, scale = self._stored[level], self.levels[level].scale
         tiles = self._tiles[number]
-        if scale == 1 or tiles is None:
+        if tiles is None:
             return self._inner.read(number, x, y, width, height)
 
         def tile(tx: int, ty: int) -> RGB:
