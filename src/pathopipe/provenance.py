@@ -25,6 +25,7 @@ _LIBRARIES = (
     "pyarrow",
     "scipy",
     "shapely",
+    "simplejpeg",
     "tifffile",
     "zarr",
 )

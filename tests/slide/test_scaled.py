@@ -302,6 +302,11 @@ def second_half_lost(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
 
 
+def middle_lost(data: bytes) -> bytes:
+    third = len(data) // 3
+    return data[:third] + bytes(third) + data[2 * third :]
+
+
 def of_other_size(data: bytes) -> bytes:
     at = data.index(b"\xff\xc0") + 5
     return data[:at] + b"\xff\xf0\xff\xf0" + data[at + 4 :]
@@ -318,6 +323,7 @@ def of_one_color(data: bytes) -> bytes:
         (all_zero, "is no JPEG"),
         (without_end, "lacks its end"),
         (second_half_lost, "lacks its end"),
+        (middle_lost, "cannot be decoded"),
         (of_other_size, "65520 x 65520 pixels"),
         (of_one_color, "no JPEG of three colors"),
     ],
@@ -335,6 +341,21 @@ def test_a_damaged_tile_cannot_be_decoded(
     with pytest.raises(DecodeError, match=words):
         backend.read(1, 0, 0, 450, 351)
     assert backend.read(1, 0, 0, 256, 351).shape == (351, 256, 3)
+
+
+def test_bytes_too_many_before_the_end_of_a_tile_harm_nothing(opened: Open, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write_jpeg_tiles(path, IMAGE, tile=256)
+    expected = whole(opened(path))
+    offset, length = tile_place(path, 6)
+    content = path.read_bytes()
+    # The tile moves to the end of the file, where there is room.
+    path.write_bytes(content + content[offset : offset + length - 2] + bytes(3) + content[offset + length - 2 :][:2])
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for name, value in (("TileOffsets", len(content)), ("TileByteCounts", length + 3)):
+            tag = tiff.pages[0].tags[name]
+            tag.overwrite([*tag.value[:6], value, *tag.value[7:]])
+    np.testing.assert_array_equal(whole(opened(path)), expected)
 
 
 def test_a_tile_beyond_the_end_cannot_be_decoded(opened: Open, tmp_path: Path) -> None:

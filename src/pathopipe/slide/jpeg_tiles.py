@@ -1,11 +1,12 @@
 """JPEG tiles of a TIFF, decoded at their size, a half, a quarter or an eighth of it.
 
-Scaling, the decoder leaves out the higher frequencies of each block of 8 x 8 pixels, which costs less than decoding them and
-averaging. A scaled block covers exactly the pixels that it was made of, so nothing is shifted.
+When it scales, the decoder leaves out the higher frequencies of each block of 8 x 8 pixels, which costs less than
+decoding them and averaging. A scaled block covers exactly the pixels that it was made of, so nothing is shifted.
 """
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ _SCAN = 0xDA
 _APP0, _APP14 = 0xE0, 0xEE
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; the others are no sums of 8 x 8 cosines, or exotic
+_HARMLESS = "extraneous bytes"  # between segments, as some writers leave them
 _OTHER_FRAMES = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -90,12 +92,12 @@ class JpegTiles:
         Raises
         ------
         DecodeError
-            When the tile is damaged or lacks its end.
+            When the tile is damaged, as far as the decoder notices it, or lacks its end.
         """
         if self.lengths[ty * self.across + tx] == 0:
             return np.full((self.tile_h // scale, self.tile_w // scale, 3), 255, np.uint8)
         stream, width, height = self.stream(file, tx, ty)
-        return _scaled(stream, -(-width // scale), -(-height // scale), scale)
+        return _scaled(stream, -(-width // scale), -(-height // scale))
 
     def stream(self, file: int, tx: int, ty: int) -> tuple[bytes, int, int]:
         """Read a tile as a whole JPEG that can be scaled, and its width and height in pixels.
@@ -172,19 +174,20 @@ def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
     return segments, at
 
 
-def _scaled(stream: bytes, width: int, height: int, scale: int) -> RGB:
-    import cv2
+def _scaled(stream: bytes, width: int, height: int) -> RGB:
+    """Decode a JPEG at the smallest scale that gives so many pixels; what its decoder warns of is damage."""
+    import simplejpeg
 
-    flags = {
-        1: cv2.IMREAD_COLOR,
-        2: cv2.IMREAD_REDUCED_COLOR_2,
-        4: cv2.IMREAD_REDUCED_COLOR_4,
-        8: cv2.IMREAD_REDUCED_COLOR_8,
-    }[scale]
+    decode = partial(simplejpeg.decode_jpeg, stream, "RGB", min_width=width, min_height=height, min_factor=1)
     try:
-        decoded = cv2.imdecode(np.frombuffer(stream, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise DecodeError(str(error)) from error
-    if decoded is None or decoded.shape != (height, width, 3):
+        try:
+            decoded = decode(strict=True)
+        except ValueError as error:
+            if _HARMLESS not in str(error):
+                raise
+            decoded = decode(strict=False)
+    except ValueError as error:
+        raise DecodeError(f"a tile cannot be decoded ({error})") from error
+    if decoded.shape != (height, width, 3):
         raise DecodeError("a tile cannot be decoded")
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded), np.uint8)
+    return np.asarray(decoded, np.uint8)

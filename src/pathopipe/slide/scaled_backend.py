@@ -25,10 +25,10 @@ _CLEARLY = 1.1
 class ScaledBackend:
     """Decodes JPEG tiles itself, and adds levels of ``scale`` 2, 4 and 8 between the stored ones of another backend.
 
-    Stored levels come out as the other backend reads them, to the byte, in less time. A slide of 0.25 mpp with the levels 1, 4 and 16 is thereby read at 0.5 mpp without decoding and averaging all of its
-    pixels. Tolerance: a value differs from the mean of the stored pixels that it spans by less than 1 gray level on
-    average, and 999 of 1000 by at most 10; nothing is shifted. Rows and columns that do not fill a pixel at the right
-    and lower border are left out.
+    Stored levels come out as the other backend reads them, to the byte, in less time. A slide of 0.25 mpp with levels
+    1, 4 and 16 is read at 0.5 mpp without decoding and averaging all of its pixels. Tolerance: a value differs from the
+    mean of the stored pixels that it spans by less than 1 gray level on average, and 999 of 1000 by at most 10; nothing
+    is shifted. Rows and columns that do not fill a pixel at the right and lower border are left out.
 
     Parameters
     ----------
@@ -116,11 +116,11 @@ def _openslide_tiles(pages: list[Any], number: int, level: Level) -> JpegTiles |
 
 
 def _scalable(tiles: JpegTiles, path: Path) -> bool:
-    """Whether the first tile is of the usual kind of JPEG: the full-size readers know some that cannot be scaled."""
+    """Whether the first tile is of the usual kind of JPEG, without oddities: the files' readers know other kinds."""
     first = next((index for index, length in enumerate(tiles.lengths) if length), None)
     if first is None:
         return False
     with contextlib.suppress(DecodeError), path.open("rb") as file:
-        tiles.stream(file.fileno(), first % tiles.across, first // tiles.across)
+        tiles.decode(file.fileno(), first % tiles.across, first // tiles.across, SCALES[-1])
         return True
     return False
