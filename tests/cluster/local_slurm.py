@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NEEDED = ("munged", "slurmctld", "slurmd", "scontrol", "sbatch")
-CPUS = 4
+CPUS = 8  # more than there may be: nothing is faster for it, but jobs that ask for them can start
 _CONF = """
 ClusterName=local
 SlurmctldHost=localhost
@@ -47,6 +48,7 @@ JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 KillWait=2
 MinJobAge=3600
+JobRequeue=0
 SlurmdTimeout=300
 NodeName=localhost NodeHostname={host} CPUs={cpus} RealMemory=20000 State=UNKNOWN
 PartitionName=debug Nodes=localhost Default=YES MaxTime=INFINITE State=UP
@@ -66,7 +68,8 @@ class LocalSlurm:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
 
     def call(self, *command: str) -> str:
         done = subprocess.run(
@@ -77,7 +80,7 @@ class LocalSlurm:
     def jobs(self) -> dict[int, dict[str, str]]:
         """What the controller knows of each job that it ever saw: field -> value."""
         blocks = self.call("scontrol", "--oneliner", "show", "jobs").splitlines()
-        fields = [dict(part.split("=", 1) for part in block.split() if "=" in part) for block in blocks]
+        fields = [dict(re.findall(r"(\S+?)=(.*?)(?= \S+?=|$)", block)) for block in blocks]
         return {int(job["JobId"]): job for job in fields if "JobId" in job}
 
     def start_controller(self) -> None:
@@ -89,9 +92,10 @@ class LocalSlurm:
         self._stop("slurmctld")
 
     def start(self) -> None:
-        for name in ("state", "spool", "log"):
+        for name in ("state", "spool", "log", "bin"):
             (self.folder / name).mkdir()
         self._configure()
+        self._wrap_srun()
         key = self.folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o400)
@@ -135,6 +139,12 @@ class LocalSlurm:
             "cpus": CPUS,
         }
         (self.folder / "slurm.conf").write_text(_CONF.format(**values))
+
+    def _wrap_srun(self) -> None:
+        """Snakemake's plugin takes SLURM_CONF from the environment of srun: a real cluster has its file in /etc."""
+        wrapper = self.folder / "bin" / "srun"
+        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {_program("srun")} "$@"\n')
+        wrapper.chmod(0o755)
 
     def _start(self, name: str, *arguments: str) -> None:
         log = (self.folder / "log" / f"{name}.out").open("ab")

@@ -1,5 +1,6 @@
 """``pathopipe demo``: the whole workflow on synthetic slides, or on a slide of the user's."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
