@@ -40,11 +40,8 @@ class ClusterProject(Project):
         return ("--profile", "slurm-no-accounting", "--", *polls)
 
     def run_on_cluster(self, *arguments: str) -> subprocess.CompletedProcess:
-        return self.call(self.python, "-m", "pathopipe", "run", *self.options, *arguments, **self.slurm.environment)
-
-    @property
-    def python(self) -> str:
-        return sys.executable
+        command = (sys.executable, "-m", "pathopipe", "run", *self.options, *arguments)
+        return self.call(*command, **self.slurm.environment)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import threading
 from collections import Counter
 from pathlib import Path
@@ -58,6 +59,15 @@ def contents(project: Project, *slides: str) -> dict[str, bytes]:
     folders = [project.results / slide / stage for slide in slides for stage in CONTRACTS]
     files = [file for folder in (*folders, project.results / "cohort") for file in folder.iterdir() if file.is_file()]
     return {str(file.relative_to(project.results)): file.read_bytes() for file in files if file.name != RUN}
+
+
+def gathered(home: Project, folder: Path, *slides: str) -> Project:
+    """A copy of a cohort, as it would be if its sheet listed these slides only."""
+    project = Project(Path(shutil.copytree(home.folder, folder)))
+    project.write_sheet(*(f"{slide}\t{slide}.tiff\t" for slide in slides))
+    done = project.run(command=("cohort",))
+    assert done.returncode == 0, done.stderr
+    return project
 
 
 def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:

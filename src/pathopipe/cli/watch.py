@@ -64,7 +64,8 @@ class State:
             jobs[self._job] = (self._rule, slide)
 
     def _finish(self, job: int) -> None:
-        stage, slide = self.running.pop(job, None) or self._submitted.pop(job, ("", ""))
+        of_a_group = self._submitted.pop(job, ("", ""))
+        stage, slide = self.running.pop(job, of_a_group)
         if stage == "report":
             self.finished_slides.append(slide)
 
