@@ -86,7 +86,7 @@ class LocalSlurm:
     def start_controller(self) -> None:
         # Without -D it would go into the background, where its folder could be removed under it.
         self._start("slurmctld", "-D", "-f", str(self.folder / "slurm.conf"))
-        self.wait_for(lambda: "idle" in self._node_state() or "alloc" in self._node_state())
+        self.wait_for(lambda: re.search("idle|alloc|mix|compl", self._node_state()))
 
     def stop_controller(self) -> None:
         self._stop("slurmctld")
