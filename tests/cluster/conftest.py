@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -33,6 +34,7 @@ class ClusterProject(Project):
     """A project whose runs go to Slurm, by the shipped profile, with polls that suit jobs of seconds."""
 
     slurm: LocalSlurm
+    patience_s: ClassVar[int] = 3000
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -147,16 +147,15 @@ class LocalSlurm:
         wrapper.chmod(0o755)
 
     def _start(self, name: str, *arguments: str) -> None:
-        log = (self.folder / "log" / f"{name}.out").open("ab")
-        process = subprocess.Popen(
-            [_program(name) or name, *arguments],
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        self._daemons[name] = process
+        with (self.folder / "log" / f"{name}.out").open("ab") as log:
+            self._daemons[name] = subprocess.Popen(
+                [_program(name) or name, *arguments],
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def _stop(self, name: str) -> None:
         process = self._daemons.pop(name, None)

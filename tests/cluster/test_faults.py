@@ -16,7 +16,8 @@ from tests.cluster.watching import Watch, contents, differing, gathered, states
 from tests.workflow.conftest import Project, log_of
 
 pytestmark = pytest.mark.slow
-_OUTAGE_S = 60
+OUTAGE_S = 60
+PATIENCE_S = ClusterProject.patience_s
 
 
 def jobs_of(project: ClusterProject, comment: str, state: str) -> list[str]:
@@ -32,15 +33,15 @@ def jobs_of(project: ClusterProject, comment: str, state: str) -> list[str]:
 
 
 def start(project: ClusterProject, *options: str) -> subprocess.Popen:
-    log = (project.folder / "run.out").open("a")
-    return subprocess.Popen(
-        [sys.executable, "-m", "pathopipe", "run", *options],
-        cwd=project.folder,
-        env={**os.environ, **project.slurm.environment},
-        start_new_session=True,
-        stdout=log,
-        stderr=log,
-    )
+    with (project.folder / "run.out").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pathopipe", "run", *options],
+            cwd=project.folder,
+            env={**os.environ, **project.slurm.environment},
+            start_new_session=True,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def told(project: ClusterProject) -> str:
@@ -58,19 +59,23 @@ def test_node_memory_controller_and_a_cancelled_job(cluster: ClusterProject, at_
     with Watch(cluster.results) as watch:
         run = start(cluster, "--profile", "little", *cluster.options[2:])
         try:
-            slurm.wait_for(lambda: jobs_of(cluster, "before", "RUNNING"), seconds=180)
+            slurm.wait_for(lambda: jobs_of(cluster, "before", "RUNNING"), seconds=PATIENCE_S)
             slurm.call("scontrol", "update", "NodeName=localhost", "State=DOWN", "Reason=test")
-            slurm.wait_for(lambda: jobs_of(cluster, "before", "NODE_FAIL"))
+            slurm.wait_for(lambda: jobs_of(cluster, "before", "NODE_FAIL"), seconds=PATIENCE_S)
             slurm.call("scontrol", "update", "NodeName=localhost", "State=RESUME")
-            slurm.wait_for(lambda: watch.finished("tiles") == len(GOOD), seconds=600)
-            slurm.wait_for(lambda: killed_for_memory(cluster) and jobs_of(cluster, "detect", "RUNNING"), seconds=300)
+            slurm.wait_for(lambda: watch.finished("tiles") == len(GOOD), seconds=PATIENCE_S)
+            slurm.wait_for(
+                lambda: killed_for_memory(cluster) and jobs_of(cluster, "detect", "RUNNING"), seconds=PATIENCE_S
+            )
             slurm.stop_controller()
-            time.sleep(_OUTAGE_S)
+            time.sleep(OUTAGE_S)
             slurm.start_controller()
-            slurm.wait_for(lambda: jobs_of(cluster, "after", "RUNNING") and watch.finished("segment"), seconds=600)
+            slurm.wait_for(
+                lambda: jobs_of(cluster, "after", "RUNNING") and watch.finished("segment"), seconds=PATIENCE_S
+            )
             cancelled = jobs_of(cluster, "after", "RUNNING")
             slurm.call("scancel", *cancelled)
-            assert run.wait(timeout=900) == 0, told(cluster)
+            assert run.wait(timeout=PATIENCE_S) == 0, told(cluster)
         finally:
             run.kill()
     assert len(killed_for_memory(cluster)) >= len(GOOD)
@@ -114,8 +119,8 @@ def test_a_full_disk_and_a_killed_run(
     with Watch(cluster.results) as watch:
         run = start(cluster, *cluster.options)
         try:
-            cluster.slurm.wait_for(lambda: watch.finished("detect"), seconds=600)
-            cluster.slurm.wait_for(lambda: jobs_of(cluster, "after", "RUNNING"), seconds=600)
+            cluster.slurm.wait_for(lambda: watch.finished("detect"), seconds=PATIENCE_S)
+            cluster.slurm.wait_for(lambda: jobs_of(cluster, "after", "RUNNING"), seconds=PATIENCE_S)
         finally:
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
