@@ -28,7 +28,7 @@ def jobs_of(project: ClusterProject, comment: str, state: str) -> list[str]:
         for number, job in jobs
         if job["JobState"] == state
         and job.get("Comment", "").startswith(f"rule_{comment}")
-        and job["WorkDir"].startswith(str(project.folder))
+        and job["WorkDir"] == str(project.results.resolve())
     ]
 
 
