@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python benchmarks/cluster.py --slides 50
 
-Starts munge, slurmctld and slurmd in a scratch folder (Slurm's packages must be installed) and prints submissions and
-overhead per slide. The overhead is the time of the run, less what the stages' own work takes on all processor cores.
+Starts munge, slurmctld and slurmd in a scratch folder (Slurm's packages must be installed), with as many processors as
+there are cores and one for each submission, and prints submissions and overhead per slide. The overhead is the time of
+the run, less what the stages' own work takes on all cores.
 """
 
 import argparse
@@ -39,14 +40,14 @@ def own_work(results: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--slides", type=int, default=50)
-    slides = parser.parse_args().slides
+    slides, cores = parser.parse_args().slides, os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as scratch:
         project, daemons = Path(scratch) / "project", Path(scratch) / "slurm"
         project.mkdir()
         daemons.mkdir()
         make_cohort(project, slides)
-        with local_slurm(daemons) as slurm:
-            command = [sys.executable, "-m", "pathopipe", "run", "--profile", "slurm-no-accounting"]
+        with local_slurm(daemons, cores) as slurm:
+            command = [sys.executable, "-m", "pathopipe", "run", "--profile", "slurm-no-accounting", "--cores", "1"]
             start = time.perf_counter()
             subprocess.run(command, cwd=project, env={**os.environ, **slurm.environment}, check=True)
             whole = time.perf_counter() - start

@@ -65,6 +65,7 @@ class LocalSlurm:
     """The running daemons; `environment` makes Slurm's commands talk to them."""
 
     folder: Path
+    cpus: int = CPUS
 
     @property
     def environment(self) -> dict[str, str]:
@@ -136,7 +137,7 @@ class LocalSlurm:
             "user": getpass.getuser(),
             "folder": self.folder,
             "host": socket.gethostname(),
-            "cpus": CPUS,
+            "cpus": self.cpus,
         }
         (self.folder / "slurm.conf").write_text(_CONF.format(**values))
 
@@ -173,9 +174,9 @@ class LocalSlurm:
 
 
 @contextlib.contextmanager
-def local_slurm(folder: Path) -> Iterator[LocalSlurm]:
+def local_slurm(folder: Path, cpus: int = CPUS) -> Iterator[LocalSlurm]:
     """A Slurm that runs while the block does; `folder` must exist and be empty."""
-    slurm = LocalSlurm(folder)
+    slurm = LocalSlurm(folder, cpus)
     try:
         slurm.start()
         yield slurm
