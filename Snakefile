@@ -31,6 +31,8 @@ rule all:
     default_target: True
     input:
         "cohort/manifest.json",
+        # Of a run in which all slides failed there is a page, too: it must not pass for the end.
+        PLAN.cohort_inputs,
     localrule: True
 
 

@@ -125,6 +125,11 @@ class Plan:
         """Tissue in mm2 that a slide's file can hold at most."""
         return {slide: tissue_mm2(self.file_bytes(slide)) for slide in self.identities}
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that a scheduler should grant `detect`: none unless the configuration insists on one."""
+        return int(self.config.detect.device == "gpu")
+
     def slide_params(self, stage: str) -> Any:
         """Function of the wildcards: for `tissue`, what the slide is; the later stages follow from its results."""
         if stage != "tissue":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -20,6 +21,7 @@ class Project:
     """A folder with a sheet, slides and results, and the commands that a person would type in it."""
 
     folder: Path
+    patience_s: ClassVar[int] = 600
 
     @property
     def results(self) -> Path:
@@ -56,7 +58,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            timeout=self.patience_s,
         )
 
     def planned(self, **environment: str) -> dict[str, int]:

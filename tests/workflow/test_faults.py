@@ -71,6 +71,18 @@ def test_a_fault_in_one_slide_stops_no_other(tmp_path: Path) -> None:
     assert finished_stages(project, "s0")["detect"] == before["detect"]
 
 
+def test_a_run_in_which_every_slide_fails_is_not_the_end(fresh: Project) -> None:
+    """The page that tells of it is there, and newer than everything that it could be made from."""
+    blocker = fresh.results / "s0" / ".work" / "tissue"
+    blocker.parent.mkdir(parents=True)
+    blocker.write_text("in the way")
+    assert fresh.run("--set", "detect.model=classical").returncode == 1
+    assert states(fresh) == {"s0": "fault"}
+    blocker.unlink()
+    assert fresh.run("--set", "detect.model=classical").returncode == 0
+    assert states(fresh) == {"s0": "done"}
+
+
 def test_a_full_disk(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -2,11 +2,13 @@ import shlex
 
 from pathopipe.artifacts import MAPS
 from pathopipe.ownership import claim, release
+from pathopipe.slurm import remember_job_age
 from pathopipe.workflow import plan
 
 PLAN = plan(config)
 RESULTS = str(PLAN.results)
 PLAN.export()
+remember_job_age()
 COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))
 
 

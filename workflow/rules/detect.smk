@@ -13,6 +13,7 @@ rule detect:
     resources:
         mem_mb=PLAN.memory("detect"),
         runtime=PLAN.minutes("detect"),
+        gpu=PLAN.gpus,
     params:
         settings=PLAN.settings("detect"),
         version=PLAN.version("detect"),

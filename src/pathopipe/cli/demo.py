@@ -31,7 +31,7 @@ def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None)
     sheet.write_text("\n".join("\t".join(row) for row in [("slide", "path", "mpp"), *rows]) + "\n", encoding="utf-8")
     values = Config().model_dump(mode="json")
     values |= {"slides": str(sheet.absolute()), "results": str((folder / "results").absolute())}
-    execute(values, cores or os.cpu_count() or 1, ())
+    execute(values, cores, ())
 
 
 def _make(folder: Path) -> None:

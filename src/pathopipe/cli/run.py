@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathopipe.cli.cluster import HERE, Place, end_leftovers, environment, find_place
 from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
 if TYPE_CHECKING:
@@ -32,13 +33,16 @@ _DRY = {"-n", "--dry-run", "--dryrun"}
 @click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: slides.tsv.")
 @click.option("--results", type=PATH, help="Results folder; default: results.")
 @config_options
-@click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all.")
+@click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all, or what the profile says.")
+@click.option("--profile", type=PATH, help="Where to run: slurm, slurm-no-accounting, or a folder with a profile.")
 @click.option("--until", type=click.Choice(_STAGES), help="Stop after this stage.")
 @click.option("--rerun", type=click.Choice(_STAGES), help="Run this stage again, and what follows.")
 @click.option("--only", metavar="ID,…", help="Run only these slides.")
 @click.option("--skip-missing", is_flag=True, help="Go on without slides whose file is missing.")
 @click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
-def run(cores: int | None, until: str | None, rerun: str | None, only: str | None, **options: Any) -> None:
+def run(
+    cores: int | None, profile: Path | None, until: str | None, rerun: str | None, only: str | None, **options: Any
+) -> None:
     """Run the workflow over all slides of a sample sheet; what is finished and up to date is not run again.
 
     Arguments after '--' go to Snakemake, e.g. 'pathopipe run -- --dry-run'.
@@ -46,7 +50,8 @@ def run(cores: int | None, until: str | None, rerun: str | None, only: str | Non
     passed_on = options.pop("snakemake_arguments")
     forced = ("--forcerun", rerun) if rerun else ()
     chosen = Selection(tuple(only.split(",")) if only else None, None if until == "cohort" else until)
-    execute(resolve(**options), cores or os.cpu_count() or 1, (*forced, *passed_on), chosen)
+    place = find_place(profile, workflow_folder() / "profiles")
+    execute(resolve(**options), cores, (*forced, *passed_on), chosen, place)
 
 
 def resolve(
@@ -99,20 +104,34 @@ class Selection:
         return [f"{slide}/{self.until or 'report'}/manifest.json" for slide in plan_.active if slide in wanted]
 
 
-def execute(values: dict[str, Any], cores: int, arguments: tuple[str, ...], chosen: Selection | None = None) -> None:
+def execute(
+    values: dict[str, Any],
+    cores: int | None,
+    arguments: tuple[str, ...],
+    chosen: Selection | None = None,
+    place: Place = HERE,
+) -> None:
     """Check everything, own the results folder, run Snakemake, and say how it went; exits with 1 after a fault."""
     from pathopipe.ownership import owning
     from pathopipe.workflow import plan
 
     plan_, chosen = plan(values), chosen or Selection()
     slides, targets = chosen.slides(plan_), chosen.targets(plan_)
+    cores = cores or (os.cpu_count() or 1 if place == HERE else None)
     with owning(plan_.results):
         for message in (*_notes(plan_), *_expectations(plan_, slides, cores)):
             click.echo(message)
-        command = _command(plan_, values, cores, arguments, targets)
+        passed_on = (*place.arguments, *arguments)
         if _DRY & set(arguments):
-            sys.exit(subprocess.run(command, check=False, env=_environment()).returncode)
-        code = _run(command, plan_) if chosen.everything or targets else 0
+            command = _command(plan_, values, cores, passed_on, targets)
+            sys.exit(subprocess.run(command, check=False, env=_environment(passed_on)).returncode)
+        code = 0
+        if chosen.everything or targets:
+            end_leftovers(_log(plan_))
+            code = _run(plan_, values, cores, passed_on, targets)
+            if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
+                click.echo("a batch of slides failed: going on slide by slide")
+                code = _run(plan_, values, cores, (*passed_on, *place.slide_by_slide), targets)
         if not chosen.everything:
             _gather(plan_)
     _conclude(plan_, code, slides)
@@ -126,7 +145,7 @@ def workflow_folder() -> Path:
 
 
 def _command(
-    plan_: "Plan", values: dict[str, Any], cores: int, arguments: tuple[str, ...], targets: list[str]
+    plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
     from pathopipe.artifacts import write_json
 
@@ -139,29 +158,35 @@ def _command(
         *("--snakefile", str(workflow_folder() / "Snakefile")),
         *("--directory", str(plan_.results)),
         *("--configfile", str(config_file)),
-        *("--cores", str(cores)),
+        *(("--cores", str(cores)) if cores else ()),
         *arguments,
         *(("--", *targets) if targets else ()),
     ]
 
 
-def _environment() -> dict[str, str]:
+def _environment(arguments: tuple[str, ...]) -> dict[str, str]:
     """The rules call 'pathopipe': of this installation, also when its environment is not activated."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path, **environment(arguments)}
 
 
-def _run(command: list[str], plan_: "Plan") -> int:
+def _log(plan_: "Plan") -> Path:
+    return plan_.results / ".pathopipe" / "run.log"
+
+
+def _run(
+    plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
+) -> int:
     from pathopipe.cli.watch import follow
     from pathopipe.keeper import kept
     from pathopipe.ownership import adopt
 
-    log = plan_.results / ".pathopipe" / "run.log"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        with kept(command, _environment()) as process:
+        with kept(_command(plan_, values, cores, arguments, targets), _environment(arguments)) as process:
             adopt(plan_.results, process.pid)
-            follow(_copied(process, log), plan_.results, len(plan_.active), show=sys.stdout.isatty())
+            follow(_copied(process, _log(plan_)), plan_.results, len(plan_.active), show=sys.stdout.isatty())
             return process.wait()
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from what is finished", err=True)
@@ -175,6 +200,12 @@ def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(line)
         yield line
+
+
+def _unfinished(plan_: "Plan", slides: tuple[str, ...], chosen: Selection) -> list[str]:
+    """Slides that were asked for and whose last file is not there."""
+    last = f"{chosen.until or 'report'}/manifest.json"
+    return [slide for slide in plan_.active if slide in slides and not (plan_.results / slide / last).exists()]
 
 
 def _gather(plan_: "Plan") -> None:
@@ -198,8 +229,8 @@ def _notes(plan_: "Plan") -> Iterator[str]:
         yield f"the file is not there any more, finished results are kept: {', '.join(plan_.absent)}"
 
 
-def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int) -> Iterator[str]:
-    """What a long run will take, from some of the slides that are still to be done."""
+def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int | None) -> Iterator[str]:
+    """What a long run will take, from some of the slides that are still to be done; on a cluster in hours of work."""
     from pathopipe.demand import disk_mb, seconds
 
     pending = plan_.pending(slides)
@@ -208,15 +239,16 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int) -> Iterato
     if not known:
         return
     mm2 = sum(known) / len(known) * len(pending)
-    duration, needed = seconds(mm2, len(pending), cores), disk_mb(mm2) / 1e3
+    duration, needed = seconds(mm2, len(pending), cores or 1), disk_mb(mm2) / 1e3
     if duration < _LONG_S:
         return
     free = shutil.disk_usage(plan_.results).free / 1e9
     hours, minutes = divmod(round(duration / 60), 60)
     told = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    expected = f"about {told} on {cores} cores without a GPU" if cores else f"{told} of processor time without a GPU"
     yield (
-        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect about {told} on {cores} cores without a "
-        f"GPU, and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
+        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect {expected}, "
+        f"and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
     )
     if needed > free:
         yield f"warning: {plan_.results} may run out of space: free some, or give another folder with --results"
@@ -246,7 +278,7 @@ def _conclude(plan_: "Plan", code: int, slides: tuple[str, ...]) -> None:
     if code and shutil.disk_usage(plan_.results).free < _LITTLE_DISK:
         click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
     elif code and not faults:
-        log = plan_.results / ".pathopipe" / "run.log"
+        log = _log(plan_)
         click.echo(f"pathopipe: the workflow failed: {_last_words(log)}; its log is {log}", err=True)
     page = plan_.results / "cohort" / "index.html"
     with contextlib.suppress(ArtifactError):

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_RULE = re.compile(r"^(?:local)?rule (\w+):")
-_JOB = re.compile(r"^    jobid: (\d+)")
-_SLIDE = re.compile(r"^    wildcards: slide=([\w-]+)")
+_RULE = re.compile(r"^( *)(?:local)?rule (\w+):")  # jobs that are submitted as a group are indented
+_JOB = re.compile(r"^ +jobid: (\d+)")
+_SLIDE = re.compile(r"^ +wildcards: slide=([\w-]+)")
 _FINISHED = re.compile(r"^Finished jobid: (\d+)")
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
 _ERROR = re.compile(r"^Error in rule (\w+):")
@@ -21,7 +21,7 @@ class State:
     Attributes
     ----------
     running
-        Job number -> (stage, slide).
+        Job number -> (stage, slide); of jobs that wait for others of their group it is not known.
     done, total
         Jobs.
     finished_slides
@@ -34,11 +34,13 @@ class State:
     finished_slides: list[str] = field(default_factory=list)
     _rule: str = ""
     _job: int = -1
+    _grouped: bool = False
+    _submitted: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def read(self, line: str) -> None:
         """Take in one line of Snakemake's log."""
         if match := _RULE.match(line):
-            self._rule, self._job = match[1], -1
+            self._grouped, self._rule, self._job = bool(match[1]), match[2], -1
         elif match := _JOB.match(line):
             self._job = int(match[1])
             self._start("")
@@ -58,10 +60,12 @@ class State:
 
     def _start(self, slide: str) -> None:
         if self._rule and self._rule != "all" and self._job >= 0:
-            self.running[self._job] = (self._rule, slide)
+            jobs = self._submitted if self._grouped else self.running
+            jobs[self._job] = (self._rule, slide)
 
     def _finish(self, job: int) -> None:
-        stage, slide = self.running.pop(job, ("", ""))
+        of_a_group = self._submitted.pop(job, ("", ""))
+        stage, slide = self.running.pop(job, of_a_group)
         if stage == "report":
             self.finished_slides.append(slide)
 

@@ -1,0 +1,115 @@
+"""Where a run takes place: profiles, what Snakemake is told of them, and jobs that a killed run left at a cluster."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from pathopipe.errors import RefusalError
+
+_CHOOSING: Final = re.compile(r"-e|--(executor|profile|workflow-profile)(=.*)?")
+_SLURM_RUN: Final = re.compile(r"^SLURM run ID: ([\w-]+)$", re.MULTILINE)
+_PATIENCE_S: Final = 60.0
+_POLL_S: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where jobs run: options that make Snakemake use a profile, and its groups that batch several slides."""
+
+    arguments: tuple[str, ...] = ()
+    batches: tuple[str, ...] = ()
+
+    @property
+    def slide_by_slide(self) -> tuple[str, ...]:
+        """Options that undo the batches: a fault of one slide takes down all that are submitted with it."""
+        return ("--group-components", *(f"{group}=1" for group in self.batches))
+
+
+HERE: Final = Place()
+
+
+def find_place(profile: Path | None, shipped: Path) -> Place:
+    """A profile: one of those in the folder ``shipped`` by its name, or any folder; this machine where none is given.
+
+    Raises
+    ------
+    RefusalError
+        When there is no such profile, or the plugin that it needs is not installed.
+    """
+    if profile is None:
+        return HERE
+    file = _file(profile, shipped)
+    settings = _settings(file)
+    executor = str(settings.get("executor", "local"))
+    if executor != "local" and find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
+        what = "'pathopipe[slurm]'" if executor == "slurm" else f"snakemake-executor-plugin-{executor}"
+        raise RefusalError(f"--profile {profile}: the executor '{executor}' is not installed: pip install {what}")
+    batches = settings.get("group-components", {})
+    return Place(("--workflow-profile", str(file.parent)), tuple(batches) if isinstance(batches, dict) else ())
+
+
+def environment(arguments: tuple[str, ...]) -> dict[str, str]:
+    """Variables for Snakemake: without a controller that answers, its Slurm plugin costs every start ten seconds.
+
+    So a run that no argument sends elsewhere must not find Slurm's configuration.
+    """
+    chosen = any(_CHOOSING.fullmatch(argument) for argument in arguments) or "SNAKEMAKE_PROFILE" in os.environ
+    return {} if chosen else {"SLURM_CONF": os.devnull}
+
+
+def end_leftovers(log: Path) -> None:
+    """Cancel what the run before, whose log this is, left at Slurm when it was killed, and wait until it is gone.
+
+    Its jobs would work on the same slides as ours. What they finished in pieces is not lost.
+    """
+    if not (log.exists() and shutil.which("squeue")):
+        return
+    for run in _SLURM_RUN.findall(log.read_text(encoding="utf-8", errors="replace")):
+        deadline = time.monotonic() + _PATIENCE_S
+        while _jobs(run) and time.monotonic() < deadline:
+            click.echo(f"cancelling jobs that a killed run left at Slurm: {' '.join(_jobs(run))}")
+            with contextlib.suppress(subprocess.SubprocessError):
+                _slurm("scancel", "--name", run)
+            time.sleep(_POLL_S)
+        if left := _jobs(run):
+            raise RefusalError(f"Slurm still runs jobs of an earlier run: cancel them by 'scancel {' '.join(left)}'")
+
+
+def _jobs(run: str) -> list[str]:
+    try:
+        return _slurm("squeue", "--noheader", "--format=%i", "--name", run).split()
+    except subprocess.SubprocessError as error:
+        raise RefusalError(
+            "Slurm does not answer, and may still run jobs of an earlier run: try again later"
+        ) from error
+
+
+def _slurm(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_PATIENCE_S).stdout
+
+
+def _file(profile: Path, shipped: Path) -> Path:
+    for folder in (shipped / profile, profile) if len(profile.parts) == 1 else (profile,):
+        for name in ("profile.yaml", "config.yaml"):
+            if (folder / name).is_file():
+                return (folder / name).absolute()
+    names = ", ".join(sorted(path.name for path in shipped.iterdir()))
+    raise RefusalError(f"--profile {profile}: is neither a folder with a profile.yaml nor one of {names}")
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        return dict(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    except (yaml.YAMLError, ValueError) as error:
+        raise RefusalError(f"{file}: is no profile: {error}") from error
