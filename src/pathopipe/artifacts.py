@@ -24,6 +24,8 @@ MANIFEST = "manifest.json"
 RUN = "run.json"
 MARKER = "pathopipe.json"
 MAPS = "maps.zarr.zip"
+KNOWN_SLIDES = ".pathopipe/identities.json"
+RUN_CONFIG = ".pathopipe/config.json"
 ROWS_PER_GROUP = 65_536
 
 

@@ -12,7 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, weights_folder, write_json
+from pathopipe.artifacts import (
+    COHORT,
+    CONTRACTS,
+    KNOWN_SLIDES,
+    MANIFEST,
+    check_results,
+    read_json,
+    weights_folder,
+    write_json,
+)
 from pathopipe.config import Config, DetectSettings, parse_config
 from pathopipe.demand import limit_memory_mb, limit_minutes, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
@@ -22,7 +31,6 @@ from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
 
-_KNOWN_SLIDES = ".pathopipe/identities.json"
 _NOTHING = "(?!)"
 _MPP_TOLERANCE = 0.1
 
@@ -296,7 +304,7 @@ def _recorded(slide: str, results: Path) -> str | None:
 
 def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dict[str, str]:
     """Identify slides; a file of unchanged size and time is not read again."""
-    store = results / _KNOWN_SLIDES
+    store = results / KNOWN_SLIDES
     known = read_json(store) if store.exists() else {}
     found = {}
     for sample in there:

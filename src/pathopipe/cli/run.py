@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, find_config, spoken
+from pathopipe.cli.options import PATH, config_options, duration, find_config, spoken
 
 if TYPE_CHECKING:
     from pathopipe.samples import Sample
@@ -128,9 +128,9 @@ def workflow_folder() -> Path:
 def _command(
     plan_: "Plan", values: dict[str, Any], cores: int, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
-    from pathopipe.artifacts import write_json
+    from pathopipe.artifacts import RUN_CONFIG, write_json
 
-    config_file = plan_.results / ".pathopipe" / "config.json"
+    config_file = plan_.results / RUN_CONFIG
     write_json(config_file, values)
     # The owner file says that nobody else is at work here, so Snakemake's own lock can only be a killed run's.
     shutil.rmtree(plan_.results / ".snakemake" / "locks", ignore_errors=True)
@@ -208,15 +208,13 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int) -> Iterato
     if not known:
         return
     mm2 = sum(known) / len(known) * len(pending)
-    duration, needed = seconds(mm2, len(pending), cores), disk_mb(mm2) / 1e3
-    if duration < _LONG_S:
+    expected, needed = seconds(mm2, len(pending), cores), disk_mb(mm2) / 1e3
+    if expected < _LONG_S:
         return
     free = shutil.disk_usage(plan_.results).free / 1e9
-    hours, minutes = divmod(round(duration / 60), 60)
-    told = f"{hours} h {minutes} min" if hours else f"{minutes} min"
     yield (
-        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect about {told} on {cores} cores without a "
-        f"GPU, and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
+        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect about {duration(expected)} on "
+        f"{cores} cores without a GPU, and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
     )
     if needed > free:
         yield f"warning: {plan_.results} may run out of space: free some, or give another folder with --results"
