@@ -15,6 +15,7 @@ from typing import Any
 from pathopipe.artifacts import (
     COHORT,
     CONTRACTS,
+    CRATE,
     KNOWN_SLIDES,
     MANIFEST,
     check_results,
@@ -94,7 +95,8 @@ class Plan:
 
     def writes(self, stage: str) -> dict[str, str]:
         """Outputs of a rule by name."""
-        return {_key(name): f"{{slide}}/{stage}/{name}" for name in (*CONTRACTS[stage].writes, MANIFEST)}
+        named = {_key(name): f"{{slide}}/{stage}/{name}" for name in (*CONTRACTS[stage].writes, MANIFEST)}
+        return named | ({_key(CRATE): f"{{slide}}/{CRATE}"} if CONTRACTS[stage].describes else {})
 
     def settings(self, stage: str) -> str:
         """Return the stage's section of the configuration as JSON: nothing else of it makes the stage run again."""
@@ -153,7 +155,7 @@ class Plan:
     @property
     def cohort_outputs(self) -> dict[str, str]:
         """Outputs of the gathering rule by name."""
-        return {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)}
+        return {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)} | {_key(CRATE): CRATE}
 
     @property
     def cohort_params(self) -> str:

@@ -118,17 +118,11 @@ def execute(values: dict[str, Any], cores: int, arguments: tuple[str, ...], chos
     _conclude(plan_, code, slides)
 
 
-def workflow_folder() -> Path:
-    """Where the Snakefile is: in the installed package, else in the clone that the package was installed from."""
-    package = Path(__file__).parents[1]
-    places = (package / "_workflow", package.parents[1])
-    return next(place for place in places if (place / "Snakefile").is_file())
-
-
 def _command(
     plan_: "Plan", values: dict[str, Any], cores: int, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
     from pathopipe.artifacts import RUN_CONFIG, write_json
+    from pathopipe.provenance import workflow_folder
 
     config_file = plan_.results / RUN_CONFIG
     write_json(config_file, values)
