@@ -83,7 +83,7 @@ def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord
         name="pathopipe",
         description="The workflow's front door; its rules come with pathopipe",
         softwareVersion=versions["pathopipe"],
-        softwareRequirements=[crate.software(versions)],
+        softwareRequirements=crate.software(versions),
         sha256=sha256(snakefile),
         contentSize=str(snakefile.stat().st_size),
     )

@@ -5,7 +5,7 @@ Without a clock, a place or a random name: the same results are described by the
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,9 +52,10 @@ class Crate:
         self._root["datePublished"] = _NO_DATE
         rights = "Whoever owns the slides decides who may use these results. For research use only."
         self._root["license"] = self.thing("#rights", "CreativeWork", name="Rights", description=rights)
-        self._root["conformsTo"] = [
-            self.thing(address, "CreativeWork", name=profile, version=version) for address, profile, version in profiles
+        conforms = [
+            self.thing(address, "CreativeWork", name=title, version=number) for address, title, number in profiles
         ]
+        self._root["conformsTo"] = _plain(conforms)
 
     def thing(self, address: str, kind: str, **properties: Any) -> "Entity":
         """Add something that is not a file of the folder; what was added before is returned as it is."""
@@ -104,19 +105,19 @@ class Crate:
         return self.thing(f"#model-{model['name']}-{(digest or '')[:16]}", "CreativeWork", name=model["name"], **known)
 
     def action(
-        self, name: str, command: str, tool: "Entity", used: Iterable["Entity"], made: Iterable["Entity"]
+        self, name: str, command: str, tool: "Entity", used: Sequence["Entity"], made: Sequence["Entity"]
     ) -> "Entity":
         """Add something that was done: by which command, with what, from what, and what came out."""
         properties = {
             "name": name,
             "description": command,
             "instrument": tool,
-            "object": list(used),
-            "result": list(made),
+            "object": _plain(used),
+            "result": _plain(made),
             "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
         }
         entity = self.thing(f"#run-{name}", "CreateAction", **properties)
-        self._root.append_to("mentions", entity)
+        self._root.append_to("mentions", entity, compact=True)
         return entity
 
     def write(self, folder: Path) -> None:
@@ -125,3 +126,8 @@ class Crate:
 
     def _application(self, name: str, version: str) -> "Entity":
         return self.thing(f"#{name}-{version}", "SoftwareApplication", name=name, softwareVersion=version)
+
+
+def _plain(things: Sequence["Entity"]) -> Any:
+    """One thing stands for itself."""
+    return things[0] if len(things) == 1 else list(things)
