@@ -58,7 +58,8 @@ def test_slides_and_weights_are_known_by_their_digests(finished_once: Project) -
     )
     assert known["#slide"]["sha256"] == tissue["sha256"] == sha256(finished_once.folder / "slide 0.tiff")
     (weights,) = (known[name] for name in listed(known["#run-detect"]["object"]) if name.startswith("#model-"))
-    assert (weights["name"], weights["sha256"], weights["license"]) == tuple(detect["model"].values())
+    told = {"name": weights["name"], "sha256": weights["sha256"], "licence": weights["license"]}
+    assert told == detect["model"]
 
 
 def test_the_cohort_describes_the_run_and_its_slides(finished_once: Project) -> None:

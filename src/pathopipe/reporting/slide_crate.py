@@ -68,7 +68,7 @@ def _files(crate: Crate, folder: Path, draft: Path, digests: dict[str, str]) -> 
         for name in (*contract.writes, MANIFEST):
             file, called = home / name, f"{stage}/{name}"
             if file.exists():
-                digest = sha256(file) if contract.describes else digests[called]
+                digest = digests.get(called) or sha256(file)
                 found[called] = crate.file(called, file.stat().st_size, digest)
         crate.file(f"{stage}/{RUN}", description=f"When and where '{stage}' ran, and how long it took")
     return found
