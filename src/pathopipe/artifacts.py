@@ -22,18 +22,32 @@ from pathopipe.errors import ArtifactError, RefusalError
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
+CRATE = "ro-crate-metadata.json"
 MARKER = "pathopipe.json"
 MAPS = "maps.zarr.zip"
+KNOWN_SLIDES = ".pathopipe/identities.json"
+RUN_CONFIG = ".pathopipe/config.json"
 ROWS_PER_GROUP = 8_192
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a stage promises: the version of its output, the files it reads (``stage/name``) and the files it writes."""
+    """What a stage promises.
+
+    Attributes
+    ----------
+    version
+        Of its output.
+    reads, writes
+        Files that it reads, as ``stage/name``, and writes, besides its manifest.
+    describes
+        Whether it writes the RO-Crate of the folder above its own, which tells how all in there was made.
+    """
 
     version: int
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    describes: bool = False
 
 
 CONTRACTS = {
@@ -65,7 +79,7 @@ CONTRACTS = {
         ("grade.json",),
     ),
     "report": Contract(
-        1,
+        2,
         (
             "tissue/manifest.json",
             "tissue/tissue.geojson",
@@ -81,12 +95,13 @@ CONTRACTS = {
             "grade/grade.json",
         ),
         ("report.html",),
+        describes=True,
     ),
 }
 """The stages that run per slide, in order."""
 
 COHORT = Contract(
-    1,
+    2,
     (
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",
@@ -95,7 +110,8 @@ COHORT = Contract(
         "grade/grade.json",
         "report/manifest.json",
     ),
-    ("cohort.tsv", "cohort.parquet", "index.html"),
+    ("cohort.tsv", "cohort.parquet", "index.html", "slides.tsv", "config.json", "requirements.txt", "Snakefile"),
+    describes=True,
 )
 """What the gathering stage reads of each slide, and writes to ``results/cohort``."""
 
@@ -137,10 +153,13 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def publish(draft: Path, final: Path) -> None:
-    """Move the finished files of a stage from its work folder into place, the manifest last."""
+    """Move the finished files of a stage from its work folder into place, the manifest last.
+
+    A description of the folder above goes there.
+    """
     final.mkdir(parents=True, exist_ok=True)
     for file in sorted(draft.iterdir(), key=lambda item: (item.name == MANIFEST, item.name)):
-        file.replace(final / file.name)
+        file.replace((final.parent if file.name == CRATE else final) / file.name)
     shutil.rmtree(draft)
 
 

@@ -157,6 +157,14 @@ def release(results: Path) -> None:
         lock.release()
 
 
+def living_owner(file: Path) -> str | None:
+    """Who works on what lies beside a lock file, in words; None where nobody living does. Only looks."""
+    try:
+        return _living(file.read_text(encoding="utf-8"), time.time() - file.stat().st_mtime)
+    except OSError:
+        return None
+
+
 def _owner(*processes: int) -> str:
     known = {str(number): _born(number) for number in processes}
     return json.dumps({"host": platform.node(), "processes": known, "token": uuid.uuid4().hex})

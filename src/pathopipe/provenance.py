@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import resource
 import sys
 import threading
@@ -41,6 +42,30 @@ def versions() -> dict[str, str]:
     """Versions of pathopipe, Python and the libraries that touch the numbers."""
     libraries = {name: metadata.version(name) for name in _LIBRARIES}
     return {"pathopipe": metadata.version("pathopipe"), "python": platform.python_version(), **libraries}
+
+
+def requirements() -> list[str]:
+    """Pins of pathopipe and of all that it needs, as they are installed, in the form that pip reads."""
+    from packaging.requirements import Requirement
+
+    found, waiting = dict[str, str](), ["pathopipe"]
+    while waiting:
+        try:
+            package = metadata.distribution(waiting.pop())
+        except metadata.PackageNotFoundError:  # of another source, such as conda: its parts have other names there
+            continue
+        key = re.sub(r"[-_.]+", "-", package.name).lower()
+        if key not in found:
+            found[key] = package.version
+            needed = [Requirement(text) for text in package.requires or ()]
+            waiting += [item.name for item in needed if item.marker is None or item.marker.evaluate({"extra": ""})]
+    return [f"{name}=={found[name]}" for name in sorted(found)]
+
+
+def workflow_folder() -> Path:
+    """Where the Snakefile is: in the installed package, else in the clone that the package was installed from."""
+    places = (_ROOT / "_workflow", _ROOT.parents[1])
+    return next(place for place in places if (place / "Snakefile").is_file())
 
 
 @functools.cache

@@ -12,7 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, check_results, read_json, weights_folder, write_json
+from pathopipe.artifacts import (
+    COHORT,
+    CONTRACTS,
+    CRATE,
+    KNOWN_SLIDES,
+    MANIFEST,
+    check_results,
+    read_json,
+    weights_folder,
+    write_json,
+)
 from pathopipe.config import Config, DetectSettings, parse_config
 from pathopipe.demand import limit_memory_mb, limit_minutes, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
@@ -22,7 +32,6 @@ from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
 
-_KNOWN_SLIDES = ".pathopipe/identities.json"
 _NOTHING = "(?!)"
 _MPP_TOLERANCE = 0.1
 
@@ -86,7 +95,8 @@ class Plan:
 
     def writes(self, stage: str) -> dict[str, str]:
         """Outputs of a rule by name."""
-        return {_key(name): f"{{slide}}/{stage}/{name}" for name in (*CONTRACTS[stage].writes, MANIFEST)}
+        named = {_key(name): f"{{slide}}/{stage}/{name}" for name in (*CONTRACTS[stage].writes, MANIFEST)}
+        return named | ({_key(CRATE): f"{{slide}}/{CRATE}"} if CONTRACTS[stage].describes else {})
 
     def settings(self, stage: str) -> str:
         """Return the stage's section of the configuration as JSON: nothing else of it makes the stage run again."""
@@ -150,7 +160,7 @@ class Plan:
     @property
     def cohort_outputs(self) -> dict[str, str]:
         """Outputs of the gathering rule by name."""
-        return {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)}
+        return {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)} | {_key(CRATE): CRATE}
 
     @property
     def cohort_params(self) -> str:
@@ -301,7 +311,7 @@ def _recorded(slide: str, results: Path) -> str | None:
 
 def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dict[str, str]:
     """Identify slides; a file of unchanged size and time is not read again."""
-    store = results / _KNOWN_SLIDES
+    store = results / KNOWN_SLIDES
     known = read_json(store) if store.exists() else {}
     found = {}
     for sample in there:

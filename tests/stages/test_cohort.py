@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pathopipe.artifacts import read_json, write_json
+from pathopipe.artifacts import COHORT, read_json, write_json
 from pathopipe.config import CohortSettings, ReportSettings
 from pathopipe.samples import Sample
 from pathopipe.stages.base import Gathering
@@ -129,13 +129,14 @@ def test_a_damaged_file_is_a_fault_of_its_slide_alone(copied, name):
 def test_the_same_results_give_the_same_bytes(copied):
     def content() -> dict[str, bytes]:
         gather(copied, samples("done", "rejected", "later"))
-        return {file.name: file.read_bytes() for file in (copied / "cohort").iterdir() if file.name != "run.json"}
+        files = [*(copied / "cohort").iterdir(), copied / "ro-crate-metadata.json"]
+        return {file.name: file.read_bytes() for file in files if file.name != "run.json"}
 
     first = content()
     for file in copied.rglob("*"):
         os.utime(file, (1, 1))
     assert content() == first
-    assert set(first) == {"cohort.tsv", "cohort.parquet", "index.html", "manifest.json"}
+    assert set(first) == {*COHORT.writes, "manifest.json", "ro-crate-metadata.json"}
 
 
 @pytest.mark.parametrize(

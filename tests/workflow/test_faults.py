@@ -131,7 +131,7 @@ def test_a_killed_run_goes_on(fresh: Project, finished_once: Project, stage: str
     after = finished_stages(fresh, "s0")
     assert {name: after[name] for name in before} == before
     assert not list(fresh.results.rglob(".work"))
-    for name in ("segment/nuclei.parquet", "features/features.parquet", "report/report.html"):
+    for name in ("segment/nuclei.parquet", "features/features.parquet", "report/report.html", "ro-crate-metadata.json"):
         assert (fresh.results / "s0" / name).read_bytes() == (finished_once.results / "s0" / name).read_bytes()
 
 

@@ -10,6 +10,8 @@ _STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report"
 _COMMANDS = {
     "init": ("init", "Find slides in a folder; write the sample sheet and the configuration."),
     "run": ("run", "Run the whole workflow over a sample sheet."),
+    "status": ("status", "Say how far a run is: done, running, failed, rejected, time left."),
+    "verify": ("verify", "Compute the digests of results again and report what changed."),
     "demo": ("demo", "Run the whole workflow on synthetic slides, or on a slide of yours."),
     "doctor": ("doctor", "Say what is installed, and what is missing."),
     "evaluate": ("evaluate", "Compare models or results with annotated images."),

@@ -100,7 +100,7 @@ def _torch() -> str:
 
 
 def _workflow() -> list[str]:
-    from pathopipe.cli.run import workflow_folder
+    from pathopipe.provenance import workflow_folder
 
     click.echo("\nworkflow")
     try:

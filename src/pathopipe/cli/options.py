@@ -48,6 +48,12 @@ def annotated_images(
     return match(images, labels, mpp)
 
 
+def duration(seconds: float) -> str:
+    """Say in words how long something takes."""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
+
+
 def spoken(counts: dict[str, int | float]) -> str:
     """Say counts in words, without those that are zero."""
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
@@ -56,3 +62,28 @@ def spoken(counts: dict[str, int | float]) -> str:
 def find_config(given: Path | None) -> Path | None:
     """The configuration given, else the one in the current folder, else none."""
     return given or next((name for name in CONFIG_NAMES if name.is_file()), None)
+
+
+def find_results(
+    results: Path | None, sheet: Path | None, config_file: Path | None, changes: tuple[str, ...]
+) -> tuple[Path, Path]:
+    """Return the results folder and its sheet; of a folder that is given alone, the sheet that its last run used.
+
+    Raises
+    ------
+    RefusalError
+        When the results folder is not there.
+    """
+    from pathopipe.artifacts import RUN_CONFIG, read_json
+    from pathopipe.config import load_config
+    from pathopipe.errors import RefusalError
+
+    config = load_config(find_config(config_file), changes)
+    folder = results or Path(config.results)
+    if not folder.is_dir():
+        raise RefusalError(
+            f"{folder}: there is no such results folder: give it with --results, or start 'pathopipe run'"
+        )
+    if results and not (sheet or config_file) and (folder / RUN_CONFIG).exists():
+        return folder, Path(str(read_json(folder / RUN_CONFIG)["slides"]))
+    return folder, sheet or Path(config.slides)

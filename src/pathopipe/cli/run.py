@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathopipe.cli.cluster import HERE, Place, end_leftovers, environment, find_place
-from pathopipe.cli.options import PATH, config_options, find_config, spoken
+from pathopipe.cli.options import PATH, config_options, duration, find_config, spoken
 
 if TYPE_CHECKING:
     from pathopipe.samples import Sample
@@ -50,6 +50,8 @@ def run(
     passed_on = options.pop("snakemake_arguments")
     forced = ("--forcerun", rerun) if rerun else ()
     chosen = Selection(tuple(only.split(",")) if only else None, None if until == "cohort" else until)
+    from pathopipe.provenance import workflow_folder
+
     place = find_place(profile, workflow_folder() / "profiles")
     execute(resolve(**options), cores, (*forced, *passed_on), chosen, place)
 
@@ -137,19 +139,13 @@ def execute(
     _conclude(plan_, code, slides)
 
 
-def workflow_folder() -> Path:
-    """Where the Snakefile is: in the installed package, else in the clone that the package was installed from."""
-    package = Path(__file__).parents[1]
-    places = (package / "_workflow", package.parents[1])
-    return next(place for place in places if (place / "Snakefile").is_file())
-
-
 def _command(
     plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
-    from pathopipe.artifacts import write_json
+    from pathopipe.artifacts import RUN_CONFIG, write_json
+    from pathopipe.provenance import workflow_folder
 
-    config_file = plan_.results / ".pathopipe" / "config.json"
+    config_file = plan_.results / RUN_CONFIG
     write_json(config_file, values)
     # The owner file says that nobody else is at work here, so Snakemake's own lock can only be a killed run's.
     shutil.rmtree(plan_.results / ".snakemake" / "locks", ignore_errors=True)
@@ -239,15 +235,13 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int | None) -> 
     if not known:
         return
     mm2 = sum(known) / len(known) * len(pending)
-    duration, needed = seconds(mm2, len(pending), cores or 1), disk_mb(mm2) / 1e3
-    if duration < _LONG_S:
+    expected, needed = seconds(mm2, len(pending), cores or 1), disk_mb(mm2) / 1e3
+    if expected < _LONG_S:
         return
     free = shutil.disk_usage(plan_.results).free / 1e9
-    hours, minutes = divmod(round(duration / 60), 60)
-    told = f"{hours} h {minutes} min" if hours else f"{minutes} min"
-    expected = f"about {told} on {cores} cores without a GPU" if cores else f"{told} of processor time without a GPU"
+    told = f"about {duration(expected)} on {cores} cores" if cores else f"{duration(expected)} of processor time"
     yield (
-        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect {expected}, "
+        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect {told} without a GPU, "
         f"and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
     )
     if needed > free:

@@ -1,11 +1,16 @@
 """The table and the page over all slides of the sheet, whatever became of each."""
 
+import contextlib
 import re
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
-from pathopipe.artifacts import read_json, read_table
+from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json, read_table, write_json
 from pathopipe.errors import ArtifactError
+from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as told
+from pathopipe.reporting.cohort_crate import SlideRecord, settings, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
 from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parquet, to_tsv
 from pathopipe.reporting.pictures import Picture, shrunk
@@ -26,7 +31,31 @@ def run(gathering: Gathering) -> Outcome:
     gathering.output("cohort.parquet").write_bytes(to_parquet(columns))
     page = CohortPage(entries, grades, gathering.settings.columns)
     gathering.output("index.html").write_bytes(render_cohort(page))
+    _write_recipe(gathering)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
+
+
+def describe(gathering: Gathering) -> None:
+    """Write the RO-Crate of the results folder, from the finished draft of this stage."""
+    write_cohort_crate(gathering.results, gathering.draft, list(_records(gathering)), versions())
+
+
+def _write_recipe(gathering: Gathering) -> None:
+    """Write what it takes to run the cohort again."""
+    records = list(_records(gathering))
+    gathering.output("slides.tsv").write_text(sheet(records), encoding="utf-8")
+    write_json(gathering.output("config.json"), settings(records, gathering.settings.model_dump(mode="json")))
+    gathering.output("requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
+    shutil.copyfile(workflow_folder() / "Snakefile", gathering.output("Snakefile"))
+
+
+def _records(gathering: Gathering) -> Iterator[SlideRecord]:
+    for sample in gathering.samples:
+        folder, manifests = gathering.results / sample.slide, {}
+        for stage in CONTRACTS:
+            with contextlib.suppress(ArtifactError):
+                manifests[stage] = read_json(folder / stage / MANIFEST)
+        yield SlideRecord(sample.slide, manifests)
 
 
 def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:

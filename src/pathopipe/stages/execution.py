@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pathopipe.artifacts import (
     COHORT,
     CONTRACTS,
+    CRATE,
     MANIFEST,
     RUN,
     check_results,
@@ -27,7 +28,7 @@ from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError
 from pathopipe.identity import identify
 from pathopipe.ownership import Lock
-from pathopipe.provenance import Stopwatch, sha256, versions
+from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
 from pathopipe.samples import Sample
 from pathopipe.stages.base import FAULT, Gathering, Job, Outcome
 from pathopipe.stages.progress import Progress
@@ -41,12 +42,15 @@ class StageModule(Protocol):
 
     run: Callable[[Job[Any]], Outcome]
     write_empty: Callable[[Job[Any]], None]
+    describe: Callable[[Job[Any]], None]
+    """Of the stage whose contract says so."""
 
 
 class CohortModule(Protocol):
     """The module that gathers."""
 
     run: Callable[[Gathering], Outcome]
+    describe: Callable[[Gathering], None]
 
 
 def execute(
@@ -99,12 +103,14 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
             "stage": "cohort",
             "state": "done",
             "contract": COHORT.version,
+            "code": fingerprint("cohort"),
             "params": settings.model_dump(mode="json"),
             "inputs": {name: sha256(results / name) for name in _gathered(gathering)},
             "counts": outcome.counts,
             "versions": versions(),
         }
         write_json(gathering.draft / MANIFEST, manifest)
+        module.describe(gathering)
         write_json(gathering.draft / RUN, watch.record(1))
         publish(gathering.draft, results / "cohort")
         _remove_if_empty(gathering.draft.parent)
@@ -121,8 +127,8 @@ def _gathered(gathering: Gathering) -> list[str]:
 
 def predate(results: Path) -> None:
     """Date the cohort's files before everything else, so that the next full run makes them anew."""
-    for name in (*COHORT.writes, MANIFEST):
-        os.utime(results / "cohort" / name, (1, 1))
+    for file in (*(results / "cohort" / name for name in (*COHORT.writes, MANIFEST)), results / CRATE):
+        os.utime(file, (1, 1))
 
 
 def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
@@ -142,6 +148,8 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
     _check_complete(job)
     _check_unchanged(job, manifest)
     write_json(job.draft / MANIFEST, manifest)
+    if CONTRACTS[job.stage].describes:
+        module.describe(job)
     write_json(job.draft / RUN, job.watch.record(job.workers))
     job.lock.check()
     publish(job.draft, job.results / job.slide / job.stage)
@@ -159,6 +167,7 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
         "state": "done",
         "reason": None,
         "contract": contract.version,
+        "code": fingerprint(job.stage),
         "params": job.settings.model_dump(mode="json"),
         "inputs": _inputs(job),
         "model": None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import CONTRACTS, numbers, read_batches, read_json, read_table
+from pathopipe.artifacts import CONTRACTS, MANIFEST, numbers, read_batches, read_json, read_table
 from pathopipe.config import ReportSettings
 from pathopipe.errors import SlideRejectedError
 from pathopipe.reporting import cells as grids
@@ -16,6 +16,7 @@ from pathopipe.reporting import manifests as told
 from pathopipe.reporting import measures, pictures, text
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.overview import Overview
+from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.reporting.vocabulary import feature
@@ -55,6 +56,12 @@ def write_empty(job: ReportJob) -> None:
     manifests = _manifests(job)
     rejected = told.rejection(manifests) or Rejection(told.stage_title("report"), "The slide was rejected.")
     _write_rejected(job, manifests, rejected)
+
+
+def describe(job: ReportJob) -> None:
+    """Write the RO-Crate of the slide's folder, from the finished draft of this stage."""
+    manifests = _manifests(job) | {"report": read_json(job.draft / MANIFEST)}
+    write_slide_crate(job.results / job.slide, job.draft, manifests)
 
 
 def _manifests(job: ReportJob) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,97 @@
+"""``pathopipe status``: how far each slide is, also while a run is going on."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pathopipe.cli.options import PATH, config_options, duration, find_results, spoken
+
+if TYPE_CHECKING:
+    from pathopipe.stages.standing import SlideStanding, StageStanding
+
+_STATES = ("done", "rejected", "failed", "running", "waiting")
+_WIDTH = 10
+
+
+@click.command()
+@click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: the one of the last run.")
+@click.option("--results", type=PATH, help="Results folder; default: results.")
+@config_options
+@click.option("--all", "everything", is_flag=True, help="List finished slides and those not begun, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the state of every stage of every slide.")
+def status(
+    sheet: Path | None,
+    results: Path | None,
+    config_file: Path | None,
+    changes: tuple[str, ...],
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Say how far each slide is: done, running, failed, rejected or waiting, and about how long the rest takes.
+
+    It only reads, so it may be asked at any time, also on another machine than the one that runs.
+    """
+    from pathopipe.samples import read_samples
+    from pathopipe.stages.standing import look
+
+    folder, listed = find_results(results, sheet, config_file, changes)
+    found = look(folder, [sample.slide for sample in read_samples(listed)])
+    if as_json:
+        click.echo(json.dumps({slide.slide: _plain(slide) for slide in found}, indent=2))
+        return
+    shown = [slide for slide in found if everything or (slide.begun and slide.state not in {"done", "rejected"})]
+    for line in (*_table(shown, found), "", *_summary(folder, found)):
+        click.echo(line)
+    if len(shown) < len(found):
+        click.echo("'pathopipe status --all' lists finished slides and those not begun, too")
+
+
+def _table(shown: Sequence["SlideStanding"], found: Sequence["SlideStanding"]) -> Iterator[str]:
+    from pathopipe.stages.standing import FINISHED, STAGES
+
+    width = max(len("slide"), *(len(slide.slide) for slide in shown), len("finished")) + 2
+    yield _row("slide", STAGES, width)
+    for slide in shown:
+        yield _row(slide.slide, (*map(_cell, slide.stages.values()), slide.told), width)
+    finished = [sum(slide.stages[stage].state in FINISHED for slide in found) for stage in STAGES]
+    yield _row("finished", (f"{count:,}" for count in finished), width)
+
+
+def _row(name: str, cells: Iterable[str], width: int) -> str:
+    return f"{name:<{width}}{''.join(f'{cell:<{_WIDTH}}' for cell in cells)}".rstrip()
+
+
+def _cell(stage: "StageStanding") -> str:
+    if stage.state == "waiting":
+        return "-"
+    return stage.state if stage.share is None else f"{stage.share:.0%}"
+
+
+def _summary(results: Path, found: Sequence["SlideStanding"]) -> Iterator[str]:
+    from pathopipe.stages.outlook import seconds_left
+    from pathopipe.stages.standing import running_on
+
+    counts = Counter[str](slide.state for slide in found)
+    yield f"{len(found):,} slides: {spoken({state: counts[state] for state in _STATES})}"
+    runner, left = running_on(results), counts["running"] + counts["waiting"] + counts["failed"]
+    if runner and left:
+        yield f"{runner} is at work: about {duration(seconds_left(results, found))} left"
+    elif runner:
+        yield f"{runner} is at work"
+    elif left:
+        told = duration(seconds_left(results, found))
+        yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes about {told} at the pace so far"
+    page = results / "cohort" / "index.html"
+    if page.exists():
+        yield f"cohort page: {page}"
+
+
+def _plain(slide: "SlideStanding") -> dict[str, object]:
+    stages = {
+        name: {"state": stage.state, "share": stage.share, "told": stage.told} for name, stage in slide.stages.items()
+    }
+    return {"state": slide.state, "stages": stages}

@@ -1,0 +1,39 @@
+"""``pathopipe verify``: whether results are still what was written."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from pathopipe.cli.options import PATH
+
+
+@click.command()
+@click.argument("results", type=PATH)
+@click.option("--slides", "sheet", type=PATH, help="Sample sheet: also compare the slides' files.")
+def verify(results: Path, sheet: Path | None) -> None:
+    """Compute the digests of all files in RESULTS again and say what changed, is missing or does not belong there.
+
+    Also whether the weights, the code and the libraries are those that the results were made with. Exits with 1 when
+    something is not as it was.
+    """
+    from pathopipe.errors import RefusalError
+    from pathopipe.samples import read_samples
+    from pathopipe.stages.verification import verify as check
+
+    samples = read_samples(sheet) if sheet else None
+    found = check(results, samples)
+    if not found.slides:
+        raise RefusalError(f"{results}: holds no results of pathopipe: give the folder that 'pathopipe run' wrote to")
+    for sentence in found.drift:
+        click.echo(sentence)
+    for slides, what in (
+        (found.unfinished, "are not finished: what is there was checked"),
+        (found.absent, "have no file at the place that the sheet names: their identity was not checked"),
+    ):
+        if slides:
+            click.echo(f"{len(slides):,} slides {what}: {', '.join(slides[:3])}{' …' if slides[3:] else ''}")
+    if found.drift:
+        click.echo(f"{len(found.drift):,} things are not as they were", err=True)
+        sys.exit(1)
+    click.echo(f"{found.slides:,} slides: all {found.files:,} files, the weights and the code are as they were")

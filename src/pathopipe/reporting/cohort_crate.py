@@ -1,0 +1,109 @@
+"""What it takes to run a cohort again, and the RO-Crate of a results folder."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pathopipe.artifacts import COHORT, CONTRACTS, CRATE, MANIFEST, RUN
+from pathopipe.provenance import sha256
+from pathopipe.reporting.crate import PROCESS_RUN, WORKFLOW, WORKFLOW_RUN, Crate
+
+COMMAND = "pathopipe run --slides cohort/slides.tsv --config cohort/config.json"
+_COLUMNS = ("slide", "path", "mpp", "identity", "sha256", "roi_sha256")
+_ABOUT = {
+    "cohort.tsv": "One row per slide: state, grade, statistics",
+    "cohort.parquet": "The same table with its types",
+    "index.html": "The page of the cohort",
+    "slides.tsv": "The sheet, with identity and digest of each slide; the column path is to be filled in",
+    "config.json": "The settings of all stages, for pathopipe run --config",
+    "requirements.txt": "The packages that were installed, for pip install -r",
+}
+
+
+@dataclass(frozen=True)
+class SlideRecord:
+    """What is known of one line of the sheet: the manifests of the stages that are finished, by stage."""
+
+    slide: str
+    manifests: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the slide has a crate of its own."""
+        return set(self.manifests) == set(CONTRACTS)
+
+
+def sheet(records: Iterable[SlideRecord]) -> str:
+    """Return the sheet without paths and without what identifies a patient, with what the slides can be known by."""
+    text = io.StringIO()
+    rows = csv.writer(text, delimiter="\t", lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for record in records:
+        tissue = record.manifests.get("tissue", {})
+        given = tissue.get("mpp_source") == "sheet"
+        mpp = f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if given else ""
+        known = (tissue.get("identity"), tissue.get("sha256"), tissue.get("inputs", {}).get("roi"))
+        rows.writerow((record.slide, "", mpp, *(value or "" for value in known)))
+    return text.getvalue()
+
+
+def settings(records: Sequence[SlideRecord], cohort: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of the configuration that all slides share; one that differs is in the slides' own crates."""
+    sections = {}
+    for stage in CONTRACTS:
+        used = [record.manifests[stage]["params"] for record in records if stage in record.manifests]
+        if used and all(other == used[0] for other in used[1:]):
+            sections[stage] = used[0]
+    return sections | {"cohort": dict(cohort)}
+
+
+def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord], versions: dict[str, str]) -> None:
+    """Write the crate of a results folder, into the draft of `cohort`."""
+    finished = [record for record in records if record.finished]
+    crate = Crate(
+        f"Cohort of {len(records)} slides: nuclei, features and grades",
+        "Results of pathopipe for the slides of a sheet. Each slide's folder has a description of its own.",
+        PROCESS_RUN,
+        WORKFLOW_RUN,
+        WORKFLOW,
+    )
+    files = {
+        name: _file(crate, draft, name) for name in (*COHORT.writes, MANIFEST) if name in _ABOUT or name == MANIFEST
+    }
+    crate.file(f"cohort/{RUN}", description="When and where the cohort was gathered, and how long it took")
+    snakefile = draft / "Snakefile"
+    workflow = crate.workflow(
+        "cohort/Snakefile",
+        metadata.version("snakemake"),
+        name="pathopipe",
+        description="The workflow's front door; its rules come with pathopipe",
+        softwareVersion=versions["pathopipe"],
+        softwareRequirements=crate.software(versions),
+        sha256=sha256(snakefile),
+        contentSize=str(snakefile.stat().st_size),
+    )
+    folders = [_slide(crate, results, record.slide) for record in finished]
+    models = {json.dumps(record.manifests["detect"].get("model"), sort_keys=True): None for record in finished}
+    weights = [crate.weights(model) for text in models if (model := json.loads(text))]
+    used = [files[name] for name in ("slides.tsv", "config.json", "requirements.txt")]
+    made = [files[name] for name in ("cohort.tsv", "cohort.parquet", "index.html", MANIFEST)]
+    crate.action("workflow", COMMAND, workflow, [*used, *weights], [*made, *folders])
+    crate.write(draft)
+
+
+def _file(crate: Crate, draft: Path, name: str) -> Any:
+    file = draft / name
+    told = {"description": _ABOUT[name]} if name in _ABOUT else {}
+    return crate.file(f"cohort/{name}", file.stat().st_size, sha256(file), **told)
+
+
+def _slide(crate: Crate, results: Path, slide: str) -> Any:
+    """Add a slide's folder, and its description, which holds the digests of all its files."""
+    description = results / slide / CRATE
+    described = crate.file(f"{slide}/{CRATE}", description.stat().st_size, sha256(description))
+    return crate.folder(slide, subjectOf=described)

@@ -1,0 +1,85 @@
+"""The RO-Crate of one slide: each stage's command, what it read, what it wrote."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pathopipe.artifacts import CONTRACTS, MANIFEST, RUN
+from pathopipe.provenance import sha256
+from pathopipe.reporting.crate import PROCESS_RUN, Crate
+
+if TYPE_CHECKING:
+    from rocrate.model.entity import Entity
+
+Manifests = Mapping[str, Mapping[str, Any]]
+
+
+def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
+    """Write the crate of a slide's folder, into the draft of its last stage.
+
+    Parameters
+    ----------
+    folder, draft
+        The slide's results, and the last stage's files, which are not among them yet.
+    manifests
+        Of all stages.
+    """
+    slide = str(manifests["tissue"]["slide"])
+    crate = Crate(
+        f"Slide {slide}: nuclei, features and grade",
+        "Results of pathopipe for one whole-slide image: what each stage ran, on what, and what came out. "
+        "When and where it ran is in the files run.json.",
+        PROCESS_RUN,
+    )
+    files = _files(crate, folder, draft, _digests(manifests))
+    outside = _outside(crate, slide, manifests["tissue"])
+    for stage, manifest in manifests.items():
+        used = [files[name] for name in CONTRACTS[stage].reads if name in files]
+        used += outside if stage == "tissue" else outside[:1] if stage in {"detect", "features", "report"} else []
+        if manifest.get("model"):
+            used.append(crate.weights(manifest["model"]))
+        made = [entity for name, entity in files.items() if name.startswith(f"{stage}/")]
+        crate.action(stage, command(stage, manifest), crate.software(manifest["versions"]), used, made)
+    crate.write(draft)
+
+
+def command(stage: str, manifest: Mapping[str, Any]) -> str:
+    """What to type in the folder above to have a stage done again."""
+    settings = json.dumps(manifest["params"], sort_keys=True, separators=(",", ":"))
+    slide = manifest["slide"]
+    return f"pathopipe {stage} {slide} --results . --slides cohort/slides.tsv --settings {shlex.quote(settings)}"
+
+
+def _digests(manifests: Manifests) -> dict[str, str]:
+    """Digest of each file by ``stage/name``, as the latest stage that read it found it."""
+    found = dict[str, str]()
+    for manifest in manifests.values():
+        found |= {name: digest for name, digest in manifest["inputs"].items() if "/" in name}
+    return found
+
+
+def _files(crate: Crate, folder: Path, draft: Path, digests: dict[str, str]) -> dict[str, "Entity"]:
+    """Add the files of all stages that are there: maps may have been deleted when they had served."""
+    found = {}
+    for stage, contract in CONTRACTS.items():
+        home = draft if contract.describes else folder / stage
+        for name in (*contract.writes, MANIFEST):
+            file, called = home / name, f"{stage}/{name}"
+            if file.exists():
+                digest = digests.get(called) or sha256(file)
+                found[called] = crate.file(called, file.stat().st_size, digest)
+        crate.file(f"{stage}/{RUN}", description=f"When and where '{stage}' ran, and how long it took")
+    return found
+
+
+def _outside(crate: Crate, slide: str, tissue: Mapping[str, Any]) -> list["Entity"]:
+    """Add what came from outside: the slide's file, by its content alone, and regions of interest, if any."""
+    told = {"identifier": tissue.get("identity"), "sha256": tissue.get("sha256")}
+    known = {name: value for name, value in told.items() if value}
+    found = [crate.thing("#slide", "ImageObject", name=slide, description="The slide's file, not included", **known)]
+    if roi := tissue["inputs"].get("roi"):
+        about = "Regions of interest as GeoJSON, not included"
+        found.append(crate.thing("#roi", "CreativeWork", name="roi", description=about, sha256=roi))
+    return found

@@ -1,0 +1,167 @@
+"""How far the slides of a sheet are, read from the results folder alone; nothing is written, nothing is claimed."""
+
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json
+from pathopipe.errors import ArtifactError
+from pathopipe.ownership import living_owner
+from pathopipe.provenance import sha256
+from pathopipe.stages.base import FAULT
+
+State = Literal["done", "rejected", "running", "failed", "waiting"]
+FINISHED: frozenset[State] = frozenset({"done", "rejected"})
+STAGES = tuple(CONTRACTS)
+_READERS = 16
+"""Threads: on a network file system, looking is waiting."""
+
+
+@dataclass(frozen=True)
+class StageStanding:
+    """How far one stage of one slide is.
+
+    Attributes
+    ----------
+    told
+        Why it failed or was rejected, or what has been counted so far.
+    share
+        What of a running stage is done, 0 to 1; None where it does not say.
+    """
+
+    state: State = "waiting"
+    told: str = ""
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class SlideStanding:
+    """How far one slide is.
+
+    Attributes
+    ----------
+    stages
+        By name, in order.
+    ended
+        When each finished stage ended, in seconds since 1970.
+    """
+
+    slide: str
+    stages: dict[str, StageStanding]
+    ended: dict[str, float]
+
+    @property
+    def state(self) -> State:
+        """The slide as a whole: what calls for attention goes before what is going on, and that before what waits."""
+        found = {stage.state for stage in self.stages.values()}
+        order: tuple[State, ...] = ("failed", "running", "waiting", "rejected", "done")
+        return next(state for state in order if state in found)
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of its stages has been started."""
+        return any(stage.state != "waiting" for stage in self.stages.values())
+
+    @property
+    def told(self) -> str:
+        """Why the slide failed or was rejected, or what is being counted."""
+        return next((f"{name}: {stage.told}" for name, stage in self.stages.items() if stage.told), "")
+
+
+def running_on(results: Path) -> str | None:
+    """Who runs the workflow on a results folder, in words; None where nobody does."""
+    return living_owner(results / ".pathopipe" / "owner.json")
+
+
+def look(results: Path, slides: Iterable[str]) -> list[SlideStanding]:
+    """Look at all slides, in the order given."""
+    going_on = running_on(results) is not None
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda slide: _look(results / slide, going_on), slides))
+
+
+def _look(folder: Path, going_on: bool) -> SlideStanding:
+    ended, work = dict(_ends(folder)), _at_work(folder)
+    stages, last = dict.fromkeys(STAGES, StageStanding()), ""
+    for stage in STAGES:
+        if stage in work:
+            stages[stage] = _unfinished(folder / ".work" / stage, going_on)
+        if stage in work or stage not in ended or _is_outdated(folder, stage, ended):
+            break
+        stages[stage], last = StageStanding("done"), stage
+    if last and _rejection(folder, last):
+        stages |= _rejected(folder, last)
+    current = {stage: ended[stage] for stage in STAGES if stages[stage].state in FINISHED}
+    return SlideStanding(folder.name, stages, current)
+
+
+def _ends(folder: Path) -> Iterator[tuple[str, float]]:
+    for stage in STAGES:
+        try:
+            yield stage, (folder / stage / MANIFEST).stat().st_mtime
+        except OSError:
+            continue
+
+
+def _at_work(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in (folder / ".work").iterdir()}
+    except OSError:
+        return set()
+
+
+def _unfinished(work: Path, going_on: bool) -> StageStanding:
+    """A stage whose work folder is there: it is at work, failed, was stopped, or its turn comes again in this run."""
+    if living_owner(work / "owner.json"):
+        return _progress(work)
+    try:
+        return StageStanding("failed", str(read_json(work / FAULT)["reason"]))
+    except (ArtifactError, KeyError):
+        pass
+    if going_on:
+        return StageStanding()
+    return StageStanding("failed", "was stopped before it was finished, or out of memory: run again")
+
+
+def _progress(work: Path) -> StageStanding:
+    try:
+        content = json.loads((work / "progress.json").read_text(encoding="utf-8"))
+        done, total = int(content["done"]), int(content["total"])
+        return StageStanding("running", f"{done:,} of {total:,} {content['unit']}", done / total)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return StageStanding("running")
+
+
+def _is_outdated(folder: Path, stage: str, ended: dict[str, float]) -> bool:
+    """Whether an earlier stage has run again since, and what it found is not what this stage started from."""
+    newer = [before for before in _manifests_read(stage) if ended.get(before, 0.0) > ended[stage]]
+    try:
+        known = read_json(folder / stage / MANIFEST)["inputs"] if newer else {}
+        return any(sha256(folder / before / MANIFEST) != known[f"{before}/{MANIFEST}"] for before in newer)
+    except (ArtifactError, OSError, KeyError):
+        return True
+
+
+def _manifests_read(stage: str) -> list[str]:
+    return [name.partition("/")[0] for name in CONTRACTS[stage].reads if name.endswith(f"/{MANIFEST}")]
+
+
+def _rejection(folder: Path, stage: str) -> str | None:
+    """Why a stage rejected the slide, None where it did not; later stages pass it on."""
+    try:
+        manifest = read_json(folder / stage / MANIFEST)
+    except ArtifactError:
+        return None
+    return str(manifest.get("reason")) if manifest.get("state") == "rejected" else None
+
+
+def _rejected(folder: Path, last: str) -> dict[str, StageStanding]:
+    """The stages up to ``last`` that rejected the slide."""
+    found = {}
+    for stage in STAGES[: STAGES.index(last) + 1]:
+        if reason := _rejection(folder, stage):
+            found[stage] = StageStanding("rejected", reason)
+    return found

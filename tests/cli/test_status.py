@@ -1,0 +1,81 @@
+"""`pathopipe status`: what is printed, and that looking changes nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pathopipe.artifacts import write_json
+from pathopipe.cli import main
+from tests.stages.test_standing import STAGES, finish, work
+
+PRIVATE = "Mustermann Erika"
+
+
+@pytest.fixture
+def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One slide of each state, and a hundred that wait; the current folder is another one."""
+    results = tmp_path / "results"
+    finish(results, "done", *STAGES)
+    finish(results, "rejected", *STAGES, state="rejected", reason="the slide is blank")
+    finish(results, "half", *STAGES[:3])
+    finish(results, "broken", "tissue")
+    work(results, "broken", "tiles", "fault.json", reason="the disk is full")
+    slides = ["done", "rejected", "half", "broken", *(f"later{number}" for number in range(100))]
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text("slide\tpath\n" + "".join(f"{slide}\t{PRIVATE}/{slide}.svs\n" for slide in slides))
+    write_json(results / ".pathopipe" / "config.json", {"slides": str(sheet)})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return results
+
+
+def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        main(["status", *arguments])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_what_calls_for_attention_is_listed_and_the_rest_counted(
+    cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in cohort.rglob("*")}
+    lines = ask(capsys, "--results", str(cohort)).splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["slide", "half", "broken", "finished"]
+    assert lines[2].split() == ["broken", "done", "failed", *"-----", "tiles:", "the", "disk", "is", "full"]
+    assert lines[3].split() == ["finished", "4", "3", "3", "2", "2", "2", "2"]
+    assert lines[5] == "104 slides: 1 done, 1 rejected, 1 failed, 101 waiting"
+    assert "nothing is running" in lines[6]
+    assert "takes about" in lines[6]
+    assert {path: path.stat().st_mtime_ns for path in cohort.rglob("*")} == before
+
+
+def test_all_lists_all(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = ask(capsys, "--results", str(cohort), "--all")
+    assert "later99" in text
+    assert "tissue: the slide is blank" in text
+    assert PRIVATE not in text
+
+
+def test_json_holds_every_stage_of_every_slide(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(ask(capsys, "--results", str(cohort), "--json"))
+    assert len(found) == 104
+    assert found["half"]["stages"]["detect"]["state"] == "done"
+    assert found["broken"]["stages"]["tiles"] == {"state": "failed", "share": None, "told": "the disk is full"}
+
+
+def test_a_run_that_is_going_on_is_named(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pathopipe.ownership import owning
+
+    with owning(cohort):
+        assert f"process {os.getpid()} on" in ask(capsys, "--results", str(cohort))
+
+
+def test_without_results_there_is_nothing_to_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["status", "--results", str(tmp_path / "typo")])
+    assert end.value.code == 2
+    assert "typo: there is no such results folder" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()

@@ -1,0 +1,158 @@
+"""How far slides are, from manifests, work folders and locks as runs leave them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pathopipe.artifacts import CONTRACTS, write_json
+from pathopipe.ownership import Lock
+from pathopipe.provenance import sha256
+from pathopipe.stages.outlook import seconds_left
+from pathopipe.stages.standing import STAGES, SlideStanding, look, running_on
+
+NOW = 1_800_000_000.0
+
+
+def finish(results: Path, slide: str, *stages: str, begin: float = NOW, seconds: float = 60.0, **content: str) -> float:
+    """Leave what finished stages leave, one after the other; returns when the last ended."""
+    folder, clock = results / slide, begin
+    for stage in stages:
+        reads = (name for name in CONTRACTS[stage].reads if name.endswith("manifest.json"))
+        inputs = {name: sha256(folder / name) for name in reads}
+        file, clock = folder / stage / "manifest.json", clock + seconds
+        write_json(file, {"stage": stage, "state": "done", "inputs": inputs} | content)
+        write_json(file.with_name("run.json"), {"seconds": seconds})
+        os.utime(file, (clock, clock))
+    return clock
+
+
+def work(results: Path, slide: str, stage: str, name: str = "", **content: object) -> Path:
+    folder = results / slide / ".work" / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    if name:
+        write_json(folder / name, content)
+    return folder
+
+
+@pytest.fixture
+def living_run(tmp_path: Path) -> Iterator[None]:
+    lock = Lock(tmp_path / ".pathopipe" / "owner.json")
+    assert lock.take() is None
+    yield
+    lock.release()
+
+
+def standing(results: Path, slide: str = "s") -> SlideStanding:
+    return look(results, [slide])[0]
+
+
+def states(slide: SlideStanding) -> list[str]:
+    return [stage.state for stage in slide.stages.values()]
+
+
+def test_a_slide_that_nobody_touched_waits(tmp_path: Path) -> None:
+    slide = standing(tmp_path)
+    assert states(slide) == ["waiting"] * 7
+    assert (slide.state, slide.begun) == ("waiting", False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_finished_stages_are_done_and_the_next_waits(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", "tiles")
+    slide = standing(tmp_path)
+    assert states(slide) == ["done", "done"] + ["waiting"] * 5
+    assert (slide.state, slide.begun) == ("waiting", True)
+    finish(tmp_path, "s", *STAGES)
+    assert standing(tmp_path).state == "done"
+
+
+def test_a_stage_with_a_living_owner_runs(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", "tiles")
+    lock = Lock(work(tmp_path, "s", "detect", "progress.json", done=25, total=1000, unit="tiles") / "owner.json")
+    assert lock.take() is None
+    slide = standing(tmp_path)
+    assert states(slide) == ["done", "done", "running"] + ["waiting"] * 4
+    assert (slide.state, slide.told, slide.stages["detect"].share) == ("running", "detect: 25 of 1,000 tiles", 0.025)
+    assert lock.held
+    lock.release()
+
+
+def test_what_a_dead_owner_left_failed_unless_a_run_will_take_it_up(tmp_path: Path) -> None:
+    work(tmp_path, "s", "tissue", "owner.json", host="gone", processes={"1": "1"})
+    os.utime(tmp_path / "s" / ".work" / "tissue" / "owner.json", (1, 1))
+    slide = standing(tmp_path)
+    assert states(slide) == ["failed"] + ["waiting"] * 6
+    assert "was stopped before it was finished" in slide.told
+
+
+def test_during_a_run_a_stopped_stage_waits_for_its_turn(tmp_path: Path, living_run: None) -> None:
+    assert running_on(tmp_path)
+    work(tmp_path, "s", "tissue")
+    assert standing(tmp_path).state == "waiting"
+
+
+def test_a_fault_is_told(tmp_path: Path, living_run: None) -> None:
+    finish(tmp_path, "s", "tissue")
+    work(tmp_path, "s", "tiles", "fault.json", reason="the disk is full")
+    slide = standing(tmp_path)
+    assert states(slide) == ["done", "failed"] + ["waiting"] * 5
+    assert (slide.state, slide.told) == ("failed", "tiles: the disk is full")
+
+
+def test_a_rejection_is_told_from_the_stage_on_that_made_it(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue")
+    end = finish(tmp_path, "s", "tiles", state="rejected", reason="no tissue", begin=NOW + 60)
+    finish(tmp_path, "s", *STAGES[2:], state="rejected", reason="no tissue", begin=end)
+    slide = standing(tmp_path)
+    assert states(slide) == ["done"] + ["rejected"] * 6
+    assert (slide.state, slide.told) == ("rejected", "tiles: no tissue")
+
+
+def test_results_that_an_earlier_stage_overtook_wait(tmp_path: Path) -> None:
+    end = finish(tmp_path, "s", *STAGES)
+    finish(tmp_path, "s", "segment", begin=end, reason="other settings")
+    assert states(standing(tmp_path)) == ["done"] * 4 + ["waiting"] * 3
+
+
+def test_a_stage_that_found_the_same_again_overtakes_nothing(tmp_path: Path) -> None:
+    end = finish(tmp_path, "s", *STAGES)
+    finish(tmp_path, "s", "segment", begin=end)
+    assert standing(tmp_path).state == "done"
+
+
+def test_the_time_left_follows_from_what_finished_stages_took(tmp_path: Path) -> None:
+    begin = NOW
+    for slide in ("a", "b"):
+        begin = finish(tmp_path, slide, *STAGES, begin=begin)
+    left = seconds_left(tmp_path, look(tmp_path, ["a", "b", "c", "d", "e"]))
+    assert left == pytest.approx(3 * 7 * 60)
+
+
+def test_what_ran_side_by_side_halves_the_time_left(tmp_path: Path) -> None:
+    """And a night between two runs does not count."""
+    for slide in ("a", "b"):
+        finish(tmp_path, slide, *STAGES)
+    for slide in ("c", "d"):
+        finish(tmp_path, slide, *STAGES, begin=NOW + 50_000)
+    left = seconds_left(tmp_path, look(tmp_path, ["a", "b", "c", "d", "e", "f", "g"]))
+    assert left == pytest.approx(3 * 7 * 60 / 2, rel=0.15)
+
+
+def test_before_anything_is_finished_the_sizes_of_the_slides_say_what_is_left(tmp_path: Path) -> None:
+    def left(size: int) -> float:
+        identities = {"a": {"identity": f"{size}-0"}, "b": {"identity": "unreadable"}}
+        write_json(tmp_path / ".pathopipe" / "identities.json", identities)
+        return seconds_left(tmp_path, look(tmp_path, ["a", "b"]))
+
+    assert 0 < left(10**6) < left(10**9) / 10
+
+
+def test_what_is_done_of_a_running_stage_is_not_left(tmp_path: Path) -> None:
+    finish(tmp_path, "a", *STAGES)
+    finish(tmp_path, "b", *STAGES[:6], begin=NOW + 420)
+    lock = Lock(work(tmp_path, "b", "report", "progress.json", done=3, total=4, unit="fields") / "owner.json")
+    lock.take()
+    assert seconds_left(tmp_path, look(tmp_path, ["a", "b"])) == pytest.approx(60 / 4)
+    lock.release()

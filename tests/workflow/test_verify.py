@@ -1,0 +1,104 @@
+"""`pathopipe verify`: silent on results as they were written, one sentence for each thing that is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pathopipe.artifacts import CRATE
+from tests.workflow.conftest import Project
+
+
+def verify(project: Project, *options: str) -> tuple[int, list[str]]:
+    done = project.run("results", *options, command=("verify",))
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_results_as_they_were_written(finished: Project) -> None:
+    code, lines = verify(finished, "--slides", "slides.tsv")
+    assert (code, len(lines)) == (0, 1)
+    assert lines[0].startswith("2 slides: all 44 files")
+
+
+def test_each_change_is_told_once(finished: Project) -> None:
+    slide = finished.results / "s0"
+    with (slide / "report" / "report.html").open("a") as page:
+        page.write("\n")
+    (slide / "tiles" / "notes.txt").write_text("mine")
+    (finished.results / "s1" / "detect" / "maps.zarr.zip").unlink()
+    (finished.results / "cohort" / "cohort.tsv").write_text("slide\n")
+    code, lines = verify(finished)
+    assert code == 1
+    assert lines == [
+        "s0: report/report.html changed since it was described",
+        "s0: tiles/notes.txt is not of the run",
+        "s1: detect/maps.zarr.zip is missing",
+        "the cohort: cohort/cohort.tsv changed since it was described",
+    ]
+
+
+def test_what_was_made_from_another_file_is_named(finished: Project) -> None:
+    nuclei = finished.results / "s0" / "segment" / "nuclei.parquet"
+    nuclei.write_bytes(nuclei.read_bytes() + b"\n")
+    code, lines = verify(finished)
+    assert code == 1
+    assert lines == [
+        "s0: segment/nuclei.parquet changed since it was described",
+        *(
+            f"s0: {stage} was made from another segment/nuclei.parquet than there is now"
+            for stage in ("features", "grade", "report")
+        ),
+    ]
+
+
+def test_a_slide_that_is_another_one_now(finished: Project) -> None:
+    shutil.copy(finished.folder / "slide 1.tiff", finished.folder / "slide 0.tiff")
+    (finished.folder / "slide 1.tiff").unlink()
+    assert verify(finished)[0] == 0
+    code, lines = verify(finished, "--slides", "slides.tsv")
+    assert code == 1
+    assert lines[0] == "s0: its slide is another one than the results were made from"
+    assert "1 slides have no file at the place that the sheet names" in lines[1]
+    assert lines[1].endswith(": s1")
+
+
+@pytest.mark.parametrize("slide", ["s0", "."])
+def test_a_missing_description_is_told(finished: Project, slide: str) -> None:
+    (finished.results / slide / CRATE).unlink()
+    code, lines = verify(finished)
+    assert code == 1
+    assert f"{CRATE} is missing or damaged" in lines[0]
+
+
+def edit(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_other_code_libraries_and_weights_are_told(finished: Project) -> None:
+    detect = finished.results / "s0" / "detect" / "manifest.json"
+    content = json.loads(detect.read_text())
+    versions, model = content["versions"] | {"numpy": "1.0"}, content["model"] | {"sha256": "0" * 64}
+    edit(detect, code="another", versions=versions, model=model)
+    code, lines = verify(finished)
+    assert code == 1
+    assert "the weights of 'open' are not those that 1 slides were made with" in lines
+    assert "'detect' of 1 slides was made by other code than is installed" in lines
+    assert any(line.startswith("1 slides were made with numpy 1.0, ") for line in lines)
+
+
+def test_an_unfinished_slide_is_checked_as_far_as_it_is(finished: Project) -> None:
+    shutil.rmtree(finished.results / "cohort")
+    for name in ("report", "grade"):
+        shutil.rmtree(finished.results / "s1" / name)
+    (finished.results / "s1" / CRATE).unlink()
+    code, lines = verify(finished)
+    assert code == 0
+    assert lines[0] == "1 slides are not finished: what is there was checked: s1"
+
+
+def test_a_folder_without_results_is_refused(fresh: Project) -> None:
+    fresh.results.mkdir()
+    done = fresh.run("results", command=("verify",))
+    assert done.returncode == 2
+    assert "holds no results of pathopipe" in done.stderr
