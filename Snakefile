@@ -36,6 +36,8 @@ rule all:
 
 onstart:
     claim(PLAN.results)
+    if workflow.local_exec:
+        warm.start()
 
 
 onsuccess:
