@@ -29,6 +29,7 @@ _MODULES: Final = (
     "pathopipe.stages.execution",
     "pathopipe.slide.opening",
     *(f"pathopipe.stages.{name}" for name in _STAGES),
+    "pathopipe.models.blobs",
     "pathopipe.models.network_model",
 )
 _PATIENCE_S: Final = 5.0
