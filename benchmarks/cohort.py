@@ -3,8 +3,8 @@
     python benchmarks/cohort.py [--slides 5000]
 
 The slides are files that only look like slides: a dry run identifies them and decodes nothing. Prints seconds by the
-clock and of the processor, and the peak memory of the largest process: of `pathopipe run -- --dry-run`, and of our part of
-it, which is done twice (by `pathopipe run` and by the Snakefile).
+clock and of the processor, and the peak memory of the largest process: of `pathopipe run -- --dry-run`, and of our
+part of it, which is done twice (by `pathopipe run` and by the Snakefile).
 """
 
 import argparse
