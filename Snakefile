@@ -38,6 +38,8 @@ rule all:
 
 onstart:
     claim(PLAN.results)
+    if workflow.local_exec:
+        warm.start()
 
 
 onsuccess:

@@ -9,24 +9,26 @@ from typing import Final
 _BYTES_PER_PIXEL: Final = 0.25
 _COARSEST_MPP: Final = 0.5
 _SLOWER: Final = 4.0
+_PIECE_MM2: Final = 0.262144  # 1024 x 1024 working pixels
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Of one stage: seconds to start, core seconds and megabytes of results per mm2 of tissue, megabytes of memory."""
+    """Of one stage: seconds to start, core seconds and megabytes of results per mm2, megabytes of memory, threads."""
 
     start_s: float
     s_per_mm2: float
     disk_mb_per_mm2: float
     memory_mb: int
+    threads: int = 1
 
 
 RATES: Final = {
     "tissue": Rate(2.0, 0.1, 0.1, 800),
     "tiles": Rate(1.0, 0.0, 0.0, 500),
-    "detect": Rate(3.0, 3.5, 5.0, 2000),
-    "segment": Rate(2.0, 1.0, 0.5, 1500),
-    "features": Rate(2.0, 1.5, 0.4, 2000),
+    "detect": Rate(3.0, 3.5, 5.0, 2000, 8),
+    "segment": Rate(2.0, 1.0, 0.5, 1500, 2),
+    "features": Rate(2.0, 1.5, 0.4, 2000, 2),
     "grade": Rate(2.0, 0.05, 0.0, 1000),
     "report": Rate(2.0, 0.1, 0.5, 1500),
 }
@@ -67,3 +69,8 @@ def limit_minutes(stage: str, mm2: float, attempt: int) -> int:
 def limit_memory_mb(stage: str, attempt: int) -> int:
     """Memory that a scheduler should grant a stage, whatever the slide; more when it is tried again."""
     return RATES[stage].memory_mb * attempt
+
+
+def limit_threads(stage: str, mm2: float) -> int:
+    """Threads that a stage can use: one for each piece of a slide, so that small ones are done side by side."""
+    return max(1, min(RATES[stage].threads, round(mm2 / _PIECE_MM2)))

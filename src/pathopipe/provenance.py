@@ -38,10 +38,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_version = functools.cache(metadata.version)
+
+
 def versions() -> dict[str, str]:
     """Versions of pathopipe, Python and the libraries that touch the numbers."""
-    libraries = {name: metadata.version(name) for name in _LIBRARIES}
-    return {"pathopipe": metadata.version("pathopipe"), "python": platform.python_version(), **libraries}
+    libraries = {name: _version(name) for name in _LIBRARIES}
+    return {"pathopipe": _version("pathopipe"), "python": platform.python_version(), **libraries}
 
 
 def requirements() -> list[str]:
@@ -132,6 +135,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started = time.time()
         self._clock = time.perf_counter()
+        self._processor = time.process_time()
         self._spent = dict[str, float]()
         self._lock = threading.Lock()
 
@@ -157,7 +161,7 @@ class Stopwatch:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._started)),
             "seconds": round(time.perf_counter() - self._clock, 3),
             "spent": {name: round(seconds, 3) for name, seconds in sorted(self._spent.items())},
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "cpu_seconds": round(time.process_time() - self._processor, 3),
             "peak_memory_mb": round(usage.ru_maxrss / unit, 1),
             "host": platform.node(),
             "process": os.getpid(),

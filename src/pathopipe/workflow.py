@@ -24,7 +24,7 @@ from pathopipe.artifacts import (
     write_json,
 )
 from pathopipe.config import Config, DetectSettings, parse_config
-from pathopipe.demand import limit_memory_mb, limit_minutes, tissue_mm2
+from pathopipe.demand import limit_memory_mb, limit_minutes, limit_threads, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify, slide_files
 from pathopipe.models.graders import make_grader
@@ -32,7 +32,6 @@ from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
 
-_NOTHING = "(?!)"
 _MPP_TOLERANCE = 0.1
 
 
@@ -72,7 +71,8 @@ class Plan:
         """Pattern of the wildcard: no rule makes a file of an absent slide, so Snakemake never deletes one."""
         if not self.absent:
             return ID_PATTERN
-        return "|".join(re.escape(slide) for slide in self.active) or _NOTHING
+        absent = "|".join(re.escape(slide) for slide in self.absent)
+        return f"(?!(?:{absent})/){ID_PATTERN}"
 
     @property
     def model_licence(self) -> str | None:
@@ -129,6 +129,10 @@ class Plan:
     def minutes(self, stage: str) -> Any:
         """Function of wildcards and attempt: minutes that the stage may need, from the size of the slide's file."""
         return lambda wildcards, attempt: limit_minutes(stage, self._most_tissue[wildcards.slide], attempt)
+
+    def threads(self, stage: str) -> Any:
+        """Function of the wildcards: threads that the stage can use at most, from the size of the slide's file."""
+        return lambda wildcards: limit_threads(stage, self._most_tissue[wildcards.slide])
 
     @cached_property
     def _most_tissue(self) -> dict[str, float]:

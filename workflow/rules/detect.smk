@@ -9,7 +9,7 @@ rule detect:
         "{slide}/logs/detect.tsv"
     conda:
         "../../envs/pathopipe.yaml"
-    threads: 8
+    threads: PLAN.threads("detect")
     resources:
         mem_mb=PLAN.memory("detect"),
         runtime=PLAN.minutes("detect"),

@@ -9,7 +9,7 @@ rule features:
         "{slide}/logs/features.tsv"
     conda:
         "../../envs/pathopipe.yaml"
-    threads: 2
+    threads: PLAN.threads("features")
     resources:
         mem_mb=PLAN.memory("features"),
         runtime=PLAN.minutes("features"),

@@ -9,7 +9,7 @@ rule segment:
         "{slide}/logs/segment.tsv"
     conda:
         "../../envs/pathopipe.yaml"
-    threads: 2
+    threads: PLAN.threads("segment")
     resources:
         mem_mb=PLAN.memory("segment"),
         runtime=PLAN.minutes("segment"),

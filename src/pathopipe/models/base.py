@@ -1,10 +1,13 @@
 """What a nucleus model is: an image in, seeds and dense maps out."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+TOP_SIDE: Final = 5
+"""Side of the square in which the top of a landscape, which becomes a seed, is the highest pixel."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-
-# Side of the square in which a top is the highest pixel.
-TOP_SIDE = 5
+from pathopipe.models.base import TOP_SIDE
 
 
 def prominent(

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.base import Prediction, Traits
-from pathopipe.models.blobs import TOP_SIDE, prominent
+from pathopipe.models.base import TOP_SIDE, Prediction, Traits
+from pathopipe.models.blobs import prominent
 from pathopipe.ops.stain import Stains, densities, optical_density
 
 NAME = "classical"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.models.architecture import UPSAMPLING
-from pathopipe.models.blobs import TOP_SIDE, prominent
+from pathopipe.models.base import TOP_SIDE
 
 _SIGMAS = 3
 
@@ -51,6 +51,8 @@ def with_barrier(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def pick(maps: NDArray[np.uint8], rule: SeedRule) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Pick seeds (N, 2), row and column, from maps (2, H, W) of foreground and distance; and their scores (N,)."""
+    from pathopipe.models.blobs import prominent  # its loops are compiled, which a card alone does not need
+
     side = 2 * rule.cut + 1
     distance = maps[1].astype(np.float32) / np.float32(255)
     landscape = cv2.GaussianBlur(distance, (side, side), rule.smoothing, borderType=cv2.BORDER_REFLECT)

@@ -1,0 +1,79 @@
+"""The commands: thin, and each is imported only when it is called."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+_STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
+_COMMANDS = {
+    "init": ("init", "Find slides in a folder; write the sample sheet and the configuration."),
+    "run": ("run", "Run the whole workflow over a sample sheet."),
+    "status": ("status", "Say how far a run is: done, running, failed, rejected, time left."),
+    "verify": ("verify", "Compute the digests of results again and report what changed."),
+    "demo": ("demo", "Run the whole workflow on synthetic slides, or on a slide of yours."),
+    "doctor": ("doctor", "Say what is installed, and what is missing."),
+    "evaluate": ("evaluate", "Compare models or results with annotated images."),
+    "bench": ("bench", "Measure every stage on this machine."),
+    "train": ("train", "Train a model on annotated images of your own."),
+    "tissue": ("stage", "Stage 1: find tissue, check the image."),
+    "tiles": ("stage", "Stage 2: lay tiles over the tissue."),
+    "detect": ("stage", "Stage 3: find nuclei."),
+    "segment": ("stage", "Stage 4: outline nuclei."),
+    "features": ("stage", "Stage 5: measure nuclei and the slide."),
+    "grade": ("stage", "Stage 6: grade the slide."),
+    "report": ("stage", "Stage 7: write the slide's page."),
+    "cohort": ("stage", "Gather all slides into one table and page."),
+}
+
+
+class _Commands(click.Group):
+    # ruff: noqa: ARG002 (the signatures are click's)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"pathopipe.cli.{_COMMANDS[cmd_name][0]}")
+        if cmd_name in _STAGES:
+            command: click.Command = module.stage_command(cmd_name, _COMMANDS[cmd_name][1])
+            return command
+        found: click.Command = getattr(module, cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from pathopipe import __version__
+
+        click.echo(f"pathopipe {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def app() -> None:
+    """Whole-slide pathology images to graded, auditable reports. For research use only.
+
+    Start with 'pathopipe demo', then 'pathopipe init FOLDER' and 'pathopipe run'.
+    """
+
+
+def call(arguments: list[str] | None = None) -> Any:
+    """Run the command line; exit code 0: done, 1: a fault, 2: a refusal."""
+    from pathopipe.errors import PathopipeError, RefusalError
+
+    try:
+        return app(arguments, prog_name="pathopipe")
+    except PathopipeError as error:
+        for line in str(error).splitlines():
+            click.echo(f"pathopipe: {line}", err=True)
+        sys.exit(2 if isinstance(error, RefusalError) else 1)
