@@ -17,6 +17,11 @@ include: "workflow/rules/common.smk"
 workdir: RESULTS
 
 
+if PLAN.config.container:
+
+    container: PLAN.config.container
+
+
 include: "workflow/rules/tissue.smk"
 include: "workflow/rules/tiles.smk"
 include: "workflow/rules/detect.smk"

@@ -107,6 +107,9 @@ class Config(_Section):
     slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
     results: str = Field("results", description="results folder, relative to the current folder")
     skip_missing: bool = Field(False, description="go on without slides whose file is missing")
+    container: str | None = Field(
+        None, description="image for `--sdm apptainer`: the path of a `.sif` file, or an address that Apptainer knows"
+    )
     keep_maps: bool = Field(
         True, description="keep `detect`'s maps; without them, other settings of `segment` need `detect` again"
     )
@@ -199,3 +202,10 @@ def _hint(location: tuple[Any, ...]) -> str:
         model = model.model_fields[part].annotation
     close = difflib.get_close_matches(str(location[-1]), list(model.model_fields), n=1)
     return f", did you mean '{close[0]}'?" if close else f"; known are {', '.join(model.model_fields)}"
+
+
+def container_image(config: Config) -> str | None:
+    """Image that the rules run in, where one is asked for; the path of a file becomes absolute."""
+    if config.container is None or "://" in config.container:
+        return config.container
+    return str(Path(config.container).absolute())

@@ -68,7 +68,7 @@ def _row(key: str, field: FieldInfo) -> str:
 def _values(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(field.annotation))
-    kind = getattr(field.annotation, "__name__", "text")
+    kind = getattr(field.annotation, "__name__", "str")
     words = {"float": "number", "int": "whole number", "bool": "`true` or `false`", "str": "text", "tuple": "list"}
     limits = [
         text.format(f"{getattr(limit, name):g}")

@@ -23,7 +23,7 @@ from pathopipe.artifacts import (
     weights_folder,
     write_json,
 )
-from pathopipe.config import Config, DetectSettings, parse_config
+from pathopipe.config import Config, DetectSettings, container_image, parse_config
 from pathopipe.demand import limit_memory_mb, limit_minutes, limit_threads, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify, slide_files
@@ -185,6 +185,7 @@ def plan(values: dict[str, Any]) -> Plan:
         With all problems at once.
     """
     config = parse_config(values, "config")
+    config = config.model_copy(update={"container": container_image(config)})
     sheet, results = Path(config.slides).absolute(), Path(config.results).absolute()
     _check_folder(results)
     check_results(results)
@@ -237,6 +238,8 @@ def _check_folder(results: Path) -> None:
 
 def _config_problems(config: Config) -> Iterator[str]:
     """Names that the typed configuration can't know, and settings that must fit each other."""
+    if config.container and "://" not in config.container and not Path(config.container).exists():
+        yield f"container: the image {config.container} is missing: build it (docs/containers.md) or correct the path"
     try:
         make_grader(config.grade.grader)
     except RefusalError as error:

@@ -60,12 +60,13 @@ def resolve(
     config_file: Path | None, changes: tuple[str, ...], sheet: Path | None, results: Path | None, skip_missing: bool
 ) -> dict[str, Any]:
     """Put the configuration together from file and options; paths become absolute."""
-    from pathopipe.config import load_config
+    from pathopipe.config import container_image, load_config
 
     config = load_config(find_config(config_file), changes)
     values = config.model_dump(mode="json")
     values["slides"] = str((sheet or Path(config.slides)).absolute())
     values["results"] = str((results or Path(config.results)).absolute())
+    values["container"] = container_image(config)
     values["skip_missing"] = skip_missing or config.skip_missing
     return values
 
