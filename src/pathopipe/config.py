@@ -59,7 +59,7 @@ class SegmentSettings(_Section):
     """Outlining nuclei."""
 
     foreground: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="least foreground of a nucleus' pixel")
-    min_area_um2: Annotated[float, Field(ge=0)] = Field(5.0, description="drop nuclei smaller than this")
+    min_area_um2: Annotated[float, Field(ge=0)] = Field(4.0, description="drop nuclei smaller than this")
     min_solidity: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.75, description="drop outlines that fill less of their convex hull: folds, keratin, debris"
     )
