@@ -1,4 +1,4 @@
-"""Where the Snakemake workflow catalogue, other workflows and snakedeploy expect things, and that they work from there."""
+"""Where the workflow catalogue, other workflows and snakedeploy expect things, and that they work from there."""
 
 import importlib.util
 import json
