@@ -43,7 +43,7 @@ rule all:
 
 onstart:
     claim(PLAN.results)
-    if workflow.local_exec:
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
 
 

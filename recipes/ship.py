@@ -18,8 +18,8 @@ from pathopipe.models.weights import read_weights, save_weights
 SHIPPED = Path(__file__).parents[1] / "src" / "pathopipe" / "models" / "shipped"
 OPEN_ROUNDS = (
     "4500 steps from random weights at a rate of 0.002 with crops zoomed up to 1.35; then, with crops zoomed up to 1.5 "
-    "and the points outlined anew by the network of the round before, 3500 at 0.0015, 6000 at 0.0015, 3200 at 0.0012 and "
-    "4000 at 0.0012; of the last two rounds the average, two thirds of the earlier one"
+    "and the points outlined anew by the network of the round before, 3500 at 0.0015, 6000 at 0.0015, 3200 at 0.0012 "
+    "and 4000 at 0.0012; of the last two rounds the average, two thirds of the earlier one"
 )
 RESEARCH_ROUNDS = (
     "1200 steps at a rate of 0.001 from the third round of `open`, MoNuSeg drawn six times as often as its size asks "

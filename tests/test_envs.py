@@ -24,7 +24,11 @@ def project() -> dict:
 
 @pytest.fixture(scope="module")
 def locked() -> dict[str, Version]:
-    lines = (ROOT / "envs" / "lock.txt").read_text().splitlines()
+    return versions_in("lock.txt")
+
+
+def versions_in(lock: str) -> dict[str, Version]:
+    lines = (ROOT / "envs" / lock).read_text().splitlines()
     found = {}
     for line in lines:
         if match := re.match(r"^([A-Za-z0-9._-]+)==([^ ;]+)", line):
@@ -40,8 +44,16 @@ def test_the_lock_satisfies_every_requirement(project: dict, locked: dict[str, V
         )
 
 
-def test_the_lock_pins_by_hash_and_names_no_index() -> None:
-    text = (ROOT / "envs" / "lock.txt").read_text()
+def test_what_only_runs_has_a_lock_of_its_own_with_the_same_versions(project: dict, locked: dict[str, Version]) -> None:
+    running = versions_in("lock-run.txt")
+    assert {Requirement(text).name.lower() for text in project["dependencies"]} <= set(running)
+    assert running.items() <= locked.items()
+    assert "torch" not in running
+
+
+@pytest.mark.parametrize("lock", ["lock.txt", "lock-run.txt"])
+def test_the_lock_pins_by_hash_and_names_no_index(lock: str) -> None:
+    text = (ROOT / "envs" / lock).read_text()
     pinned = [block for block in re.split(r"\n(?=\S)", text) if "==" in block.split("\n")[0]]
     assert len(pinned) > 50
     assert all("--hash=sha256:" in block for block in pinned)

@@ -107,8 +107,8 @@ class Config(_Section):
     slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
     results: str = Field("results", description="results folder, relative to the current folder")
     skip_missing: bool = Field(False, description="go on without slides whose file is missing")
-    container: str | None = Field(
-        None, description="image for `--sdm apptainer`: the path of a `.sif` file, or an address that Apptainer knows"
+    container: str = Field(
+        "", description="image for `--sdm apptainer`: the path of a `.sif` file, or an address that Apptainer knows"
     )
     keep_maps: bool = Field(
         True, description="keep `detect`'s maps; without them, other settings of `segment` need `detect` again"
@@ -204,8 +204,8 @@ def _hint(location: tuple[Any, ...]) -> str:
     return f", did you mean '{close[0]}'?" if close else f"; known are {', '.join(model.model_fields)}"
 
 
-def container_image(config: Config) -> str | None:
-    """Image that the rules run in, where one is asked for; the path of a file becomes absolute."""
-    if config.container is None or "://" in config.container:
+def container_image(config: Config) -> str:
+    """Image that the rules run in, empty where none is asked for; the path of a file becomes absolute."""
+    if not config.container or "://" in config.container:
         return config.container
     return str(Path(config.container).absolute())

@@ -96,6 +96,7 @@ def waiting_fork(folder: Path, process: "subprocess.Popen[bytes]") -> tuple["sub
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_fork_ends_with_the_command(folder: Path, process: "subprocess.Popen[bytes]", number: int) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down that it is deaf
     job, fork = waiting_fork(folder, process)
     with job:
         job.send_signal(number)

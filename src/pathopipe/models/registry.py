@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 CLASSICAL: Final = Traits(mpp=0.5, radius=88)
 SHIPPED: Final = {
-    "open": "2a3196a9dae6d74c4f673bf162181528fc0af1ef9d1e897144da31ec8664cea3",
-    "research": "7304601ebf928dc7829ac5b77cac0a35b3adcd65b4f0a1f8e99c4ce2098a95a8",
+    "open": "51baa1d64847e73c5e485e0be60a66d1305946c940be2c45cd127c71e8abbf35",
+    "research": "1a1b6f5596f0669a9fa6355660ab4cf4209731edb72a20a708e24ba066405bfd",
 }
 """Weights in this package, and the SHA-256 of their files."""
 SUFFIX: Final = ".safetensors"
