@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from pathopipe.cli.cluster import HERE, end_leftovers, environment, find_place
-from pathopipe.cli.run import workflow_folder
 from pathopipe.errors import RefusalError
+from pathopipe.provenance import workflow_folder
 
 SHIPPED = workflow_folder() / "profiles"
 
