@@ -1,10 +1,9 @@
 """The command line: quick to answer, because everything is imported only when it is needed."""
 
 import sys
-from typing import Any
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line, in a warm process where there is one; exit code 0: done, 1: a fault, 2: a refusal."""
     from pathopipe.cli.warm import ask
 
@@ -12,4 +11,4 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(code)
     from pathopipe.cli.app import call
 
-    return call(arguments)
+    call(arguments)

@@ -7,18 +7,18 @@ by itself, as does everything where there is no such process. The other side is 
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False  # every command reads this file: without typing, which takes a third of its time
 if TYPE_CHECKING:
     import socket
     import subprocess
 
-TAKEN: Final = b"+"
-LENGTH: Final = 8
-CREDENTIALS: Final = 12
-_ADDRESS: Final = "PATHOPIPE_WARM"
-_KILLED: Final = 137
-_INTERRUPTED: Final = 130
+TAKEN = b"+"
+LENGTH = 8
+CREDENTIALS = 12
+_ADDRESS = "PATHOPIPE_WARM"
+_KILLED = 137
+_INTERRUPTED = 130
 _started = list["subprocess.Popen[bytes]"]()
 
 
