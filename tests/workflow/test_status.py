@@ -1,5 +1,6 @@
 """`pathopipe status` beside a real run."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,9 +19,12 @@ def status(project: Project) -> dict:
 def test_a_run_is_seen_while_it_goes_on_and_when_it_was_killed(fresh: Project) -> None:
     process = start(fresh)
     work = fresh.results / "s0" / ".work" / "detect"
-    while process.poll() is None and not (work / "owner.json").exists():
+    jobs = None
+    while jobs is None and process.poll() is None:
         time.sleep(0.01)
-    jobs = json.loads((work / "owner.json").read_text())["processes"]
+        with contextlib.suppress(FileNotFoundError, ValueError):  # not there yet, not written yet
+            jobs = json.loads((work / "owner.json").read_text())["processes"]
+    assert jobs
     for job in jobs:  # it must not finish before it is looked at
         os.kill(int(job), signal.SIGSTOP)
     try:
@@ -28,7 +32,8 @@ def test_a_run_is_seen_while_it_goes_on_and_when_it_was_killed(fresh: Project) -
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         for job in jobs:
-            os.kill(int(job), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # a fork ends with its command
+                os.kill(int(job), signal.SIGKILL)
         process.wait()
     assert seen["state"] == seen["stages"]["detect"]["state"] == "running"
     assert seen["stages"]["tiles"]["state"] == "done"
