@@ -25,6 +25,7 @@ from pathopipe.artifacts import (
     read_table,
     write_json,
 )
+from pathopipe.cli.options import STAGES
 from pathopipe.errors import ArtifactError, RefusalError
 
 SCHEMA = pa.schema([("n", pa.int64()), ("x", pa.float64())])
@@ -135,3 +136,7 @@ def test_a_damaged_marker_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text(text)
     with pytest.raises(RefusalError, match="is damaged"):
         check_results(tmp_path)
+
+
+def test_the_commands_list_the_stages_of_the_contract() -> None:
+    assert tuple(CONTRACTS) == STAGES

@@ -4,6 +4,7 @@ Every file lies at ``results/<slide>/<stage>/<name>``. A stage writes into a wor
 when all of them are complete, the manifest last.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -138,6 +139,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ArtifactError(f"{path}: is damaged: delete it and run again")
     return content
+
+
+def read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
+    """Manifests of a slide's stages, of those that have one that can be read, by stage, in order."""
+    found = {}
+    for stage in CONTRACTS:
+        with contextlib.suppress(ArtifactError):
+            found[stage] = read_json(folder / stage / MANIFEST)
+    return found
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

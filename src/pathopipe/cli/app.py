@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-_STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
+from pathopipe.cli.options import STAGES
+
 _COMMANDS = {
     "init": ("init", "Find slides in a folder; write the sample sheet and the configuration."),
     "run": ("run", "Run the whole workflow over a sample sheet."),
@@ -37,7 +38,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"pathopipe.cli.{_COMMANDS[cmd_name][0]}")
-        if cmd_name in _STAGES:
+        if cmd_name in STAGES:
             command: click.Command = module.stage_command(cmd_name, _COMMANDS[cmd_name][1])
             return command
         found: click.Command = getattr(module, cmd_name)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathopipe.annotations import Annotated
 
 F = TypeVar("F", bound=Callable[..., Any])
+STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
+"""As in `artifacts.CONTRACTS`, without what importing that takes."""
 PATH = click.Path(path_type=Path)
 CONFIG_NAMES = (Path("config.yaml"), Path("config/config.yaml"))
 

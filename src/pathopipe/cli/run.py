@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathopipe.cli.cluster import HERE, Place, end_leftovers, environment, find_place
-from pathopipe.cli.options import PATH, config_options, duration, find_config, spoken
+from pathopipe.cli.options import PATH, STAGES, config_options, duration, find_config, spoken
 
 if TYPE_CHECKING:
     from pathopipe.samples import Sample
     from pathopipe.workflow import Plan
 
-_STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report", "cohort")
 _LITTLE_DISK = 20_000_000
 _SPOKEN_STATES = {"missing": "not finished"}
 _LONG_S = 120
@@ -35,8 +34,8 @@ _DRY = {"-n", "--dry-run", "--dryrun"}
 @config_options
 @click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all, or what the profile says.")
 @click.option("--profile", type=PATH, help="Where to run: slurm, slurm-no-accounting, or a folder with a profile.")
-@click.option("--until", type=click.Choice(_STAGES), help="Stop after this stage.")
-@click.option("--rerun", type=click.Choice(_STAGES), help="Run this stage again, and what follows.")
+@click.option("--until", type=click.Choice((*STAGES, "cohort")), help="Stop after this stage.")
+@click.option("--rerun", type=click.Choice((*STAGES, "cohort")), help="Run this stage again, and what follows.")
 @click.option("--only", metavar="ID,…", help="Run only these slides.")
 @click.option("--skip-missing", is_flag=True, help="Go on without slides whose file is missing.")
 @click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
@@ -47,11 +46,11 @@ def run(
 
     Arguments after '--' go to Snakemake, e.g. 'pathopipe run -- --dry-run'.
     """
+    from pathopipe.provenance import workflow_folder
+
     passed_on = options.pop("snakemake_arguments")
     forced = ("--forcerun", rerun) if rerun else ()
     chosen = Selection(tuple(only.split(",")) if only else None, None if until == "cohort" else until)
-    from pathopipe.provenance import workflow_folder
-
     place = find_place(profile, workflow_folder() / "profiles")
     execute(resolve(**options), cores, (*forced, *passed_on), chosen, place)
 

@@ -18,17 +18,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
+from pathopipe.cli.options import STAGES
 from pathopipe.cli.warm import CREDENTIALS, LENGTH, TAKEN, place
 from pathopipe.provenance import fingerprint, versions
 
-_STAGES: Final = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
 # By stage, so that the first does not wait for what later ones need. Not OpenVINO: a fork would lack its threads.
 _MODULES: Final = (
     "pathopipe.cli.app",
     "pathopipe.cli.stage",
     "pathopipe.stages.execution",
     "pathopipe.slide.opening",
-    *(f"pathopipe.stages.{name}" for name in _STAGES),
+    *(f"pathopipe.stages.{name}" for name in STAGES),
     "pathopipe.models.blobs",
     "pathopipe.models.network_model",
 )
@@ -74,7 +74,7 @@ def preparations() -> Iterator[Callable[[], object]]:
         yield partial(importlib.import_module, name)
     yield _use_libraries
     yield versions
-    for stage in _STAGES:
+    for stage in STAGES:
         yield partial(fingerprint, stage)
 
 

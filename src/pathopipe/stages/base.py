@@ -8,12 +8,13 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, read_json
+from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, read_json, read_manifests
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 FAULT = "fault.json"
 """Left in the work folder of a stage that failed, until it succeeds."""
+STOPPED = "was stopped before it was finished, or out of memory: run again"
+"""Why a stage failed that left a work folder without a reason in it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,11 @@ class Gathering:
     draft: Path
     settings: CohortSettings
 
+    @cached_property
+    def manifests(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Manifests by slide and stage, read once."""
+        return {sample.slide: read_manifests(self.results / sample.slide) for sample in self.samples}
+
     def output(self, name: str) -> Path:
         """Path to write a declared file to."""
         if name not in COHORT.writes:
@@ -156,5 +164,5 @@ def fault_of(results: Path, slide: str) -> str | None:
     for work in sorted((results / slide / ".work").glob("*")):
         if (work / FAULT).exists():
             return f"{work.name}: {read_json(work / FAULT)['reason']}"
-        return f"{work.name}: was stopped before it was finished, or out of memory: run again"
+        return f"{work.name}: {STOPPED}"
     return None

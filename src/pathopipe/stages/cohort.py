@@ -1,12 +1,10 @@
 """The table and the page over all slides of the sheet, whatever became of each."""
 
-import contextlib
 import re
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
-from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json, read_table, write_json
+from pathopipe.artifacts import read_json, read_table, write_json
 from pathopipe.errors import ArtifactError
 from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as told
@@ -37,25 +35,20 @@ def run(gathering: Gathering) -> Outcome:
 
 def describe(gathering: Gathering) -> None:
     """Write the RO-Crate of the results folder, from the finished draft of this stage."""
-    write_cohort_crate(gathering.results, gathering.draft, list(_records(gathering)), versions())
+    write_cohort_crate(gathering.results, gathering.draft, _records(gathering), versions())
 
 
 def _write_recipe(gathering: Gathering) -> None:
     """Write what it takes to run the cohort again."""
-    records = list(_records(gathering))
+    records = _records(gathering)
     gathering.output("slides.tsv").write_text(sheet(records), encoding="utf-8")
     write_json(gathering.output("config.json"), settings(records, gathering.settings.model_dump(mode="json")))
     gathering.output("requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
     shutil.copyfile(workflow_folder() / "Snakefile", gathering.output("Snakefile"))
 
 
-def _records(gathering: Gathering) -> Iterator[SlideRecord]:
-    for sample in gathering.samples:
-        folder, manifests = gathering.results / sample.slide, {}
-        for stage in CONTRACTS:
-            with contextlib.suppress(ArtifactError):
-                manifests[stage] = read_json(folder / stage / MANIFEST)
-        yield SlideRecord(sample.slide, manifests)
+def _records(gathering: Gathering) -> list[SlideRecord]:
+    return [SlideRecord(slide, manifests) for slide, manifests in gathering.manifests.items()]
 
 
 def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json
 from pathopipe.errors import ArtifactError
 from pathopipe.ownership import living_owner
 from pathopipe.provenance import sha256
-from pathopipe.stages.base import FAULT
+from pathopipe.stages.base import FAULT, STOPPED
 
 State = Literal["done", "rejected", "running", "failed", "waiting"]
 FINISHED: frozenset[State] = frozenset({"done", "rejected"})
@@ -123,7 +123,7 @@ def _unfinished(work: Path, going_on: bool) -> StageStanding:
         pass
     if going_on:
         return StageStanding()
-    return StageStanding("failed", "was stopped before it was finished, or out of memory: run again")
+    return StageStanding("failed", STOPPED)
 
 
 def _progress(work: Path) -> StageStanding:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import COHORT, CONTRACTS, CRATE, MANIFEST, MAPS, RUN, read_json, weights_folder
+from pathopipe.artifacts import COHORT, CONTRACTS, CRATE, MANIFEST, MAPS, RUN, read_json, read_manifests, weights_folder
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify
 from pathopipe.models.registry import weights_of
@@ -72,13 +72,7 @@ class _Slide:
     @cached_property
     def manifests(self) -> dict[str, dict[str, Any]]:
         """Manifests of the stages that have one; a damaged one differs from its digest, too."""
-        found = {}
-        for stage in CONTRACTS:
-            try:
-                found[stage] = read_json(self._folder / stage / MANIFEST)
-            except ArtifactError:
-                continue
-        return found
+        return read_manifests(self._folder)
 
     @cached_property
     def digests(self) -> dict[str, str]:
