@@ -97,28 +97,7 @@ def assign(seeds: NDArray[np.int32], maps: NDArray[np.uint8], settings: AssignSe
     ValueError
         If the shapes are wrong, or seeds are not sorted or lie outside the maps.
     """
-    _check(seeds, maps)
-    height, width = maps.shape[1] + 2, maps.shape[2] + 2
-    starts = _flat(seeds, width)
-    by_foreground, by_barrier = _weights(settings)
-    # A key is the cost, then the label: the smaller key is the better one, and costs above the cap never get in.
-    bits = max(1, len(seeds).bit_length())
-    cap = STRAIGHT * settings.radius_px + 1
-    most = (cap + DIAGONAL * int(by_foreground.max() + by_barrier.max())) << bits
-    keys = np.full(height * width, cap << bits, np.int32 if most < 2**31 else np.int64)
-    rooted = np.flatnonzero(by_foreground[maps[0][tuple(seeds.T)]])
-    np.minimum.at(keys, starts[rooted], (rooted + 1).astype(keys.dtype))
-    passable = np.count_nonzero(maps[0] >= np.flatnonzero(by_foreground)[0])
-    inside, weights = np.empty(passable, np.int32), np.empty(passable, np.int32)
-    ends = np.zeros(height + 1, np.int64)
-    _list_inside(maps, by_foreground, by_barrier, inside, weights, ends)
-    moved, now = np.ones(height, np.int64), 1
-    # As every step costs something, just one state offers no pixel less, whatever the order of passes.
-    while _pass(inside, weights, ends, width, 1 << bits, keys, moved, now) or now == 1:
-        now += 1
-    labels = np.zeros(maps.shape[1:], np.int32)
-    _read_labels(inside, keys, (1 << bits) - 1, width, labels)
-    return labels
+    return _without_border(_assign(seeds, maps, settings))
 
 
 def finish(
@@ -143,21 +122,70 @@ def finish(
     -------
     (H, W) labels, i + 1 for the nucleus of seed i.
     """
-    padded = np.pad(labels, 1)
-    width = padded.shape[1]
+    return _without_border(_finish(np.pad(labels, 1), seeds, settings, wanted))
+
+
+def label_nuclei(
+    seeds: NDArray[np.int32],
+    maps: NDArray[np.uint8],
+    settings: AssignSettings,
+    wanted: NDArray[np.bool_] | None = None,
+) -> Labels:
+    """Do what :func:`assign` and :func:`finish` do; returns (H + 2, W + 2) labels with a border of one pixel of 0."""
+    return _finish(_assign(seeds, maps, settings), seeds, settings, wanted)
+
+
+def _assign(seeds: NDArray[np.int32], maps: NDArray[np.uint8], settings: AssignSettings) -> Labels:
+    """Assign; the labels have a border of one pixel."""
+    _check(seeds, maps)
+    height, width = maps.shape[1] + 2, maps.shape[2] + 2
+    by_foreground, by_barrier = _weights(settings)
+    least = int(np.flatnonzero(by_foreground)[0])
+    # A key is the cost, then the label: the smaller key is the better one, and costs above the cap never get in.
+    bits = max(1, len(seeds).bit_length())
+    cap = STRAIGHT * settings.radius_px + 1
+    most = (cap + DIAGONAL * int(by_foreground.max() + by_barrier.max())) << bits
+    kind: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if most < 2**31 else np.int64)
+    keys = np.full(height * width, cap << bits, kind)
+    rooted = np.flatnonzero(by_foreground[maps[0][tuple(seeds.T)]])
+    starts = _flat(seeds[rooted], width)
+    np.minimum.at(keys, starts, (rooted + 1).astype(kind))
+    pixels, count = _count_inside(maps[0], least)
+    runs, costs = np.empty((count, 3), np.int64), np.empty(pixels, kind)
+    rows = np.zeros(height + 1, np.int64)
+    _list_inside(maps, least, by_foreground << bits, by_barrier << bits, runs, rows, costs)
+    moved, offers, now = np.zeros(count, np.int64), np.empty(width, kind), 1
+    moved[np.searchsorted(runs[:, 0], starts, "right") - 1] = 1
+    # As every step costs something, just one state offers no pixel less, whatever the order of passes.
+    while _pass(runs, rows, costs, width, keys, moved, now, offers) or now == 1:
+        now += 1
+    np.bitwise_and(keys, (1 << bits) - 1, out=keys)
+    return keys.reshape(height, width).astype(np.int32, copy=False)
+
+
+def _finish(
+    labels: Labels, seeds: NDArray[np.int32], settings: AssignSettings, wanted: NDArray[np.bool_] | None
+) -> Labels:
+    """Finish labels that have a border of one pixel; they are used up."""
+    width = labels.shape[1]
     starts = _flat(seeds, width)
     if settings.smooth:
-        smoothed = np.zeros_like(padded)
-        _majority(padded, smoothed)
-        smoothed.ravel()[starts] = padded.ravel()[starts]
-        padded = smoothed
+        smoothed = np.empty_like(labels)
+        _majority(labels, smoothed, np.empty(width, np.uint8))
+        smoothed.ravel()[starts] = labels.ravel()[starts]
+        labels = smoothed
     chosen = np.ones(len(seeds), np.bool_) if wanted is None else np.ascontiguousarray(wanted)
     firsts = np.full(len(seeds), -1, np.int64)
-    parts, stack = (np.zeros(padded.size, np.int32) for _ in range(2))
-    _components(padded.ravel(), width, starts, chosen, firsts, parts, stack)
-    largest = parts.size if settings.max_area_px is None else settings.max_area_px
-    fill_holes(parts, width, firsts, settings.min_area_px, largest, np.zeros(parts.size, np.uint8))
-    return np.ascontiguousarray(parts.reshape(padded.shape)[1:-1, 1:-1])
+    _components(labels.ravel(), width, starts, chosen, firsts, np.empty(labels.size, np.int32))
+    # What was found is negative now, and the rest is not part of a nucleus.
+    np.negative(np.minimum(labels, 0, out=labels), out=labels)
+    largest = labels.size if settings.max_area_px is None else settings.max_area_px
+    fill_holes(labels.ravel(), width, firsts, settings.min_area_px, largest, np.zeros(labels.size, np.uint8))
+    return labels
+
+
+def _without_border(labels: Labels) -> Labels:
+    return np.ascontiguousarray(labels[1:-1, 1:-1])
 
 
 def _check(seeds: NDArray[np.int32], maps: NDArray[np.uint8]) -> None:
@@ -177,104 +205,178 @@ def _flat(seeds: NDArray[np.int32], width: int) -> NDArray[np.int64]:
     return flat
 
 
-def _weights(settings: AssignSettings) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _weights(settings: AssignSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Step weight by foreground value (0 where it is below the threshold) and what a barrier value adds to it."""
     value = np.arange(256)
     passable = value >= max(1, ceil(settings.foreground_threshold * 255 - 1e-6))
     by_foreground = np.where(passable, 1 + settings.foreground_weight * (255 - value) // 255, 0)
-    return by_foreground.astype(np.int32), (settings.barrier_weight * value // 255).astype(np.int32)
+    return by_foreground.astype(np.int64), (settings.barrier_weight * value // 255).astype(np.int64)
+
+
+@kernel
+def _count_inside(foreground: NDArray[np.uint8], least: int) -> tuple[int, int]:
+    """Count the pixels that can belong to a nucleus, and the runs along the rows that they form."""
+    pixels, runs = 0, 0
+    for y in range(foreground.shape[0]):
+        runs += int(foreground[y, 0] >= least)
+        for x in range(1, foreground.shape[1]):
+            runs += int(foreground[y, x] >= least) & int(foreground[y, x - 1] < least)
+        for x in range(foreground.shape[1]):
+            pixels += int(foreground[y, x] >= least)
+    return pixels, runs
 
 
 @kernel
 def _list_inside(
     maps: NDArray[np.uint8],
-    by_foreground: NDArray[np.int32],
-    by_barrier: NDArray[np.int32],
-    inside: NDArray[np.int32],
-    weights: NDArray[np.int32],
-    ends: NDArray[np.int64],
+    least: int,
+    by_foreground: NDArray[np.int64],
+    by_barrier: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    costs: NDArray[np.signedinteger[Any]],
 ) -> None:
-    """List the pixels that can belong to a nucleus, and their weights; see `_pass`."""
-    found, width = 0, maps.shape[2] + 2
+    """List the runs of pixels that can belong to a nucleus: values of ``least`` and more.
+
+    A run is its first pixel in the flat image that has a border of one pixel, the pixel after its last, and where in
+    ``costs`` its pixels begin; row i of that image has the runs ``rows[i]`` to ``rows[i + 1]``. ``costs`` is what each
+    pixel's weight adds to a key, times 5 or 7 for a step onto it.
+    """
+    found, pixels, width = 0, 0, maps.shape[2] + 2
     for y in range(maps.shape[1]):
-        ends[y + 1] = found
-        for x in range(maps.shape[2]):
-            weight = by_foreground[maps[0, y, x]]
-            if weight > 0:
-                inside[found] = (y + 1) * width + x + 1
-                weights[found] = weight + by_barrier[maps[1, y, x]]
-                found += 1
-    ends[maps.shape[1] + 1 :] = found
-
-
-@kernel
-def _read_labels(
-    inside: NDArray[np.int32], keys: NDArray[np.signedinteger[Any]], mask: int, width: int, labels: Labels
-) -> None:
-    """Take the labels out of the keys, from the padded, flat image into one without a border."""
-    for i in range(inside.size):
-        q = inside[i]
-        labels[q // width - 1, q % width - 1] = keys[q] & mask
+        rows[y + 1] = found
+        x = 0
+        while x < maps.shape[2]:
+            if maps[0, y, x] < least:
+                x += 1
+                continue
+            start = x
+            while x < maps.shape[2] and maps[0, y, x] >= least:
+                x += 1
+            runs[found] = (y + 1) * width + start + 1, (y + 1) * width + x + 1, pixels
+            for i in range(start, x):
+                costs[pixels + i - start] = by_foreground[maps[0, y, i]] + by_barrier[maps[1, y, i]]
+            found, pixels = found + 1, pixels + x - start
+    rows[maps.shape[1] + 1 :] = found
 
 
 @kernel
 def _pass(
-    inside: NDArray[np.int32],
-    weights: NDArray[np.int32],
-    ends: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    costs: NDArray[np.signedinteger[Any]],
     width: int,
-    unit: int,
     keys: NDArray[np.signedinteger[Any]],
     moved: NDArray[np.int64],
     now: int,
+    offers: NDArray[np.signedinteger[Any]],
 ) -> bool:
     """Lower each key of a padded, flat image to what the pixels before it offer, or after it where ``now`` is even.
 
-    ``inside`` are the pixels that can belong to a nucleus, in order, and ``weights`` what a step onto each costs; those
-    of row i are numbers ``ends[i]`` to ``ends[i + 1]``. ``unit`` is a cost of 1 in a key. ``moved`` holds the pass in
-    which each row changed last: rows that saw no change since the pass before are left out.
+    Keys are lowered run by run; see `_list_inside`. ``moved`` holds the pass in which each run changed last, 1 for
+    those that begin with a seed and 0 for the others: those that saw no change since the pass before are left out.
+    ``offers`` is room for a row.
     """
     sign = 1 if now % 2 == 1 else -1
-    rows = moved.size
-    changed = False
-    for i in range(1, rows - 1):
-        row = i if sign > 0 else rows - 1 - i
-        if moved[row] < now - 1 and moved[row - sign] < now - 1:
-            continue
-        start = ends[row] if sign > 0 else ends[row + 1] - 1
-        for j in range(ends[row + 1] - ends[row]):
-            q = inside[start + sign * j]
-            weight = weights[start + sign * j]
-            straight = min(keys[q - sign], keys[q - sign * width]) + weight * (STRAIGHT * unit)
-            diagonal = min(keys[q - sign * (width + 1)], keys[q - sign * (width - 1)]) + weight * (DIAGONAL * unit)
-            best = min(straight, diagonal)
-            if best < keys[q]:
-                keys[q], moved[row], changed = best, now, True
+    height = rows.size - 1
+    changed, oldest = False, max(1, now - 1)
+    for i in range(1, height - 1):
+        row = i if sign > 0 else height - 1 - i
+        seen = rows[row - sign]
+        for run in range(rows[row], rows[row + 1]):
+            first, after, begin = runs[run]
+            left, right = first - 1 - sign * width, after + 1 - sign * width
+            while seen < rows[row - sign + 1] and runs[seen, 1] <= left:
+                seen += 1
+            stirred = moved[run] >= oldest
+            near = seen
+            while not stirred and near < rows[row - sign + 1] and runs[near, 0] < right:
+                stirred = moved[near] >= oldest
+                near += 1
+            if not stirred:
+                continue
+            size = after - first
+            before = keys[first - 1] if sign > 0 else keys[after]
+            if _lower(keys[first:after], keys[left:right], costs[begin : begin + size], before, sign > 0, offers):
+                moved[run], changed = now, True
     return changed
 
 
 @kernel
-def _majority(old: Labels, new: Labels) -> None:
-    """Write the label that at least 5 of the 9 pixels around have, else the old one. ``old`` is padded, ``new`` 0."""
-    for y in range(1, old.shape[0] - 1):
-        for x in range(1, old.shape[1] - 1):
+def _lower(
+    keys: NDArray[np.signedinteger[Any]],
+    near: NDArray[np.signedinteger[Any]],
+    costs: NDArray[np.signedinteger[Any]],
+    before: int,
+    forward: bool,
+    offers: NDArray[np.signedinteger[Any]],
+) -> bool:
+    """Go along one run; whether a key got smaller.
+
+    ``near`` are the keys of the row that offers, from one pixel before the run to one after it, and ``before`` is the
+    key beside the run at the end that the way begins at.
+    """
+    size = keys.size
+    for j in range(size):
+        offers[j] = min(near[j + 1] + STRAIGHT * costs[j], min(near[j], near[j + 2]) + DIAGONAL * costs[j])
+    changed = False
+    if forward:
+        for j in range(size):
+            own = keys[j]
+            before = min(own, offers[j], before + STRAIGHT * costs[j])
+            keys[j] = before
+            changed |= before < own
+    else:
+        for j in range(size - 1, -1, -1):
+            own = keys[j]
+            before = min(own, offers[j], before + STRAIGHT * costs[j])
+            keys[j] = before
+            changed |= before < own
+    return changed
+
+
+@kernel
+def _majority(old: Labels, new: Labels, edge: NDArray[np.uint8]) -> None:
+    """Write the label that at least 5 of the 9 pixels around have, else the old one.
+
+    ``old`` has a border of zeros, and so has ``new`` afterwards; ``edge`` is room for a row.
+    """
+    height, width = old.shape
+    new[0], new[height - 1] = 0, 0
+    for y in range(1, height - 1):
+        edge[0], edge[width - 1], new[y, 0], new[y, width - 1] = 0, 0, 0, 0
+        for x in range(1, width - 1):
             own = old[y, x]
-            if old[y, x - 1] == own and old[y, x + 1] == own and old[y - 1, x] == own and old[y + 1, x] == own:
-                if own:
-                    new[y, x] = own
-                continue
+            same = (old[y, x - 1] == own) & (old[y, x + 1] == own) & (old[y - 1, x] == own) & (old[y + 1, x] == own)
             new[y, x] = own
-            candidate, lead = own, 0
-            for k in range(9):  # the vote of Boyer and Moore (1981): only its winner can have a majority
-                value = old[y - 1 + k // 3, x - 1 + k % 3]
-                if lead == 0:
-                    candidate = value
-                lead += 1 if value == candidate else -1
-            votes = 0
-            for k in range(9):
-                votes += int(old[y - 1 + k // 3, x - 1 + k % 3] == candidate)
-            if votes >= 5:
-                new[y, x] = candidate
+            edge[x] = not same
+        for x in range(1, width - 1):
+            if edge[x]:
+                new[y, x] = _vote(old, y, x)
+
+
+@kernel
+def _vote(old: Labels, y: int, x: int) -> int:
+    """Of the 3 x 3 pixels around one the label that 5 have, or else its own."""
+    own = old[y, x]
+    votes = 0
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            votes += int(old[y + dy, x + dx] == own)
+    if votes >= 5:
+        return int(own)
+    candidate, lead = own, 0
+    for dy in range(-1, 2):  # the vote of Boyer and Moore (1981): only its winner can have a majority
+        for dx in range(-1, 2):
+            value = old[y + dy, x + dx]
+            if lead == 0:
+                candidate = value
+            lead += 1 if value == candidate else -1
+    votes = 0
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            votes += int(old[y + dy, x + dx] == candidate)
+    return int(candidate if votes >= 5 else own)
 
 
 @kernel
@@ -284,16 +386,15 @@ def _components(
     starts: NDArray[np.int64],
     wanted: NDArray[np.bool_],
     firsts: NDArray[np.int64],
-    parts: Labels,
     stack: Labels,
 ) -> None:
-    """Copy the 4-connected part of each label that holds its seed; note its first pixel in reading order."""
+    """Negate the 4-connected part of each label that holds its seed; note its first pixel in reading order."""
     steps = (-width, -1, 1, width)
     for i in range(starts.size):
         p = starts[i]
         if not wanted[i] or label[p] != i + 1:
             continue
-        parts[p], stack[0], top = i + 1, p, 1
+        label[p], stack[0], top = -i - 1, p, 1
         firsts[i] = p
         while top > 0:
             top -= 1
@@ -301,6 +402,6 @@ def _components(
             firsts[i] = min(firsts[i], p)
             for k in range(4):
                 q = p + steps[k]
-                if label[q] == i + 1 and parts[q] == 0:
-                    parts[q], stack[top] = i + 1, q
+                if label[q] == i + 1:
+                    label[q], stack[top] = -i - 1, q
                     top += 1

@@ -7,8 +7,8 @@ import shapely
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.assign import AssignSettings, assign, finish
-from pathopipe.ops.outline import outlines
+from pathopipe.ops.assign import AssignSettings, label_nuclei
+from pathopipe.ops.outline import trace
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def segment_block(
     """
     order = np.lexsort((-scores, seeds[:, 1], seeds[:, 0]))
     seeds, scores = np.ascontiguousarray(seeds[order]), scores[order]
-    labels = finish(assign(seeds, maps, settings), seeds, settings, _inside(seeds, core, settings.reach))
-    rings = outlines(labels, _inside(seeds, core, 0), origin)
+    labels = label_nuclei(seeds, maps, settings, _inside(seeds, core, settings.reach))
+    rings = trace(labels, _inside(seeds, core, 0), origin)
     index = rings.labels - 1
     sums = np.zeros(len(seeds), np.int64)
-    _sum_by_label(labels, np.ascontiguousarray(maps[0]), sums)
+    _sum_by_label(labels, maps[0], sums)
     foreground = sums[index] / (255.0 * rings.area_px)
     return Nuclei(
         coords=rings.coords,
@@ -116,7 +116,9 @@ def _inside(seeds: NDArray[np.int32], core: tuple[int, int, int, int], margin: i
 
 @kernel
 def _sum_by_label(labels: NDArray[np.int32], values: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            if labels[y, x] > 0:
-                sums[labels[y, x] - 1] += values[y, x]
+    """Add up values (H, W) under each of the labels, which have a border of one pixel."""
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            label = labels[y + 1, x + 1]
+            if label > 0:
+                sums[label - 1] += values[y, x]

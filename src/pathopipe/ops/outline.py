@@ -59,15 +59,21 @@ def outlines(
         Row and column of the image's first pixel in the grid that points are given in. Means are taken over whole
         numbers of that grid, so that they don't depend on how the image was cut from it.
     """
-    padded = np.pad(labels, 1)
+    return trace(np.pad(labels, 1), wanted, origin)
+
+
+def trace(
+    labels: NDArray[np.int32], wanted: NDArray[np.bool_] | None = None, origin: tuple[int, int] = (0, 0)
+) -> Outlines:
+    """Do as :func:`outlines` for labels (H + 2, W + 2) that have a border of one pixel, which counts for nothing."""
     count = int(labels.max(initial=0)) if wanted is None else len(wanted)
     firsts, area, edges = (np.zeros(count, np.int64) for _ in range(3))
     sums = np.zeros((count, 2), np.int64)
-    _survey(padded, firsts, area, sums, edges)
+    _survey(labels, firsts, area, sums, edges)
     chosen = np.flatnonzero(area if wanted is None else (area > 0) & wanted)
     coords = np.empty((edges[chosen].sum() + len(chosen), 2), np.float64)
     offsets = np.zeros(len(chosen) + 1, np.int64)
-    _trace(padded.ravel(), padded.shape[1], firsts[chosen], origin[0], origin[1], coords, offsets)
+    _trace(labels.ravel(), labels.shape[1], firsts[chosen], origin[0], origin[1], coords, offsets)
     pixels = area[chosen, None]
     corner = np.array((origin[1], origin[0]), np.int64)
     centroid = (2 * (sums[chosen] + corner * pixels) + pixels) / (2 * pixels)
@@ -98,18 +104,22 @@ def _survey(
     """First pixel (flat), pixels, sums of x and y (without the padding), and edges of each label."""
     height, width = label.shape
     for y in range(1, height - 1):
-        for x in range(1, width - 1):
+        x = 1
+        while x < width - 1:
             own = label[y, x]
-            i = own - 1
-            if i < 0 or i >= area.size:
+            if own < 1 or own > area.size:
+                x += 1
                 continue
+            i, first, sides = own - 1, x, 2
+            while label[y, x] == own:
+                sides += int(label[y - 1, x] != own) + int(label[y + 1, x] != own)
+                x += 1
             if area[i] == 0:
-                firsts[i] = y * width + x
-            area[i] += 1
-            sums[i, 0] += x - 1
-            sums[i, 1] += y - 1
-            edges[i] += int(label[y - 1, x] != own) + int(label[y, x - 1] != own)
-            edges[i] += int(label[y, x + 1] != own) + int(label[y + 1, x] != own)
+                firsts[i] = y * width + first
+            area[i] += x - first
+            sums[i, 0] += (x - first) * (first + x - 3) // 2
+            sums[i, 1] += (x - first) * (y - 1)
+            edges[i] += sides
 
 
 @kernel
