@@ -123,6 +123,16 @@ def test_areas_are_those_of_the_outlines_table(tmp_path):
     assert pq.read_table(slide.file("features.parquet"))["area_um2"].equals(nuclei["area_um2"])
 
 
+@pytest.mark.parametrize(("mpp", "warned"), [(0.1, "smaller"), (0.5, None), (1.2, "larger")])
+def test_a_size_that_no_nuclei_have_is_warned_of(tmp_path, monkeypatch, mpp, warned):
+    monkeypatch.setattr("tests.stages.test_features.MPP", mpp)
+    slide = Slide(tmp_path, discs(900, 900, 300))
+    quality = slide.run()["quality"]
+    assert len(pq.read_table(slide.file("features.parquet"))) >= 100
+    assert [warning["code"] for warning in quality] == ["implausible_size"] * (warned is not None)
+    assert all(f"half of the nuclei are {warned} than" in warning["message"] for warning in quality)
+
+
 def test_rows_keep_the_order_of_the_nuclei_whatever_it_is(tmp_path):
     labels = discs(400, 400, 60)
     order = np.random.default_rng(2).permutation(labels.max())

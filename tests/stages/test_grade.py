@@ -53,6 +53,17 @@ def test_a_slide_is_graded_with_its_evidence(tmp_path, area, expected):
     assert evidence["size_ratio"] == pytest.approx(area / 32, rel=0.05)
 
 
+def test_nuclei_of_an_impossible_size_are_not_graded(tmp_path):
+    message = "half of the nuclei are smaller than 8 µm², which is hardly possible: check the slide's mpp"
+    prepare(tmp_path, 60)
+    manifest = json.loads((tmp_path / "s1/features/manifest.json").read_text())
+    manifest["quality"] = [{"code": "implausible_size", "message": message, "value": 8.0}]
+    write_json(tmp_path / "s1/features/manifest.json", manifest)
+    result = grade(tmp_path)
+    assert result["grade"] is None
+    assert result["reason"] == f"The image is not fit to measure nuclei: {message}."
+
+
 def test_places_are_taken_in_micrometers(tmp_path):
     """8000 pixels of 0.25 um are 8 squares of 250 um."""
     prepare(tmp_path, 60, count=3000)

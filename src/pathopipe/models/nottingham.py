@@ -35,8 +35,8 @@ EPITHELIUM_TO_LYMPHOCYTE: Final = 1.25
 FRAGMENT_SHARE: Final = 0.4
 CLUMP_SOLIDITY: Final = 0.85
 SPINDLE_RATIO: Final = 2.5
-# Codes of image warnings under which outlines can't be trusted.
-DISQUALIFYING: Final = ("out_of_focus",)
+# Codes of image warnings under which sizes can't be trusted.
+DISQUALIFYING: Final = ("out_of_focus", "implausible_size")
 
 SCOPE: Final = (
     "Made for invasive breast carcinoma. On other tissue the score says how large nuclei are, and no more; tumor and "

@@ -33,6 +33,10 @@ _STAINS = ("hematoxylin", "eosin")
 _INTENSITIES = tuple(f"{stain}_{statistic}" for stain in _STAINS for statistic in INTENSITY_STATISTICS)
 _MEASURES = (*SHAPE_FEATURES, *_INTENSITIES, "nearest_um")
 _COUNTS = ("neighbors_50um",)
+# Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
+# multiple: in 70 annotated fields of many organs the median was between 13 and 52 um2.
+_MEDIAN_UM2 = (10.0, 130.0)
+_ENOUGH = 100
 
 _NUCLEI_SCHEMA = pa.schema(
     [
@@ -92,7 +96,7 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
             features |= {"nearest_um": nearest[rows]}
             table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
     _write_statistics(job, total, tissue["tissue_mm2"])
-    return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"]})
+    return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"], "quality": _quality(job)})
 
 
 def write_empty(job: Job[FeaturesSettings]) -> None:
@@ -176,3 +180,14 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
         row |= summarize({name: numbers(read_table(path, [name])[name])})
     with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
         table.write({name: [value] for name, value in row.items()})
+
+
+def _quality(job: Job[FeaturesSettings]) -> list[dict[str, Any]]:
+    """Warn of nuclei of a size that points to a wrong mpp."""
+    areas = numbers(read_table(job.output("features.parquet"), ["area_um2"])["area_um2"])
+    least, most = _MEDIAN_UM2
+    if len(areas) < _ENOUGH or least <= (median := float(np.median(areas))) <= most:
+        return []
+    size = "smaller" if median < least else "larger"
+    message = f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible: check the slide's mpp"
+    return [{"code": "implausible_size", "message": message, "value": round(median, 4)}]

@@ -9,13 +9,14 @@ from pathopipe.stages.base import Job, Outcome
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
     grader, tissue = _grader(job), job.manifest("tissue")
+    quality = (*tissue["quality"], *job.manifest("features")["quality"])
     features = read_table(job.input("features/features.parquet"), list(grader.columns))
     places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
     result = grader.grade(
         {name: numbers(features[name]) for name in grader.columns},
         numbers(places["x_px"]) * tissue["mpp_x"],
         numbers(places["y_px"]) * tissue["mpp_y"],
-        {warning["code"]: warning["message"] for warning in tissue["quality"]},
+        {warning["code"]: warning["message"] for warning in quality},
     )
     write_json(job.output("grade.json"), result.to_dict())
     return Outcome(counts={"nuclei": len(features)}, model={"name": grader.name, "sha256": None})
