@@ -46,7 +46,7 @@ def bench(
     from pathopipe.workflow import adopt_model
 
     with tempfile.TemporaryDirectory(prefix="pathopipe-") as folder:
-        place = keep or Path(folder)
+        place = (keep or Path(folder)).absolute()
         place.mkdir(parents=True, exist_ok=True)
         config = adopt_model(load_config(find_config(config_file), changes), place / "results")
         write_json(place / "config.json", config.model_dump(mode="json"))
