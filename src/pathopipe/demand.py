@@ -26,7 +26,7 @@ class Rate:
 RATES: Final = {
     "tissue": Rate(2.0, 0.1, 0.1, 800),
     "tiles": Rate(1.0, 0.0, 0.0, 500),
-    "detect": Rate(3.0, 3.5, 5.0, 2000, 8),
+    "detect": Rate(3.0, 3.5, 6.0, 2000, 8),
     "segment": Rate(2.0, 1.0, 0.5, 1500, 2),
     "features": Rate(2.0, 1.5, 0.4, 2000, 2),
     "grade": Rate(2.0, 0.05, 0.0, 1000),

@@ -179,3 +179,12 @@ def test_wrong_input_is_named(seeds, shape, words):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AssignSettings(**wrong)
+
+
+def test_finish_takes_labels_in_any_memory_order():
+    labels = np.zeros((9, 11), np.int32)
+    labels[2:7, 3:8] = 1
+    seeds, options = np.array([[4, 5]], np.int32), AssignSettings(min_area_px=1)
+    expected = finish(labels, seeds, options)
+    assert expected.any()
+    np.testing.assert_array_equal(finish(np.asfortranarray(labels), seeds, options), expected)

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import re
 import shutil
 
@@ -119,6 +120,16 @@ def test_a_small_image_is_shown_as_a_whole(tmp_path):
     manifest = execute("report", "s1", tmp_path / "results", ReportSettings(), sample)
     assert manifest["counts"] == {"fields": 1, "gallery": 12}
     assert "The whole image" in page_of(tmp_path / "results")
+
+
+@pytest.mark.parametrize("stage", ["tissue", "detect", "features"])
+def test_warnings_of_all_stages_are_shown(finished, copied, stage):
+    _, sample, *_ = finished
+    path = copied / "s1" / stage / "manifest.json"
+    warning = {"code": "odd", "message": "something is odd about <it>", "value": 1.0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"quality": [warning]}))
+    execute("report", "s1", copied, ReportSettings(), sample)
+    assert "Something is odd about &lt;it&gt;." in page_of(copied)
 
 
 def test_no_more_of_the_slide_is_read_than_is_shown(finished, copied, monkeypatch):

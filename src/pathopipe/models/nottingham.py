@@ -108,7 +108,7 @@ class NottinghamPleomorphism:
     )
 
     def grade(self, nuclei: Columns, x_um: Floats, y_um: Floats, quality: Mapping[str, str]) -> GradeResult:
-        """Score nuclei (N,) given by feature and place; out of focus, their outlines say nothing about size."""
+        """Score nuclei (N,) given by feature and place; warnings can tell that sizes mean nothing."""
         lymphocytes = _lymphocytes(nuclei) if self.reference == "slide" else None
         reference = EPITHELIUM_TO_LYMPHOCYTE * lymphocytes if lymphocytes else self.reference_area_um2
         chosen, left_out = _select(nuclei, reference)

@@ -122,7 +122,7 @@ def finish(
     -------
     (H, W) labels, i + 1 for the nucleus of seed i.
     """
-    return _without_border(_finish(np.pad(labels, 1), seeds, settings, wanted))
+    return _without_border(_finish(np.pad(np.ascontiguousarray(labels), 1), seeds, settings, wanted))
 
 
 def label_nuclei(
@@ -218,11 +218,12 @@ def _count_inside(foreground: NDArray[np.uint8], least: int) -> tuple[int, int]:
     """Count the pixels that can belong to a nucleus, and the runs along the rows that they form."""
     pixels, runs = 0, 0
     for y in range(foreground.shape[0]):
-        runs += int(foreground[y, 0] >= least)
-        for x in range(1, foreground.shape[1]):
-            runs += int(foreground[y, x] >= least) & int(foreground[y, x - 1] < least)
+        before = 0
         for x in range(foreground.shape[1]):
-            pixels += int(foreground[y, x] >= least)
+            inside = int(foreground[y, x] >= least)
+            pixels += inside
+            runs += inside & (1 - before)
+            before = inside
     return pixels, runs
 
 
@@ -274,7 +275,7 @@ def _pass(
     """Lower each key of a padded, flat image to what the pixels before it offer, or after it where ``now`` is even.
 
     Keys are lowered run by run; see `_list_inside`. ``moved`` holds the pass in which each run changed last, 1 for
-    those that begin with a seed and 0 for the others: those that saw no change since the pass before are left out.
+    those that hold a seed and 0 for the others: those that saw no change since the pass before are left out.
     ``offers`` is room for a row.
     """
     sign = 1 if now % 2 == 1 else -1

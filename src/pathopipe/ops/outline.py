@@ -65,7 +65,7 @@ def outlines(
 def trace(
     labels: NDArray[np.int32], wanted: NDArray[np.bool_] | None = None, origin: tuple[int, int] = (0, 0)
 ) -> Outlines:
-    """Do as :func:`outlines` for labels (H + 2, W + 2) that have a border of one pixel, which counts for nothing."""
+    """Do as :func:`outlines` for labels (H + 2, W + 2) that have a border of one pixel of 0."""
     count = int(labels.max(initial=0)) if wanted is None else len(wanted)
     firsts, area, edges = (np.zeros(count, np.int64) for _ in range(3))
     sums = np.zeros((count, 2), np.int64)

@@ -34,7 +34,8 @@ _INTENSITIES = tuple(f"{stain}_{statistic}" for stain in _STAINS for statistic i
 _MEASURES = (*SHAPE_FEATURES, *_INTENSITIES, "nearest_um")
 _COUNTS = ("neighbors_50um",)
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
-# multiple: in 70 annotated fields of many organs the median was between 13 and 52 um2.
+# multiple. Medians of annotated nuclei are 13 to 48 um2 in fields of TNBC and NuCLS, and 14 to 52 in those of MoNuSeg
+# but three, whose scale is in doubt (docs/network.md).
 _MEDIAN_UM2 = (10.0, 130.0)
 _ENOUGH = 100
 

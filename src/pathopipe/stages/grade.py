@@ -9,7 +9,7 @@ from pathopipe.stages.base import Job, Outcome
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
     grader, tissue = _grader(job), job.manifest("tissue")
-    quality = (*tissue["quality"], *job.manifest("features")["quality"])
+    quality = (*tissue["quality"], *(job.manifest("features").get("quality") or ()))
     features = read_table(job.input("features/features.parquet"), list(grader.columns))
     places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
     result = grader.grade(
