@@ -188,3 +188,13 @@ def test_finish_takes_labels_in_any_memory_order():
     expected = finish(labels, seeds, options)
     assert expected.any()
     np.testing.assert_array_equal(finish(np.asfortranarray(labels), seeds, options), expected)
+
+
+def test_seeds_and_costs_too_many_for_32_bits_are_assigned_too():
+    """66,024 labels and costs of up to 18,980 take keys of 64 bits; what is too far away stays without a label."""
+    maps = np.stack([np.ones((257, 257), np.uint8), np.full((257, 257), 255, np.uint8)])
+    seeded = np.ones((257, 257), bool)
+    seeded[100:105, 50:55] = False
+    options = AssignSettings(foreground_threshold=0, radius_px=1000, barrier_weight=1000, foreground_weight=1000)
+    labels = assign(np.argwhere(seeded).astype(np.int32), maps, options)
+    np.testing.assert_array_equal(labels, np.where(seeded, np.cumsum(seeded).reshape(seeded.shape), 0))

@@ -133,6 +133,12 @@ def test_a_size_that_no_nuclei_have_is_warned_of(tmp_path, monkeypatch, mpp, war
     assert all(f"half of the nuclei are {warned} than" in warning["message"] for warning in quality)
 
 
+def test_few_nuclei_are_not_enough_to_doubt_the_mpp(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.stages.test_features.MPP", 0.1)
+    slide = Slide(tmp_path, discs(900, 900, 90))
+    assert slide.run()["quality"] == []
+
+
 def test_rows_keep_the_order_of_the_nuclei_whatever_it_is(tmp_path):
     labels = discs(400, 400, 60)
     order = np.random.default_rng(2).permutation(labels.max())
