@@ -96,8 +96,8 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
             features = _measure(job, journal, pixels, rings, total, table.count)
             features |= {"nearest_um": nearest[rows]}
             table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
-    _write_statistics(job, total, tissue["tissue_mm2"])
-    return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"], "quality": _quality(job)})
+    row = _write_statistics(job, total, tissue["tissue_mm2"])
+    return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"], "quality": _quality(row)})
 
 
 def write_empty(job: Job[FeaturesSettings]) -> None:
@@ -168,8 +168,8 @@ def _take(rings: _Rings, members: Members) -> tuple[Floats, NDArray[np.int64]]:
     return rings.coords[rows], offsets
 
 
-def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float) -> None:
-    """Summarize the finished table a column at a time, so that memory doesn't grow with the number of features."""
+def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float) -> dict[str, Any]:
+    """Summarize the finished table in a row; a column at a time, so that memory doesn't grow with the features."""
     path = job.output("features.parquet")
     row: dict[str, Any] = {
         "region": "slide",
@@ -181,13 +181,13 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
         row |= summarize({name: numbers(read_table(path, [name])[name])})
     with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
         table.write({name: [value] for name, value in row.items()})
+    return row
 
 
-def _quality(job: Job[FeaturesSettings]) -> list[dict[str, Any]]:
+def _quality(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Warn of nuclei of a size that points to a wrong mpp."""
-    areas = numbers(read_table(job.output("features.parquet"), ["area_um2"])["area_um2"])
     least, most = _MEDIAN_UM2
-    if len(areas) < _ENOUGH or least <= (median := float(np.median(areas))) <= most:
+    if row["nuclei_count"] < _ENOUGH or least <= (median := row["area_um2_p50"]) <= most:
         return []
     size = "smaller" if median < least else "larger"
     message = f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible: check the slide's mpp"
