@@ -1,10 +1,11 @@
-"""A cohort of thousands: what a dry run costs, which checks the sheet, identifies the files and builds the whole DAG.
+"""A cohort of thousands: what a dry run costs, which checks the sheet, identifies the files and builds the whole DAG,
+and what the cohort's page and `pathopipe status` cost when all slides are done.
 
     python benchmarks/cohort.py [--slides 5000]
 
 The slides are files that only look like slides: a dry run identifies them and decodes nothing. Prints seconds by the
 clock and of the processor, and the peak memory of the largest process: of `pathopipe run -- --dry-run`, and of our
-part of it, which is done twice (by `pathopipe run` and by the Snakefile).
+part of it, which is done twice (by `pathopipe run` and by the Snakefile). The finished slides are copies of one.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from pathopipe.synthetic import Scene, write_slide
 
 PLAN = "from pathopipe.workflow import plan; plan({'slides': 'slides.tsv', 'results': 'results'})"
 
@@ -31,6 +34,11 @@ def main() -> None:
         measure("our part, files not seen before", folder, "-c", PLAN)
         measure("our part, files seen before", folder, "-c", PLAN)
         measure("dry run", folder, "-m", "pathopipe", "run", "--", "--dry-run", "--quiet", "rules")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_finished(folder, slides)
+        measure("status, all done", folder, "-m", "pathopipe", "status")
+        measure("cohort, all done", folder, "-m", "pathopipe", "cohort")
 
 
 def write_sheet(folder: Path, slides: int) -> None:
@@ -39,6 +47,28 @@ def write_sheet(folder: Path, slides: int) -> None:
         (folder / f"{number}.tiff").write_bytes(b"II*\0" + number.to_bytes(4, "big") * 1000)
         lines.append(f"slide_{number:05}\t{number}.tiff\tP{number // 2}")
     (folder / "slides.tsv").write_text("\n".join(lines) + "\n")
+
+
+def write_finished(folder: Path, slides: int) -> None:
+    """Write a sheet of copies of one slide, and results of each: those of the first with the name exchanged."""
+    first = "slide_00000"
+    write_slide(Scene(1024, 1024, seed=1), folder / "0.tiff", levels=1)
+    sheet = folder / "slides.tsv"
+    sheet.write_text(f"slide\tpath\n{first}\t0.tiff\n")
+    subprocess.run((sys.executable, "-m", "pathopipe", "run"), cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    done = {path: path.read_bytes() for path in (folder / "results" / first).rglob("*") if path.is_file()}
+    names = [f"slide_{number:05}" for number in range(1, slides)]
+    for number, name in enumerate(names, 1):
+        os.link(folder / "0.tiff", folder / f"{number}.tiff")
+        for path, content in done.items():
+            copy = folder / "results" / name / path.relative_to(folder / "results" / first)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if first.encode() in content:
+                copy.write_bytes(content.replace(first.encode(), name.encode()))
+            else:
+                os.link(path, copy)
+    with sheet.open("a") as lines:
+        lines.writelines(f"{name}\t{number}.tiff\n" for number, name in enumerate(names, 1))
 
 
 def measure(title: str, folder: Path, *arguments: str) -> None:

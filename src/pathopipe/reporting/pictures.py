@@ -67,12 +67,14 @@ def existing_jpeg(data: bytes) -> Picture:
 
 
 def shrunk(data: bytes, longest: int) -> Picture:
-    """Encode a JPEG again, its longest side at most ``longest`` pixels."""
+    """Encode a JPEG again, its longest side at most ``longest`` pixels; it's not decoded larger than that takes."""
     import cv2
+    import simplejpeg
 
-    image = open_jpeg(data)
-    scale = min(1.0, longest / max(image.shape[:2]))
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    height, width = simplejpeg.decode_jpeg_header(data)[:2]
+    scale = min(1.0, longest / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = simplejpeg.decode_jpeg(data, "RGB", min_height=size[1], min_width=size[0])
     return jpeg(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), quality=80)
 
 
