@@ -30,6 +30,14 @@ def test_every_stage_has_a_line_with_its_figures(small_slide: Path, tmp_path: Pa
     assert "without the network" in done.output
 
 
+def test_what_is_kept_may_lie_beside_the_caller(
+    small_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bench.main(["--slide", str(small_slide), "--keep", "kept"], "bench", standalone_mode=False)
+    assert (tmp_path / "kept" / "results" / "bench" / "report" / "report.html").exists()
+
+
 def test_a_slide_that_is_rejected_says_why(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "glass.png"), np.full((400, 600, 3), 244, np.uint8))
     arguments = ["--slide", str(tmp_path / "glass.png"), "--mpp", "0.5", "--keep", str(tmp_path / "kept")]
