@@ -103,7 +103,7 @@ def labeled(ticks: Sequence[float]) -> list[tuple[float, str]]:
 
 def probability_bars(grades: Sequence[str], probabilities: Sequence[float], chosen: str | None) -> Markup:
     """Draw one bar per grade; the chosen one is filled and named in bold."""
-    row, width, right = 30.0, 420.0, 56.0
+    row, width, right = 30.0, 420.0, 66.0
     # About 8 units per letter of the longest name.
     left = 14 + 8.0 * max(len(shorten(grade)) for grade in grades)
     rows = []
