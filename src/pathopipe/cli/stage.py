@@ -9,7 +9,9 @@ import click
 
 from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
-_M_ARENA_MAX: Final = -8
+# Of mallopt of glibc: return free memory at the end of the heap above so many bytes; take arrays of so many bytes from
+# the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
+_GLIBC: Final = {-1: 16_000_000, -3: 8_000_000, -8: 1}
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
 _SLIDES = click.option(
@@ -35,7 +37,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
         from pathopipe.samples import find_sample
         from pathopipe.stages.execution import execute
 
-        _share_heap()
+        _keep_no_memory()
         settings, named_sheet = _settings(name, results, **options)
         sample = find_sample(sheet or named_sheet, slide)
         manifest = execute(name, slide, results, settings, sample, workers)
@@ -57,6 +59,7 @@ def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> 
     from pathopipe.samples import read_samples
     from pathopipe.stages.execution import execute_cohort, predate
 
+    _keep_no_memory()
     settings, named_sheet = _settings("cohort", results, **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
     if partial:
@@ -64,10 +67,14 @@ def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> 
     click.echo(f"cohort: {spoken(manifest['counts'])}")
 
 
-def _share_heap() -> None:
-    """Let all threads allocate from one heap (glibc): with one each, every thread keeps what it freed for itself."""
+def _keep_no_memory() -> None:
+    """Let memory that is freed be free for other threads, other libraries and the system."""
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(_M_ARENA_MAX, 1)
+        for option, value in _GLIBC.items():
+            mallopt(option, value)
 
 
 def _settings(
