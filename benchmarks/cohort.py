@@ -11,15 +11,13 @@ part of it, which is done twice (by `pathopipe run` and by the Snakefile). The f
 import argparse
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from pathopipe.synthetic import Scene, write_slide
-
+SLIDE = "from pathopipe.synthetic import Scene, write_slide; write_slide(Scene(1024, 1024, seed=1), '0.tiff', levels=1)"
 PLAN = "from pathopipe.workflow import plan; plan({'slides': 'slides.tsv', 'results': 'results'})"
 
 
@@ -52,7 +50,7 @@ def write_sheet(folder: Path, slides: int) -> None:
 def write_finished(folder: Path, slides: int) -> None:
     """Write a sheet of copies of one slide, and results of each: those of the first with the name exchanged."""
     first = "slide_00000"
-    write_slide(Scene(1024, 1024, seed=1), folder / "0.tiff", levels=1)
+    subprocess.run((sys.executable, "-c", SLIDE), cwd=folder, check=True)
     sheet = folder / "slides.tsv"
     sheet.write_text(f"slide\tpath\n{first}\t0.tiff\n")
     subprocess.run((sys.executable, "-m", "pathopipe", "run"), cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -72,16 +70,19 @@ def write_finished(folder: Path, slides: int) -> None:
 
 
 def measure(title: str, folder: Path, *arguments: str) -> None:
-    """Run Python and print what it took; each call starts larger processes than the one before."""
-    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run((sys.executable, *arguments), cwd=folder, check=True, capture_output=True, text=True)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    jobs = re.search(r"^total +(\d+)", done.stdout, re.MULTILINE)
+    """Run Python and print what it and its children took."""
+    began = time.perf_counter()
+    with (folder / "said").open("w+") as said:
+        process = subprocess.Popen((sys.executable, *arguments), cwd=folder, stdout=said, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall, words = time.perf_counter() - began, Path(said.name).read_text()
+    if process.returncode:
+        sys.exit(f"{title} failed:\n{words}")
+    jobs = re.search(r"^total +(\d+)", words, re.MULTILINE)
     planned = f", {jobs[1]} jobs planned" if jobs else ""
-    print(
-        f"{title}: {wall:.1f} s by the clock, {used:.1f} s of the processor, {after.ru_maxrss / 1024:.0f} MB{planned}"
-    )
+    spent, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    print(f"{title}: {wall:.1f} s by the clock, {spent:.1f} s of the processor, {memory:.0f} MB{planned}")
 
 
 if __name__ == "__main__":
