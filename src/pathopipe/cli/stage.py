@@ -11,7 +11,7 @@ from pathopipe.cli.options import PATH, config_options, find_config, spoken
 
 # Of mallopt of glibc: return free memory at the end of the heap above so many bytes; take arrays of so many bytes from
 # the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
-_GLIBC: Final = {-1: 16_000_000, -3: 8_000_000, -8: 1}
+_GLIBC: Final = {-1: 8_000_000, -3: 2_000_000, -8: 1}
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
 _SLIDES = click.option(
