@@ -8,6 +8,7 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.network import tensors_of
+from pathopipe.models.openvino_engine import resolve
 from pathopipe.models.seeds import SeedRule
 from pathopipe.training.course import Course, Moment, train
 from pathopipe.training.loop import Schedule, Trainer
@@ -84,7 +85,7 @@ def test_the_best_weights_are_returned_not_the_last(tmp_path: Path, monkeypatch:
 
 def _averaged(steps: int) -> dict[str, np.ndarray]:
     asked = course(100)
-    trainer = Trainer(asked.architecture, asked.schedule)
+    trainer = Trainer(asked.architecture, asked.schedule, half=resolve("auto") == "bfloat16")
     for _ in trainer.run(asked.fields, asked.mpp, asked.augmentation, steps):
         pass
     return tensors_of(trainer.average)
