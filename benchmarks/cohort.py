@@ -72,7 +72,7 @@ def write_finished(folder: Path, slides: int) -> None:
 def measure(title: str, folder: Path, *arguments: str) -> None:
     """Run Python and print what it and its children took."""
     began = time.perf_counter()
-    with (folder / "said").open("w+") as said:
+    with (folder / "said").open("w") as said:
         process = subprocess.Popen((sys.executable, *arguments), cwd=folder, stdout=said, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
