@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 
-from pathopipe.artifacts import numbers
+from pathopipe.artifacts import ROWS_PER_GROUP, TableWriter, numbers, read_columns
 
 
 def test_values_are_kept_and_null_becomes_nan():
@@ -16,6 +16,21 @@ def test_values_are_kept_and_null_becomes_nan():
     assert values[0] == 1.5
     assert math.isnan(values[1])
     assert numbers(pa.chunked_array([], pa.float64())).shape == (0,)
+
+
+def test_columns_are_read_across_row_groups(tmp_path):
+    rows = 2 * ROWS_PER_GROUP + 5
+    ids, score = np.arange(rows), np.linspace(0, 1, rows, dtype=np.float32)
+    value = np.where(ids % 7 == 0, np.nan, ids / 3)
+    schema = pa.schema([("id", pa.int64()), ("value", pa.float64()), ("score", pa.float32())])
+    with TableWriter(tmp_path / "t.parquet", schema) as table:
+        table.write({"id": ids, "value": value, "score": score})
+    found = read_columns(tmp_path / "t.parquet", ["score", "value", "id"])
+    assert list(found) == ["score", "value", "id"]
+    assert [column.dtype for column in found.values()] == [np.float32, np.float64, np.int64]
+    np.testing.assert_array_equal(found["id"], ids)
+    np.testing.assert_array_equal(found["value"], value)
+    np.testing.assert_array_equal(found["score"], score)
 
 
 def test_pandas_is_not_imported():

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -243,6 +243,20 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
     with _open_parquet(path) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read numeric columns as arrays (N,), a row group at a time, so that none is ever held twice."""
+    with _open_parquet(path) as file:
+        kinds = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in names}
+        whole = {name: np.empty(file.metadata.num_rows, kind) for name, kind in kinds.items()}
+        start = 0
+        for group in range(file.num_row_groups):
+            part = file.read_row_group(group, columns=list(names))
+            for name in names:
+                whole[name][start : start + len(part)] = numbers(part[name])
+            start += len(part)
+    return whole
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

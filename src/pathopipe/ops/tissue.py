@@ -1,5 +1,6 @@
 """Telling tissue from glass, shadow and pen on a coarse view of a slide."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +28,8 @@ _HOLE_MM2 = 0.02
 _PEN_MM2 = 0.05
 _PEN_VIEW_MM2 = 4.0
 _DARK_MEDIAN = 40
+_STRIP = 256
+_REACH = 4  # cells that roughness and tint, and the means over them, look far
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,38 @@ def find_tissue(view: RGB, cell_um: float, min_area_mm2: float, margin_um: float
     dust have no color, and pens have colors that hematoxylin and eosin never mix to. A view without glass, or nearly
     all tissue, is a field of view, and then all of it counts.
     """
-    roughness = _roughness(view)
-    glass, glass_share = _glass(view, roughness)
-    density = _density(np.asarray(cv2.GaussianBlur(view, (3, 3), 0), np.uint8), glass)
-    rough = _mean(roughness, 5) > _ROUGH
-    pale = rough & _tinted(density)
+    glass, glass_share = _glass(view)
+    pale, threshold = _pale(view, glass)
     if glass_share < _GLASS_SHARE and pale.mean() > 0.5:
         return TissueView(np.ones(view.shape[:2], bool), 0.0)
-    tissue = _stained(density) | _shrink(pale, _SMEAR)
+    tissue, faint_ink, strong_ink = _colors(view, glass, threshold)
+    tissue |= _shrink(pale, _SMEAR)
     cell_mm2 = (cell_um / 1000) ** 2
-    pen = _pen(density, cell_mm2)
+    pen = _pen(faint_ink, strong_ink, cell_mm2)
+    del pale, faint_ink, strong_ink
     tissue = _tidy(tissue & ~pen, cell_um, min(min_area_mm2, 0.05 * tissue.size * cell_mm2))
     if tissue.mean() >= _ALL_TISSUE_SHARE:
         return TissueView(np.ones_like(tissue), 0.0)
     widened = _dilate(tissue, round(margin_um / cell_um)) & ~pen
     return TissueView(widened, float(pen.mean()))
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Some rows of a view, so that what has several numbers per pixel is never there for all of it.
+
+    `pixels` has `_REACH` more rows on either side, as far as the view goes; `own` are the strip's among them.
+    """
+
+    rows: slice
+    pixels: RGB
+    own: slice
+
+
+def _strips(view: RGB) -> Iterator[_Strip]:
+    for top in range(0, len(view), _STRIP):
+        first, bottom = max(0, top - _REACH), min(len(view), top + _STRIP)
+        yield _Strip(slice(top, bottom), view[first : bottom + _REACH], slice(top - first, bottom - first))
 
 
 def _roughness(view: RGB) -> NDArray[np.float32]:
@@ -77,36 +97,71 @@ def _mean(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _glass(view: RGB, roughness: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+def _glass(view: RGB) -> tuple[NDArray[np.float32], float]:
     """Color of empty glass, a usual white where there is none, and the share of the view that is glass.
 
     Glass is bright and smooth, and no stain: both stains take more from green than from red and blue (Ruifrok and
     Johnston 2001), the tint of a lamp does not.
     """
-    red, green, blue = np.moveaxis(view.astype(np.int16), 2, 0)
-    bright = np.minimum(np.minimum(red, green), blue) > _GLASS_LEAST
-    plain = (red + blue - 2 * green < 2 * _GLASS_MAGENTA) & (abs(red - blue) < _GLASS_TINT)
-    candidates = view[bright & plain & (roughness < _GLASS_ROUGHNESS)]
-    share = len(candidates) / green.size
+    # How often each value of a color (3, ..., 256) occurs with each sum of the three (..., 766, ...).
+    counts = np.zeros((3, 766, 256), np.int64)
+    each = counts.reshape(3, -1)
+    for strip in _strips(view):
+        red, green, blue = np.moveaxis(strip.pixels.astype(np.int16), 2, 0)
+        bright = np.minimum(np.minimum(red, green), blue) > _GLASS_LEAST
+        plain = (red + blue - 2 * green < 2 * _GLASS_MAGENTA) & (abs(red - blue) < _GLASS_TINT)
+        candidates = (bright & plain & (_roughness(strip.pixels) < _GLASS_ROUGHNESS))[strip.own]
+        colors = strip.pixels[strip.own][candidates].astype(np.int64)
+        places = colors.sum(axis=1) * 256
+        each += [np.bincount(places + values, minlength=each.shape[1]) for values in colors.T]
+    share = int(counts[0].sum()) / view[..., 0].size
     if share < _GLASS_SHARE:
         return np.full(3, _USUAL_WHITE, np.float32), share
-    gray = candidates.mean(axis=1)
-    histogram = np.bincount(gray.astype(np.int64), minlength=256)
+    grays = counts[0].sum(axis=1)
+    histogram = np.bincount(np.arange(766) // 3, grays, minlength=256).astype(np.int64)
     mode = int(np.convolve(histogram, np.ones(5, np.int64), "same").argmax())
-    return np.median(candidates[np.abs(gray - mode) <= 3], axis=0).astype(np.float32), share
+    around = counts[:, max(0, 3 * mode - 9) : 3 * mode + 10].sum(axis=1)
+    return np.array([_median(of_color) for of_color in around], np.float32), share
+
+
+def _median(counts: NDArray[np.int64]) -> float:
+    """Return the median of values 0, 1, 2, … that occur so often."""
+    below, total = np.cumsum(counts), int(counts.sum())
+    middle = np.searchsorted(below, [(total - 1) // 2, total // 2], side="right")
+    return float(middle.mean())
 
 
 def _density(view: RGB, glass: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.maximum(np.log10((glass + 1) / (view.astype(np.float32) + 1)), 0), np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(view, (3, 3), 0), np.float32)
+    return np.asarray(np.maximum(np.log10((glass + 1) / (smooth + 1)), 0), np.float32)
 
 
-def _stained(density: NDArray[np.float32]) -> Mask:
-    """Colored and dense: Otsu's threshold (Otsu 1979), kept within where faint tissue ends and stained begins."""
-    total = density.sum(axis=2)
-    scaled = np.clip(total * 200, 0, 255).astype(np.uint8)
+def _pale(view: RGB, glass: NDArray[np.float32]) -> tuple[Mask, float]:
+    """What is rough and a little colored; and how dense stained tissue is at least.
+
+    That is Otsu's threshold (Otsu 1979), kept within where faint tissue ends and stained begins.
+    """
+    pale, scaled = np.empty(view.shape[:2], bool), np.empty(view.shape[:2], np.uint8)
+    for strip in _strips(view):
+        density = _density(strip.pixels, glass)
+        rough = _mean(_roughness(strip.pixels), 5) > _ROUGH
+        pale[strip.rows] = (rough & _tinted(density))[strip.own]
+        scaled[strip.rows] = np.clip(density[strip.own].sum(axis=2) * 200, 0, 255)
     otsu = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0] / 200
-    colored = _chroma(density) > np.maximum(_LEAST_CHROMA, 0.05 * total)
-    return np.asarray((total > np.clip(otsu, *_THRESHOLD_RANGE)) & colored)
+    return pale, float(np.clip(otsu, *_THRESHOLD_RANGE))
+
+
+def _colors(view: RGB, glass: NDArray[np.float32], threshold: float) -> tuple[Mask, Mask, Mask]:
+    """What is colored and dense, and what may be and what surely is ink."""
+    stained, faint_ink, strong_ink = (np.empty(view.shape[:2], bool) for _ in range(3))
+    for strip in _strips(view):
+        density = _density(strip.pixels, glass)[strip.own]
+        total = density.sum(axis=2)
+        colored = _chroma(density) > np.maximum(_LEAST_CHROMA, 0.05 * total)
+        stained[strip.rows] = (total > threshold) & colored
+        faint_ink[strip.rows] = _ink(density, 1.05)
+        strong_ink[strip.rows] = _ink(density, 1.15)
+    return stained, faint_ink, strong_ink
 
 
 def _tinted(density: NDArray[np.float32]) -> Mask:
@@ -120,18 +175,20 @@ def _chroma(density: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(density.max(axis=2) - density.min(axis=2), np.float32)
 
 
-def _pen(density: NDArray[np.float32], cell_mm2: float) -> Mask:
+def _pen(faint: Mask, strong: Mask, cell_mm2: float) -> Mask:
     """Felt pen: its sure parts, where they are large, and what is connected to them and nearly as sure.
 
     On the H&E fields of NuCLS, TNBC, MoNuSeg, BRCA-M2C and GlaS red is absorbed at most 0.9 times as much as green in
     99.9 % of the stained cells.
     """
-    if density[..., 0].size * cell_mm2 < _PEN_VIEW_MM2:
-        return np.zeros(density.shape[:2], bool)
-    sure = _keep_large(_ink(density, 1.15), _PEN_MM2 / cell_mm2)
-    _, labels = cv2.connectedComponents((sure | _ink(density, 1.05)).astype(np.uint8), connectivity=8)
-    marked = np.unique(labels[sure])
-    return _dilate(np.isin(labels, marked[marked > 0]), 2)
+    if faint.size * cell_mm2 < _PEN_VIEW_MM2:
+        return np.zeros_like(faint)
+    sure = _keep_large(strong, _PEN_MM2 / cell_mm2)
+    count, labels = cv2.connectedComponents((sure | faint).view(np.uint8), connectivity=8)
+    marked = np.zeros(count, bool)
+    marked[labels[sure]] = True
+    marked[0] = False
+    return _dilate(_chosen(labels, marked), 2)
 
 
 def _ink(density: NDArray[np.float32], contrast: float) -> Mask:
@@ -172,11 +229,15 @@ def _shrink(mask: Mask, radius: int) -> Mask:
 
 
 def _keep_large(mask: Mask, cells: float) -> Mask:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] >= cells
     large[0] = False
-    result: Mask = large[labels]
-    return result
+    return _chosen(labels, large)
+
+
+def _chosen(labels: NDArray[np.int32], which: Mask) -> Mask:
+    """Where labels are of those chosen; some rows at a time, for NumPy makes 8 bytes of every index."""
+    return np.concatenate([which[labels[top : top + _STRIP]] for top in range(0, len(labels), _STRIP)])
 
 
 def sharpness(rgb: RGB) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, numbers, read_batches, read_table
+from pathopipe.artifacts import TableWriter, read_batches, read_columns
 from pathopipe.config import FeaturesSettings
 from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
 from pathopipe.ops.raster import rasterize
@@ -108,8 +108,8 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
 
 
 def _neighbors(job: Job[FeaturesSettings], mpp_x: float, mpp_y: float) -> tuple[Floats, NDArray[np.int64]]:
-    places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
-    points_um = np.column_stack([numbers(places["x_px"]) * mpp_x, numbers(places["y_px"]) * mpp_y])
+    places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
+    points_um = np.column_stack([places.pop("x_px") * mpp_x, places.pop("y_px") * mpp_y])
     return measure_neighbors(points_um, _NEIGHBOR_UM, job.workers)
 
 
@@ -178,7 +178,7 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
         "nuclei_per_mm2": density_per_mm2(nuclei, tissue_mm2),
     }
     for name in (*_MEASURES, *_COUNTS):
-        row |= summarize({name: numbers(read_table(path, [name])[name])})
+        row |= summarize({name: read_columns(path, [name])[name]})
     with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
         table.write({name: [value] for name, value in row.items()})
     return row

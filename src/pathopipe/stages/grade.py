@@ -1,6 +1,6 @@
 """Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention."""
 
-from pathopipe.artifacts import numbers, read_table, write_json
+from pathopipe.artifacts import read_columns, write_json
 from pathopipe.config import GradeSettings
 from pathopipe.models.graders import Grader, GradeResult, make_grader
 from pathopipe.stages.base import Job, Outcome
@@ -10,16 +10,16 @@ def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
     grader, tissue = _grader(job), job.manifest("tissue")
     quality = (*tissue["quality"], *(job.manifest("features").get("quality") or ()))
-    features = read_table(job.input("features/features.parquet"), list(grader.columns))
-    places = read_table(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
+    nuclei = read_columns(job.input("features/features.parquet"), grader.columns)
+    places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
     result = grader.grade(
-        {name: numbers(features[name]) for name in grader.columns},
-        numbers(places["x_px"]) * tissue["mpp_x"],
-        numbers(places["y_px"]) * tissue["mpp_y"],
+        nuclei,
+        places["x_px"] * tissue["mpp_x"],
+        places["y_px"] * tissue["mpp_y"],
         {warning["code"]: warning["message"] for warning in quality},
     )
     write_json(job.output("grade.json"), result.to_dict())
-    return Outcome(counts={"nuclei": len(features)}, model={"name": grader.name, "sha256": None})
+    return Outcome(counts={"nuclei": len(places["x_px"])}, model={"name": grader.name, "sha256": None})
 
 
 def write_empty(job: Job[GradeSettings]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import MAPS, TableWriter, numbers, read_table
+from pathopipe.artifacts import MAPS, TableWriter, read_columns
 from pathopipe.config import SegmentSettings
 from pathopipe.errors import SlideRejectedError
 from pathopipe.ops.assign import AssignSettings, halo
@@ -102,8 +102,7 @@ def assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
 
 
 def _read_seeds(path: Path) -> _Seeds:
-    table = read_table(path, ["grid_x_px", "grid_y_px", "score"])
-    x, y, score = (numbers(column) for column in table.columns)
+    x, y, score = read_columns(path, ["grid_x_px", "grid_y_px", "score"]).values()
     order = np.lexsort((x, y))
     return _Seeds(x[order], y[order], score[order])
 

@@ -61,6 +61,7 @@ def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> 
     tissue = _find(view, grid, job)
     areas = _write_polygons(job, tissue, cells, slide)
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
+    del view
     samples = list(_samples(slide, tissue.tissue, cells))
     damaged = _damaged_share(slide)
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
