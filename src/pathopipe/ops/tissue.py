@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -235,7 +236,7 @@ def _keep_large(mask: Mask, cells: float) -> Mask:
     return _chosen(labels, large)
 
 
-def _chosen(labels: NDArray[np.int32], which: Mask) -> Mask:
+def _chosen(labels: NDArray[Any], which: Mask) -> Mask:
     """Where labels are of those chosen; some rows at a time, for NumPy makes 8 bytes of every index."""
     return np.concatenate([which[labels[top : top + _STRIP]] for top in range(0, len(labels), _STRIP)])
 
