@@ -26,6 +26,16 @@ def test_the_shipped_profiles_differ_in_how_jobs_are_asked_for_only() -> None:
     assert with_accounting == without
 
 
+def test_pods_hold_what_submissions_hold() -> None:
+    slurm, kubernetes = settings("slurm"), settings("kubernetes")
+    shared = [
+        name
+        for name in slurm
+        if not name.startswith("slurm-") and name not in {"executor", "max-status-checks-per-second"}
+    ]
+    assert {name: kubernetes[name] for name in shared} == {name: slurm[name] for name in shared}
+
+
 def test_every_stage_of_a_slide_but_detect_is_in_a_group() -> None:
     groups = settings("slurm")["groups"]
     assert groups == dict.fromkeys(("tissue", "tiles"), "before") | dict.fromkeys(
@@ -53,6 +63,8 @@ def test_a_profile_by_name_or_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_what_is_no_profile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match=r"nor one of default, .*slurm, slurm-no-accounting"):
+        find_place(tmp_path, SHIPPED)
+    with pytest.raises(RefusalError, match="default, kubernetes"):
         find_place(tmp_path, SHIPPED)
     (tmp_path / "profile.yaml").write_text("executor: [")
     with pytest.raises(RefusalError, match="is no profile"):

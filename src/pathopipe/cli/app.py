@@ -18,6 +18,7 @@ _COMMANDS = {
     "evaluate": ("evaluate", "Compare models or results with annotated images."),
     "bench": ("bench", "Measure every stage on this machine."),
     "train": ("train", "Train a model on annotated images of your own."),
+    "pods": ("pods", ""),  # for Snakemake
     "tissue": ("stage", "Stage 1: find tissue, check the image."),
     "tiles": ("stage", "Stage 2: lay tiles over the tissue."),
     "detect": ("stage", "Stage 3: find nuclei."),
@@ -46,7 +47,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items() if text])
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -13,20 +13,23 @@ from typing import Any, Final
 
 import click
 
+from pathopipe.cli import pods
 from pathopipe.errors import RefusalError
 
 _CHOOSING: Final = re.compile(r"-e|--(executor|profile|workflow-profile)(=.*)?")
 _SLURM_RUN: Final = re.compile(r"^SLURM run ID: ([\w-]+)$", re.MULTILINE)
+_EXTRAS: Final = {"slurm": "slurm", "cluster-generic": "kubernetes"}
 _PATIENCE_S: Final = 60.0
 _POLL_S: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs run: options that make Snakemake use a profile, and its groups that batch several slides."""
+    """Where jobs run: options that make Snakemake use a profile, its groups that batch slides, and whether in pods."""
 
     arguments: tuple[str, ...] = ()
     batches: tuple[str, ...] = ()
+    pods: bool = False
 
     @property
     def slide_by_slide(self) -> tuple[str, ...]:
@@ -51,10 +54,12 @@ def find_place(profile: Path | None, shipped: Path) -> Place:
     settings = _settings(file)
     executor = str(settings.get("executor", "local"))
     if executor != "local" and find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
-        what = "'pathopipe[slurm]'" if executor == "slurm" else f"snakemake-executor-plugin-{executor}"
+        what = f"'pathopipe[{_EXTRAS[executor]}]'" if executor in _EXTRAS else f"snakemake-executor-plugin-{executor}"
         raise RefusalError(f"--profile {profile}: the executor '{executor}' is not installed: pip install {what}")
     batches = settings.get("group-components", {})
-    return Place(("--workflow-profile", str(file.parent)), tuple(batches) if isinstance(batches, dict) else ())
+    batched = tuple(batches) if isinstance(batches, dict) else ()
+    in_pods = str(settings.get("cluster-generic-submit-cmd", "")).startswith("pathopipe pods ")
+    return Place(("--workflow-profile", str(file.parent)), batched, in_pods)
 
 
 def environment(arguments: tuple[str, ...]) -> dict[str, str]:
@@ -64,6 +69,21 @@ def environment(arguments: tuple[str, ...]) -> dict[str, str]:
     """
     chosen = any(_CHOOSING.fullmatch(argument) for argument in arguments) or "SNAKEMAKE_PROFILE" in os.environ
     return {} if chosen else {"SLURM_CONF": os.devnull}
+
+
+def prepare(place: Place, results: Path, log: Path) -> None:
+    """See that jobs can be started, and that none of the run before, whose log this is, are still at work.
+
+    Raises
+    ------
+    RefusalError
+        When jobs can't be started, or those of the run before can't be ended.
+    """
+    if place.pods:
+        pods.check_cluster()
+        pods.end_leftovers(results)
+    else:
+        end_leftovers(log)
 
 
 def end_leftovers(log: Path) -> None:

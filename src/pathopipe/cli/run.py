@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.cluster import HERE, Place, end_leftovers, environment, find_place
+from pathopipe.cli.cluster import HERE, Place, environment, find_place, prepare
 from pathopipe.cli.options import PATH, STAGES, config_options, duration, find_config, spoken
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ _DRY = {"-n", "--dry-run", "--dryrun"}
 @click.option("--results", type=PATH, help="Results folder; default: results.")
 @config_options
 @click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all, or what the profile says.")
-@click.option("--profile", type=PATH, help="Where to run: slurm, slurm-no-accounting, or a folder with a profile.")
+@click.option(
+    "--profile", type=PATH, help="Where to run: slurm, slurm-no-accounting, kubernetes, or a folder with a profile."
+)
 @click.option("--until", type=click.Choice((*STAGES, "cohort")), help="Stop after this stage.")
 @click.option("--rerun", type=click.Choice((*STAGES, "cohort")), help="Run this stage again, and what follows.")
 @click.option("--only", metavar="ID,…", help="Run only these slides.")
@@ -129,7 +131,7 @@ def execute(
             sys.exit(subprocess.run(command, check=False, env=_environment(passed_on)).returncode)
         code = 0
         if chosen.everything or targets:
-            end_leftovers(_log(plan_))
+            prepare(place, plan_.results, _log(plan_))
             code = _run(plan_, values, cores, passed_on, targets)
             if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
                 click.echo("a batch of slides failed: going on slide by slide")
