@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,19 +72,27 @@ def environment(arguments: tuple[str, ...]) -> dict[str, str]:
     return {} if chosen else {"SLURM_CONF": os.devnull}
 
 
-def prepare(place: Place, results: Path, log: Path) -> None:
-    """See that jobs can be started, and that none of the run before, whose log this is, are still at work.
+@contextlib.contextmanager
+def prepared(place: Place, results: Path, log: Path) -> Iterator[None]:
+    """See that jobs can be started and that none of the run before, whose log this is, are still at work.
+
+    Afterwards, that no pod is left: Snakemake does not know a job that it was just submitting when it was interrupted.
 
     Raises
     ------
     RefusalError
         When jobs can't be started, or those of the run before can't be ended.
     """
-    if place.pods:
-        pods.check_cluster()
-        pods.end_leftovers(results)
-    else:
+    if not place.pods:
         end_leftovers(log)
+        yield
+        return
+    pods.check_cluster()
+    pods.end_leftovers(results)
+    try:
+        yield
+    finally:
+        pods.end_leftovers(results)
 
 
 def end_leftovers(log: Path) -> None:

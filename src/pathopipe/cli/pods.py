@@ -83,13 +83,13 @@ def check_cluster() -> None:
 
 
 def end_leftovers(results: Path) -> None:
-    """Delete jobs that an earlier run on this folder left when it was killed: they would work on the same slides.
+    """Delete jobs that a run on this folder left when it ended early: they would work on the next run's slides.
 
     In the foreground, that is, with their pods.
     """
     jobs = json.loads(_kubectl("get", "job", f"--selector={_LABEL}={_label(results)}", "--output=json"))["items"]
     if left := [job["metadata"]["name"] for job in jobs if _state(job) == "running"]:
-        click.echo(f"deleting jobs that a killed run left: {' '.join(left)}")
+        click.echo(f"deleting jobs that were left: {' '.join(left)}")
         _kubectl("delete", "job", "--ignore-not-found", "--cascade=foreground", *left)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.cluster import HERE, Place, environment, find_place, prepare
+from pathopipe.cli.cluster import HERE, Place, environment, find_place, prepared
 from pathopipe.cli.options import PATH, STAGES, config_options, duration, find_config, spoken
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def execute(
             sys.exit(subprocess.run(command, check=False, env=_environment(passed_on)).returncode)
         code = 0
         if chosen.everything or targets:
-            prepare(place, plan_.results, _log(plan_))
-            code = _run(plan_, values, cores, passed_on, targets)
-            if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
-                click.echo("a batch of slides failed: going on slide by slide")
-                code = _run(plan_, values, cores, (*passed_on, *place.slide_by_slide), targets)
+            with prepared(place, plan_.results, _log(plan_)):
+                code = _run(plan_, values, cores, passed_on, targets)
+                if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
+                    click.echo("a batch of slides failed: going on slide by slide")
+                    code = _run(plan_, values, cores, (*passed_on, *place.slide_by_slide), targets)
         if not chosen.everything:
             _gather(plan_)
     _conclude(plan_, code, slides)
