@@ -43,6 +43,7 @@ rule all:
 
 onstart:
     claim(PLAN.results)
+    calm(workflow.scheduler)
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
 

@@ -3,6 +3,7 @@ import shlex
 from pathopipe.artifacts import MAPS
 from pathopipe.cli import warm
 from pathopipe.ownership import claim, release
+from pathopipe.scheduling import calm
 from pathopipe.slurm import remember_job_age
 from pathopipe.workflow import plan
 
