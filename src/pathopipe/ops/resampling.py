@@ -21,10 +21,12 @@ def squares(x_um: NDArray[np.float64], y_um: NDArray[np.float64], side_um: float
         ``side_um``, halved until at least 12 squares are occupied or it would fall below 30 um.
     """
     while True:
-        places = np.column_stack([np.floor(y_um / side_um), np.floor(x_um / side_um)])
-        occupied, numbers = np.unique(places, axis=0, return_inverse=True)
+        place = np.floor(x_um / side_um).astype(np.int64)
+        place -= place.min(initial=0)
+        place += np.floor(y_um / side_um).astype(np.int64) * (place.max(initial=0) + 1)
+        occupied, numbers = np.unique(place, return_inverse=True)
         if len(occupied) >= MIN_SQUARES or side_um / 2 < SMALLEST_UM:
-            return numbers.ravel().astype(np.int64), side_um
+            return numbers.astype(np.int64, copy=False), side_um
         side_um /= 2
 
 

@@ -14,12 +14,12 @@ def run(job: Job[GradeSettings]) -> Outcome:
     places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
     result = grader.grade(
         nuclei,
-        places["x_px"] * tissue["mpp_x"],
-        places["y_px"] * tissue["mpp_y"],
+        places.pop("x_px") * tissue["mpp_x"],
+        places.pop("y_px") * tissue["mpp_y"],
         {warning["code"]: warning["message"] for warning in quality},
     )
     write_json(job.output("grade.json"), result.to_dict())
-    return Outcome(counts={"nuclei": len(places["x_px"])}, model={"name": grader.name, "sha256": None})
+    return Outcome(counts={"nuclei": len(nuclei[grader.columns[0]])}, model={"name": grader.name, "sha256": None})
 
 
 def write_empty(job: Job[GradeSettings]) -> None:
