@@ -79,7 +79,6 @@ class LocalKubernetes:
     losing: int = 0
     port: int = 0
     _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -89,7 +88,7 @@ class LocalKubernetes:
     @property
     def running(self) -> list[str]:
         """Names of the jobs whose command has not ended."""
-        return [name for name, process in self._running.items() if process.poll() is None]
+        return [name for name, process in list(self._running.items()) if process.poll() is None]
 
     def write_kubeconfig(self) -> None:
         cluster = {"name": "local", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
@@ -98,10 +97,9 @@ class LocalKubernetes:
         (self.folder / "kubeconfig").write_text(json.dumps({"apiVersion": "v1", "kind": "Config"} | content))
 
     def create(self, job: dict[str, Any]) -> dict[str, Any]:
-        with self._lock:
-            name = f"{job['metadata'].pop('generateName')}{len(self.jobs) + len(self.deleted):05}"
-            job["metadata"] |= {"name": name, "namespace": "default", "uid": name}
-            self.jobs[name] = job
+        name = job["metadata"]["name"]
+        job["metadata"] |= {"namespace": "default", "uid": name}
+        self.jobs[name] = job
         command = job["spec"]["template"]["spec"]["containers"][0]["command"]
         lost = self.losing > 0 and ".detect." in Path(command[-1]).name
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **self.environment}

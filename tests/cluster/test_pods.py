@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from pathopipe.cli import pods
 from pathopipe.errors import RefusalError
@@ -121,7 +122,7 @@ def test_a_run_that_ends_early_leaves_nothing_for_long(
 
 
 def test_a_job_is_like_the_pod_of_the_run_without_its_credentials() -> None:
-    job = pods.describe(POD, "abc", ["sh", "job.sh"], {"cpu": "2", "memory": "10Mi"}, 60)
+    job = pods.describe(POD, "job-1", "abc", ["sh", "job.sh"], {"cpu": "2", "memory": "10Mi"}, 60)
     pod = job["spec"]["template"]["spec"]
     (only,) = pod["containers"]
     assert (only["image"], only["env"]) == ("pathopipe:1", POD["spec"]["containers"][0]["env"])
@@ -132,6 +133,41 @@ def test_a_job_is_like_the_pod_of_the_run_without_its_credentials() -> None:
     assert not {"serviceAccountName", "nodeName"} & {*pod}
     assert pod["automountServiceAccountToken"] is False
     assert "serviceAccountToken" not in json.dumps(job)
+
+
+def test_the_container_that_kubectl_takes_for_the_main_one_is_the_model() -> None:
+    sidecar = {"name": "proxy", "image": "proxy:1"}
+    own = POD | {"spec": POD["spec"] | {"containers": [sidecar, *POD["spec"]["containers"]]}}
+    own |= {"metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "pathopipe"}}}
+    (only,) = pods.describe(own, "job-1", "abc", [], {}, 60)["spec"]["template"]["spec"]["containers"]
+    assert (only["name"], only["image"]) == ("pathopipe", "pathopipe:1")
+
+
+KUBECTL = """#!/bin/sh
+# Fails twice as an API that is away, and once as one whose answer to `create` was lost.
+echo "$1" >> {folder}/calls
+case "$1:$(grep -c "^$1" {folder}/calls)" in
+    get:1 | create:1) echo "The connection to the server was refused" >&2; exit 1 ;;
+    get:*) echo '{pod}' ;;
+    create:2) echo 'Error from server ({reason}): jobs.batch' >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("reason", "started"), [("AlreadyExists", True), ("Forbidden", False)])
+def test_a_job_is_submitted_in_spite_of_an_outage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reason: str, started: bool
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL.format(folder=tmp_path, pod=json.dumps(POD), reason=reason))
+    kubectl.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pods, "_PAUSES_S", (0.0,) * 3)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    done = CliRunner().invoke(pods.submit, ["--cores=1", "--memory-mb=1", "--minutes=1", "job.sh"])
+    assert done.output.startswith("pathopipe-") == started
+    assert (done.exit_code == 0) == started
+    assert (tmp_path / "calls").read_text().split() == ["get", "get", "create", "create"]
 
 
 def test_a_job_of_which_nothing_can_be_learned_is_left_running(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def find_place(profile: Path | None, shipped: Path) -> Place:
         raise RefusalError(f"--profile {profile}: the executor '{executor}' is not installed: pip install {what}")
     batches = settings.get("group-components", {})
     batched = tuple(batches) if isinstance(batches, dict) else ()
-    in_pods = str(settings.get("cluster-generic-submit-cmd", "")).startswith("pathopipe pods ")
+    in_pods = " pods submit " in str(settings.get("cluster-generic-submit-cmd", ""))
     return Place(("--workflow-profile", str(file.parent)), batched, in_pods)
 
 
@@ -92,7 +92,10 @@ def prepared(place: Place, results: Path, log: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        pods.end_leftovers(results)
+        try:
+            pods.end_leftovers(results)
+        except RefusalError as error:  # what the run has done stays done
+            click.echo(f"pathopipe: {error}", err=True)
 
 
 def end_leftovers(log: Path) -> None:

@@ -133,8 +133,9 @@ def execute(
         if chosen.everything or targets:
             with prepared(place, plan_.results, _log(plan_)):
                 code = _run(plan_, values, cores, passed_on, targets)
-                if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
-                    click.echo("a batch of slides failed: going on slide by slide")
+            if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
+                click.echo("a batch of slides failed: going on slide by slide")
+                with prepared(place, plan_.results, _log(plan_)):
                     code = _run(plan_, values, cores, (*passed_on, *place.slide_by_slide), targets)
         if not chosen.everything:
             _gather(plan_)

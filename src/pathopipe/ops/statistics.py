@@ -30,7 +30,8 @@ def describe(values: NDArray[Any]) -> Row:
     of an empty column, sd and cv of one value, cv of a mean of 0, skew of fewer than three or of equal values.
     """
     finite = np.asarray(values, np.float64)
-    finite = finite[np.isfinite(finite)]
+    if not (known := np.isfinite(finite)).all():
+        finite = finite[known]
     if finite.size == 0:
         return dict.fromkeys(STATISTICS)
     mean = float(np.mean(finite))

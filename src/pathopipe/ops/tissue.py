@@ -137,7 +137,7 @@ def _density(view: RGB, glass: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(np.log10((glass + 1) / (smooth + 1)), 0), np.float32)
 
 
-def _pale(view: RGB, glass: NDArray[np.float32]) -> tuple[Mask, float]:
+def _pale(view: RGB, glass: NDArray[np.float32]) -> tuple[Mask, np.float64]:
     """What is rough and a little colored; and how dense stained tissue is at least.
 
     That is Otsu's threshold (Otsu 1979), kept within where faint tissue ends and stained begins.
@@ -149,10 +149,10 @@ def _pale(view: RGB, glass: NDArray[np.float32]) -> tuple[Mask, float]:
         pale[strip.rows] = (rough & _tinted(density))[strip.own]
         scaled[strip.rows] = np.clip(density[strip.own].sum(axis=2) * 200, 0, 255)
     otsu = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0] / 200
-    return pale, float(np.clip(otsu, *_THRESHOLD_RANGE))
+    return pale, np.float64(np.clip(otsu, *_THRESHOLD_RANGE))
 
 
-def _colors(view: RGB, glass: NDArray[np.float32], threshold: float) -> tuple[Mask, Mask, Mask]:
+def _colors(view: RGB, glass: NDArray[np.float32], threshold: np.float64) -> tuple[Mask, Mask, Mask]:
     """What is colored and dense, and what may be and what surely is ink."""
     stained, faint_ink, strong_ink = (np.empty(view.shape[:2], bool) for _ in range(3))
     for strip in _strips(view):

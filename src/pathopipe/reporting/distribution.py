@@ -42,7 +42,8 @@ class Distribution:
 def distribution(values: ArrayLike) -> Distribution | None:
     """Count values into bars of round width; None where no value is finite."""
     numbers = np.asarray(values, dtype=np.float64)
-    numbers = numbers[np.isfinite(numbers)]
+    if not (known := np.isfinite(numbers)).all():
+        numbers = numbers[known]
     if not numbers.size:
         return None
     low, p25, p50, p75, high = np.percentile(numbers, [SHOWN[0], 25, 50, 75, SHOWN[1]])
