@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False  # every command reads this file: without typing, which takes a third of its time
 if TYPE_CHECKING:
-    import socket
+    import _socket
     import subprocess
 
 TAKEN = b"+"
@@ -55,18 +55,21 @@ def ask() -> int | None:
     name = os.environ.get(_ADDRESS)
     if not name:
         return None
-    import socket
+    import _socket  # what `socket` is made of, and half of the time that all else here takes
 
-    with socket.socket(socket.AF_UNIX) as line:
-        try:
-            line.connect(f"\0{name}")
-            if not _is_ours(line):
-                return None
-            _send(line)
-            taken = line.recv(1) == TAKEN
-        except OSError:
+    line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        line.connect(f"\0{name}")
+        if not _is_ours(line):
             return None
+        _send(line)
+        taken = line.recv(1) == TAKEN
+    except OSError:
+        return None
+    else:
         return _code(line) if taken else None
+    finally:
+        line.close()
 
 
 def place() -> str:
@@ -74,26 +77,28 @@ def place() -> str:
     return f"{sys.prefix}:{__file__}"
 
 
-def _is_ours(line: "socket.socket") -> bool:
-    import socket
+def _is_ours(line: "_socket.socket") -> bool:
+    import _socket
 
-    credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS)  # process, user, group
+    credentials = line.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, CREDENTIALS)  # process, user, group
     return int.from_bytes(credentials[4:8], sys.byteorder) == os.getuid()
 
 
-def _send(line: "socket.socket") -> None:
+def _send(line: "_socket.socket") -> None:
     """Send what a command is: installation, folder, arguments and environment, and its three streams."""
-    import socket
+    import _socket
 
     variables = [f"{name}={value}" for name, value in os.environ.items()]
     here = os.getcwd()  # noqa: PTH109 (pathlib takes its time to import)
     fields = [place(), here, str(len(sys.argv)), *sys.argv, *variables]
     content = b"\0".join(os.fsencode(field) for field in fields)
-    socket.send_fds(line, [len(content).to_bytes(LENGTH, "big")], [0, 1, 2])
+    streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))  # as C's integers
+    length = len(content).to_bytes(LENGTH, "big")
+    line.sendmsg([length], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
     line.sendall(content)
 
 
-def _code(line: "socket.socket") -> int:
+def _code(line: "_socket.socket") -> int:
     """Wait for the fork's end."""
     try:
         return int(line.recv(LENGTH) or _KILLED)
