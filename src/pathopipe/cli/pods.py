@@ -30,7 +30,7 @@ _KEPT_S: Final = 3600
 _GRACE_S: Final = 5  # a job goes on from its last finished piece, however it ends
 _PATIENCE_S: Final = 60
 _PAUSES_S: Final = (1, 2, 5, 10, 20, 30, 60, 60, 60)
-_FINAL: Final = re.compile(r"\((Forbidden|Invalid|NotFound|BadRequest|Unauthorized)\)|invalid")
+_FINAL: Final = re.compile(r"\((AlreadyExists|BadRequest|Forbidden|Invalid|NotFound|Unauthorized)\)|invalid")
 # What of its pod and container a run hands on to its jobs.
 _POD: Final = (
     "imagePullSecrets",
@@ -196,7 +196,7 @@ def _patiently(*arguments: str, content: str | None = None) -> str:
         try:
             return _kubectl(*arguments, content=content)
         except FaultError as error:
-            if _FINAL.search(str(error)) or "(AlreadyExists)" in str(error):
+            if _FINAL.search(str(error)):
                 raise
         time.sleep(pause)
     return _kubectl(*arguments, content=content)
