@@ -165,9 +165,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def publish(draft: Path, final: Path) -> None:
     """Move the finished files of a stage from its work folder into place, the manifest last.
 
-    A description of the folder above goes there.
+    That of an earlier result goes before all else: it tells of the files that are replaced. A description of the folder
+    above goes there.
     """
     final.mkdir(parents=True, exist_ok=True)
+    (final / MANIFEST).unlink(missing_ok=True)
     for file in sorted(draft.iterdir(), key=lambda item: (item.name == MANIFEST, item.name)):
         file.replace((final.parent if file.name == CRATE else final) / file.name)
     shutil.rmtree(draft)

@@ -18,6 +18,7 @@ from pathopipe.ownership import Lock
 from pathopipe.samples import Sample
 from pathopipe.stages.execution import execute
 from pathopipe.stages.journal import Journal
+from pathopipe.stages.leftovers import unfinished
 
 STAGES = ("tissue", "tiles", "detect", "segment", "features")
 KILLS = 7
@@ -76,7 +77,7 @@ def test_kills_at_random_moments_change_no_byte(stage: str, finished: Path, smal
         time.sleep(rng.uniform(0.4, 1) * took)
         process.kill()
         process.wait()
-        if not work.exists():  # it was finished already, or had not begun
+        if not unfinished(results / "s"):  # it was finished already, or had not begun
             break
         assert not (results / "s" / stage / "manifest.json").exists()
         now = pieces(work)
@@ -146,7 +147,7 @@ def test_a_job_that_was_silent_for_long_does_not_disturb_the_one_that_took_over(
     shutil.rmtree(results / "s" / "detect")
     owner = results / "s" / ".work" / "detect" / "owner.json"
     process = subprocess.Popen(command("detect", small_slide, results), stderr=subprocess.PIPE, text=True)
-    while not owner.exists() and process.poll() is None:
+    while not (owner.exists() and owner.read_text()) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)
     taken = json.dumps({"host": "elsewhere", "processes": {"1": "1"}})

@@ -296,10 +296,10 @@ def _last_words(log: Path) -> str:
 
 
 def _faults(plan_: "Plan", slides: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    from pathopipe.stages.base import fault_of
+    from pathopipe.stages.leftovers import fault_of
 
     for sample in (sample for sample in plan_.samples if sample.slide in slides):
-        if reason := fault_of(plan_.results, sample.slide):
+        if reason := fault_of(plan_.results / sample.slide):
             yield sample.slide, reason
         elif sample.slide in plan_.absent and not (plan_.results / sample.slide / "report" / "manifest.json").exists():
             yield sample.slide, f"its file {sample.path} is not there any more, and its stages are not finished"

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from pathopipe.slide import Slide
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
-FAULT = "fault.json"
-"""Left in the work folder of a stage that failed, until it succeeds."""
-STOPPED = "was stopped before it was finished, or out of memory: run again"
-"""Why a stage failed that left a work folder without a reason in it."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ def damage_warning(share: float, of: str) -> list[dict[str, Any]]:
 class Gathering:
     """The cohort: all lines of the sample sheet, in order, and where `cohort` writes its files.
 
-    A slide is finished when ``results/<slide>/report/manifest.json`` is there and `fault_of` finds nothing.
+    A slide is finished when ``results/<slide>/report/manifest.json`` is there and `leftovers.fault_of` finds nothing.
     """
 
     results: Path
@@ -157,12 +153,3 @@ class Gathering:
         if name not in COHORT.writes:
             raise KeyError(f"cohort does not declare that it writes {name}")
         return self.draft / name
-
-
-def fault_of(results: Path, slide: str) -> str | None:
-    """Why a stage of the slide failed in the last run, if one did; only to be asked while no stage runs."""
-    for work in sorted((results / slide / ".work").glob("*")):
-        if (work / FAULT).exists():
-            return f"{work.name}: {read_json(work / FAULT)['reason']}"
-        return f"{work.name}: {STOPPED}"
-    return None

@@ -13,7 +13,8 @@ from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, ren
 from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parquet, to_tsv
 from pathopipe.reporting.pictures import Picture, shrunk
 from pathopipe.samples import Sample
-from pathopipe.stages.base import Gathering, Outcome, fault_of
+from pathopipe.stages.base import Gathering, Outcome
+from pathopipe.stages.leftovers import fault_of
 
 THUMBNAIL_PX = 124
 _ABSOLUTE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s:'\"]+[/\\])*[^\s:'\",;]+")
@@ -61,11 +62,11 @@ def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[st
 
 
 def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:
-    extra, fault = _extra(gathering, sample), fault_of(gathering.results, sample.slide)
+    folder = gathering.results / sample.slide
+    extra, fault = _extra(gathering, sample), fault_of(folder)
     if fault is not None:
         reason = without_paths(fault, gathering, sample)
         return _entry(gathering, CohortRow(sample.slide, "fault", reason, extra=extra)), ()
-    folder = gathering.results / sample.slide
     if not (folder / "report" / "manifest.json").exists():
         reason = "There is no result yet: start the same command again."
         return _entry(gathering, CohortRow(sample.slide, "missing", reason, extra=extra)), ()

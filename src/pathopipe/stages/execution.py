@@ -30,7 +30,8 @@ from pathopipe.identity import identify
 from pathopipe.ownership import Lock
 from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
 from pathopipe.samples import Sample
-from pathopipe.stages.base import FAULT, Gathering, Job, Outcome
+from pathopipe.stages import leftovers
+from pathopipe.stages.base import Gathering, Job, Outcome
 from pathopipe.stages.progress import Progress
 
 _READING = {"tissue", "detect", "features", "report"}
@@ -69,20 +70,21 @@ def execute(
     """
     check_results(results)
     mark_results(results)
-    work = results / slide / ".work" / stage
+    work = leftovers.work_folder(results, slide, stage)
     lock = Lock(work / "owner.json")
     if living := lock.wait():
         raise FaultError(f"slide {slide}: {living} is working on the stage '{stage}': wait for it")
     progress, watch = Progress(work / "progress.json"), Stopwatch()
     job = Job(stage, slide, results, work / "draft", settings, sample, workers, progress, lock, watch)
     try:
+        leftovers.begin(work)
         _fresh(job.draft)
         return _execute(job, work)
     except Exception as error:
         fault = _fault(error, job)
         if lock.held:
             shutil.rmtree(job.draft, ignore_errors=True)
-            _remember(work / FAULT, fault)
+            _remember(work / leftovers.FAULT, fault)
         if fault is error:
             raise
         raise fault from error
@@ -98,6 +100,8 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
     gathering = Gathering(results, samples, _fresh(results / ".work" / "cohort"), settings)
     try:
         module = cast("CohortModule", importlib.import_module("pathopipe.stages.cohort"))
+        for sample in samples:
+            leftovers.sweep(results / sample.slide)
         outcome = module.run(gathering)
         manifest = {
             "stage": "cohort",
@@ -113,7 +117,8 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
         module.describe(gathering)
         write_json(gathering.draft / RUN, watch.record(1))
         publish(gathering.draft, results / "cohort")
-        _remove_if_empty(gathering.draft.parent)
+        with contextlib.suppress(OSError):
+            gathering.draft.parent.rmdir()
     except OSError as error:
         raise _disk_fault(error, results) from error
     return manifest
@@ -151,10 +156,10 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
     if CONTRACTS[job.stage].describes:
         module.describe(job)
     write_json(job.draft / RUN, job.watch.record(job.workers))
+    leftovers.announce(work, job.draft / MANIFEST)
     job.lock.check()
     publish(job.draft, job.results / job.slide / job.stage)
-    shutil.rmtree(work)
-    _remove_if_empty(work.parent)
+    leftovers.remove(work)
     return manifest
 
 
@@ -261,8 +266,3 @@ def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()

@@ -11,7 +11,7 @@ from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json
 from pathopipe.errors import ArtifactError
 from pathopipe.ownership import living_owner
 from pathopipe.provenance import sha256
-from pathopipe.stages.base import FAULT, STOPPED
+from pathopipe.stages.leftovers import STOPPED, reason_of, unfinished
 
 State = Literal["done", "rejected", "running", "failed", "waiting"]
 FINISHED: frozenset[State] = frozenset({"done", "rejected"})
@@ -84,11 +84,11 @@ def look(results: Path, slides: Iterable[str]) -> list[SlideStanding]:
 
 
 def _look(folder: Path, going_on: bool) -> SlideStanding:
-    ended, work = dict(_ends(folder)), _at_work(folder)
+    ended, work = dict(_ends(folder)), {work.name: work for work in unfinished(folder)}
     stages, last = dict.fromkeys(STAGES, StageStanding()), ""
     for stage in STAGES:
         if stage in work:
-            stages[stage] = _unfinished(folder / ".work" / stage, going_on)
+            stages[stage] = _unfinished(work[stage], going_on)
         if stage in work or stage not in ended or _is_outdated(folder, stage, ended):
             break
         stages[stage], last = StageStanding("done"), stage
@@ -106,21 +106,12 @@ def _ends(folder: Path) -> Iterator[tuple[str, float]]:
             continue
 
 
-def _at_work(folder: Path) -> set[str]:
-    try:
-        return {entry.name for entry in (folder / ".work").iterdir()}
-    except OSError:
-        return set()
-
-
 def _unfinished(work: Path, going_on: bool) -> StageStanding:
     """A stage whose work folder is there: it is at work, failed, was stopped, or its turn comes again in this run."""
     if living_owner(work / "owner.json"):
         return _progress(work)
-    try:
-        return StageStanding("failed", str(read_json(work / FAULT)["reason"]))
-    except (ArtifactError, KeyError):
-        pass
+    if reason := reason_of(work):
+        return StageStanding("failed", reason)
     if going_on:
         return StageStanding()
     return StageStanding("failed", STOPPED)

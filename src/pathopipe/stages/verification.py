@@ -14,6 +14,7 @@ from pathopipe.identity import identify
 from pathopipe.models.registry import weights_of
 from pathopipe.provenance import fingerprint, sha256, versions
 from pathopipe.samples import Sample
+from pathopipe.stages.leftovers import unfinished
 
 _READERS = 4
 _LOGS = "logs"
@@ -87,7 +88,7 @@ class _Slide:
 
     def drift(self) -> list[str]:
         """One sentence for each file that is not as it was written."""
-        if (self._folder / ".work").exists():
+        if unfinished(self._folder):
             return ["a stage is at work, or was stopped: let 'pathopipe run' finish it"]
         return [*self._changed(), *self._overtaken(), *self._extra()]
 

@@ -1,0 +1,89 @@
+"""What lies in the work folders of a slide's stages, and whose stage failed; a stage's is gone when it is finished.
+
+To put a stage's files into place and to remove its work folder are two steps. A job may be killed between them, so that
+it notes before the first which manifest it is about to put there: what lies beside such a note is a leftover.
+"""
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Final
+
+from pathopipe.artifacts import MANIFEST, read_json, write_json
+from pathopipe.errors import ArtifactError
+from pathopipe.provenance import sha256
+
+FAULT: Final = "fault.json"
+"""Left in the work folder of a stage that failed, until it succeeds."""
+STOPPED: Final = "was stopped before it was finished, or out of memory: run again"
+"""Why a stage failed that left a work folder without a reason in it."""
+_PUBLISHING: Final = "publishing.json"
+
+
+def work_folder(results: Path, slide: str, stage: str) -> Path:
+    """Where a stage keeps what it has not finished."""
+    return results / slide / ".work" / stage
+
+
+def begin(work: Path) -> None:
+    """Take back what an earlier job noted: this one may be killed, too."""
+    (work / _PUBLISHING).unlink(missing_ok=True)
+
+
+def announce(work: Path, manifest: Path) -> None:
+    """Note which manifest will be put into place next."""
+    write_json(work / _PUBLISHING, {"manifest": sha256(manifest)})
+
+
+def remove(work: Path) -> None:
+    """Remove the work folder of a finished stage, the note last."""
+    for entry in work.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != _PUBLISHING:
+            entry.unlink()
+    (work / _PUBLISHING).unlink(missing_ok=True)
+    for folder in (work, work.parent):
+        _remove_if_empty(folder)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Work folders below a slide's folder, of stages that are at work, failed, or were stopped."""
+    return [work for work in sorted(folder.glob(".work/*")) if not _is_leftover(work)]
+
+
+def sweep(folder: Path) -> None:
+    """Remove the work folders below a slide's folder whose stages are finished; only while no stage runs."""
+    for work in folder.glob(".work/*"):
+        if _is_leftover(work):
+            remove(work)
+    _remove_if_empty(folder / ".work")
+
+
+def fault_of(folder: Path) -> str | None:
+    """Why a stage of the slide failed in the last run, if one did; only to be asked while no stage runs."""
+    return next((f"{work.name}: {reason_of(work) or STOPPED}" for work in unfinished(folder)), None)
+
+
+def reason_of(work: Path) -> str | None:
+    """Why the stage of a work folder failed, if it could still say so."""
+    try:
+        return str(read_json(work / FAULT)["reason"])
+    except (ArtifactError, KeyError):
+        return None
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _is_leftover(work: Path) -> bool:
+    """Whether the manifest that the note tells of is in place, or the folder has been emptied, if it is still there."""
+    try:
+        if not work.exists() or (work.is_dir() and not any(work.iterdir())):
+            return True
+        noted = read_json(work / _PUBLISHING)["manifest"]
+        return bool(noted == sha256(work.parents[1] / work.name / MANIFEST))
+    except (ArtifactError, OSError, KeyError):
+        return False
