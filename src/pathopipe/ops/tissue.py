@@ -29,7 +29,7 @@ _HOLE_MM2 = 0.02
 _PEN_MM2 = 0.05
 _PEN_VIEW_MM2 = 4.0
 _DARK_MEDIAN = 40
-_STRIP = 256
+_STRIP = 64
 _REACH = 4  # cells that roughness and tint, and the means over them, look far
 
 

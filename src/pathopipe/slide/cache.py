@@ -8,23 +8,30 @@ from pathopipe.slide.backend import RGB
 
 
 class PixelCache:
-    """Keeps the arrays that were used last; shared by threads, of which two may decode the same thing at a time."""
+    """Keeps the arrays that were used last, of one level: who goes on to another one rarely comes back.
+
+    Shared by threads, of which two may decode the same thing at a time.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._level = 0
         self._kept: OrderedDict[Hashable, RGB] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, decode: Callable[[], RGB]) -> RGB:
-        """Return what is kept under ``key``, else what ``decode`` returns."""
+    def get(self, level: int, key: Hashable, decode: Callable[[], RGB]) -> RGB:
+        """Return what is kept of a level under ``key``, else what ``decode`` returns."""
         with self._lock:
+            if level != self._level:
+                self._kept.clear()
+                self._level, self._bytes = level, 0
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         pixels = decode()
         with self._lock:
-            if key not in self._kept:
+            if level == self._level and key not in self._kept:
                 self._kept[key] = pixels
                 self._bytes += pixels.nbytes
             while self._bytes > self._max_bytes and len(self._kept) > 1:

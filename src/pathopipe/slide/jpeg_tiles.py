@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pathopipe.slide.backend import RGB, DecodeError
 
 SCALES = (2, 4, 8)
+Places = NDArray[np.int64]
 
 _JPEG = 7
 _RGB, _YCBCR = 2, 6
@@ -36,6 +38,8 @@ class JpegTiles:
     ----------
     width, height
         Of the level in pixels.
+    offsets, lengths
+        Where each tile lies in the file, row by row.
     head
         What a complete JPEG begins with: the tables that all tiles share, and where ``colors_known`` the colors.
     colors_known
@@ -46,13 +50,13 @@ class JpegTiles:
     height: int
     tile_w: int
     tile_h: int
-    offsets: tuple[int, ...]
-    lengths: tuple[int, ...]
+    offsets: Places
+    lengths: Places
     head: bytes
     colors_known: bool
 
     @classmethod
-    def of(cls, page: Any, offsets: tuple[int, ...], lengths: tuple[int, ...], by_tags: bool) -> "JpegTiles | None":
+    def of(cls, page: Any, offsets: Places, lengths: Places, by_tags: bool) -> "JpegTiles | None":
         """Describe a page of tifffile; None where its tiles cannot be decoded at a fraction of their size.
 
         Parameters

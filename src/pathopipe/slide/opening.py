@@ -1,5 +1,6 @@
 """Choosing the reader for a file."""
 
+import gc
 from pathlib import Path
 
 import openslide
@@ -14,6 +15,7 @@ from pathopipe.slide.source import SourceFiles, unreadable
 
 _IMAGE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LARGE_PX = 1 << 30
 _PLAIN = {None, "generic-tiff"}
 _MAY_HOLD_PLANES = {"aperio", "hamamatsu"}
 _UNREAD = {
@@ -26,7 +28,7 @@ _UNREAD = {
 }
 
 
-def open_slide(path: Path, mpp: tuple[float, float] | None = None) -> Slide:
+def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int = 1) -> Slide:
     """Open a slide or a field of view.
 
     Parameters
@@ -35,6 +37,8 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None) -> Slide:
         File, or for a DICOM series its folder.
     mpp
         Micrometers per level-0 pixel along x and y from the sample sheet; goes before what the file says.
+    threads
+        How many will read windows at a time; so much more is kept.
 
     Raises
     ------
@@ -55,7 +59,9 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None) -> Slide:
     except OSError as error:
         raise unreadable(error) from error
     _check_size(backend)
-    return Slide(file, backend, mpp, source)
+    if backend.levels[0].width * backend.levels[0].height > _LARGE_PX:
+        gc.collect()  # what tifffile read of the directory refers to itself: an object for each tile
+    return Slide(file, backend, mpp, source, threads)
 
 
 def _check_size(backend: Backend) -> None:

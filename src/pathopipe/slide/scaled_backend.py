@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import tifffile
 
 from pathopipe.slide.backend import RGB, Backend, DecodeError, Level
@@ -16,7 +17,7 @@ from pathopipe.slide.openslide_backend import OpenSlideBackend
 from pathopipe.slide.tiff_backend import TiffBackend
 from pathopipe.slide.tiff_series import decoding
 
-_CACHE_BYTES = 32 << 20
+_CACHE_BYTES = 16 << 20
 _COVERED = {"aperio", "generic-tiff"}
 _CLEARLY = 1.1
 """A level that is less than this finer than the next stored one is not worth decoding it from a larger one."""
@@ -61,7 +62,7 @@ class ScaledBackend:
 
         def tile(tx: int, ty: int) -> RGB:
             decode = partial(tiles.decode, self._file.fileno(), tx, ty, scale)
-            return self._cache.get((level, tx, ty), decode)
+            return self._cache.get(level, (tx, ty), decode)
 
         columns, rows = range(x, x + width), range(y, y + height)
         return mosaic(columns, rows, tiles.tile_w // scale, tiles.tile_h // scale, tile)
@@ -110,7 +111,9 @@ def _openslide_tiles(pages: list[Any], number: int, level: Level) -> JpegTiles |
     same = [page for page in pages if (page.imagewidth, page.imagelength) == (level.width, level.height)]
     if len(same) != 1:
         return None
-    tiles = JpegTiles.of(same[0], tuple(same[0].dataoffsets), tuple(same[0].databytecounts), by_tags=True)
+    # Two arrays instead of an object per number, of which a large slide has a hundred thousand.
+    offsets, lengths = (np.array(numbers, np.int64) for numbers in (same[0].dataoffsets, same[0].databytecounts))
+    tiles = JpegTiles.of(same[0], offsets, lengths, by_tags=True)
     # In a smaller level of Aperio's, OpenSlide draws a tile that was left out from the larger level.
     return None if tiles and number > 0 and 0 in tiles.lengths else tiles
 

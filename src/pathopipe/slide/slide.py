@@ -15,7 +15,8 @@ from pathopipe.slide.resample import Axis
 from pathopipe.slide.source import SourceFiles, unreadable
 from pathopipe.units import MAX_MPP, MIN_MPP, Grid, Mpp
 
-_CACHE_BYTES = 96 << 20
+_CACHE_BYTES = 16 << 20
+_CACHE_BYTES_PER_THREAD = 8 << 20
 _MAX_SOURCE_PIXELS = 1 << 24
 
 
@@ -36,12 +37,14 @@ class Slide:
         backend: Backend,
         sheet_mpp: tuple[float, float] | None = None,
         source: SourceFiles | None = None,
+        threads: int = 1,
     ) -> None:
         self.path = path
         self.backend = backend
         self._sheet_mpp = sheet_mpp
         self._source = source or SourceFiles(path)
-        self._cache = PixelCache(_CACHE_BYTES)
+        # Windows of a thread share blocks with those before; a wide slide's row of them is not kept for the next row.
+        self._cache = PixelCache(_CACHE_BYTES + threads * _CACHE_BYTES_PER_THREAD)
         self._damage = Damage(backend.levels)
 
     def __enter__(self) -> "Slide":
@@ -148,7 +151,7 @@ class Slide:
 
     def _assemble(self, level: int, columns: Axis, rows: Axis) -> RGB:
         def block(bx: int, by: int) -> RGB:
-            return self._cache.get((level, bx, by), lambda: self._decode(level, bx, by))
+            return self._cache.get(level, (bx, by), lambda: self._decode(level, bx, by))
 
         return mosaic(range(columns.first, columns.last), range(rows.first, rows.last), BLOCK, BLOCK, block)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import BLOCK, RGB, DecodeError, Level, over_white
@@ -24,8 +25,8 @@ class Page:
     """One level: its description, where its segments (tiles or strips) lie, and how they are laid out."""
 
     frame: Any
-    offsets: tuple[int, ...]
-    lengths: tuple[int, ...]
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
     across: int
     down: int
     segment_h: int
@@ -69,7 +70,7 @@ class TiffBackend:
         page = self.pages[level]
 
         def segment(tx: int, ty: int) -> RGB:
-            return self._cache.get((level, tx, ty), partial(self._segment, page, ty * page.across + tx))
+            return self._cache.get(level, (tx, ty), partial(self._segment, page, ty * page.across + tx))
 
         return mosaic(range(x, x + width), range(y, y + height), page.segment_w, page.segment_h, segment)
 
@@ -117,9 +118,8 @@ def _page(level: Any) -> Page:
             f"the TIFF is stored in one piece of {segment_w} x {segment_h} pixels: convert it to a tiled TIFF"
         )
     down = -(-frame.imagelength // segment_h)
-    page = Page(
-        frame, tuple(item.dataoffsets), tuple(item.databytecounts), across, down, int(segment_h), int(segment_w)
-    )
+    offsets, lengths = (np.array(numbers, np.int64) for numbers in (item.dataoffsets, item.databytecounts))
+    page = Page(frame, offsets, lengths, across, down, int(segment_h), int(segment_w))
     if min(len(page.offsets), len(page.lengths)) < across * down * page.planes:
         raise DecodeError("its directory lists fewer pieces than the image has")
     return page

@@ -102,7 +102,7 @@ class Job(Generic[SettingsT]):
         from pathopipe.slide import open_slide
 
         sample = self.require_sample()
-        slide = open_slide(sample.path, sample.mpp)
+        slide = open_slide(sample.path, sample.mpp, self.workers)
         if self.stage != "tissue" and str(identify(sample.path)) != self.manifest("tissue")["identity"]:
             raise FaultError(f"slide {self.slide}: its file changed since the stage 'tissue' ran: rerun from there")
         return slide

@@ -103,7 +103,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     with job.open_slide() as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
-        chosen = _gather(job, windows, grids.across_quantiles(survey.areas, job.settings.gallery))
+        chosen = _gather(job, windows, survey.gallery)
         fields = tuple(field_of_view(slide, window, chosen.nuclei) for window in windows)
         crop_um = crop_side_um(chosen.crop_areas)
         crops = tuple(nucleus_crop(slide, chosen.nuclei, row, crop_um) for row in chosen.crops)
@@ -129,12 +129,12 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
 
 @dataclass(frozen=True)
 class _Survey:
-    """What one pass over all nuclei gives: a fine grid for the density map, one of half fields, and all areas."""
+    """What one pass over all nuclei gives: a fine grid for the density map, one of half fields, the gallery's ids."""
 
     fine: grids.CellCounts
     coarse: grids.CellCounts
     scale: grids.DensityScale
-    areas: NDArray[np.float64]
+    gallery: NDArray[np.int64]
 
 
 def _survey(job: ReportJob, slide: "Slide") -> _Survey:
@@ -142,13 +142,13 @@ def _survey(job: ReportJob, slide: "Slide") -> _Survey:
     scale = grids.density_scale(max(size[0] * mpp.x, size[1] * mpp.y))
     fine = grids.CellCounts(*size, scale.cell_um / mpp.x, scale.cell_um / mpp.y)
     coarse = grids.CellCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
-    areas = []
+    areas = [np.empty(0)]
     for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"]):
         x, y, area = (numbers(batch.column(name)) for name in ("x_px", "y_px", "area_um2"))
         fine.add(x, y, area)
         coarse.add(x, y, area)
         areas.append(area)
-    return _Survey(fine, coarse, scale, np.concatenate(areas) if areas else np.empty(0))
+    return _Survey(fine, coarse, scale, grids.across_quantiles(np.concatenate(areas), job.settings.gallery))
 
 
 def _windows(survey: _Survey, slide: "Slide", rings: Rings, wanted: int) -> list[grids.Window]:
