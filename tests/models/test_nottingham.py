@@ -1,11 +1,12 @@
 import json
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathopipe.models.graders import GradeResult
+from pathopipe.models.graders import GradeResult, Parts
 from pathopipe.models.nottingham import RESAMPLES, NottinghamPleomorphism
 
 Population = dict[str, np.ndarray]
@@ -35,11 +36,22 @@ def slide(area: float, spread: float, epithelial: int = 3000, others: int = 0) -
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def parts(nuclei: Population, x: np.ndarray, y: np.ndarray, size: int = 1000) -> Parts:
+    """As they come from a table, some at a time."""
+    columns = nuclei | {"x_um": x, "y_um": y}
+
+    def give(names: Sequence[str]) -> Iterator[Population]:
+        for start in range(0, len(x), size):
+            yield {name: columns[name][start : start + size] for name in names}
+
+    return give
+
+
 def graded(
     nuclei: Population, extent_um: float = 2000.0, quality: dict[str, str] | None = None, **changes
 ) -> GradeResult:
     x, y = np.random.default_rng(9).random((2, len(nuclei["area_um2"]))) * extent_um
-    return NottinghamPleomorphism(**changes).grade(nuclei, x, y, quality or {})
+    return NottinghamPleomorphism(**changes).grade(parts(nuclei, x, y), quality or {})
 
 
 def value(result: GradeResult, name: str) -> float:
@@ -141,7 +153,7 @@ def test_resampling_squares_admits_more_doubt_than_resampling_nuclei_would():
     x = np.random.default_rng(4).random(4000) * 2000
     nuclei["area_um2"] = np.where(x < 995, 38.0, 100.0)
     y = np.random.default_rng(5).random(4000) * 500
-    result = NottinghamPleomorphism(reference="fixed").grade(nuclei, x, y, {})
+    result = NottinghamPleomorphism(reference="fixed").grade(parts(nuclei, x, y), {})
     assert min(result.probabilities["1"], result.probabilities["3"]) > 0.2
     assert result.abstained
     assert value(result, "largest_square_ratio") == pytest.approx(100 / 32, abs=1e-4)
@@ -158,9 +170,9 @@ def test_the_same_nuclei_give_the_same_result_in_any_order():
     x, y = np.random.default_rng(9).random((2, 1100)) * 900
     order = np.random.default_rng(3).permutation(1100)
     shuffled = {name: column[order] for name, column in nuclei.items()}
-    first = NottinghamPleomorphism().grade(nuclei, x, y, {}).to_dict()
-    assert NottinghamPleomorphism().grade(nuclei, x, y, {}).to_dict() == first
-    again = NottinghamPleomorphism().grade(shuffled, x[order], y[order], {}).to_dict()
+    first = NottinghamPleomorphism().grade(parts(nuclei, x, y), {}).to_dict()
+    assert NottinghamPleomorphism().grade(parts(nuclei, x, y), {}).to_dict() == first
+    again = NottinghamPleomorphism().grade(parts(shuffled, x[order], y[order]), {}).to_dict()
     assert again["probabilities"] == first["probabilities"]
 
 

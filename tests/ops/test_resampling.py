@@ -6,7 +6,7 @@ from pathopipe.ops.resampling import interval, resamples, squares
 
 def test_points_share_a_number_when_they_share_a_square():
     x, y = np.random.default_rng(0).random((2, 800)) * 2000
-    numbers, side = squares(x, y, 250.0)
+    numbers, side = squares(lambda: [(x[:300], y[:300]), (x[300:], y[300:])], 250.0)
     assert side == 250
     assert set(numbers) == set(range(64))
     for number in (0, 17, 63):
@@ -18,7 +18,20 @@ def test_points_share_a_number_when_they_share_a_square():
 @pytest.mark.parametrize(("extent", "side"), [(2000, 250), (500, 125), (250, 62.5), (60, 31.25)])
 def test_a_small_field_gets_smaller_squares(extent, side):
     x, y = np.random.default_rng(1).random((2, 2000)) * extent
-    assert squares(x, y, 250.0)[1] == side
+    assert squares(lambda: [(x, y)], 250.0)[1] == side
+
+
+def test_the_parts_that_points_come_in_change_no_number():
+    x, y = np.random.default_rng(2).normal(0, 900, (2, 700))  # on both sides of zero
+    whole, _ = squares(lambda: [(x, y)], 250.0)
+    parts, _ = squares(lambda: zip(np.split(x, [5, 6, 400]), np.split(y, [5, 6, 400]), strict=True), 250.0)
+    assert np.array_equal(whole, parts)
+    columns, rows = np.floor(x / 250), np.floor(y / 250)
+    assert np.array_equal(whole, np.unique(np.stack([rows, columns], 1), axis=0, return_inverse=True)[1].ravel())
+
+
+def test_no_points_are_in_no_square():
+    assert len(squares(list, 250.0)[0]) == 0
 
 
 def test_every_resample_draws_as_many_as_there_are():

@@ -28,7 +28,7 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
     }
     slide = results / "s1"
     manifest = {"state": "rejected" if rejected else "done", "reason": rejected, "quality": list(quality)}
-    manifest |= {"mpp_x": 0.25, "mpp_y": 0.25, "mpp_source": "sheet", "identity": "1-abc"}
+    manifest |= {"counts": {"nuclei": count}, "mpp_x": 0.25, "mpp_y": 0.25, "mpp_source": "sheet", "identity": "1-abc"}
     for stage in ("tissue", "segment", "features"):
         write_json(slide / stage / "manifest.json", manifest)
     pq.write_table(pa.table(features), slide / "features" / "features.parquet")

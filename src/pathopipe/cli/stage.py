@@ -1,6 +1,7 @@
 """One command per stage: what a rule calls, and what a person calls to look at one slide."""
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -34,10 +35,10 @@ def stage_command(name: str, help_text: str) -> click.Command:
     @_SETTINGS
     @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
     def command(slide: str, results: Path, sheet: Path | None, workers: int, **options: Any) -> None:
+        _keep_no_memory()
         from pathopipe.samples import find_sample
         from pathopipe.stages.execution import execute
 
-        _keep_no_memory()
         settings, named_sheet = _settings(name, results, **options)
         sample = find_sample(sheet or named_sheet, slide)
         manifest = execute(name, slide, results, settings, sample, workers)
@@ -56,10 +57,10 @@ def stage_command(name: str, help_text: str) -> click.Command:
 )
 def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> None:
     """Gather all slides."""
+    _keep_no_memory()
     from pathopipe.samples import read_samples
     from pathopipe.stages.execution import execute_cohort, predate
 
-    _keep_no_memory()
     settings, named_sheet = _settings("cohort", results, **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
     if partial:
@@ -68,10 +69,11 @@ def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> 
 
 
 def _keep_no_memory() -> None:
-    """Let memory that is freed be free for other threads, other libraries and the system."""
-    import pyarrow as pa
+    """Let memory that is freed be free for other threads, other libraries and the system.
 
-    pa.set_memory_pool(pa.system_memory_pool())
+    Arrow has heaps of its own, unless it is told before it is imported.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         for option, value in _GLIBC.items():
             mallopt(option, value)

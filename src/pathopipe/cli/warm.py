@@ -43,7 +43,8 @@ def start() -> "subprocess.Popen[bytes] | None":
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=[door.fileno()],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no threads, which a fork would lack
+            # No threads, which a fork would lack; and what a stage sets before it imports.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
         )
     _started.append(process)
     os.environ[_ADDRESS] = name

@@ -3,7 +3,7 @@
 A grader abstains, in a plain sentence, rather than give a grade that its own measurements don't carry.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pathopipe.errors import RefusalError
 
 Columns = Mapping[str, NDArray[np.float64]]
+Parts = Callable[[Sequence[str]], Iterator[Columns]]
+"""Gives columns of all nuclei, some nuclei at a time, the same on every call: a million are not held at once."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,14 @@ class Grader(Protocol):
     def scope(self) -> str:
         """What tissue it is made for, a sentence."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Features that it needs."""
+    def grade(self, nuclei: Parts, quality: Mapping[str, str]) -> GradeResult:
+        """Grade nuclei given by their features and places (``x_um``, ``y_um``), any of which may be asked for.
 
-    def grade(
-        self, nuclei: Columns, x_um: NDArray[np.float64], y_um: NDArray[np.float64], quality: Mapping[str, str]
-    ) -> GradeResult:
-        """Grade nuclei (N,) given by feature and place; ``quality`` holds warnings about the image, message by code."""
+        Parameters
+        ----------
+        quality
+            Warnings about the image, message by code.
+        """
 
 
 def make_grader(name: str, **settings: Any) -> Grader:

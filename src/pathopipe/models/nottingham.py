@@ -1,17 +1,19 @@
 """Nuclear pleomorphism as scored for the Nottingham grade of breast carcinoma, by nuclear size."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.graders import Columns, Evidence, GradeResult
-from pathopipe.ops.resampling import resamples, squares
+from pathopipe.models.graders import Columns, Evidence, GradeResult, Parts
+from pathopipe.ops.resampling import each_resample, squares
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Numbers = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 LIMITS: Final = (1.5, 2.0)
@@ -37,6 +39,7 @@ CLUMP_SOLIDITY: Final = 0.85
 SPINDLE_RATIO: Final = 2.5
 # Codes of image warnings under which sizes can't be trusted.
 DISQUALIFYING: Final = ("out_of_focus", "implausible_size")
+_SLICE: Final = 1 << 16
 
 SCOPE: Final = (
     "Made for invasive breast carcinoma. On other tissue the score says how large nuclei are, and no more; tumor and "
@@ -98,34 +101,20 @@ class NottinghamPleomorphism:
     name: str = "nottingham-pleomorphism"
     grades: tuple[str, ...] = ("1", "2", "3")
     scope: str = SCOPE
-    columns: tuple[str, ...] = (
-        "area_um2",
-        "major_axis_um",
-        "minor_axis_um",
-        "solidity",
-        "circularity",
-        "hematoxylin_mean",
-    )
 
-    def grade(self, nuclei: Columns, x_um: Floats, y_um: Floats, quality: Mapping[str, str]) -> GradeResult:
-        """Score nuclei (N,) given by feature and place; warnings can tell that sizes mean nothing."""
-        lymphocytes = _lymphocytes(nuclei) if self.reference == "slide" else None
+    def grade(self, nuclei: Parts, quality: Mapping[str, str]) -> GradeResult:
+        """Score nuclei given by feature and place; warnings can tell that sizes mean nothing."""
+        ink = _ink(nuclei)
+        lymphocytes = _lymphocytes(nuclei, ink.dark) if self.reference == "slide" else None
         reference = EPITHELIUM_TO_LYMPHOCYTE * lymphocytes if lymphocytes else self.reference_area_um2
-        chosen, left_out = _select(nuclei, reference)
-        areas = nuclei["area_um2"][chosen]
-        counts = _counts(len(areas), left_out, reference)
-        reason = _disqualified(quality) or self._too_few(len(areas))
-        if not len(areas):
+        epithelium = _select(nuclei, reference, ink.median)
+        counts = _counts(epithelium, reference)
+        reason = _disqualified(quality) or self._too_few(epithelium.count)
+        if not epithelium.count:
             return GradeResult(self.name, None, self.grades, self.scope, {}, reason, counts)
-        place, side_um = squares(x_um[chosen], y_um[chosen], SQUARE_UM)
-        score, shares = _score(areas / reference, place)
+        score, shares, places = _by_square(epithelium, reference)
         reason = reason or self._undecided(score, float(shares[score]))
-        evidence = (
-            *_sizes(areas, reference, lymphocytes),
-            *_variation(areas, nuclei["circularity"][chosen]),
-            *counts,
-            *_places(areas / reference, place, side_um),
-        )
+        evidence = (*_sizes_and_shapes(epithelium, reference, lymphocytes), *counts, *places)
         probabilities = {grade: round(float(share), 4) for grade, share in zip(self.grades, shares, strict=True)}
         grade = None if reason else self.grades[score]
         evidence = (*_defined(evidence), CONTEXT)
@@ -148,55 +137,138 @@ class NottinghamPleomorphism:
         )
 
 
-def _lymphocytes(nuclei: Columns) -> float | None:
+@dataclass(frozen=True)
+class _Ink:
+    """Hematoxylin of the median nucleus, and from where on a nucleus is dark; NaN, which none reaches, without any."""
+
+    median: float
+    dark: float
+
+
+@dataclass(frozen=True)
+class _Epithelium:
+    """The nuclei that are graded: which they are of each part, and how many others were left out by which rule."""
+
+    nuclei: Parts
+    chosen: list[Mask]
+    left_out: dict[str, int]
+
+    @property
+    def count(self) -> int:
+        return sum(int(np.count_nonzero(part)) for part in self.chosen)
+
+    def parts(self, *names: str) -> Iterator[tuple[Floats, ...]]:
+        """Columns of these names, some nuclei at a time."""
+        for part, chosen in zip(self.nuclei(names), self.chosen, strict=True):
+            yield tuple(part[name][chosen] for name in names)
+
+    def column(self, name: str) -> Floats:
+        """A column (N,): the only thing here that a million nuclei make large."""
+        return _joined(lambda: (values for (values,) in self.parts(name)))
+
+
+def _joined(parts: Callable[[], Iterator[Floats]]) -> Floats:
+    """Join arrays that are made twice, so that only the whole lies in memory, and not in pieces before."""
+    whole, start = np.empty(sum(map(len, parts()))), 0
+    for part in parts():
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole
+
+
+def _known(nuclei: Parts, name: str) -> Iterator[Floats]:
+    for part in nuclei([name]):
+        yield part[name][np.isfinite(part[name])]
+
+
+def _rows(count: int) -> Iterator[slice]:
+    """Some at a time, for arithmetic on whole columns makes others of their size."""
+    return (slice(start, start + _SLICE) for start in range(0, count, _SLICE))
+
+
+def _ink(nuclei: Parts) -> _Ink:
+    known = _joined(lambda: _known(nuclei, "hematoxylin_mean"))
+    if not len(known):
+        return _Ink(np.nan, np.nan)
+    dark = np.quantile(known, 1 - DARK_SHARE, overwrite_input=True)
+    return _Ink(float(np.median(known, overwrite_input=True)), float(dark))
+
+
+def _lymphocytes(nuclei: Parts, dark: float) -> float | None:
     """Lower quartile of the areas of lymphocyte-like nuclei in um2; None where they are few or of another size."""
-    ink = nuclei["hematoxylin_mean"]
-    known = np.isfinite(ink)
-    if not known.any():
-        return None
-    dark = ink >= np.quantile(ink[known], 1 - DARK_SHARE)
-    slender = nuclei["major_axis_um"] > ROUND_RATIO * nuclei["minor_axis_um"]
-    areas = nuclei["area_um2"][dark & ~slender & (nuclei["circularity"] >= ROUND_CIRCULARITY)]
-    areas = areas[areas >= LEAST_LYMPHOCYTE_UM2]
+    names = ("area_um2", "major_axis_um", "minor_axis_um", "circularity", "hematoxylin_mean")
+    areas = _joined(lambda: (_lymphocyte_areas(part, dark) for part in nuclei(names)))
     area = float(np.quantile(areas, 0.25)) if len(areas) >= MIN_LYMPHOCYTES else np.inf
     low, high = LYMPHOCYTE_QUARTILE_UM2
     return area if low <= area <= high else None
 
 
-def _select(nuclei: Columns, reference: float) -> tuple[Mask, dict[str, int]]:
-    """Tell the epithelial nuclei (N,) from the others, and count those, each under the first rule that it meets."""
-    area, ink = nuclei["area_um2"], nuclei["hematoxylin_mean"]
-    dark = ink > np.median(ink[np.isfinite(ink)]) if np.isfinite(ink).any() else np.zeros(len(ink), bool)
-    rules = {
+def _lymphocyte_areas(nuclei: Columns, dark: float) -> Floats:
+    area = nuclei["area_um2"]
+    slender = nuclei["major_axis_um"] > ROUND_RATIO * nuclei["minor_axis_um"]
+    round_and_dark = ~slender & (nuclei["circularity"] >= ROUND_CIRCULARITY) & (nuclei["hematoxylin_mean"] >= dark)
+    return area[round_and_dark & (area >= LEAST_LYMPHOCYTE_UM2)]
+
+
+def _select(nuclei: Parts, reference: float, median_ink: float) -> _Epithelium:
+    """Tell the epithelial nuclei from the others, and count those, each under the first rule that it meets."""
+    names = ("area_um2", "major_axis_um", "minor_axis_um", "solidity", "circularity", "hematoxylin_mean")
+    chosen, counts = list[Mask](), dict.fromkeys(("fragments", "clumps", "spindles", "lymphocytes"), 0)
+    for part in nuclei(names):
+        left = np.ones(len(part["area_um2"]), bool)
+        for name, meets in _rules(part, reference, median_ink).items():
+            counts[name] += int(np.count_nonzero(left & meets))
+            left &= ~meets
+        chosen.append(left)
+    return _Epithelium(nuclei, chosen, counts)
+
+
+def _rules(nuclei: Columns, reference: float, median_ink: float) -> dict[str, Mask]:
+    area, dark = nuclei["area_um2"], nuclei["hematoxylin_mean"] > median_ink
+    return {
         "fragments": ~(area >= FRAGMENT_SHARE * reference),
         "clumps": nuclei["solidity"] < CLUMP_SOLIDITY,
         "spindles": nuclei["major_axis_um"] > SPINDLE_RATIO * nuclei["minor_axis_um"],
         "lymphocytes": (area <= reference) & (nuclei["circularity"] >= ROUND_CIRCULARITY) & dark,
     }
-    left, counts = np.ones(len(area), bool), {}
-    for name, meets in rules.items():
-        counts[name] = int(np.count_nonzero(left & meets))
-        left &= ~meets
-    return left, counts
 
 
-def _score(ratios: Floats, place: Counts) -> tuple[int, Floats]:
+def _by_square(epithelium: _Epithelium, reference: float) -> tuple[int, Floats, tuple[Evidence, ...]]:
+    """Score, the shares of resamples by score, and what the squares of tissue show."""
+    place, side_um = squares(lambda: epithelium.parts("x_um", "y_um"), SQUARE_UM)
+    ratios = epithelium.column("area_um2")
+    ratios /= reference
+    return *_score(ratios, place), _places(ratios, place, side_um)
+
+
+def _score(ratios: Floats, place: Numbers) -> tuple[int, Floats]:
     """Score (0, 1, 2) of the median size ratio, and the shares (3,) of resamples of squares by score.
 
     A median is below a limit when half of the nuclei are, so it is enough to count those in every square.
     """
     count = int(place.max()) + 1
-    weights = np.concatenate([np.ones((1, count), np.int64), resamples(count, RESAMPLES, SEED)])
-    total = weights @ np.bincount(place, minlength=count)
-    below = weights @ np.bincount(place[ratios < LIMITS[0]], minlength=count)
-    upto = weights @ np.bincount(place[ratios <= LIMITS[1]], minlength=count)
+    held = np.zeros((3, count), np.int64)
+    for here, size in ((place[row], ratios[row]) for row in _rows(len(place))):
+        of_size = here, here[size < LIMITS[0]], here[size <= LIMITS[1]]
+        held += [np.bincount(some, minlength=count) for some in of_size]
+    drawn = [held.sum(axis=1), *(held @ weights for weights in each_resample(count, RESAMPLES, SEED))]
+    total, below, upto = np.transpose(drawn)
     scores = np.where(2 * below >= total, 0, np.where(2 * upto >= total, 1, 2))
     return int(scores[0]), np.bincount(scores[1:], minlength=3) / RESAMPLES
 
 
+def _sizes_and_shapes(epithelium: _Epithelium, reference: float, lymphocytes: float | None) -> tuple[Evidence, ...]:
+    areas = epithelium.column("area_um2")
+    variation = _variation(areas)
+    sizes = _sizes(areas, reference, lymphocytes)
+    del areas
+    return (*sizes, *variation, _shape(epithelium.column("circularity")))
+
+
 def _sizes(areas: Floats, reference: float, lymphocytes: float | None) -> tuple[Evidence, ...]:
+    """Say how large nuclei are; leaves their areas in another order."""
     # The lower of two middle values, as in counting.
-    median = float(np.quantile(areas, 0.5, method="lower"))
+    median = float(np.quantile(areas, 0.5, method="lower", overwrite_input=True))
     rule = (
         f"median over normal area, which decides: score 1 below {LIMITS[0]:g}, 2 up to {LIMITS[1]:g}, 3 above "
         "(nuclear pleomorphism of the Nottingham grade, Elston and Ellis 1991; limits by area from Segen's Medical "
@@ -217,7 +289,7 @@ def _sizes(areas: Floats, reference: float, lymphocytes: float | None) -> tuple[
     )
 
 
-def _counts(count: int, left_out: dict[str, int], reference: float) -> tuple[Evidence, ...]:
+def _counts(epithelium: _Epithelium, reference: float) -> tuple[Evidence, ...]:
     meanings = {
         "fragments": f"smaller than {FRAGMENT_SHARE * reference:.1f} µm²",
         "clumps": f"of a solidity below {CLUMP_SOLIDITY}",
@@ -225,20 +297,19 @@ def _counts(count: int, left_out: dict[str, int], reference: float) -> tuple[Evi
         "lymphocytes": "no larger than normal epithelium, darker than the slide's median nucleus and round "
         f"(circularity at least {ROUND_CIRCULARITY})",
     }
-    graded = Evidence("nuclei_graded", count, "", "nuclei taken for epithelium, on which the score rests")
+    graded = Evidence("nuclei_graded", epithelium.count, "", "nuclei taken for epithelium, on which the score rests")
     others = (
-        Evidence(f"{name}_left_out", left_out[name], "", f"nuclei left out: {meaning}")
+        Evidence(f"{name}_left_out", epithelium.left_out[name], "", f"nuclei left out: {meaning}")
         for name, meaning in meanings.items()
     )
     return (graded, *others)
 
 
-def _places(ratios: Floats, place: Counts, side_um: float) -> tuple[Evidence, ...]:
-    order = np.argsort(place, kind="stable")
-    groups = np.split(ratios[order], np.flatnonzero(np.diff(place[order])) + 1)
-    medians = [float(np.median(group)) for group in groups if len(group) >= MIN_PER_SQUARE]
+def _places(ratios: Floats, place: Numbers, side_um: float) -> tuple[Evidence, ...]:
+    count = int(place.max()) + 1
+    medians = [float(np.median(group)) for group in _groups(ratios, place, count) if len(group) >= MIN_PER_SQUARE]
     return (
-        Evidence("squares", len(groups), "", f"squares of {side_um:g} µm, resampled for the probabilities"),
+        Evidence("squares", count, "", f"squares of {side_um:g} µm, resampled for the probabilities"),
         Evidence(
             "largest_square_ratio",
             _rounded(max(medians, default=None)),
@@ -248,6 +319,15 @@ def _places(ratios: Floats, place: Counts, side_um: float) -> tuple[Evidence, ..
     )
 
 
+def _groups(values: Floats, place: Numbers, count: int) -> Iterator[Floats]:
+    """Values of each square, of a few squares at a time: an order of them all would be as large as they are."""
+    few = -(-count // 16)
+    for first in range(0, count, few):
+        here = np.flatnonzero((place >= first) & (place < first + few))
+        here = here[np.argsort(place[here], kind="stable")]
+        yield from np.split(values[here], np.flatnonzero(np.diff(place[here])) + 1)
+
+
 def _disqualified(quality: Mapping[str, str]) -> str | None:
     for code in DISQUALIFYING:
         if code in quality:
@@ -255,9 +335,10 @@ def _disqualified(quality: Mapping[str, str]) -> str | None:
     return None
 
 
-def _variation(areas: Floats, circularity: Floats) -> tuple[Evidence, ...]:
-    sd = float(np.std(areas, ddof=1)) if len(areas) > 1 else None
-    known = circularity[np.isfinite(circularity)]
+def _variation(areas: Floats) -> tuple[Evidence, ...]:
+    mean = float(np.mean(areas))
+    squared = sum(float(((areas[row] - mean) ** 2).sum()) for row in _rows(len(areas)))
+    sd = math.sqrt(squared / (len(areas) - 1)) if len(areas) > 1 else None
     return (
         Evidence(
             "area_sd_um2",
@@ -268,17 +349,17 @@ def _variation(areas: Floats, circularity: Floats) -> tuple[Evidence, ...]:
         ),
         Evidence(
             "area_cv",
-            _rounded(None if sd is None else sd / float(np.mean(areas))),
+            _rounded(None if sd is None else sd / mean),
             "",
             "variation of size relative to the mean area; decides nothing",
         ),
-        Evidence(
-            "circularity_median",
-            _rounded(float(np.median(known)) if len(known) else None),
-            "",
-            "shape, 1 is a circle; decides nothing",
-        ),
     )
+
+
+def _shape(circularity: Floats) -> Evidence:
+    known = circularity if np.isfinite(circularity).all() else circularity[np.isfinite(circularity)]
+    median = float(np.median(known, overwrite_input=True)) if len(known) else None
+    return Evidence("circularity_median", _rounded(median), "", "shape, 1 is a circle; decides nothing")
 
 
 def _defined(evidence: tuple[Evidence, ...]) -> Iterator[Evidence]:

@@ -1,43 +1,62 @@
 """Bootstrap over squares of tissue or over images: what lies together is alike, so whole places are drawn again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 # A small field of view is cut into smaller squares, down to about four nuclei across.
 MIN_SQUARES: Final = 12
 SMALLEST_UM: Final = 30.0
 
 
-def squares(x_um: NDArray[np.float64], y_um: NDArray[np.float64], side_um: float) -> tuple[NDArray[np.int64], float]:
-    """Assign points (N,) to the squares of a fixed grid.
+def squares(points_um: Callable[[], Iterable[Sequence[Floats]]], side_um: float) -> tuple[NDArray[np.int32], float]:
+    """Assign points to the squares of a fixed grid.
+
+    Parameters
+    ----------
+    points_um
+        Gives x and y (n,) of some of the points at a time, the same on every call.
 
     Returns
     -------
     tuple
-        Number of each point's square, int64 (N,): 0 to k - 1 over occupied squares, row by row. And the side in um:
+        Number of each point's square, int32 (N,): 0 to k - 1 over occupied squares, row by row. And the side in um:
         ``side_um``, halved until at least 12 squares are occupied or it would fall below 30 um.
     """
     while True:
-        place = np.floor(x_um / side_um).astype(np.int64)
-        place -= place.min(initial=0)
-        place += np.floor(y_um / side_um).astype(np.int64) * (place.max(initial=0) + 1)
-        occupied, numbers = np.unique(place, return_inverse=True)
-        if len(occupied) >= MIN_SQUARES or side_um / 2 < SMALLEST_UM:
-            return numbers.astype(np.int64, copy=False), side_um
+        known, found = dict[int, int](), list[NDArray[np.int32]]()
+        for x_um, y_um in points_um():
+            # One number for row and column, in the order of both.
+            square = (np.floor(y_um / side_um).astype(np.int64) << 32) + np.floor(x_um / side_um).astype(np.int64)
+            here, which = np.unique(square, return_inverse=True)
+            met = [known.setdefault(number, len(known)) for number in here.tolist()]
+            found.append(np.array(met, np.int32)[which])
+        if len(known) >= MIN_SQUARES or side_um / 2 < SMALLEST_UM:
+            rank = np.empty(len(known), np.int32)
+            rank[np.argsort(np.array(list(known), np.int64))] = np.arange(len(known))
+            for part in found:
+                part[:] = rank[part]
+            return np.concatenate([rank[:0], *found]), side_um
         side_um /= 2
 
 
 def resamples(count: int, times: int, seed: int) -> NDArray[np.int64]:
-    """Draw ``count`` of ``count`` things with replacement, so many times; returns how often each came, (times, count).
+    """Draw ``count`` of ``count`` things with replacement, so many times: how often each came, (times, count)."""
+    return np.stack(list(each_resample(count, times, seed)))
+
+
+def each_resample(count: int, times: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """One row (count,) of `resamples` after the other.
 
     Taken from the raw stream of PCG64, which numpy promises never to change.
     """
-    raw = np.random.PCG64(seed).random_raw(times * count).reshape(times, count)
-    draws = (raw % np.uint64(max(count, 1))).astype(np.int64) + np.arange(times)[:, None] * count
-    return np.bincount(draws.ravel(), minlength=times * count).reshape(times, count)
+    stream = np.random.PCG64(seed)
+    for _ in range(times):
+        drawn = stream.random_raw(count) % np.uint64(max(count, 1))
+        yield np.bincount(drawn.astype(np.int64), minlength=count)
 
 
 def interval(

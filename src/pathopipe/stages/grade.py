@@ -1,25 +1,22 @@
 """Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention."""
 
-from pathopipe.artifacts import read_columns, write_json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pathopipe.artifacts import numbers, read_batches, write_json
 from pathopipe.config import GradeSettings
-from pathopipe.models.graders import Grader, GradeResult, make_grader
+from pathopipe.models.graders import Columns, Grader, GradeResult, make_grader
 from pathopipe.stages.base import Job, Outcome
 
 
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
-    grader, tissue = _grader(job), job.manifest("tissue")
-    quality = (*tissue["quality"], *(job.manifest("features").get("quality") or ()))
-    nuclei = read_columns(job.input("features/features.parquet"), grader.columns)
-    places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
-    result = grader.grade(
-        nuclei,
-        places.pop("x_px") * tissue["mpp_x"],
-        places.pop("y_px") * tissue["mpp_y"],
-        {warning["code"]: warning["message"] for warning in quality},
-    )
+    grader, features = _grader(job), job.manifest("features")
+    quality = (*job.manifest("tissue")["quality"], *(features.get("quality") or ()))
+    messages = {warning["code"]: warning["message"] for warning in quality}
+    result = grader.grade(lambda names: _parts(job, names), messages)
     write_json(job.output("grade.json"), result.to_dict())
-    return Outcome(counts={"nuclei": len(nuclei[grader.columns[0]])}, model={"name": grader.name, "sha256": None})
+    return Outcome(counts={"nuclei": features["counts"]["nuclei"]}, model={"name": grader.name, "sha256": None})
 
 
 def write_empty(job: Job[GradeSettings]) -> None:
@@ -27,6 +24,24 @@ def write_empty(job: Job[GradeSettings]) -> None:
     grader, reason = _grader(job), job.manifest("features")["reason"]
     result = GradeResult(grader.name, None, grader.grades, grader.scope, reason=f"The slide was rejected: {reason}")
     write_json(job.output("grade.json"), result.to_dict())
+
+
+def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
+    """Columns of all nuclei, one row group at a time; places, which lie in another table, in micrometers."""
+    tissue = job.manifest("tissue")
+    places = {"x_um": ("x_px", tissue["mpp_x"]), "y_um": ("y_px", tissue["mpp_y"])}
+    asked = {name: places[name] for name in names if name in places}
+    measured = {name: (name, 1.0) for name in names if name not in places}
+    sources = (("features/features.parquet", measured), ("segment/nuclei.parquet", asked))
+    streams = [_columns(job.input(file), wanted) for file, wanted in sources if wanted]
+    for parts in zip(*streams, strict=True):
+        yield {name: values for part in parts for name, values in part.items()}
+
+
+def _columns(path: Path, wanted: Mapping[str, tuple[str, float]]) -> Iterator[Columns]:
+    """Columns under other names and in other units: from what they are stored as, by a factor."""
+    for batch in read_batches(path, [name for name, _ in wanted.values()]):
+        yield {name: numbers(batch.column(stored)) * unit for name, (stored, unit) in wanted.items()}
 
 
 def _grader(job: Job[GradeSettings]) -> Grader:
