@@ -52,3 +52,17 @@ def test_maps_without_chunks_are_valid(tmp_path: Path) -> None:
     write_maps(tmp_path / "maps.zarr.zip", (1, 1), SIDE, ())
     with open_maps(tmp_path / "maps.zarr.zip") as found:
         np.testing.assert_array_equal(found[:], np.zeros((2, 1, 1)))
+
+
+def test_a_damaged_chunk_is_not_read(maps: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "maps.zarr.zip"
+    write(path, maps, 32)
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo("c/0/0/0").header_offset + 100
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with open_maps(path) as found:
+        np.testing.assert_array_equal(found[:, 48:], maps[:, 48:])
+        with pytest.raises(zipfile.BadZipFile):
+            found[:, :16, :16]

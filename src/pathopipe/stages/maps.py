@@ -5,13 +5,14 @@ under sorted names and a fixed date, so that equal maps are equal files.
 """
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import zarr
+import zarr.abc.store
 import zarr.codecs
 import zarr.storage
 from numcodecs import blosc
@@ -74,8 +75,68 @@ def write_maps(path: Path, size: tuple[int, int], side: int, stored: Iterable[tu
 @contextmanager
 def open_maps(path: Path) -> Iterator[Any]:
     """Open the maps for reading: an array uint8 (2, H, W), foreground and barrier, that threads may share."""
-    with zarr.storage.ZipStore(path, mode="r") as store:
-        yield zarr.open_array(store, mode="r")
+    with zipfile.ZipFile(path) as archive:
+        yield zarr.open_array(_Stored(archive), mode="r")
+
+
+class _Stored(zarr.abc.store.Store):
+    """Members of a zip that are stored as they are, for reading; Zarr's own store holds an object for each of them."""
+
+    supports_deletes = supports_writes = supports_listing = False
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        super().__init__(read_only=True)
+        self._archive = archive
+        members = sorted(archive.infolist(), key=lambda member: member.filename)
+        self._names = np.array([member.filename.encode() for member in members])
+        places = [(member.header_offset, member.file_size, member.CRC) for member in members]
+        self._places = np.array(places, np.int64).reshape(-1, 3)
+        archive.filelist.clear()
+        archive.NameToInfo.clear()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+        """Read a whole member, whose checksum is verified; None where there is none."""
+        if byte_range is not None:
+            raise NotImplementedError("chunks are read as a whole")
+        member = self._find(key)
+        return None if member is None else prototype.buffer.from_bytes(self._archive.read(member))
+
+    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]) -> list[Any]:
+        """Read several members."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is such a member."""
+        return self._find(key) is not None
+
+    def _find(self, name: str) -> zipfile.ZipInfo | None:
+        index = int(np.searchsorted(self._names, name.encode()))
+        if index == len(self._names) or self._names[index] != name.encode():
+            return None
+        member = zipfile.ZipInfo(name)
+        member.header_offset, member.file_size, member.CRC = self._places[index].tolist()
+        member.compress_size = member.file_size
+        return member
+
+    async def set(self, key: str, value: Any) -> None:
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+    def list(self) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError
 
 
 def _describe(size: tuple[int, int], side: int) -> bytes:
