@@ -41,8 +41,9 @@ def parts(nuclei: Population, x: np.ndarray, y: np.ndarray, size: int = 1000) ->
     columns = nuclei | {"x_um": x, "y_um": y}
 
     def give(names: Sequence[str]) -> Iterator[Population]:
-        for start in range(0, len(x), size):
-            yield {name: columns[name][start : start + size] for name in names}
+        step = size // 3 if "x_um" in names else size  # two tables, whose parts may differ
+        for start in range(0, len(x), step):
+            yield {name: columns[name][start : start + step] for name in names}
 
     return give
 

@@ -12,7 +12,7 @@ def pixels(value: int) -> np.ndarray:
 
 
 def test_what_was_used_last_is_kept() -> None:
-    cache, decoded = PixelCache(250), []
+    cache, decoded = PixelCache(lambda _: 250), []
 
     def get(key: int) -> None:
         assert (cache.get(0, key, lambda: decoded.append(key) or pixels(key)) == key).all()  # type: ignore[func-returns-value]
@@ -23,14 +23,14 @@ def test_what_was_used_last_is_kept() -> None:
 
 
 def test_one_array_beyond_the_limit_is_kept_until_the_next() -> None:
-    cache, decoded = PixelCache(10), []
+    cache, decoded = PixelCache(lambda _: 10), []
     for key in (1, 1, 2, 2):
         cache.get(0, key, lambda key=key: decoded.append(key) or pixels(key))  # type: ignore[misc]
     assert decoded == [1, 2]
 
 
 def test_only_one_level_is_kept() -> None:
-    cache, decoded = PixelCache(1000), list[tuple[int, int]]()
+    cache, decoded = PixelCache(lambda _: 1000), list[tuple[int, int]]()
 
     def get(level: int, key: int) -> int:
         def decode() -> np.ndarray:
@@ -44,7 +44,7 @@ def test_only_one_level_is_kept() -> None:
 
 
 def test_threads_share_it() -> None:
-    cache = PixelCache(550)
+    cache = PixelCache(lambda _: 550)
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda n: cache.get(n // 50, n % 9, lambda: pixels(n % 9))[0, 0, 0], range(500)))
     assert results == [n % 9 for n in range(500)]

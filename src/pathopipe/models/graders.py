@@ -14,7 +14,7 @@ from pathopipe.errors import RefusalError
 
 Columns = Mapping[str, NDArray[np.float64]]
 Parts = Callable[[Sequence[str]], Iterator[Columns]]
-"""Gives columns of all nuclei, some nuclei at a time, the same on every call: a million are not held at once."""
+"""Gives columns of all nuclei, in the same order on every call, some at a time: a million are not held at once."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from pathopipe.models.graders import Columns, Evidence, GradeResult, Parts
 from pathopipe.ops.resampling import each_resample, squares
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 Numbers = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
@@ -147,19 +146,22 @@ class _Ink:
 
 @dataclass(frozen=True)
 class _Epithelium:
-    """The nuclei that are graded: which they are of each part, and how many others were left out by which rule."""
+    """The nuclei that are graded: which of all they are (N,), and how many others were left out by which rule."""
 
     nuclei: Parts
-    chosen: list[Mask]
+    chosen: Mask
     left_out: dict[str, int]
 
     @property
     def count(self) -> int:
-        return sum(int(np.count_nonzero(part)) for part in self.chosen)
+        return int(np.count_nonzero(self.chosen))
 
     def parts(self, *names: str) -> Iterator[tuple[Floats, ...]]:
         """Columns of these names, some nuclei at a time."""
-        for part, chosen in zip(self.nuclei(names), self.chosen, strict=True):
+        start = 0
+        for part in self.nuclei(names):
+            chosen = self.chosen[start : start + len(part[names[0]])]
+            start += len(chosen)
             yield tuple(part[name][chosen] for name in names)
 
     def column(self, name: str) -> Floats:
@@ -213,14 +215,14 @@ def _lymphocyte_areas(nuclei: Columns, dark: float) -> Floats:
 def _select(nuclei: Parts, reference: float, median_ink: float) -> _Epithelium:
     """Tell the epithelial nuclei from the others, and count those, each under the first rule that it meets."""
     names = ("area_um2", "major_axis_um", "minor_axis_um", "solidity", "circularity", "hematoxylin_mean")
-    chosen, counts = list[Mask](), dict.fromkeys(("fragments", "clumps", "spindles", "lymphocytes"), 0)
+    chosen, counts = [np.empty(0, bool)], dict.fromkeys(("fragments", "clumps", "spindles", "lymphocytes"), 0)
     for part in nuclei(names):
         left = np.ones(len(part["area_um2"]), bool)
         for name, meets in _rules(part, reference, median_ink).items():
             counts[name] += int(np.count_nonzero(left & meets))
             left &= ~meets
         chosen.append(left)
-    return _Epithelium(nuclei, chosen, counts)
+    return _Epithelium(nuclei, np.concatenate(chosen), counts)
 
 
 def _rules(nuclei: Columns, reference: float, median_ink: float) -> dict[str, Mask]:

@@ -37,21 +37,25 @@ def mask_to_polygons(mask: Mask, cells: Cells) -> list[shapely.Polygon]:
 
 
 def polygons_to_mask(polygons: list[shapely.Polygon], cells: Cells) -> Mask:
-    """Recover the mask from polygons along cell borders: crossings of vertical edges, counted from the left."""
-    crossings = np.zeros((cells.height + 1, cells.width + 1), np.int32)
+    """Recover the mask from polygons along cell borders: odd crossings of vertical edges, counted from the left."""
+    mask = np.zeros((cells.height + 1, cells.width + 1), bool)
     for polygon in polygons:
         for ring in (polygon.exterior, *polygon.interiors):
             xy = np.rint(shapely.get_coordinates(ring) / (cells.cell_px_x, cells.cell_px_y)).astype(np.int64)
-            _count_edges(crossings, xy)
-    inside = np.cumsum(np.cumsum(crossings, axis=0), axis=1)[:-1, :-1] % 2
-    return inside.astype(bool)
+            _mark_edges(mask, xy)
+    edges = np.zeros(cells.width + 1, bool)
+    for row in mask:  # in place: a large slide's mask is there once
+        edges ^= row
+        np.bitwise_xor.accumulate(edges, out=row)
+    return mask[:-1, :-1]
 
 
-def _count_edges(crossings: NDArray[np.int32], xy: NDArray[np.int64]) -> None:
+def _mark_edges(mask: Mask, xy: NDArray[np.int64]) -> None:
+    """Mark where vertical edges begin and end."""
     x, y0, y1 = xy[:-1, 0], xy[:-1, 1], xy[1:, 1]
     vertical = y0 != y1
-    np.add.at(crossings, (np.minimum(y0, y1)[vertical], x[vertical]), 1)
-    np.add.at(crossings, (np.maximum(y0, y1)[vertical], x[vertical]), -1)
+    for ends in (y0, y1):
+        np.bitwise_xor.at(mask, (ends[vertical], x[vertical]), True)
 
 
 def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:

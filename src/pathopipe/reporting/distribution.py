@@ -39,14 +39,14 @@ class Distribution:
     above: int
 
 
-def distribution(values: ArrayLike) -> Distribution | None:
-    """Count values into bars of round width; None where no value is finite. An array may come back in another order."""
+def distribution(values: ArrayLike, *, overwrite: bool = False) -> Distribution | None:
+    """Count values into bars of round width; None where none is finite. To ``overwrite`` leaves them in any order."""
     numbers = np.asarray(values, dtype=np.float64)
     if not (known := np.isfinite(numbers)).all():
         numbers = numbers[known]
     if not numbers.size:
         return None
-    low, p25, p50, p75, high = np.percentile(numbers, [SHOWN[0], 25, 50, 75, SHOWN[1]], overwrite_input=True)
+    low, p25, p50, p75, high = np.percentile(numbers, [SHOWN[0], 25, 50, 75, SHOWN[1]], overwrite_input=overwrite)
     edges = round_edges(float(low), float(high))
     counts, _ = np.histogram(numbers, bins=edges)
     below, above = int((numbers < edges[0]).sum()), int((numbers > edges[-1]).sum())

@@ -11,10 +11,16 @@ class PixelCache:
     """Keeps the arrays that were used last, of one level: who goes on to another one rarely comes back.
 
     Shared by threads, of which two may decode the same thing at a time.
+
+    Parameters
+    ----------
+    limit
+        Gives the most bytes to keep of a level.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, limit: Callable[[int], int]) -> None:
+        self._limit = limit
+        self._max_bytes = limit(0)
         self._bytes = 0
         self._level = 0
         self._kept: OrderedDict[Hashable, RGB] = OrderedDict()
@@ -25,7 +31,7 @@ class PixelCache:
         with self._lock:
             if level != self._level:
                 self._kept.clear()
-                self._level, self._bytes = level, 0
+                self._level, self._bytes, self._max_bytes = level, 0, self._limit(level)
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]

@@ -5,6 +5,7 @@ decoding them and averaging. A scaled block covers exactly the pixels that it wa
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -56,7 +57,7 @@ class JpegTiles:
     colors_known: bool
 
     @classmethod
-    def of(cls, page: Any, offsets: Places, lengths: Places, by_tags: bool) -> "JpegTiles | None":
+    def of(cls, page: Any, offsets: Sequence[int], lengths: Sequence[int], by_tags: bool) -> "JpegTiles | None":
         """Describe a page of tifffile; None where its tiles cannot be decoded at a fraction of their size.
 
         Parameters
@@ -74,8 +75,8 @@ class JpegTiles:
             height=int(page.imagelength),
             tile_w=int(page.tilewidth),
             tile_h=int(page.tilelength),
-            offsets=offsets,
-            lengths=lengths,
+            offsets=np.array(offsets, np.int64),  # instead of an object for each tile
+            lengths=np.array(lengths, np.int64),
             head=_head(page.jpegtables or _SOI, _ADOBE + _PHOTOMETRIC[photometric] if colors_known else b""),
             colors_known=colors_known,
         )

@@ -28,7 +28,7 @@ _UNREAD = {
 }
 
 
-def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int = 1) -> Slide:
+def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int = 1, *, sweep: bool = False) -> Slide:
     """Open a slide or a field of view.
 
     Parameters
@@ -39,6 +39,8 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int 
         Micrometers per level-0 pixel along x and y from the sample sheet; goes before what the file says.
     threads
         How many will read windows at a time; so much more is kept.
+    sweep
+        Whether windows that overlap will be read row by row.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int 
     _check_size(backend)
     if backend.levels[0].width * backend.levels[0].height > _LARGE_PX:
         gc.collect()  # what tifffile read of the directory refers to itself: an object for each tile
-    return Slide(file, backend, mpp, source, threads)
+    return Slide(file, backend, mpp, source, threads, sweep=sweep)
 
 
 def _check_size(backend: Backend) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import tifffile
 
 from pathopipe.slide.backend import RGB, Backend, DecodeError, Level
@@ -50,7 +49,7 @@ class ScaledBackend:
         levels = sorted(_levels(inner.levels, self._tiles), key=lambda item: item[1].downsample)
         self._stored = tuple(number for number, _ in levels)
         self.levels = tuple(level for _, level in levels)
-        self._cache = PixelCache(_CACHE_BYTES)
+        self._cache = PixelCache(lambda _: _CACHE_BYTES)
         self._file = path.open("rb")
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
@@ -111,9 +110,7 @@ def _openslide_tiles(pages: list[Any], number: int, level: Level) -> JpegTiles |
     same = [page for page in pages if (page.imagewidth, page.imagelength) == (level.width, level.height)]
     if len(same) != 1:
         return None
-    # Two arrays instead of an object per number, of which a large slide has a hundred thousand.
-    offsets, lengths = (np.array(numbers, np.int64) for numbers in (same[0].dataoffsets, same[0].databytecounts))
-    tiles = JpegTiles.of(same[0], offsets, lengths, by_tags=True)
+    tiles = JpegTiles.of(same[0], same[0].dataoffsets, same[0].databytecounts, by_tags=True)
     # In a smaller level of Aperio's, OpenSlide draws a tile that was left out from the larger level.
     return None if tiles and number > 0 and 0 in tiles.lengths else tiles
 

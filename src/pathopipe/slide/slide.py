@@ -17,6 +17,8 @@ from pathopipe.units import MAX_MPP, MIN_MPP, Grid, Mpp
 
 _CACHE_BYTES = 16 << 20
 _CACHE_BYTES_PER_THREAD = 8 << 20
+_CACHE_BYTES_OF_ROWS = 100 << 20
+_ROWS = 4
 _MAX_SOURCE_PIXELS = 1 << 24
 
 
@@ -38,13 +40,16 @@ class Slide:
         sheet_mpp: tuple[float, float] | None = None,
         source: SourceFiles | None = None,
         threads: int = 1,
+        *,
+        sweep: bool = False,
     ) -> None:
         self.path = path
         self.backend = backend
         self._sheet_mpp = sheet_mpp
         self._source = source or SourceFiles(path)
-        # Windows of a thread share blocks with those before; a wide slide's row of them is not kept for the next row.
-        self._cache = PixelCache(_CACHE_BYTES + threads * _CACHE_BYTES_PER_THREAD)
+        self._threads = threads
+        self._sweep = sweep
+        self._cache = PixelCache(self._cache_bytes)
         self._damage = Damage(backend.levels)
 
     def __enter__(self) -> "Slide":
@@ -144,6 +149,17 @@ class Slide:
         for y in range(0, grid.height, size):
             for x in range(0, grid.width, size):
                 yield x, y, self.read(grid, x, y, min(size, grid.width - x), min(size, grid.height - y))
+
+    def _cache_bytes(self, level: int) -> int:
+        """Blocks that a thread's windows share with those before; in a sweep, those that a row shares with the next.
+
+        Unless the slide is too wide for that: its rows would drive each other out.
+        """
+        rows = _ROWS * BLOCK * 3 * self.backend.levels[level].width
+        return max(
+            _CACHE_BYTES + self._threads * _CACHE_BYTES_PER_THREAD,
+            rows if self._sweep and rows <= _CACHE_BYTES_OF_ROWS else 0,
+        )
 
     def _best_level(self, factor: float) -> tuple[int, Level]:
         fitting = [(n, level) for n, level in enumerate(self.backend.levels) if level.downsample <= factor * 1.001]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import BLOCK, RGB, DecodeError, Level, over_white
@@ -25,8 +24,8 @@ class Page:
     """One level: its description, where its segments (tiles or strips) lie, and how they are laid out."""
 
     frame: Any
-    offsets: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    offsets: tuple[int, ...]
+    lengths: tuple[int, ...]
     across: int
     down: int
     segment_h: int
@@ -62,7 +61,8 @@ class TiffBackend:
         # A row of blocks of strips as wide as the image is kept, else each strip is decoded once per block.
         rows_of_strips = 2 * (BLOCK + self.pages[0].segment_h) * 3 * self.levels[0].width
         striped = self.pages[0].across == 1
-        self._cache = PixelCache(max(_CACHE_BYTES, rows_of_strips if striped else 0))
+        most = max(_CACHE_BYTES, rows_of_strips if striped else 0)
+        self._cache = PixelCache(lambda _: most)
         self._file = path.open("rb")
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
@@ -118,8 +118,9 @@ def _page(level: Any) -> Page:
             f"the TIFF is stored in one piece of {segment_w} x {segment_h} pixels: convert it to a tiled TIFF"
         )
     down = -(-frame.imagelength // segment_h)
-    offsets, lengths = (np.array(numbers, np.int64) for numbers in (item.dataoffsets, item.databytecounts))
-    page = Page(frame, offsets, lengths, across, down, int(segment_h), int(segment_w))
+    page = Page(
+        frame, tuple(item.dataoffsets), tuple(item.databytecounts), across, down, int(segment_h), int(segment_w)
+    )
     if min(len(page.offsets), len(page.lengths)) < across * down * page.planes:
         raise DecodeError("its directory lists fewer pieces than the image has")
     return page

@@ -91,8 +91,8 @@ class Job(Generic[SettingsT]):
                 shutil.rmtree(other)
         return Journal(folder / "journal", self.lock.check)
 
-    def open_slide(self) -> "Slide":
-        """Open the slide's file, after checking that it is the one that `tissue` saw.
+    def open_slide(self, *, sweep: bool = False) -> "Slide":
+        """Open the slide's file, after checking that it is the one that `tissue` saw; in a ``sweep`` row by row.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Job(Generic[SettingsT]):
         from pathopipe.slide import open_slide
 
         sample = self.require_sample()
-        slide = open_slide(sample.path, sample.mpp, self.workers)
+        slide = open_slide(sample.path, sample.mpp, self.workers, sweep=sweep)
         if self.stage != "tissue" and str(identify(sample.path)) != self.manifest("tissue")["identity"]:
             raise FaultError(f"slide {self.slide}: its file changed since the stage 'tissue' ran: rerun from there")
         return slide

@@ -107,7 +107,7 @@ def run(job: Job[DetectSettings]) -> Outcome:
     halo, fine = -(-tiles["halo"] // traits.stride) * traits.stride, grid.refined(traits.upsampling)
     cells = Cells(**tissue["cells"])
     mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
-    with job.open_slide() as slide:
+    with job.open_slide(sweep=True) as slide:
         scan = _Scan(slide, grid, fine, halo, model, mask, cells, job.watch, Semaphore(job.workers))
         found = _scan(job, scan)
     damaged = found.damage.area_px * tissue["mpp_x"] * tissue["mpp_y"] / 1e6 / tissue["tissue_mm2"]

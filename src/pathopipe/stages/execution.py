@@ -71,7 +71,7 @@ def execute(
     check_results(results)
     mark_results(results)
     work = leftovers.work_folder(results, slide, stage)
-    lock = Lock(work / "owner.json")
+    lock = Lock(work / leftovers.OWNER)
     if living := lock.wait():
         raise FaultError(f"slide {slide}: {living} is working on the stage '{stage}': wait for it")
     progress, watch = Progress(work / "progress.json"), Stopwatch()
@@ -156,8 +156,8 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
     if CONTRACTS[job.stage].describes:
         module.describe(job)
     write_json(job.draft / RUN, job.watch.record(job.workers))
-    leftovers.announce(work, job.draft / MANIFEST)
     job.lock.check()
+    leftovers.announce(work, job.draft / MANIFEST)
     publish(job.draft, job.results / job.slide / job.stage)
     leftovers.remove(work)
     return manifest

@@ -11,13 +11,17 @@ from typing import Final
 
 from pathopipe.artifacts import MANIFEST, read_json, write_json
 from pathopipe.errors import ArtifactError
+from pathopipe.ownership import living_owner
 from pathopipe.provenance import sha256
 
 FAULT: Final = "fault.json"
 """Left in the work folder of a stage that failed, until it succeeds."""
 STOPPED: Final = "was stopped before it was finished, or out of memory: run again"
 """Why a stage failed that left a work folder without a reason in it."""
+OWNER: Final = "owner.json"
+"""Names who works in the folder."""
 _PUBLISHING: Final = "publishing.json"
+_LAST: Final = (OWNER, _PUBLISHING)
 
 
 def work_folder(results: Path, slide: str, stage: str) -> Path:
@@ -36,26 +40,29 @@ def announce(work: Path, manifest: Path) -> None:
 
 
 def remove(work: Path) -> None:
-    """Remove the work folder of a finished stage, the note last."""
-    for entry in work.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != _PUBLISHING:
-            entry.unlink()
-    (work / _PUBLISHING).unlink(missing_ok=True)
+    """Remove the work folder of a finished stage, who owns it and the note last.
+
+    What cannot be removed stays a leftover: it makes no finished stage a fault.
+    """
+    with contextlib.suppress(OSError):
+        for entry in sorted(work.iterdir(), key=lambda entry: _LAST.index(entry.name) if entry.name in _LAST else -1):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
     for folder in (work, work.parent):
         _remove_if_empty(folder)
 
 
 def unfinished(folder: Path) -> list[Path]:
     """Work folders below a slide's folder, of stages that are at work, failed, or were stopped."""
-    return [work for work in sorted(folder.glob(".work/*")) if not _is_leftover(work)]
+    return [work for work in _folders(folder) if not _is_leftover(work)]
 
 
 def sweep(folder: Path) -> None:
-    """Remove the work folders below a slide's folder whose stages are finished; only while no stage runs."""
-    for work in folder.glob(".work/*"):
-        if _is_leftover(work):
+    """Remove the work folders below a slide's folder whose stages are finished, if nobody else is at it."""
+    for work in _folders(folder):
+        if _is_leftover(work) and not living_owner(work / OWNER):
             remove(work)
     _remove_if_empty(folder / ".work")
 
@@ -73,6 +80,14 @@ def reason_of(work: Path) -> str | None:
         return None
 
 
+def _folders(folder: Path) -> list[Path]:
+    """Work folders, in order; a stage may just be removing its own."""
+    try:
+        return sorted((folder / ".work").iterdir())
+    except OSError:
+        return []
+
+
 def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -81,9 +96,9 @@ def _remove_if_empty(folder: Path) -> None:
 def _is_leftover(work: Path) -> bool:
     """Whether the manifest that the note tells of is in place, or the folder has been emptied, if it is still there."""
     try:
-        if not work.exists() or (work.is_dir() and not any(work.iterdir())):
+        if work.is_dir() and not any(work.iterdir()):
             return True
         noted = read_json(work / _PUBLISHING)["manifest"]
         return bool(noted == sha256(work.parents[1] / work.name / MANIFEST))
     except (ArtifactError, OSError, KeyError):
-        return False
+        return not work.exists()

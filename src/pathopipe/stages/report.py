@@ -221,6 +221,7 @@ def _rings(geometry: Mapping[str, Any]) -> Iterator[NDArray[np.float64]]:
 def _histograms(job: ReportJob) -> Iterator[Histogram]:
     """Read one column at a time: a million nuclei are eight megabytes."""
     for name in measures.SHOWN_AS_HISTOGRAM:
-        data = distribution(read_columns(job.input("features/features.parquet"), [name])[name])
+        column = read_columns(job.input("features/features.parquet"), [name])[name]
+        data = distribution(column, overwrite=True)
         if data is not None:
             yield Histogram(feature(name), data)

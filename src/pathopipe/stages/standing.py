@@ -11,7 +11,7 @@ from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json
 from pathopipe.errors import ArtifactError
 from pathopipe.ownership import living_owner
 from pathopipe.provenance import sha256
-from pathopipe.stages.leftovers import STOPPED, reason_of, unfinished
+from pathopipe.stages.leftovers import OWNER, STOPPED, reason_of, unfinished
 
 State = Literal["done", "rejected", "running", "failed", "waiting"]
 FINISHED: frozenset[State] = frozenset({"done", "rejected"})
@@ -108,7 +108,7 @@ def _ends(folder: Path) -> Iterator[tuple[str, float]]:
 
 def _unfinished(work: Path, going_on: bool) -> StageStanding:
     """A stage whose work folder is there: it is at work, failed, was stopped, or its turn comes again in this run."""
-    if living_owner(work / "owner.json"):
+    if living_owner(work / OWNER):
         return _progress(work)
     if reason := reason_of(work):
         return StageStanding("failed", reason)

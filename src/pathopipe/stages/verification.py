@@ -17,7 +17,7 @@ from pathopipe.samples import Sample
 from pathopipe.stages.leftovers import unfinished
 
 _READERS = 4
-_LOGS = "logs"
+_PASSING = {"logs", ".work"}
 
 
 @dataclass
@@ -119,9 +119,9 @@ class _Slide:
 
 
 def _names(folder: Path) -> list[str]:
-    """Names of all files in a folder, but for logs."""
+    """Names of all files in a folder, but for logs and work folders."""
     names = (file.relative_to(folder) for file in sorted(folder.rglob("*")) if file.is_file())
-    return [name.as_posix() for name in names if _LOGS not in name.parts]
+    return [name.as_posix() for name in names if not _PASSING.intersection(name.parts)]
 
 
 def _described(folder: Path) -> dict[str, str]:
