@@ -12,7 +12,7 @@ from pathopipe.models.graders import Columns, Evidence, GradeResult, Parts
 from pathopipe.ops.resampling import each_resample, squares
 
 Floats = NDArray[np.float64]
-Numbers = NDArray[np.int32]
+Numbers = NDArray[np.unsignedinteger]
 Mask = NDArray[np.bool_]
 
 LIMITS: Final = (1.5, 2.0)

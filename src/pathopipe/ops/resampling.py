@@ -12,7 +12,9 @@ MIN_SQUARES: Final = 12
 SMALLEST_UM: Final = 30.0
 
 
-def squares(points_um: Callable[[], Iterable[Sequence[Floats]]], side_um: float) -> tuple[NDArray[np.int32], float]:
+def squares(
+    points_um: Callable[[], Iterable[Sequence[Floats]]], side_um: float
+) -> tuple[NDArray[np.unsignedinteger], float]:
     """Assign points to the squares of a fixed grid.
 
     Parameters
@@ -23,8 +25,8 @@ def squares(points_um: Callable[[], Iterable[Sequence[Floats]]], side_um: float)
     Returns
     -------
     tuple
-        Number of each point's square, int32 (N,): 0 to k - 1 over occupied squares, row by row. And the side in um:
-        ``side_um``, halved until at least 12 squares are occupied or it would fall below 30 um.
+        Number of each point's square (N,), of a type as small as can be: 0 to k - 1 over occupied squares, row by row.
+        And the side in um: ``side_um``, halved until at least 12 squares are occupied or it would fall below 30 um.
     """
     while True:
         known, found = dict[int, int](), list[NDArray[np.int32]]()
@@ -35,11 +37,9 @@ def squares(points_um: Callable[[], Iterable[Sequence[Floats]]], side_um: float)
             met = [known.setdefault(number, len(known)) for number in here.tolist()]
             found.append(np.array(met, np.int32)[which])
         if len(known) >= MIN_SQUARES or side_um / 2 < SMALLEST_UM:
-            rank = np.empty(len(known), np.int32)
+            rank = np.empty(len(known), np.min_scalar_type(len(known)))
             rank[np.argsort(np.array(list(known), np.int64))] = np.arange(len(known))
-            for part in found:
-                part[:] = rank[part]
-            return np.concatenate([rank[:0], *found]), side_um
+            return np.concatenate([rank[:0], *(rank[part] for part in found)]), side_um
         side_um /= 2
 
 
