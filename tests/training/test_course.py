@@ -56,6 +56,27 @@ def test_a_killed_course_goes_on_to_the_same_weights(at: int, tmp_path: Path) ->
     assert [moment.step for moment in moments] == list(range(1, 13))
 
 
+@pytest.mark.parametrize("at", [1, 5])
+def test_a_killed_course_still_knows_weights_that_were_never_beaten(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pathopipe.training.course as module
+
+    real, worst = module.pooled, [0.5]
+    monkeypatch.setattr(module, "pooled", lambda seen, rule: type(real(seen, rule))(0, 0, 0, 0, 0, worst.pop(0), 0))
+    start = tensors_of(Trainer(ARCHITECTURE, Schedule(), seed=7).average)
+
+    def kill(moment: Moment) -> None:
+        if moment.step == at:
+            raise _KilledError
+
+    worst += [0.4]
+    with pytest.raises(_KilledError):
+        train(course(start=start), tmp_path, kill)
+    worst[:] = ([0.5] if at < 4 else []) + [0.4, 0.3, 0.2]
+    assert same(train(course(start=start), tmp_path, lambda _: None), start)
+
+
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     runs = [train(course(4, seed=seed), tmp_path / str(seed), lambda _: None) for seed in (0, 1)]
     assert not same(*runs)

@@ -77,9 +77,11 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def tensors_of(network: NucleusNet) -> dict[str, NDArray[np.float32]]:
-    """Copy the weights by name, as a file holds them."""
+    """Copy the weights by name, as a file holds them: in C order, whatever the order in the network's memory."""
     state = network.state_dict()
-    return {name: np.array(state[name].detach().float().cpu().numpy()) for name in network.architecture.shapes()}
+    return {
+        name: np.array(state[name].detach().float().cpu().numpy(), order="C") for name in network.architecture.shapes()
+    }
 
 
 def load_tensors(network: NucleusNet, tensors: Mapping[str, NDArray[np.float32]]) -> None:

@@ -107,14 +107,16 @@ class _Best:
             self.tensors = load_file(self._folder / f"best-{self.step}.safetensors")
 
     def offer(self, step: int, aji: float, tensors: Tensors) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         self.last = aji
         if self.aji is not None and aji < self.aji:
             return
         self.aji, self.step, self.tensors = aji, step, tensors
         self._folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, self._folder / f"best-{step}.safetensors")
+        draft = self._folder / "best.safetensors.tmp"
+        draft.write_bytes(save(tensors))
+        draft.replace(self._folder / f"best-{step}.safetensors")
         write_json(self._folder / "best.json", {"aji": aji, "step": step})
         for old in self._folder.glob("best-*.safetensors"):
             if old.name != f"best-{step}.safetensors":

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,8 @@ from pathopipe.training.split import Split, portions, split
 from pathopipe.training.validation import Seen, look, picture, pooled, quality
 
 _WORST: Final = 4
+# Checkpoints of another format are not gone on from.
+_FORMAT: Final = 2
 _FIGURES: Final = ("f1", "aji", "pq", "detection_f1")
 Show = Callable[[str, Moment], None]
 
@@ -91,7 +94,7 @@ def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
         if parts.test:
             rows.append(_row(part, _seen(request, tensors, parts.test), request.rule))
     path = _write(request, tensors, parts, rows)
-    shutil.rmtree(request.out / ".work", ignore_errors=True)
+    _clear(request, chosen, parts.validation)
     return path, rows
 
 
@@ -109,8 +112,20 @@ def _learn(
         seed=request.seed,
         device=request.device,
     )
-    work = request.out / ".work" / _key(request, part, validation)
-    return train(course, work, lambda moment: show(f"{len(part)} images", moment))
+    return train(course, _work(request, part, validation), lambda moment: show(f"{len(part)} images", moment))
+
+
+def _work(request: Request, part: Sequence[Example], validation: Sequence[Example]) -> Path:
+    """Where the checkpoint of a course lies."""
+    return request.out / ".work" / _key(request, part, validation)
+
+
+def _clear(request: Request, chosen: Sequence[Sequence[Example]], validation: Sequence[Example]) -> None:
+    """Remove the checkpoints of this run; those of another that was stopped here stay."""
+    for part in chosen:
+        shutil.rmtree(_work(request, part, validation), ignore_errors=True)
+    with suppress(OSError):
+        (request.out / ".work").rmdir()
 
 
 def _teacher(weights: Weights) -> Engine:
@@ -121,10 +136,13 @@ def _key(request: Request, part: Sequence[Example], validation: Sequence[Example
     """What a checkpoint belongs to: another request or other images begin anew."""
     shown = (*part, *validation)
     asked: dict[str, Any] = {
+        "format": _FORMAT,
         "schedule": asdict(request.schedule),
         "start": request.start and request.start.sha256,
         "teacher": request.teacher and request.teacher.sha256,
         "seed": request.seed,
+        "device": request.device,
+        "fields": [(example.mpp, example.share, example.rgb.shape) for example in shown],
         "images": [hashlib.sha256(example.rgb.tobytes()).hexdigest() for example in shown],
         "annotations": [hashlib.sha256(_annotation(example)).hexdigest() for example in shown],
         "validation": len(validation),
