@@ -127,6 +127,23 @@ def test_a_mask_of_all_nuclei_has_one_label_in_many_pieces(tmp_path: Path) -> No
     assert "like a mask of all nuclei" in told(lambda: read_annotations(tmp_path / "a.png"))
 
 
+def test_a_mask_of_types_has_labels_of_many_pieces(tmp_path: Path) -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    for number, (y, x) in enumerate((y, x) for y in range(1, 40, 6) for x in range(1, 40, 6)):
+        mask[y : y + 3, x : x + 3] = 1 + number % 4
+    cv2.imwrite(str(tmp_path / "a.png"), mask)
+    assert "like a mask of all nuclei or of their types" in told(lambda: read_annotations(tmp_path / "a.png"))
+
+
+def test_large_numbers_are_made_small(tmp_path: Path) -> None:
+    labels = square().astype(np.uint32)
+    labels[0, 0] = 1_999_999_999
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    read = outlines(tmp_path / "a.tif")
+    assert read.max() == 2
+    assert np.array_equal(read > 0, labels > 0)
+
+
 def test_an_unknown_kind_of_file(tmp_path: Path) -> None:
     assert "labels end in .png, " in told(lambda: read_annotations(tmp_path / "a.xml"))
 
@@ -156,6 +173,21 @@ def test_each_part_of_a_multipolygon_is_a_nucleus_and_gets_room(tmp_path: Path) 
     assert labels.shape == (8, 10)
     assert (labels == 1).sum() == 9
     assert (labels == 2).sum() == 4
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_annotation_around_nuclei_is_no_nucleus(first: bool, tmp_path: Path) -> None:
+    def box(x: float, y: float, side: float) -> dict[str, Any]:
+        ring = [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]
+        return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
+
+    nuclei = [box(10 * number, 5, 6) for number in range(4)]
+    path = write(tmp_path / "a.geojson", json.dumps(nuclei))
+    assert outlines(path, (40, 40)).max() == 4
+    around = box(0, 0, 38)
+    write(path, json.dumps([around, *nuclei] if first else [*nuclei, around]))
+    said = told(lambda: read_annotations(path, (40, 40)))
+    assert "the polygon that begins at x 0, y 0 encloses 4 others: export the nuclei without the annotation" in said
 
 
 def test_points_of_qupath_have_the_class_as_their_type(tmp_path: Path) -> None:
@@ -283,7 +315,7 @@ def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
         "line 4: mpp 'half' is no plausible number of micrometers per pixel, expected 0.05 to 2",
         "line 5: names no image",
         "line 5: mpp '20' is no plausible",
-        "line 5: share '-1' is no number of at least 0",
+        "line 5: share '-1' is no number above 0",
         "line 6: the file ",
         "line 6: the labels sheet.xml are of no known kind",
     ]

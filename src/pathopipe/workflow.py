@@ -23,7 +23,7 @@ from pathopipe.artifacts import (
     weights_folder,
     write_json,
 )
-from pathopipe.config import Config, DetectSettings, container_image, parse_config
+from pathopipe.config import Config, DetectSettings, TilesSettings, container_image, parse_config
 from pathopipe.demand import limit_memory_mb, limit_minutes, limit_threads, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify, slide_files
@@ -244,7 +244,11 @@ def _config_problems(config: Config) -> Iterator[str]:
         make_grader(config.grade.grader)
     except RefusalError as error:
         yield str(error)
-    name, tiles = config.detect.model, config.tiles
+    yield from model_problems(config.detect.model, config.tiles)
+
+
+def model_problems(name: str, tiles: TilesSettings) -> Iterator[str]:
+    """Tell why a nucleus model can't be used on these tiles, a sentence each."""
     try:
         traits = find(name)
     except RefusalError as error:

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from pathopipe.cli.evaluation import STAGES
 from pathopipe.cli.score_tables import POOLED
 from pathopipe.config import Config, DetectSettings
 from pathopipe.errors import RefusalError
+from pathopipe.models.registry import weights_of
+from pathopipe.models.weights import save_weights
 from pathopipe.ops.perturbation import PERTURBATIONS
 from pathopipe.samples import Sample
 from pathopipe.stages.execution import execute
@@ -127,6 +130,16 @@ def test_what_is_missing_is_said_in_one_sentence(folders: tuple[Path, Path], tmp
     for sentence, arguments in refusals.items():
         with pytest.raises(RefusalError, match=sentence):
             call(*arguments)
+
+
+def test_weights_for_another_resolution_are_refused_as_by_a_run(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = weights_of("open")
+    fine = tmp_path / "fine.safetensors"
+    save_weights(fine, replace(weights.card, mpp=0.25), weights.tensors)
+    asked = [*given(folders)[:-2], "--model", fine]
+    with pytest.raises(RefusalError, match=r"tiles\.mpp: .* is made for 0\.25 micrometers per pixel, got 0\.5"):
+        call(*asked)
+    assert "2 images" in call(*asked, "--working-mpp", "0.25")
 
 
 def test_all_images_and_labels_are_read_before_the_first_is_analyzed(folders: tuple[Path, Path]) -> None:

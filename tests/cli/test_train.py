@@ -1,6 +1,7 @@
 """`pathopipe train nuclei` on tiny images: what it writes, says, and refuses."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from pathopipe.cli.train import train
 from pathopipe.errors import RefusalError
 from pathopipe.models.registry import weights_of
-from pathopipe.models.weights import read_card, read_weights
+from pathopipe.models.weights import read_card, read_weights, save_weights
 from tests.training.fields import discs
 
 
@@ -44,7 +45,7 @@ def test_it_writes_weights_a_card_and_pictures_and_says_what_they_reach(tmp_path
     done = run(tmp_path, "--steps", "2", "--name", "ours", "--licence", "CC0", "--data", "discs, drawn")
     assert done.exit_code == 0
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["ours.md", "ours.safetensors", "worst_1.png"]
+    assert written == ["ours.md", "ours.safetensors", "ours_worst_1.png"]
     card = read_card(tmp_path / "out" / "ours.safetensors")
     assert (card.name, card.data, card.mpp) == ("ours", ("discs, drawn",), 0.5)
     assert card.licence.startswith("CC0; started from 'open' (")
@@ -79,8 +80,48 @@ def test_points_are_outlined_by_the_weights_to_start_from(tmp_path: Path) -> Non
     write_images(tmp_path, 2, points=True)
     done = run(tmp_path, "--steps", "1", "--no-curve")
     assert done.exit_code == 0, done.output
+    # There are no outlines to score F1, AJI and PQ against.
+    assert "images  nuclei  detection F1   (on" in done.output
+    figures = next(iter(read_card(tmp_path / "out" / "mine.safetensors").figures.values()))
+    assert list(figures) == ["detection_f1"]
     with pytest.raises(RefusalError, match="only points are annotated: name a model that outlines them with --teacher"):
         run(tmp_path, "--steps", "1", "--from", "scratch")
+
+
+def test_a_printers_resolution_is_none_of_a_microscope(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    _tiff(tmp_path, 300, "INCH")
+    done = run(tmp_path, "--steps", "1", "--no-test")
+    assert done.exit_code == 0
+    assert "with a card beside them" in done.output
+    assert not list((tmp_path / "out").glob("*worst*"))
+
+
+def test_the_resolution_of_the_weights_to_start_from_is_kept(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    theirs = weights_of("open")
+    save_weights(tmp_path / "fine.safetensors", replace(theirs.card, mpp=0.25), theirs.tensors)
+    start = ("--from", str(tmp_path / "fine.safetensors"))
+    assert run(tmp_path, "--steps", "1", "--no-test", *start).exit_code == 0
+    assert read_card(tmp_path / "out" / "mine.safetensors").mpp == 0.25
+    with pytest.raises(RefusalError, match=r"--teacher: is made for 0\.5 micrometers per pixel, the weights to train"):
+        run(tmp_path, "--steps", "1", *start, "--teacher", "open")
+
+
+def test_a_run_leaves_what_another_has_stopped_at(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    other = tmp_path / "out" / ".work" / "another"
+    other.mkdir(parents=True)
+    run(tmp_path, "--steps", "1", "--no-test")
+    assert list((tmp_path / "out" / ".work").iterdir()) == [other]
+
+
+def test_weights_stand_under_the_terms_of_their_teacher(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    run(tmp_path, "--steps", "1", "--no-test", "--teacher", "research")
+    licence = read_card(tmp_path / "out" / "mine.safetensors").licence
+    assert licence.startswith("not stated; started from 'open' (")
+    assert licence.endswith("; taught by 'research' (CC BY-NC-SA 4.0)")
 
 
 def _misfit(folder: Path) -> None:
@@ -96,11 +137,31 @@ def _alone(folder: Path) -> None:
 
 
 def _other_mpp(folder: Path) -> None:
+    _tiff(folder, 20000, "CENTIMETER")
+
+
+def _tiff(folder: Path, resolution: int, unit: str) -> Path:
+    """Make a TIFF of the first image, in tiles."""
     import tifffile
 
-    rgb = cv2.imread(str(folder / "images" / "a0.png"))[..., ::-1]
-    (folder / "images" / "a0.png").unlink()
-    tifffile.imwrite(folder / "images" / "a0.tif", rgb, resolution=(20000, 20000), resolutionunit="CENTIMETER")
+    source, path = folder / "images" / "a0.png", folder / "images" / "a0.tif"
+    rgb = cv2.imread(str(source))[..., ::-1]
+    source.unlink()
+    tile = {"tile": (64, 64), "compression": "jpeg"} if unit == "NONE" else {}
+    tifffile.imwrite(path, rgb, resolution=(resolution, resolution), resolutionunit=unit, **tile)  # type: ignore[arg-type]
+    return path
+
+
+def _damaged(folder: Path) -> None:
+    import tifffile
+
+    path = _tiff(folder, 1, "NONE")
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        start, length = page.dataoffsets[4], page.databytecounts[4]  # type: ignore[union-attr]
+    with path.open("r+b") as stream:
+        stream.seek(start)
+        stream.write(bytes(length))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +169,7 @@ def _other_mpp(folder: Path) -> None:
     [
         (_misfit, r"a0\.png: is 30 x 20 pixels, its image 160 x 160: give labels of the image's own size"),
         (_empty, r"labels/a0\.png: has no nuclei: annotate some, or leave the image out"),
+        (_damaged, r"a0\.tif: the file is damaged: its level of downsample 1 cannot be decoded at"),
         (_alone, "training needs two annotated images at least"),
         (_other_mpp, r"a0\.tif: states 0\.5 micrometers per pixel, not 0\.25: correct the mpp"),
     ],
@@ -133,6 +195,9 @@ def test_without_torch_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
         (("--name", "../x"), "use letters, digits"),
         (("--sheet", "s.tsv"), "give either --sheet, or --images"),
         (("--device", "gpu"), "--device gpu: there is no GPU that torch can use here"),
+        (("--rate", "nan"), "--rate nan: expected a number above 0 and at most 1"),
+        (("--rate", "0"), "--rate 0: expected a number above 0"),
+        (("--out", "/dev/null/x"), "--out /dev/null/x: cannot be written to"),
         (("--from", "classical"), "has no weights to go on from"),
         (("--from", "nope"), "there is no nucleus model 'nope'"),
     ],

@@ -1,8 +1,11 @@
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from pathopipe.errors import RefusalError
+from pathopipe.training.examples import Example
 from pathopipe.training.split import portions, split
 from tests.training.fields import example
 
@@ -28,6 +31,22 @@ def test_points_are_learned_from_and_tested_on_only_where_there_is_nothing_else(
     parts = split(mixed, seed=0)
     assert all(one.labels is not None for one in (*parts.validation, *parts.test))
     assert sum(one.labels is None for one in parts.train) == 6
+
+
+def empty(number: int, group: str) -> Example:
+    return replace(example(number, group=group), labels=np.zeros((160, 160), np.int32))
+
+
+def test_images_without_nuclei_make_no_test_and_follow_their_patient() -> None:
+    nothing = [empty(number, f"artifact{number}") for number in range(6)]
+    parts = split([*(example(number, points=True) for number in range(4)), *nothing], seed=0)
+    assert all(one.points is not None for one in parts.test)
+    assert all(any(one is other for other in parts.train) for one in nothing)
+    with pytest.raises(RefusalError, match="all annotated images are of one patient, 'p'"):
+        split([example(0, group="p"), *nothing], seed=0)
+    followed = split([*(example(number, group=f"p{number}") for number in range(3)), empty(9, "p0")], seed=0)
+    for part in (followed.train, followed.test):
+        assert len([one for one in part if one.group == "p0"]) in {0, 2}
 
 
 def test_a_patient_of_the_test_is_not_learned_from_by_points_either() -> None:

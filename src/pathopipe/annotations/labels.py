@@ -16,9 +16,12 @@ from pathopipe.ops.raster import rasterize
 
 LABEL_SUFFIXES: Final = (".png", ".tif", ".tiff", ".geojson", ".json", ".tsv", ".csv")
 
-_LARGEST_LABEL: Final = 2**31 - 1
-# From so many pieces on, one label is taken for a mask of all nuclei.
+# Larger numbers are made small: tables go by the number of a label.
+_LARGEST_LABEL: Final = 2**20
+# From so many pieces per label on, labels are taken for a mask of all nuclei, or of their types.
 _PIECES: Final = 3
+# A polygon around the middles of so many others is no nucleus.
+_ENCLOSED: Final = 3
 
 Size = tuple[int, int]
 
@@ -93,7 +96,8 @@ def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
     labels = np.asarray(image, np.int32)
     if _is_mask(labels):
         raise RefusalError(
-            f"{path}: has one label in many pieces, like a mask of all nuclei: give each nucleus a number of its own"
+            f"{path}: has labels of many pieces each, like a mask of all nuclei or of their types: "
+            "give each nucleus a number of its own"
         )
     return labels
 
@@ -123,12 +127,11 @@ def _is_whole(image: NDArray[Any]) -> bool:
 
 
 def _is_mask(labels: NDArray[np.int32]) -> bool:
-    from scipy import ndimage
+    from skimage.measure import label
 
-    used = labels > 0
-    if not used.any() or labels.max() != labels[used].min():
-        return False
-    return bool(ndimage.label(used, np.ones((3, 3)))[1] >= _PIECES)
+    used = int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
+    pieces = int(label(labels, return_num=True)[1])  # type: ignore[no-untyped-call]
+    return used > 0 and pieces >= _PIECES * used
 
 
 def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
@@ -147,8 +150,23 @@ def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
         return Points(xy, tuple(types) if any(types) else None)
     corners = shapely.bounds(parts).reshape(-1, 4)
     _check_inside(corners[:, 2:], corners[:, :2], size, path, "polygons")
+    _check_apart(parts, path)
     width, height = np.maximum(np.ceil(corners[:, 2:].max(axis=0, initial=1)), 1)
     return Outlines(paint(parts, size or (int(height), int(width))))
+
+
+def _check_apart(polygons: list[Any], path: Path) -> None:
+    """Refuse what is drawn around nuclei, like the annotation that they were detected in: it would hide them."""
+    if len(polygons) <= _ENCLOSED:
+        return
+    around, inside = shapely.STRtree(shapely.centroid(polygons)).query(polygons, predicate="contains")
+    enclosed = np.bincount(around[around != inside], minlength=1)
+    if enclosed.max() >= _ENCLOSED:
+        x, y = shapely.bounds(polygons[enclosed.argmax()])[:2]
+        raise RefusalError(
+            f"{path}: the polygon that begins at x {x:g}, y {y:g} encloses {enclosed.max()} others: "
+            "export the nuclei without the annotation around them"
+        )
 
 
 def _features(path: Path) -> list[Any]:

@@ -147,8 +147,8 @@ def _odd(row: Row) -> Iterator[str]:
     if mpp is None or not MIN_MPP <= mpp <= MAX_MPP:
         yield _implausible(row["mpp"])
     share = number(row.get("share") or "1")
-    if share is None or share < 0:
-        yield f"share {row['share']!r} is no number of at least 0"
+    if share is None or share <= 0:
+        yield f"share {row['share']!r} is no number above 0"
 
 
 def _implausible(mpp: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, annotated_images, config_options, find_config
+from pathopipe.cli.options import annotated_images, config_options, find_config
 
 if TYPE_CHECKING:
     from pathopipe.cli.evaluation import Row
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_OUT = click.Path(path_type=Path, dir_okay=False, writable=True)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def evaluate() -> None:
 @click.option("--working-mpp", type=float, help="Resolution to work at; default: the configured one, 0.5.")
 @click.option("--robustness", is_flag=True, help="Show, too, what is lost on re-stained, blurred and rescaled images.")
 @click.option("--per-image", is_flag=True, help="Show a line per image, too.")
-@click.option("--out", type=PATH, help="Write the table, with all images, to this TSV file.")
+@click.option("--out", type=_OUT, help="Write the table, with all images, to this TSV file.")
 @config_options
 def nuclei(
     working_mpp: float | None,

@@ -13,15 +13,14 @@ import shapely
 from pathopipe.annotations import Annotated, Outlines, Points, Size, find_labels, paint, read_annotations
 from pathopipe.artifacts import numbers, read_json, read_table
 from pathopipe.config import Config
-from pathopipe.errors import RefusalError, SlideRejectedError
-from pathopipe.models.registry import find
+from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
 from pathopipe.ops.metrics import Counts, compare
 from pathopipe.ops.perturbation import PERTURBATIONS, Perturbation, perturb, perturb_labels, perturb_points
 from pathopipe.ops.point_metrics import PointCounts, compare_points
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
 from pathopipe.stages.execution import execute
-from pathopipe.workflow import adopt_model
+from pathopipe.workflow import adopt_model, model_problems
 
 STAGES = ("tissue", "tiles", "detect", "segment")
 
@@ -63,10 +62,11 @@ def evaluate_images(
     Raises
     ------
     RefusalError
-        An unknown model, images that can't be read, labels that can't be read or don't fit; all at once.
+        An unknown model, or one made for another resolution; images that can't be read, labels that can't be read or
+        don't fit; all at once.
     """
-    for model in models:
-        find(model)
+    if problems := [problem for model in models for problem in model_problems(model, config.tiles)]:
+        raise RefusalError(*problems)
     _check(images)
     changes = (None, *PERTURBATIONS) if robustness else (None,)
     titles, total = _titles(models), len(models) * len(images) * len(changes)
@@ -115,7 +115,7 @@ def _check(images: Sequence[Annotated]) -> None:
             read_annotations(image.labels, _size(image))
         except RefusalError as error:
             problems += error.problems
-        except SlideRejectedError as error:
+        except (SlideRejectedError, FaultError) as error:
             problems.append(f"{image.image}: {error}")
     if problems:
         raise RefusalError(*problems)

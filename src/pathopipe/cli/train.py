@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathopipe.training.session import Row
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
@@ -34,7 +36,7 @@ def train() -> None:
 @click.option("--teacher", help="Weights that outline nuclei of which only points are known; default: those of --from.")
 @click.option("--steps", type=click.IntRange(1), help="Batches; default: 600, from scratch 4000.")
 @click.option("--rate", type=float, help="Learning rate; default: 0.0005, from scratch 0.002.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is random.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
 @click.option("--curve/--no-curve", default=True, help="Whether to learn from parts of the images, too.")
 @click.option("--test/--no-test", default=True, help="Whether to keep images apart for a test.")
@@ -66,12 +68,14 @@ def nuclei(
     guide = _weights(teacher) if teacher else begin
     if (images is None) == (sheet is None):
         raise RefusalError("give either --sheet, or --images with --labels and --mpp")
+    _check_teacher(begin, guide)
     examples = read_examples(annotated_images(images, labels, mpp, sheet), begin.card.mpp if begin else 0.5)
     request = _request(examples, out, name, begin, guide, options)
+    _check_folder(out)
     with _Bar(request.schedule.steps) as bar:
         path, rows = run(request, bar)
     click.echo(_table(rows))
-    click.echo(f"weights: {path}, with a card and pictures of the worst images beside them")
+    click.echo(f"weights: {path}, with a card{' and pictures of the worst images' if rows else ''} beside them")
     click.echo(f"use them: pathopipe run --set detect.model={path}")
 
 
@@ -80,6 +84,28 @@ def _check_name(name: str) -> None:
 
     if not _NAME.fullmatch(name):
         raise RefusalError(f"--name {name}: use letters, digits, '_' and '-' only")
+
+
+def _check_folder(out: Path) -> None:
+    from pathopipe.errors import RefusalError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise RefusalError(f"--out {out}: cannot be written to ({error.strerror}): give another folder") from error
+
+
+def _check_teacher(begin: "Weights | None", guide: "Weights | None") -> None:
+    from pathopipe.errors import RefusalError
+
+    wanted = begin.card.mpp if begin else 0.5
+    if guide and guide.card.mpp != wanted:
+        raise RefusalError(
+            f"--teacher: is made for {guide.card.mpp:g} micrometers per pixel, the weights to train for {wanted:g}: "
+            "choose another"
+        )
 
 
 def _check_torch() -> None:
@@ -103,17 +129,20 @@ def _weights(model: str) -> "Weights":
 def _request(
     examples: Any, out: Path, name: str, begin: "Weights | None", guide: "Weights | None", options: dict[str, Any]
 ) -> Any:
+    from pathopipe.errors import RefusalError
     from pathopipe.models.engines import uses_gpu
     from pathopipe.training.loop import Schedule
     from pathopipe.training.session import Request
 
     steps = options["steps"] or (600 if begin else 4000)
-    rate = options["rate"] or (5e-4 if begin else 2e-3)
+    rate = (5e-4 if begin else 2e-3) if options["rate"] is None else options["rate"]
+    if not 0 < rate <= 1:
+        raise RefusalError(f"--rate {rate:g}: expected a number above 0 and at most 1")
     return Request(
         examples=examples,
         out=out,
         name=name,
-        licence=_licence(options["licence"], begin),
+        licence=_licence(options["licence"], begin, guide),
         data=options["data"],
         start=begin,
         teacher=guide,
@@ -122,23 +151,28 @@ def _request(
         device="cuda" if uses_gpu(options["device"], "--device gpu") else "cpu",
         curve=options["curve"],
         test=options["test"],
+        mpp=begin.card.mpp if begin else 0.5,
     )
 
 
-def _licence(stated: str, begin: "Weights | None") -> str:
-    """Weights that were started from others stand under their terms, too."""
-    return f"{stated}; started from '{begin.card.name}' ({begin.card.licence})" if begin else stated
+def _licence(stated: str, begin: "Weights | None", guide: "Weights | None") -> str:
+    """Weights that were started from others, or taught by them, stand under their terms, too."""
+    started = f"; started from '{begin.card.name}' ({begin.card.licence})" if begin else ""
+    taught = f"; taught by '{guide.card.name}' ({guide.card.licence})" if guide and guide is not begin else ""
+    return f"{stated}{started}{taught}"
 
 
 def _table(rows: list["Row"]) -> str:
     """Lay out the learning curve."""
     if not rows:
         return "no images were kept apart: nothing was measured"
-    lines = ["images  nuclei  F1     AJI    PQ     detection F1   (on the images that were kept apart)"]
-    for row in rows:
-        figures = (row.scores.f1, row.scores.aji, row.scores.pq, row.scores.detection_f1)
-        lines.append(f"{row.images:<8}{row.nuclei:<8}" + "  ".join(f"{value:.3f}" for value in figures))
-    return "\n".join(lines)
+    heads = "".join(f"{_HEADS[name]:<7}" for name in rows[0].figures)
+    title = f"images  nuclei  {heads.rstrip()}   (on the images that were kept apart)"
+    return "\n".join([title, *map(_line, rows)])
+
+
+def _line(row: "Row") -> str:
+    return f"{row.images:<8}{row.nuclei:<8}" + "  ".join(f"{value:.3f}" for value in row.figures.values())
 
 
 class _Bar:

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.annotations import Annotated, Points, read_annotations
-from pathopipe.errors import RefusalError, SlideRejectedError
+from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
 from pathopipe.models.architecture import UPSAMPLING
 from pathopipe.models.engines import Engine
 from pathopipe.slide import open_slide
 from pathopipe.training.augment import Field
 from pathopipe.training.points import outline_points
 from pathopipe.training.targets import targets
-from pathopipe.units import Grid
+from pathopipe.units import MAX_MPP, MIN_MPP, Grid
 
 _COARSEST: Final = 0.3
 _LARGEST_SIDE: Final = 20_000
@@ -74,12 +74,14 @@ def read_examples(sheet: Sequence[Annotated], working_mpp: float) -> list[Exampl
     for line in sheet:
         try:
             examples.append(_read(line, working_mpp))
-        except (RefusalError, SlideRejectedError) as error:
+        except (RefusalError, SlideRejectedError, FaultError) as error:
             problems.append(str(error) if line.labels and str(line.labels) in str(error) else f"{line.image}: {error}")
     if problems:
         raise RefusalError(*problems)
     if len(examples) < 2:
         raise RefusalError("training needs two annotated images at least: one to learn from, one to test on")
+    if not any(example.nuclei for example in examples):
+        raise RefusalError("none of the images has annotated nuclei: add some that have")
     return examples
 
 
@@ -98,12 +100,16 @@ def _read(line: Annotated, working_mpp: float) -> Example:
     with open_slide(line.image, (line.mpp, line.mpp)) as slide:
         if max(slide.width_px, slide.height_px) > _LARGEST_SIDE:
             raise RefusalError(f"is larger than {_LARGEST_SIDE} pixels: cut the annotated fields out of it")
-        stated = slide.backend.mpp
-        if stated and not 0.8 < stated[0] / line.mpp < 1.25:
-            raise RefusalError(f"states {stated[0]:g} micrometers per pixel, not {line.mpp:g}: correct the mpp")
+        stated = slide.backend.mpp or ()
+        # What is far from any microscope is the resolution of a printer.
+        odd = [mpp for mpp in stated if MIN_MPP <= mpp <= MAX_MPP and not 0.8 < mpp / line.mpp < 1.25]
+        if odd:
+            raise RefusalError(f"states {odd[0]:g} micrometers per pixel, not {line.mpp:g}: correct the mpp")
         grid = slide.grid(working_mpp)
         rgb = slide.read(slide.grid(line.mpp), 0, 0, slide.width_px, slide.height_px)
         working = slide.read(grid, 0, 0, grid.width, grid.height)
+        if slide.damage:
+            raise RefusalError(slide.damage)
     found = read_annotations(line.labels, rgb.shape[:2])
     labels, points = (None, found.xy) if isinstance(found, Points) else (found.labels, None)
     example = Example(line.name, line.patient or line.name, line.share, rgb, line.mpp, labels, points, working, grid)

@@ -16,7 +16,6 @@ from pathopipe.models.card import to_markdown
 from pathopipe.models.engines import Engine, any_size, make_engine
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.weights import Card, Weights, read_weights, save_weights
-from pathopipe.ops.metrics import Scores
 from pathopipe.training.augment import Field
 from pathopipe.training.course import Course, Moment, Tensors, train
 from pathopipe.training.examples import Example, make_fields
@@ -79,7 +78,7 @@ class Row:
 
     images: int
     nuclei: int
-    scores: Scores
+    figures: dict[str, float]
 
 
 def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
@@ -111,6 +110,7 @@ def _learn(
         start=dict(request.start.tensors) if request.start else None,
         seed=request.seed,
         device=request.device,
+        interval=min(200, max(20, request.schedule.steps // 20)),
     )
     return train(course, _work(request, part, validation), lambda moment: show(f"{len(part)} images", moment))
 
@@ -167,7 +167,11 @@ def _seen(request: Request, tensors: Tensors, examples: list[Example]) -> list[S
 
 
 def _row(part: Sequence[Example], seen: list[Seen], rule: SeedRule) -> Row:
-    return Row(len(part), sum(example.nuclei for example in part), pooled(seen, rule))
+    """Score what was seen; where only points are known, detection alone."""
+    outlined = any(one.example.nuclei and one.example.labels is not None for one in seen)
+    found = pooled(seen, rule)
+    figures = {name: float(getattr(found, name)) for name in (_FIGURES if outlined else _FIGURES[-1:])}
+    return Row(len(part), sum(example.nuclei for example in part), figures)
 
 
 def _write(request: Request, tensors: Tensors, parts: Split, rows: list[Row]) -> Path:
@@ -175,10 +179,12 @@ def _write(request: Request, tensors: Tensors, parts: Split, rows: list[Row]) ->
     path = request.out / f"{request.name}.safetensors"
     save_weights(path, _card(request, parts, rows), tensors)
     path.with_suffix(".md").write_text(to_markdown(read_weights(path)), encoding="utf-8")
+    for old in request.out.glob(f"{request.name}_worst_*.png"):
+        old.unlink()
     shown = _seen(request, tensors, parts.validation or parts.test)
     for place, seen in enumerate(sorted(shown, key=lambda one: quality(pooled([one], request.rule)))[:_WORST], 1):
         image = cv2.cvtColor(picture(seen, request.rule), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(request.out / f"worst_{place}.png"), image)
+        cv2.imwrite(str(request.out / f"{request.name}_worst_{place}.png"), image)
     return path
 
 
@@ -186,7 +192,7 @@ def _card(request: Request, parts: Split, rows: list[Row]) -> Card:
     figures = {}
     if parts.test:
         where = f"{len(parts.test)} images kept apart, {sum(one.nuclei for one in parts.test)} nuclei"
-        figures = {where: {name: round(getattr(rows[-1].scores, name), 4) for name in _FIGURES}}
+        figures = {where: {name: round(value, 4) for name, value in rows[-1].figures.items()}}
     training = {
         "images": len(parts.train),
         "nuclei": sum(example.nuclei for example in parts.train),

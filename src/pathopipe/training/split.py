@@ -26,14 +26,16 @@ class Split:
 def split(examples: Sequence[Example], seed: int) -> Split:
     """Set a quarter of the groups apart for the test and, where enough are left, a few to validate on.
 
-    Images with points only are learned from, as long as there are outlines to test on.
+    Images with points only are learned from, as long as there are outlines to test on. Images without nuclei make no
+    patient fit for a test, and are on the side of their patient's others.
 
     Raises
     ------
     RefusalError
         When all images are of one patient.
     """
-    outlined = [example for example in examples if example.labels is not None] or list(examples)
+    marked = [example for example in examples if example.nuclei]
+    outlined = [example for example in marked if example.labels is not None] or marked
     groups = sorted({example.group for example in outlined})
     if len(groups) < 2:
         raise RefusalError(f"all annotated images are of one patient, '{groups[0]}': add one of another to test on")
@@ -42,11 +44,12 @@ def split(examples: Sequence[Example], seed: int) -> Split:
     left = len(groups) - tested
     validated = max(1, round(_VALIDATION_SHARE * left)) if left >= _LEAST_TO_VALIDATE else 0
     test, validation = set(order[:tested]), set(order[tested : tested + validated])
-    used = {id(example) for example in outlined}
+    used = {id(example) for example in outlined} | {id(example) for example in examples if not example.nuclei}
+    measured = [example for example in examples if id(example) in used]
     return Split(
         [example for example in examples if example.group not in test | validation],
-        [example for example in outlined if example.group in validation],
-        [example for example in examples if id(example) in used and example.group in test],
+        [example for example in measured if example.group in validation],
+        [example for example in measured if example.group in test],
     )
 
 
