@@ -116,12 +116,13 @@ def test_a_run_leaves_what_another_has_stopped_at(tmp_path: Path) -> None:
     assert list((tmp_path / "out" / ".work").iterdir()) == [other]
 
 
-def test_weights_stand_under_the_terms_of_their_teacher(tmp_path: Path) -> None:
-    write_images(tmp_path, 2)
+@pytest.mark.parametrize("points", [True, False])
+def test_weights_stand_under_the_terms_of_who_outlined_their_points(points: bool, tmp_path: Path) -> None:
+    write_images(tmp_path, 2, points=points)
     run(tmp_path, "--steps", "1", "--no-test", "--teacher", "research")
     licence = read_card(tmp_path / "out" / "mine.safetensors").licence
     assert licence.startswith("not stated; started from 'open' (")
-    assert licence.endswith("; taught by 'research' (CC BY-NC-SA 4.0)")
+    assert licence.endswith("; taught by 'research' (CC BY-NC-SA 4.0)") == points
 
 
 def _misfit(folder: Path) -> None:

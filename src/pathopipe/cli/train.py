@@ -138,11 +138,12 @@ def _request(
     rate = (5e-4 if begin else 2e-3) if options["rate"] is None else options["rate"]
     if not 0 < rate <= 1:
         raise RefusalError(f"--rate {rate:g}: expected a number above 0 and at most 1")
+    pointed = any(example.points is not None for example in examples)
     return Request(
         examples=examples,
         out=out,
         name=name,
-        licence=_licence(options["licence"], begin, guide),
+        licence=_licence(options["licence"], begin, guide if pointed else None),
         data=options["data"],
         start=begin,
         teacher=guide,
@@ -158,7 +159,8 @@ def _request(
 def _licence(stated: str, begin: "Weights | None", guide: "Weights | None") -> str:
     """Weights that were started from others, or taught by them, stand under their terms, too."""
     started = f"; started from '{begin.card.name}' ({begin.card.licence})" if begin else ""
-    taught = f"; taught by '{guide.card.name}' ({guide.card.licence})" if guide and guide is not begin else ""
+    other = guide and not (begin and begin.sha256 == guide.sha256)
+    taught = f"; taught by '{guide.card.name}' ({guide.card.licence})" if guide and other else ""
     return f"{stated}{started}{taught}"
 
 
