@@ -1,0 +1,42 @@
+"""A run that was stopped is gone on with by the same request only."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import pathopipe.training.session as session
+from pathopipe.training.course import Moment
+from pathopipe.training.examples import Example
+from pathopipe.training.loop import Schedule
+from tests.training.fields import example
+
+
+class _KilledError(Exception):
+    pass
+
+
+def steps(folder: Path, examples: list[Example]) -> list[int]:
+    """Train without a test; returns the numbers of the steps that were taken."""
+    moments = list[Moment]()
+    request = session.Request(
+        examples, folder, "a", "CC0", (), start=None, teacher=None, schedule=Schedule(2, batch=1, size=48), test=False
+    )
+    session.run(request, lambda _, moment: moments.append(moment))
+    return [moment.step for moment in moments]
+
+
+def test_a_checkpoint_is_of_its_scale_and_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = example(0), example(1)
+
+    def kill(*_: object) -> None:
+        raise _KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "_write", kill)
+        with pytest.raises(_KilledError):
+            steps(tmp_path, [first, second])
+    assert steps(tmp_path, [first, replace(second, share=2.0)]) == [1, 2]
+    assert steps(tmp_path, [first, replace(second, mpp=0.3)]) == [1, 2]
+    assert steps(tmp_path, [first, second]) == []
+    assert not (tmp_path / ".work").exists()
