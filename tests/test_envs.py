@@ -1,7 +1,11 @@
 """The environments ask for what pyproject.toml asks for."""
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -73,3 +77,28 @@ def test_the_conda_environment_follows_the_project(project: dict) -> None:
         name, specifier = re.match(r"([a-z0-9-]+)(.*)", text).groups()
         expected[CONDA_NAMES.get(name, name)] = specifier
     assert conda == expected
+
+
+def test_the_package_imports_only_what_it_asks_for(project: dict) -> None:
+    optional = project["optional-dependencies"]
+    wanted = (*project["dependencies"], *(text for name in ("train", "slurm", "kubernetes") for text in optional[name]))
+    # Jinja2 can't do without MarkupSafe.
+    asked = {Requirement(text).name.lower().replace("_", "-") for text in wanted} | {"markupsafe"}
+    sources = packages_distributions()
+    unknown = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in (ROOT / "src").rglob("*.py")
+        for module in _imported(path)
+        if module not in sys.stdlib_module_names | {"pathopipe"}
+        and not asked & {name.lower().replace("_", "-") for name in sources.get(module, ())}
+    }
+    assert not unknown
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Names of the top-level modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]

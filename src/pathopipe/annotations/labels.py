@@ -127,11 +127,11 @@ def _is_whole(image: NDArray[Any]) -> bool:
 
 
 def _is_mask(labels: NDArray[np.int32]) -> bool:
-    from skimage.measure import label
+    """Whether there are many more pieces than labels; pieces that touch are counted as one."""
+    from scipy import ndimage
 
     used = int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
-    pieces = int(label(labels, return_num=True)[1])  # type: ignore[no-untyped-call]
-    return used > 0 and pieces >= _PIECES * used
+    return used > 0 and bool(ndimage.label(labels > 0, np.ones((3, 3)))[1] >= _PIECES * used)
 
 
 def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
