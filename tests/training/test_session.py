@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pathopipe.training.session as session
@@ -16,14 +17,20 @@ class _KilledError(Exception):
     pass
 
 
-def steps(folder: Path, examples: list[Example]) -> list[int]:
-    """Train without a test; returns the numbers of the steps that were taken."""
+def steps(folder: Path, examples: list[Example], test: bool = False) -> list[int]:
+    """Train; returns the numbers of the steps that were taken."""
     moments = list[Moment]()
-    request = session.Request(
-        examples, folder, "a", "CC0", (), start=None, teacher=None, schedule=Schedule(2, batch=1, size=48), test=False
-    )
+    schedule = Schedule(2, batch=1, size=48)
+    request = session.Request(examples, folder, "a", "CC0", (), None, None, schedule, test=test)
     session.run(request, lambda _, moment: moments.append(moment))
     return [moment.step for moment in moments]
+
+
+def test_nothing_is_left_behind_and_no_image_changed(tmp_path: Path) -> None:
+    examples = [example(number) for number in range(8)]
+    assert steps(tmp_path, examples, test=True) == [1, 2] * 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.md", "a.safetensors", "a_worst_1.png"]
+    assert all(np.array_equal(one.rgb, example(number).rgb) for number, one in enumerate(examples))
 
 
 def test_a_checkpoint_is_of_its_scale_and_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def picture(seen: Seen, rule: SeedRule) -> NDArray[np.uint8]:
     """Draw the outlines that are known (yellow) and found (green) on an example, as far as 512 pixels go."""
     example, fine = seen.example, seen.example.grid.refined(UPSAMPLING)
     height, width = min(_PICTURE_SIDE, example.rgb.shape[0]), min(_PICTURE_SIDE, example.rgb.shape[1])
-    image = np.ascontiguousarray(example.rgb[:height, :width])
+    image = np.array(example.rgb[:height, :width], order="C")
     if example.labels is not None:
         known = example.labels[:height, :width]
         image[_borders(known)] = _TRUTH
