@@ -62,14 +62,14 @@ def nuclei(
     _check_torch()
     from pathopipe.errors import RefusalError
     from pathopipe.training.examples import read_examples
-    from pathopipe.training.session import run
+    from pathopipe.training.session import run, working_mpp
 
     begin = None if start == "scratch" else _weights(start)
     guide = _weights(teacher) if teacher else begin
     if (images is None) == (sheet is None):
         raise RefusalError("give either --sheet, or --images with --labels and --mpp")
-    _check_teacher(begin, guide)
-    examples = read_examples(annotated_images(images, labels, mpp, sheet), begin.card.mpp if begin else 0.5)
+    _check_teacher(guide, working_mpp(begin))
+    examples = read_examples(annotated_images(images, labels, mpp, sheet), working_mpp(begin))
     request = _request(examples, out, name, begin, guide, options)
     _check_folder(out)
     with _Bar(request.schedule.steps) as bar:
@@ -97,10 +97,9 @@ def _check_folder(out: Path) -> None:
         raise RefusalError(f"--out {out}: cannot be written to ({error.strerror}): give another folder") from error
 
 
-def _check_teacher(begin: "Weights | None", guide: "Weights | None") -> None:
+def _check_teacher(guide: "Weights | None", wanted: float) -> None:
     from pathopipe.errors import RefusalError
 
-    wanted = begin.card.mpp if begin else 0.5
     if guide and guide.card.mpp != wanted:
         raise RefusalError(
             f"--teacher: is made for {guide.card.mpp:g} micrometers per pixel, the weights to train for {wanted:g}: "
@@ -152,7 +151,6 @@ def _request(
         device="cuda" if uses_gpu(options["device"], "--device gpu") else "cpu",
         curve=options["curve"],
         test=options["test"],
-        mpp=begin.card.mpp if begin else 0.5,
     )
 
 

@@ -21,9 +21,14 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
         tensors |= {f"{part}/{name}": value for name, value in getattr(trainer, part).state_dict().items()}
     for index, state in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
+    write_whole(path, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, and its folder; a half-written one never shows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.tmp")
-    draft.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
+    draft.write_bytes(content)
     draft.replace(path)
 
 

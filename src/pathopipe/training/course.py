@@ -17,7 +17,7 @@ from pathopipe.models.openvino_engine import resolve
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.torch_engine import network_engine
 from pathopipe.training.augment import DEFAULT, Augmentation, Field
-from pathopipe.training.checkpoint import load_checkpoint, save_checkpoint
+from pathopipe.training.checkpoint import load_checkpoint, save_checkpoint, write_whole
 from pathopipe.training.examples import Example
 from pathopipe.training.loop import Schedule, Trainer
 from pathopipe.training.validation import look, pooled, quality
@@ -113,10 +113,7 @@ class _Best:
         if self.aji is not None and aji < self.aji:
             return
         self.aji, self.step, self.tensors = aji, step, tensors
-        self._folder.mkdir(parents=True, exist_ok=True)
-        draft = self._folder / "best.safetensors.tmp"
-        draft.write_bytes(save(tensors))
-        draft.replace(self._folder / f"best-{step}.safetensors")
+        write_whole(self._folder / f"best-{step}.safetensors", save(tensors))
         write_json(self._folder / "best.json", {"aji": aji, "step": step})
         for old in self._folder.glob("best-*.safetensors"):
             if old.name != f"best-{step}.safetensors":

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from pathopipe.training.split import Split, portions, split
 from pathopipe.training.validation import Seen, look, picture, pooled, quality
 
 _WORST: Final = 4
+# Of weights that begin at random.
+_MPP: Final = 0.5
 # Checkpoints of another format are not gone on from.
 _FORMAT: Final = 2
 _FIGURES: Final = ("f1", "aji", "pq", "detection_f1")
@@ -59,7 +62,11 @@ class Request:
     device: str = "cpu"
     curve: bool = True
     test: bool = True
-    mpp: float = 0.5
+
+    @property
+    def mpp(self) -> float:
+        """Micrometers per pixel to work at: those of the weights to start from."""
+        return working_mpp(self.start)
 
     @property
     def architecture(self) -> Architecture:
@@ -70,6 +77,11 @@ class Request:
     def rule(self) -> SeedRule:
         """How seeds are picked."""
         return self.start.card.rule if self.start else SeedRule()
+
+
+def working_mpp(start: Weights | None) -> float:
+    """Micrometers per pixel that weights are made for, and with them what is trained from there."""
+    return start.card.mpp if start else _MPP
 
 
 @dataclass(frozen=True)
@@ -87,20 +99,23 @@ def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
     chosen = portions(parts.train, request.seed) if request.curve and request.test else [parts.train]
     teacher = _teacher(request.teacher) if request.teacher else None
     fields = dict(zip((example.name for example in parts.train), make_fields(parts.train, teacher), strict=True))
+    works = [request.out / ".work" / _key(request, part, parts.validation) for part in chosen]
     rows, tensors = list(_before(request, parts)), Tensors()
-    for part in chosen:
-        tensors = _learn(request, part, [fields[example.name] for example in part], parts.validation, show)
+    for part, work in zip(chosen, works, strict=True):
+        learned = [fields[example.name] for example in part]
+        tensors = train(_course(request, learned, parts.validation), work, partial(show, f"{len(part)} images"))
         if parts.test:
             rows.append(_row(part, _seen(request, tensors, parts.test), request.rule))
     path = _write(request, tensors, parts, rows)
-    _clear(request, chosen, parts.validation)
+    for work in works:
+        shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):  # another run was stopped here, and may go on
+        (request.out / ".work").rmdir()
     return path, rows
 
 
-def _learn(
-    request: Request, part: list[Example], fields: list[Field], validation: list[Example], show: Show
-) -> Tensors:
-    course = Course(
+def _course(request: Request, fields: list[Field], validation: list[Example]) -> Course:
+    return Course(
         architecture=request.architecture,
         schedule=request.schedule,
         mpp=request.mpp,
@@ -112,20 +127,6 @@ def _learn(
         device=request.device,
         interval=min(200, max(20, request.schedule.steps // 20)),
     )
-    return train(course, _work(request, part, validation), lambda moment: show(f"{len(part)} images", moment))
-
-
-def _work(request: Request, part: Sequence[Example], validation: Sequence[Example]) -> Path:
-    """Where the checkpoint of a course lies."""
-    return request.out / ".work" / _key(request, part, validation)
-
-
-def _clear(request: Request, chosen: Sequence[Sequence[Example]], validation: Sequence[Example]) -> None:
-    """Remove the checkpoints of this run; those of another that was stopped here stay."""
-    for part in chosen:
-        shutil.rmtree(_work(request, part, validation), ignore_errors=True)
-    with suppress(OSError):
-        (request.out / ".work").rmdir()
 
 
 def _teacher(weights: Weights) -> Engine:

@@ -35,8 +35,9 @@ def split(examples: Sequence[Example], seed: int) -> Split:
         When all images are of one patient.
     """
     marked = [example for example in examples if example.nuclei]
-    outlined = [example for example in marked if example.labels is not None] or marked
-    groups = sorted({example.group for example in outlined})
+    outlined = any(example.labels is not None for example in marked)
+    measured = [example for example in examples if example.labels is not None or not outlined]
+    groups = sorted({example.group for example in measured if example.nuclei})
     if len(groups) < 2:
         raise RefusalError(f"all annotated images are of one patient, '{groups[0]}': add one of another to test on")
     order = [groups[index] for index in np.random.default_rng(seed).permutation(len(groups))]
@@ -44,8 +45,6 @@ def split(examples: Sequence[Example], seed: int) -> Split:
     left = len(groups) - tested
     validated = max(1, round(_VALIDATION_SHARE * left)) if left >= _LEAST_TO_VALIDATE else 0
     test, validation = set(order[:tested]), set(order[tested : tested + validated])
-    used = {id(example) for example in outlined} | {id(example) for example in examples if not example.nuclei}
-    measured = [example for example in examples if id(example) in used]
     return Split(
         [example for example in examples if example.group not in test | validation],
         [example for example in measured if example.group in validation],
