@@ -1,0 +1,50 @@
+"""Warnings about a slide, as the manifests' ``quality`` holds them, and which of them leave it without a grade."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
+    {
+        "implausible_mpp": None,
+        "implausible_size": None,
+        "implausible_color": None,
+        "not_he": None,
+        "out_of_scope": None,
+        "out_of_focus": None,
+        "damaged": 0.05,
+    }
+)
+"""Codes of the warnings under which no grade is given, the first to be named first, and the value that a warning must
+exceed to count, where not every one does. Why 5 % of damaged tissue: docs/guards.md."""
+
+ABOUT_SCOPE: Final = frozenset({"not_he", "out_of_scope"})
+"""Codes of what the setting ``grade.out_of_scope`` lifts: the image may be sound, but the grader is not made for it."""
+
+
+def warning(code: str, message: str, value: float, threshold: float) -> dict[str, Any]:
+    """Make an entry of ``quality``.
+
+    Parameters
+    ----------
+    message
+        A sentence without its full stop.
+    value, threshold
+        What was measured, and where the warning begins; of the same unit.
+    """
+    return {"code": code, "message": message, "value": round(value, 6), "threshold": threshold}
+
+
+def stops_grade(entry: Mapping[str, Any]) -> bool:
+    """Whether no grade is given under a warning."""
+    if entry["code"] not in STOPS_GRADE:
+        return False
+    least = STOPS_GRADE[entry["code"]]
+    return least is None or entry["value"] > least
+
+
+def stopping(warnings: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the warning that leaves a slide without a grade, the first of `STOPS_GRADE`; None where none does."""
+    order = list(STOPS_GRADE)
+    found = (entry for entry in warnings if stops_grade(entry))
+    return min(found, key=lambda entry: order.index(entry["code"]), default=None)
