@@ -68,7 +68,9 @@ def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
         "e\t\tfast\n"
         "f\ta.svs\t-1\n"
         "g\ta.svs\t0.5\tmore\n"
-        "h\ta.svs\t0.1 0.2 0.3\n",
+        "h\ta.svs\t0.1 0.2 0.3\n"
+        "-x\ta.svs\t\n"
+        "--help\ta.svs\t\n",
     )
     problems = told(path)
     for line, words in [
@@ -82,9 +84,11 @@ def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
         (9, "mpp '-1' is"),
         (10, "has 4 cells, the header has 3"),
         (11, "mpp '0.1 0.2 0.3'"),
+        (12, "'-x' begins with '-', which a command takes for an option: choose another"),
+        (13, "'--help' begins with '-'"),
     ]:
         assert any(f"line {line}: " in problem and words in problem for problem in problems), (line, words)
-    assert len(problems) == 10
+    assert len(problems) == 12
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pathopipe.errors import RefusalError
 
-ID_PATTERN = r"[A-Za-z0-9_-]+"
+ID_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _RESERVED = {"cohort"}
 COLUMNS = {
-    "slide": "id of the slide: names its results folder; 1 to 100 letters, digits, `_` and `-`",
+    "slide": "id of the slide: names its results folder; 1 to 100 letters, digits, `_` and `-`, no `-` at the start",
     "path": "the slide's file, of DICOM any file of the series or its folder; relative to the sheet",
     "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; goes before what the file says",
     "patient": "for splitting and evaluation; never written to an output",
@@ -157,6 +157,8 @@ def _mistakes(row: dict[str, str], cells: list[str], header: list[str], first_li
 
 
 def _id_mistakes(slide: str, first_line: dict[str, int]) -> list[str]:
+    if slide.startswith("-"):
+        return [f"slide id {slide!r} begins with '-', which a command takes for an option: choose another"]
     if not re.fullmatch(ID_PATTERN, slide) or len(slide) > _MAX_ID:
         return [f"slide id {slide!r} must consist of 1 to {_MAX_ID} letters, digits, '_' and '-'"]
     if slide in _RESERVED:

@@ -107,7 +107,7 @@ def _stem(slide: Path) -> str:
 
 def _clean(name: str) -> str:
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
-    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")[:_MAX_ID] or "slide"
+    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).lstrip("_-").rstrip("_")[:_MAX_ID] or "slide"
     return f"{cleaned}_1" if cleaned.lower() == "cohort" else cleaned
 
 
