@@ -1,5 +1,6 @@
 """The sample sheet: what is read, and one sentence per mistake, by line."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,107 @@ def test_one_line_is_found(tmp_path: Path) -> None:
     assert find_sample(path, "a").slide == "a"
     with pytest.raises(RefusalError, match="does not list the slide 'b'"):
         find_sample(path, "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MPP", "mpp"),
+        ("mpp (um)", "mpp"),
+        ("mpp_um", "mpp"),
+        ("MPP [µm/px]", "mpp"),
+        ("mpp_x", "mpp"),
+        ("microns per pixel", "mpp"),
+        ("µm/px", "mpp"),
+        ("pixel size (µm)", "mpp"),
+        ("ROI", "roi"),
+        ("rois", "roi"),
+        ("roi_file", "roi"),
+        ("Patient", "patient"),
+        ("patient_id", "patient"),
+        ("PatientID", "patient"),
+        ("pateint", "patient"),
+        ("patiant", "patient"),
+        ("Grade", "grade"),
+        ("garde", "grade"),
+        ("grades", "grade"),
+    ],
+)
+def test_columns_nearly_named_as_one_that_is_known_are_refused(name: str, meant: str, tmp_path: Path) -> None:
+    (problem,) = told(sheet(tmp_path, f"slide\tpath\t{name}\na\ta.svs\t1\n"))
+    assert f"the column '{name}' is not known: did you mean '{meant}'?" in problem
+
+
+def test_near_misses_of_columns_that_must_be_there_are_told_once(tmp_path: Path) -> None:
+    problems = told(sheet(tmp_path, "Slide ID\tPath\tMPP\na\ta.svs\t1\n"))
+    assert [problem.split("'")[1::2] for problem in problems] == [
+        ["Slide ID", "slide"],
+        ["Path", "path"],
+        ["MPP", "mpp"],
+    ]
+
+
+def test_another_spelling_of_a_column_beside_it_is_refused(tmp_path: Path) -> None:
+    assert "'MPP'" in told(sheet(tmp_path, "slide\tpath\tmpp\tMPP\na\ta.svs\t\t1\n"))[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("site", "side", "slice", "slide_id", "stage", "strain", "grade_5class", "age", "batch", "magnification"),
+        *("patient_age", "patience", "block", "hr_status", "rate", "mppc_count", "region", "部位"),
+    ],
+)
+def test_columns_of_the_users_own_pass(name: str, tmp_path: Path) -> None:
+    (sample,) = read_samples(sheet(tmp_path, f"slide\tpath\t{name}\na\ta.svs\tit\n"))
+    assert sample.extra == {name: "it"}
+
+
+def test_a_similar_name_beside_the_column_itself_passes(tmp_path: Path) -> None:
+    (sample,) = read_samples(sheet(tmp_path, "slide\tpath\tpatient\tpatient_id\na\ta.svs\tP1\t77\n"))
+    assert (sample.patient, sample.extra) == ("P1", {"patient_id": "77"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("first", ["", "sep=;\r\n", '"sep=;"\r\n', "SEP=|\n"])
+def test_what_excel_writes(first: str, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "slides.csv"
+    separator = "|" if "|" in first else ";"
+    path.write_bytes(
+        (first + "slide;path;mpp\r\né_1;x.svs;-1\r\na;ä, b.svs;0.25\r\n".replace(";", separator)).encode(encoding)
+    )
+    (problem, mpp) = told(path)
+    assert f"line {3 if first else 2}: slide id 'é_1'" in problem
+    assert "mpp '-1'" in mpp
+    path.write_bytes((first + "slide;path;mpp\r\na;ä, b.svs;0.25\r\n".replace(";", separator)).encode(encoding))
+    assert read_samples(path) == [Sample("a", tmp_path / "ä, b.svs", (0.25, 0.25))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_encodings_that_are_not_told_apart_are_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "slides.csv"
+    path.write_bytes("slide;path\na;ä.svs\n".encode(encoding))
+    assert "UTF-8" in told(path)[0]
+
+
+@pytest.mark.parametrize(("on_disk", "in_sheet"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC"), ("NFD", "NFD")])
+def test_names_are_found_composed_and_decomposed(on_disk: str, in_sheet: str, tmp_path: Path) -> None:
+    folder, roi = "Müller/Søren é", "ö.json"
+    file = tmp_path / unicodedata.normalize(on_disk, f"{folder}/é.svs")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    (file.parent / unicodedata.normalize(on_disk, roi)).write_bytes(b"x")
+    row = unicodedata.normalize(in_sheet, f"a\t{folder}/é.svs\t{folder}/{roi}")
+    (sample,) = read_samples(sheet(tmp_path, f"slide\tpath\troi\n{row}\n"))
+    assert sample.path.read_bytes() == b"x"
+    assert sample.roi
+    assert sample.roi.read_bytes() == b"x"
+
+
+def test_a_folder_that_mixes_both_forms_is_found_and_a_missing_file_keeps_its_name(tmp_path: Path) -> None:
+    mixed = unicodedata.normalize("NFC", "é") + unicodedata.normalize("NFD", "ü")
+    (tmp_path / mixed).mkdir()
+    (tmp_path / mixed / "a.svs").write_bytes(b"x")
+    there, gone = read_samples(sheet(tmp_path, "slide\tpath\na\téü/a.svs\nb\téü/gone é.svs\n"))
+    assert there.path.is_file()
+    assert gone.path == tmp_path / "éü/gone é.svs"

@@ -1,13 +1,13 @@
 """The sample sheet: one line per slide."""
 
 import csv
-import io
 import re
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
 from pathopipe.errors import RefusalError
+from pathopipe.tables import as_on_disk, decode, header_problems, parse_rows
 
 ID_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _RESERVED = {"cohort"}
@@ -78,9 +78,9 @@ def check_samples(sheet: Path) -> tuple[list[Sample], list[str]]:
         When the file cannot be read, or is no table.
     """
     header, rows = _read(sheet)
-    problems = _header_problems(sheet, header)
+    problems = header_problems(header, ("slide", "path"), COLUMNS)
     if problems:
-        return [], problems
+        return [], [f"{sheet}: {problem}" for problem in problems]
     samples, first_line = list[Sample](), dict[str, int]()
     for line, cells in rows:
         row = dict(zip_longest(header, cells[: len(header)], fillvalue=""))
@@ -102,52 +102,18 @@ def find_sample(sheet: Path, slide: str) -> Sample:
 
 def _read(sheet: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
-        text = sheet.read_text(encoding="utf-8-sig")
+        text = decode(sheet.read_bytes())
     except OSError as error:
         raise RefusalError(
             f"{sheet}: the sample sheet cannot be read ({error.strerror}): 'pathopipe init FOLDER' writes one"
         ) from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise RefusalError(f"{sheet}: is not a text file in UTF-8: save it as tab-separated text") from error
     try:
         lines = parse_rows(text)
     except csv.Error as error:
         raise RefusalError(f"{sheet}: is not a table ({error}): save it as tab-separated text") from error
     return (lines[0][1], lines[1:]) if lines else ([], [])
-
-
-def parse_rows(text: str) -> list[tuple[int, list[str]]]:
-    """Read a table separated by tabs, commas or semicolons, whichever its first line has.
-
-    Returns
-    -------
-    Line numbers and cells of what is neither empty nor a comment, without the empty cells at the end of a line.
-
-    Raises
-    ------
-    csv.Error
-        When it is no table.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
-    lines = [(reader.line_num, _without_end([cell.strip() for cell in cells])) for cells in reader]
-    return [(number, cells) for number, cells in lines if cells and not cells[0].startswith("#")]
-
-
-def _delimiter(text: str) -> str:
-    """What the header has first of tab, comma and semicolon (written by spreadsheets where the comma is decimal)."""
-    header = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    return next((character for character in header if character in "\t,;"), "\t")
-
-
-def _without_end(cells: list[str]) -> list[str]:
-    """Drop the empty cells that spreadsheets leave at the end of a line."""
-    return cells[: max((index for index, cell in enumerate(cells, 1) if cell), default=0)]
-
-
-def _header_problems(sheet: Path, header: list[str]) -> list[str]:
-    problems = [f"{sheet}: the column '{name}' is missing" for name in ("slide", "path") if name not in header]
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    return problems + [f"{sheet}: the column '{name}' stands there twice" for name in repeated]
 
 
 def _mistakes(row: dict[str, str], cells: list[str], header: list[str], first_line: dict[str, int]) -> list[str]:
@@ -193,10 +159,10 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
     roi = optional("roi")
     return Sample(
         slide=row["slide"],
-        path=(folder / row["path"]).absolute(),
+        path=as_on_disk((folder / row["path"]).absolute()),
         mpp=_parse_mpp(row["mpp"]) if row.get("mpp") else None,
         patient=optional("patient"),
         grade=optional("grade"),
-        roi=(folder / roi).absolute() if roi else None,
+        roi=as_on_disk((folder / roi).absolute()) if roi else None,
         extra={name: value for name, value in row.items() if name not in COLUMNS},
     )

@@ -208,7 +208,7 @@ def _type(feature: dict[str, Any]) -> str:
 
 
 def _read_points(path: Path, size: Size | None) -> Points:
-    rows = read_rows(path, ("x", "y"))
+    rows = read_rows(path, ("x", "y"), ("type",))
     xy = np.array([[_coordinate(row, name, path, line) for name in "xy"] for line, row in rows]).reshape(-1, 2)
     if (xy == np.rint(xy)).all():
         xy += 0.5

@@ -9,6 +9,7 @@ from typing import Final
 from pathopipe.annotations.labels import LABEL_SUFFIXES
 from pathopipe.annotations.tables import number, read_rows
 from pathopipe.errors import RefusalError
+from pathopipe.tables import as_on_disk
 from pathopipe.units import MAX_MPP, MIN_MPP
 
 # Said of the labels of an image that shows no nuclei: an artifact to learn from.
@@ -56,7 +57,7 @@ def read_sheet(path: Path) -> list[Annotated]:
     RefusalError
         With all mistakes at once, one sentence for each.
     """
-    rows = read_rows(path, ("image", "labels", "mpp"))
+    rows = read_rows(path, ("image", "labels", "mpp"), ("patient", "share"))
     if not rows:
         raise RefusalError(f"{path}: lists no images")
     first_line = dict[Path, int]()
@@ -121,7 +122,7 @@ def _file_mistakes(row: Row, folder: Path) -> Iterator[str]:
             yield f"names no {column}"
         elif column == "labels" and row[column] == _EMPTY:
             return
-        elif not _is_there(folder / row[column]):
+        elif not _is_there(as_on_disk(folder / row[column])):
             yield f"the file {folder / row[column]} is missing: correct the path in the column '{column}'"
     if row["labels"] and Path(row["labels"]).suffix.lower() not in LABEL_SUFFIXES:
         yield f"the labels {row['labels']} are of no known kind: they end in {', '.join(LABEL_SUFFIXES)}"
@@ -156,11 +157,11 @@ def _implausible(mpp: str) -> str:
 
 
 def _annotated(row: Row, folder: Path, stems: Mapping[str, int]) -> Annotated:
-    image, stem = (folder / row["image"]).absolute(), Path(row["image"]).stem
+    image, stem = as_on_disk((folder / row["image"]).absolute()), Path(row["image"]).stem
     return Annotated(
         stem if stems[stem] == 1 else row["image"],
         image,
-        None if row["labels"] == _EMPTY else (folder / row["labels"]).absolute(),
+        None if row["labels"] == _EMPTY else as_on_disk((folder / row["labels"]).absolute()),
         float(row["mpp"]),
         row.get("patient") or None,
         float(row.get("share") or "1"),

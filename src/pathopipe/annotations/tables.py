@@ -7,33 +7,35 @@ from math import isfinite
 from pathlib import Path
 
 from pathopipe.errors import RefusalError
-from pathopipe.samples import parse_rows
+from pathopipe.tables import decode, header_problems, parse_rows
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8; refused where it is not, or where the file can't be read."""
+    """Read UTF-8, or UTF-16 with a mark; refused where it is neither, or where the file can't be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return decode(path.read_bytes())
     except OSError as error:
         raise RefusalError(f"{path}: cannot be read ({error.strerror}): correct the path") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise RefusalError(f"{path}: is no text in UTF-8: export or save it again") from error
 
 
-def read_rows(path: Path, needed: tuple[str, ...]) -> list[tuple[int, Mapping[str, str]]]:
+def read_rows(
+    path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[tuple[int, Mapping[str, str]]]:
     """Read a table with a header: the number of each line, and its cells by column.
 
     Raises
     ------
     RefusalError
-        When it is no table, lacks a column that is ``needed``, has one twice, or lines of too many cells.
+        When it is no table, lacks a column that is ``needed``, has one twice or named nearly like one that is known,
+        or lines of too many cells.
     """
     try:
         (_, header), *lines = parse_rows(read_text(path)) or [(1, [])]
     except csv.Error as error:
         raise RefusalError(f"{path}: is no table ({error}): save it as tab-separated text") from error
-    problems = [f"{path}: the column '{name}' is missing" for name in needed if name not in header]
-    problems += [f"{path}: the column '{name}' stands there twice" for name in set(header) if header.count(name) > 1]
+    problems = [f"{path}: {problem}" for problem in header_problems(header, needed, (*needed, *optional))]
     problems += [
         f"{path}, line {line}: has {len(cells)} cells, the header has {len(header)}"
         for line, cells in lines
