@@ -19,7 +19,7 @@ STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
 exceed to count, where not every one does. Why 5 % of damaged tissue: docs/guards.md."""
 
 ABOUT_SCOPE: Final = frozenset({"not_he", "out_of_scope"})
-"""Codes of what the setting ``grade.out_of_scope`` lifts: the image may be sound, but the grader is not made for it."""
+"""Codes that stop no grade where ``grade.out_of_scope`` is set: the image may be sound all the same."""
 
 
 def warning(code: str, message: str, value: float, threshold: float) -> dict[str, Any]:
@@ -35,16 +35,16 @@ def warning(code: str, message: str, value: float, threshold: float) -> dict[str
     return {"code": code, "message": message, "value": round(value, 6), "threshold": threshold}
 
 
-def stops_grade(entry: Mapping[str, Any]) -> bool:
-    """Whether no grade is given under a warning."""
-    if entry["code"] not in STOPS_GRADE:
+def stops_grade(entry: Mapping[str, Any], *, out_of_scope: bool = False) -> bool:
+    """Whether no grade is given under a warning; ``out_of_scope`` is the setting that asks for grades all the same."""
+    if entry["code"] not in STOPS_GRADE or (out_of_scope and entry["code"] in ABOUT_SCOPE):
         return False
     least = STOPS_GRADE[entry["code"]]
     return least is None or entry["value"] > least
 
 
-def stopping(warnings: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def stopping(warnings: Iterable[Mapping[str, Any]], *, out_of_scope: bool = False) -> Mapping[str, Any] | None:
     """Return the warning that leaves a slide without a grade, the first of `STOPS_GRADE`; None where none does."""
     order = list(STOPS_GRADE)
-    found = (entry for entry in warnings if stops_grade(entry))
+    found = (entry for entry in warnings if stops_grade(entry, out_of_scope=out_of_scope))
     return min(found, key=lambda entry: order.index(entry["code"]), default=None)

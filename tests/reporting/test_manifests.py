@@ -46,7 +46,30 @@ def test_the_first_stage_that_rejected_is_named():
 
 
 def test_warnings_are_sentences():
-    assert [warning.message for warning in told.warnings(TISSUE)] == ["Pen marks cover 3 %."]
+    (warning,) = told.warnings({"tissue": TISSUE})
+    assert (warning.message, warning.label, warning.stops_grade) == ("Pen marks cover 3 %.", "Pen marks", False)
+
+
+def entry(code, value=1.0):
+    return {"code": code, "message": code, "value": value, "threshold": 0.1}
+
+
+def test_warnings_of_all_stages_are_told_those_that_stop_a_grade_first():
+    manifests = {
+        "tissue": {"quality": [entry("pen"), entry("not_he")]},
+        "detect": {"quality": [entry("damaged", 0.05)]},
+        "features": {"quality": [entry("implausible_mpp", -3.0)]},
+        "grade": {"quality": [entry("out_of_scope")], "params": {"out_of_scope": False}},
+    }
+    found = [(warning.code, warning.stops_grade) for warning in told.warnings(manifests)]
+    stops = [("not_he", True), ("implausible_mpp", True), ("out_of_scope", True)]
+    assert found == [*stops, ("pen", False), ("damaged", False)]
+    manifests["grade"]["params"]["out_of_scope"] = True
+    manifests["detect"]["quality"] = [entry("damaged", 0.051)]
+    assert [warning.code for warning in told.warnings(manifests) if warning.stops_grade] == [
+        "damaged",
+        "implausible_mpp",
+    ]
 
 
 @pytest.mark.parametrize("probabilities", [{"low": 0.2, "high": 0.8}, [0.2, 0.8]])

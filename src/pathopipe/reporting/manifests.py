@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pathopipe.quality import stops_grade
 from pathopipe.reporting import text
 from pathopipe.reporting.slide_page import Evidence, Fact, Grade, QualityWarning, Rejection, StageRecord
 from pathopipe.reporting.vocabulary import MPP_SOURCES, STAGES
@@ -57,13 +58,15 @@ def resolution(manifest: Manifest) -> str:
     return f"{x if x == y else f'{x} × {y}'}{text.THIN_SPACE}µm per pixel"
 
 
-def warnings(*manifests: Manifest) -> tuple[QualityWarning, ...]:
-    """Return the quality warnings of stages."""
-    return tuple(
-        QualityWarning(str(item.get("code", "")), text.sentence(str(item["message"])))
-        for manifest in manifests
+def warnings(manifests: Mapping[str, Manifest]) -> tuple[QualityWarning, ...]:
+    """Return the quality warnings of a slide, given its manifests by stage; those that leave it ungraded come first."""
+    lifted = bool(manifests.get("grade", {}).get("params", {}).get("out_of_scope"))
+    told = [
+        QualityWarning(str(item["code"]), text.sentence(str(item["message"])), stops_grade(item, out_of_scope=lifted))
+        for manifest in manifests.values()
         for item in manifest.get("quality") or []
-    )
+    ]
+    return tuple(sorted(told, key=lambda warning: not warning.stops_grade))
 
 
 def grade_of(content: Mapping[str, Any]) -> Grade | None:

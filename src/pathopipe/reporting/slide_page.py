@@ -14,7 +14,7 @@ from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.text import anything, count, number, quantity
-from pathopipe.reporting.vocabulary import Term, in_words
+from pathopipe.reporting.vocabulary import WARNINGS, Term, in_words
 
 WINDOWS = {
     "whole": ("The whole image", "The image is not larger than a field of view."),
@@ -37,10 +37,16 @@ class Fact:
 
 @dataclass(frozen=True)
 class QualityWarning:
-    """Something about the slide that makes its numbers less trustworthy, in plain words."""
+    """Something about the slide that makes its numbers less trustworthy, in plain words; it may leave it ungraded."""
 
     code: str
     message: str
+    stops_grade: bool = False
+
+    @property
+    def label(self) -> str:
+        """What the code stands for, in a word or two."""
+        return WARNINGS.get(self.code, in_words(self.code))
 
 
 @dataclass(frozen=True)

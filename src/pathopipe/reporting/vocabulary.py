@@ -77,6 +77,24 @@ STAGES = MappingProxyType(
     }
 )
 
+WARNINGS = MappingProxyType(
+    {
+        "implausible_mpp": "Doubtful resolution",
+        "implausible_size": "Implausible size",
+        "implausible_color": "Implausible colors",
+        "not_he": "Not H&E",
+        "out_of_scope": "Out of scope",
+        "out_of_focus": "Out of focus",
+        "damaged": "Damaged",
+        "mpp_conflict": "Resolution differs",
+        "pen": "Pen marks",
+        "faint": "Faint stain",
+        "overstained": "Strong stain",
+        "default_stain": "Stain not estimated",
+    }
+)
+"""What the codes of warnings are called, in a word or two."""
+
 MPP_SOURCES = MappingProxyType({"sheet": "given in the sample sheet", "metadata": "read from the slide file"})
 
 

@@ -73,7 +73,7 @@ def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -
         slide=job.slide,
         facts=told.slide_facts(manifests["tissue"]),
         rejection=rejected,
-        warnings=told.warnings(*(manifests[stage] for stage in ("tissue", "detect", "features"))),
+        warnings=told.warnings(manifests),
         overview=_bare_overview(job, manifests["tissue"]),
         records=told.stage_records(
             {name: told_by for name, told_by in manifests.items() if told_by["state"] == "done"}
@@ -111,7 +111,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     return SlidePage(
         slide=job.slide,
         facts=(*told.slide_facts(tissue), *told.model_facts(manifests["detect"])),
-        warnings=told.warnings(tissue, manifests["detect"], manifests["features"]),
+        warnings=told.warnings(manifests),
         grade=told.grade_of(read_json(job.input("grade/grade.json"))),
         key_figures=measures.key_figures(row),
         overview=overview,
