@@ -5,8 +5,6 @@ rule cohort:
         **PLAN.cohort_outputs,
     log:
         "cohort/logs/cohort.log",
-    benchmark:
-        "cohort/logs/cohort.tsv"
     localrule: True
     conda:
         "../../envs/pathopipe.yaml"

@@ -5,8 +5,6 @@ rule detect:
         **kept(PLAN.writes("detect")),
     log:
         "{slide}/logs/detect.log",
-    benchmark:
-        "{slide}/logs/detect.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     threads: PLAN.threads("detect")

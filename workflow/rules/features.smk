@@ -5,8 +5,6 @@ rule features:
         **PLAN.writes("features"),
     log:
         "{slide}/logs/features.log",
-    benchmark:
-        "{slide}/logs/features.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     threads: PLAN.threads("features")

@@ -5,8 +5,6 @@ rule grade:
         **PLAN.writes("grade"),
     log:
         "{slide}/logs/grade.log",
-    benchmark:
-        "{slide}/logs/grade.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     resources:

@@ -5,8 +5,6 @@ rule report:
         **PLAN.writes("report"),
     log:
         "{slide}/logs/report.log",
-    benchmark:
-        "{slide}/logs/report.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     resources:

@@ -5,8 +5,6 @@ rule segment:
         **PLAN.writes("segment"),
     log:
         "{slide}/logs/segment.log",
-    benchmark:
-        "{slide}/logs/segment.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     threads: PLAN.threads("segment")

@@ -5,8 +5,6 @@ rule tiles:
         **PLAN.writes("tiles"),
     log:
         "{slide}/logs/tiles.log",
-    benchmark:
-        "{slide}/logs/tiles.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     resources:

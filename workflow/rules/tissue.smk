@@ -5,8 +5,6 @@ rule tissue:
         **PLAN.writes("tissue"),
     log:
         "{slide}/logs/tissue.log",
-    benchmark:
-        "{slide}/logs/tissue.tsv"
     conda:
         "../../envs/pathopipe.yaml"
     resources:
