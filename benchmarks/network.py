@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import openvino as ov
 import torch
 from torch import nn
 from torch.nn import functional
 
 from pathopipe.models.network import NucleusNet, fused, load_tensors
+from pathopipe.models.openvino import ov
 from pathopipe.models.openvino_engine import graph
 from pathopipe.models.registry import weights_of
 

@@ -4,12 +4,11 @@ import threading
 from typing import Any, Final
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 
 from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
 from pathopipe.models.engines import Engine, Maps, Precision
+from pathopipe.models.openvino import ops, ov
 from pathopipe.models.weights import Tensors, Weights
 
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
