@@ -58,14 +58,16 @@ def parse_rows(text: str) -> list[tuple[int, list[str]]]:
         When it is no table.
     """
     told = _SEPARATOR.match(text)
-    text = text[told.end() :] if told else text
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=told[1] if told else _delimiter(text))
+    rest = text[told.end() :] if told else text
+    reader = csv.reader(io.StringIO(rest, newline=""), delimiter=separator(text))
     lines = [(reader.line_num, _without_end([cell.strip() for cell in cells])) for cells in reader]
     return [(number, cells) for number, cells in lines if cells and not cells[0].startswith("#")]
 
 
-def _delimiter(text: str) -> str:
-    """What the header has first of tab, comma and semicolon (written by spreadsheets where the comma is decimal)."""
+def separator(text: str) -> str:
+    """What ``sep=`` says, else what the header has first of tab, comma and semicolon."""
+    if told := _SEPARATOR.match(text):
+        return told[1]
     header = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     return next((character for character in header if character in "\t,;"), "\t")
 

@@ -1,94 +1,159 @@
 """``pathopipe init``: from a folder of slides to a sample sheet and a configuration."""
 
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
+from pathopipe.cli.finding import broken_links, count_images, find_slides, identical, is_dicom_name, key, look
 from pathopipe.cli.options import PATH
+from pathopipe.cli.sheet import Row, Sheet, append, read, write
 
-_SLIDES = {".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".tif", ".tiff", ".btf", ".dcm"}
-_IMAGES = {".png", ".jpg", ".jpeg"}
-_MAX_ID = 80
+_MAX_ID: Final = 80
+_SHEET: Final = Path("slides.tsv")
+_SETTINGS: Final = Path("config.yaml")
+_KEY: Final = Path("slides_key.tsv")
+_NEUTRAL: Final = re.compile(r"slide_(\d{4,})")
 
 
 @click.command()
 @click.argument("folder", type=PATH)
 @click.option("--neutral-ids", is_flag=True, help="Name slides slide_0001, …; their names go to slides_key.tsv only.")
 @click.option("--images", is_flag=True, help="Take PNG and JPEG fields of view too.")
-@click.option("--force", is_flag=True, help="Overwrite slides.tsv and config.yaml.")
-def init(folder: Path, neutral_ids: bool, images: bool, force: bool) -> None:
+@click.option(
+    "--force", is_flag=True, help="Make slides.tsv anew; what was entered there by hand stays, and config.yaml."
+)
+@click.option("--add", is_flag=True, help="Add the slides that slides.tsv does not list yet.")
+def init(folder: Path, neutral_ids: bool, images: bool, force: bool, add: bool) -> None:
     """Find the slides in FOLDER and write slides.tsv and config.yaml into the current folder."""
+    _check(neutral_ids, force, add)
+    slides = _find(folder, images)
+    old = read(_SHEET) if force or add else Sheet()
+    found = {key(slide) for slide in slides}
+    kept = [row for row in old.rows if add or old.key(row) in found]
+    listed = {old.key(row) for row in kept}
+    new = [{"slide": "", "path": str(slide)} for slide in slides if key(slide) not in listed]
+    rows = new if add else [*kept, *new]
+    if neutral_ids or ((force or add) and _KEY.exists()):
+        _name_neutrally(rows, kept)
+        _write_key(rows, old, folder.resolve(), add)
+    else:
+        names = make_ids([Path(row["path"]) for row in new], folder.resolve(), [row["slide"] for row in kept])
+        for row, name in zip(new, names, strict=True):
+            row["slide"] = name
+    (_add if add else _make)(old, kept, new)
+    _advise(folder.resolve(), images, {old.path(row): row for row in rows}, [old.path(row) for row in kept])
+
+
+def _check(neutral_ids: bool, force: bool, add: bool) -> None:
+    from pathopipe.errors import RefusalError
+    from pathopipe.samples import read_samples
+
+    if force and add:
+        raise RefusalError("--force makes the sheet anew, --add keeps it: give one of them")
+    if add:
+        read_samples(_SHEET)
+    targets = (_SHEET, _SETTINGS, *((_KEY,) if neutral_ids else ()))
+    there = [str(target) for target in targets if target.exists()]
+    if there and not (force or add):
+        raise RefusalError(
+            f"{', '.join(there)}: is there already: go to another folder, add slides with --add, "
+            "or make the sheet anew with --force, which keeps what was entered by hand"
+        )
+
+
+def _find(folder: Path, images: bool) -> list[Path]:
     from pathopipe.errors import RefusalError
 
     if not folder.is_dir():
         raise RefusalError(f"{folder}: is no folder: give the folder that holds the slides")
-    targets = [Path("slides.tsv"), Path("config.yaml"), *([Path("slides_key.tsv")] if neutral_ids else [])]
-    there = [str(target) for target in targets if target.exists()]
-    if there and not force:
-        raise RefusalError(f"{', '.join(there)}: is there already: go to another folder, or overwrite with --force")
-    folder = folder.resolve()
-    slides = find_slides(folder, images)
+    slides = find_slides(folder.resolve(), images)
     if not slides:
         raise RefusalError(
             f"{folder}: holds no slides that are known by their ending{'' if images else ' (--images?)'}"
         )
-    ids = [f"slide_{number:04}" for number in range(1, len(slides) + 1)] if neutral_ids else make_ids(slides, folder)
-    without_mpp = _write(slides, ids, folder if neutral_ids else None)
-    click.echo(f"{len(slides)} slides in slides.tsv; settings in config.yaml; next: pathopipe run")
-    if not images and (left_out := _count_images(folder)):
+    return slides
+
+
+def _name_neutrally(rows: list[Row], kept: list[Row]) -> None:
+    """Give numbers to rows whose id is not neutral, after those that are taken."""
+    taken = [int(found[1]) for row in kept if (found := _NEUTRAL.fullmatch(row["slide"]))]
+    unnamed = (row for row in rows if not _NEUTRAL.fullmatch(row["slide"]))
+    for number, row in enumerate(unnamed, max(taken, default=0) + 1):
+        row["slide"] = f"slide_{number:04}"
+
+
+def _write_key(rows: list[Row], sheet: Sheet, folder: Path, add: bool) -> None:
+    names = [{"slide": row["slide"], "name": _relative(sheet.path(row), folder)} for row in rows]
+    if add and _KEY.exists():
+        append(_KEY, ("slide", "name"), names)
+    else:
+        write(_KEY, ("slide", "name"), names)
+
+
+def _relative(slide: Path, folder: Path) -> str:
+    return str(slide.relative_to(folder) if slide.is_relative_to(folder) else slide)
+
+
+def _add(old: Sheet, kept: list[Row], new: list[Row]) -> None:
+    append(_SHEET, old.header, new)
+    click.echo(f"{len(new)} slides added to {_SHEET}, which lists {len(kept) + len(new)} now; next: pathopipe run")
+
+
+def _make(old: Sheet, kept: list[Row], new: list[Row]) -> None:
+    header = [*old.header, *(() if "mpp" in old.header else ("mpp",))]
+    if write(_SHEET, header, [*kept, *new]):
+        gone = [row["slide"] for row in old.rows if row not in kept]
+        left_out = f", with {len(gone)} that were not found: {', '.join(gone)}" if gone else ""
+        click.echo(f"the sheet as it was is in {_SHEET}.bak{left_out}")
+    if not _SETTINGS.exists():
+        _SETTINGS.write_text(_CONFIG, encoding="utf-8")
+    click.echo(f"{len(kept) + len(new)} slides in {_SHEET}; settings in {_SETTINGS}; next: pathopipe run")
+
+
+def _advise(folder: Path, images: bool, rows: Mapping[Path, Row], before: list[Path]) -> None:
+    """Say what will need a hand: slides without mpp, such as can't be analyzed, the same one twice, broken links."""
+    without_mpp, troubles = list[str](), defaultdict[str, list[str]](list)
+    for slide, row in rows.items():
+        lacks_mpp, trouble = look(slide)
+        if trouble:
+            troubles[trouble].append(row["slide"])
+        elif lacks_mpp and not row.get("mpp"):
+            without_mpp.append(row["slide"])
+    for trouble, names in troubles.items():
+        click.echo(f"will be rejected: {', '.join(names)}: {trouble}")
+    for group in identical({**dict.fromkeys(before), **rows}):
+        click.echo(
+            f"the same content several times, keep one: {', '.join(_relative(slide, folder) for slide in group)}"
+        )
+    for link in broken_links(folder, images):
+        click.echo(f"left out a broken link: {_relative(link, folder)}")
+    if not images and (left_out := count_images(folder)):
         click.echo(f"left out {left_out} PNG and JPEG images: --images takes them as fields of view")
     if without_mpp:
         click.echo(f"fill in the column mpp (micrometers per pixel) of: {', '.join(without_mpp)}")
 
 
-def find_slides(folder: Path, images: bool = False) -> list[Path]:
-    """Slides below a folder, sorted, hidden ones not; a DICOM series is one slide, the data folder of an MRXS none."""
-    endings = _SLIDES | (_IMAGES if images else set())
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in endings and file.is_file())
-    data_folders = {file.with_suffix("") for file in files if file.suffix.lower() == ".mrxs"}
-    files = [file for file in files if not data_folders & set(file.parents) and not _is_hidden(file, folder)]
-    series = set[tuple[Path, str]]()
-    return [file for file in files if file.suffix.lower() != ".dcm" or _is_new(file, series)]
+def make_ids(slides: list[Path], folder: Path, taken: Collection[str] = ()) -> list[str]:
+    """Ids from file names; where two are alike, from their paths; where these are alike too, numbered.
 
-
-def _count_images(folder: Path) -> int:
-    return sum(file.suffix.lower() in _IMAGES and not _is_hidden(file, folder) for file in folder.rglob("*"))
-
-
-def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-
-def _is_new(file: Path, series: set[tuple[Path, str]]) -> bool:
-    """Whether a DICOM file is the first of a series that OpenSlide reads."""
-    import openslide
-
-    try:
-        with openslide.OpenSlide(file) as slide:
-            key = (file.parent, str(slide.properties.get("dicom.SeriesInstanceUID", "")))
-    except openslide.OpenSlideError:
-        return False
-    new = key not in series
-    series.add(key)
-    return new
-
-
-def make_ids(slides: list[Path], folder: Path) -> list[str]:
-    """Ids from file names; where two are alike, from their paths; where these are alike too, numbered."""
+    A DICOM series is named after its folder, for the names of its files say nothing.
+    """
     names = [_clean(_stem(slide)) for slide in slides]
-    folded = [name.lower() for name in names]
-    ids, taken = list[str](), set[str]()
+    used = {name.lower() for name in taken}
+    folded = [*used, *(name.lower() for name in names)]
+    ids = list[str]()
     for slide, name in zip(slides, names, strict=True):
-        path = _clean("_".join((*slide.relative_to(folder).parent.parts, _stem(slide))))
+        parts = slide.relative_to(folder).parent.parts
+        path = _clean("_".join(parts if is_dicom_name(slide) else (*parts, _stem(slide))))
         for candidate in _candidates(name if folded.count(name.lower()) == 1 else path):
-            if candidate.lower() not in taken:
+            if candidate.lower() not in used:
                 break
-        taken.add(candidate.lower())
+        used.add(candidate.lower())
         ids.append(candidate)
     return ids
 
@@ -102,6 +167,8 @@ def _candidates(name: str) -> Iterator[str]:
 
 
 def _stem(slide: Path) -> str:
+    if is_dicom_name(slide):
+        return slide.parent.name
     return re.sub(r"\.ome$", "", slide.stem, flags=re.IGNORECASE)
 
 
@@ -109,35 +176,6 @@ def _clean(name: str) -> str:
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).lstrip("_-").rstrip("_")[:_MAX_ID] or "slide"
     return f"{cleaned}_1" if cleaned.lower() == "cohort" else cleaned
-
-
-def _write(slides: list[Path], ids: list[str], key_folder: Path | None) -> list[str]:
-    """Write the files, with a key to the ids where a folder is given; return the ids of slides that lack an mpp."""
-    rows = [(name, str(slide), "") for slide, name in zip(slides, ids, strict=True)]
-    Path("slides.tsv").write_text(_table([("slide", "path", "mpp"), *rows]), encoding="utf-8")
-    Path("config.yaml").write_text(_CONFIG, encoding="utf-8")
-    if key_folder:
-        names = [(name, str(slide.relative_to(key_folder))) for slide, name in zip(slides, ids, strict=True)]
-        Path("slides_key.tsv").write_text(_table([("slide", "name"), *names]), encoding="utf-8")
-    return [name for slide, name in zip(slides, ids, strict=True) if _lacks_mpp(slide)]
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Tab-separated text; a cell with a tab or a line end in it is put in quotes."""
-    text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def _lacks_mpp(slide: Path) -> bool:
-    from pathopipe.errors import PathopipeError
-    from pathopipe.slide import open_slide
-
-    try:
-        with open_slide(slide) as opened:
-            return opened.backend.mpp is None
-    except PathopipeError:
-        return False
 
 
 _CONFIG = """\
