@@ -20,6 +20,18 @@ def scene(height: int = 700, width: int = 900, seed: int = 0) -> RGB:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
+def tissue(height: int = 700, width: int = 900, seed: int = 0) -> RGB:
+    """Purple and pink on white: what a stained section looks like to a color check."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    share = cv2.resize(
+        rng.random((height // 24 + 2, width // 24 + 2, 2)), (width, height), interpolation=cv2.INTER_CUBIC
+    )
+    optical = np.clip(share - 0.25, 0, 1) @ np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+    return np.asarray(np.rint(245 * np.exp(-optical)), np.uint8)
+
+
 def shrink(image: RGB, factor: int) -> RGB:
     """Means of squares; rests are left out."""
     h, w = image.shape[0] // factor, image.shape[1] // factor

@@ -17,7 +17,6 @@ from pathopipe.slide import Slide, open_slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE, RGB, DecodeError, Level
 from pathopipe.slide.damage import Damage
 from pathopipe.slide.openslide_backend import OpenSlideBackend
-from pathopipe.slide.scaled_backend import ScaledBackend
 from pathopipe.slide.source import SourceFiles
 from pathopipe.units import Grid
 from tests.slide.files import scene, write_jpeg_tiles, write_ome, write_svs
@@ -86,7 +85,6 @@ def test_a_damaged_tile_makes_its_place_in_a_scaled_level_white(name: str, tmp_p
         expected = read_all(slide, 2)
     zero(tmp_path / "slide", DAMAGED_TILE)
     with open_slide(tmp_path / "slide") as slide:
-        assert isinstance(slide.backend, ScaledBackend)
         pixels = read_all(slide, 2)
         assert slide.backend.levels[1].scale == 2
         assert slide.damaged == {(1, 3, 2)}
@@ -175,8 +173,7 @@ def test_of_a_file_cut_off_a_little_the_rest_is_read(kept_tiles: int, opens: boo
         assert slide.damaged_px == 512 * 256
     expected[1152:, 896:] = 255
     half[512:, 384:] = 255
-    # OpenSlide refuses the file that is cut off; what reads it instead may round otherwise.
-    assert np.abs(pixels.astype(int) - expected).max() <= 3
+    np.testing.assert_array_equal(pixels, expected)
     np.testing.assert_array_equal(scaled, half)
 
 
@@ -206,6 +203,9 @@ class Failing:
             self.left -= 1
             raise DecodeError("damaged")
         return np.zeros((height, width, 3), np.uint8)
+
+    def is_blank(self, level: int, x: range, y: range) -> bool:
+        return False
 
     def close(self) -> None:
         pass

@@ -54,8 +54,8 @@ LOSSLESS: dict[str, tuple[Write, str]] = {
     "strips": (plain(rowsperstrip=7, compression="lzw"), "tiff"),
     "one-strip": (plain(), "tiff"),
     "planar": (plain(PLANES, planarconfig="separate"), "tiff"),
-    "tiled": (plain(**TILED), "generic-tiff"),
-    "tiled-planar": (plain(PLANES, planarconfig="separate", **TILED), "generic-tiff"),
+    "tiled": (plain(**TILED), "tiff"),
+    "tiled-planar": (plain(PLANES, planarconfig="separate", **TILED), "tiff"),
     "tiled-jpegxl": (plain(compression="jpegxl", **TILED), "tiff"),
     "opaque-alpha": (plain(np.dstack([IMAGE, np.full_like(IMAGE[..., 0], 255)]), extrasamples=["unassalpha"]), "tiff"),
 }
@@ -185,11 +185,11 @@ REJECTED: dict[str, tuple[Write, str]] = {
     "cmyk": (plain(np.dstack([IMAGE, IMAGE[..., :1]]), photometric="separated"), "CMYK"),
     "cmyk-tiled": (plain(np.dstack([IMAGE, IMAGE[..., :1]]), photometric="separated", **TILED), "CMYK"),
     "palette": (plain(IMAGE[..., 0], photometric="palette", colormap=np.zeros((3, 256), np.uint16)), "palette"),
-    "pages": (plain(np.stack([IMAGE, IMAGE])), "2 images"),
+    "pages": (plain(np.stack([IMAGE, IMAGE])), "2 images of one size"),
     "images": (two_images, "2 scenes"),
     "scenes": (two_scenes, "2 scenes"),
     "z-stack": (ome(np.stack([IMAGE] * 3), (), metadata={"axes": "ZYXS"}), "3 focal planes"),
-    "svs-z-stack": (svs_of_two_planes, "2 focal planes"),
+    "svs-z-stack": (svs_of_two_planes, "2 images of one size, planes"),
     "time": (ome(np.stack([IMAGE] * 3), (), metadata={"axes": "TYXS"}), "3 time points"),
     "channels": (ome(PLANES, (), metadata={"axes": "CYX"}, **MONO), "stored as RGB samples"),
     "fluorescence": (ome(PLANES.astype(np.uint16), (), metadata={"axes": "CYX"}, **MONO), "3 channels"),
@@ -207,7 +207,7 @@ def test_what_is_not_brightfield_rgb_is_rejected_in_words(name: str, tmp_path: P
 
 
 def test_one_huge_piece_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pathopipe.slide.tiff_backend.MAX_SEGMENT_PIXELS", 100_000)
+    monkeypatch.setattr("pathopipe.slide.tiff_backend.MAX_PIECE_PX", 100_000)
     plain()(tmp_path / "slide.tif")
     with pytest.raises(SlideRejectedError, match="one piece of 900 x 700 pixels"):
         open_slide(tmp_path / "slide.tif")

@@ -75,6 +75,9 @@ class Backend(Protocol):
             When the content there cannot be decoded.
         """
 
+    def is_blank(self, level: int, x: range, y: range) -> bool:
+        """Whether a rectangle of ``level`` is known to hold no pixels, without decoding it."""
+
     def close(self) -> None:
         """Release the file."""
 

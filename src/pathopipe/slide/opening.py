@@ -6,8 +6,9 @@ from pathlib import Path
 import openslide
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.identity import dicom_files, dicom_series
+from pathopipe.identity import dicom_series, is_dicom_slide, slide_files
 from pathopipe.slide.backend import Backend, DecodeError
+from pathopipe.slide.companions import check_companions
 from pathopipe.slide.image_backend import ImageBackend
 from pathopipe.slide.openslide_backend import OpenSlideBackend
 from pathopipe.slide.slide import Slide
@@ -16,8 +17,9 @@ from pathopipe.slide.source import SourceFiles, unreadable
 _IMAGE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _LARGE_PX = 1 << 30
-_PLAIN = {None, "generic-tiff"}
-_MAY_HOLD_PLANES = {"aperio", "hamamatsu"}
+_MOST_SIDE_PX = 2_000_000
+_OURS = {None, "aperio", "generic-tiff"}
+_MAY_HOLD_PLANES = {"hamamatsu"}
 _UNREAD = {
     b"ZISRAWFILE": "a Zeiss CZI",
     b"<DataObject ObjectType": "a Philips iSyntax file",
@@ -51,8 +53,7 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int 
     """
     source = SourceFiles(path)
     try:
-        file = _main_file(path)
-        backend = _backend(file)
+        backend = _backend(path)
     except DecodeError as error:
         # What the library said stays in the log's chain of errors: it often names the path, which may name a patient.
         raise source.fault() or SlideRejectedError(
@@ -63,30 +64,28 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int 
     _check_size(backend)
     if backend.levels[0].width * backend.levels[0].height > _LARGE_PX:
         gc.collect()  # what tifffile read of the directory refers to itself: an object for each tile
-    return Slide(file, backend, mpp, source, threads, sweep=sweep)
+    return Slide(path, backend, mpp, source, threads, sweep=sweep)
 
 
 def _check_size(backend: Backend) -> None:
-    if min(backend.levels[0].width, backend.levels[0].height) < 1:
+    width, height = backend.levels[0].width, backend.levels[0].height
+    if min(width, height) < 1:
         backend.close()
         raise SlideRejectedError("the image has no pixels: export it again")
-
-
-def _main_file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    files = dicom_files(path)
-    if not files:
-        raise SlideRejectedError("the folder holds no DICOM files: give the slide's file in the sample sheet")
-    series = {dicom_series(file) for file in files}
-    if len(series) > 1:
+    if max(width, height) > _MOST_SIDE_PX:
+        backend.close()
         raise SlideRejectedError(
-            f"the folder holds {len(series)} DICOM series: give one file of each series in a line of the sample sheet"
+            f"the file is said to hold {width:,} x {height:,} pixels, more than any slide has: copy or export it again"
         )
-    return files[0]
 
 
 def _backend(path: Path) -> Backend:
+    if is_dicom_slide(path):
+        from pathopipe.slide.dicom_backend import open_dicom
+
+        return open_dicom(_series(path))
+    if path.is_dir():
+        raise SlideRejectedError("the folder holds no DICOM files: give the slide's file in the sample sheet")
     with path.open("rb") as stream:
         magic = stream.read(32)
     if not magic:
@@ -95,14 +94,23 @@ def _backend(path: Path) -> Backend:
         raise SlideRejectedError("an Olympus VSI cannot be read: export the slide as OME-TIFF")
     if magic.startswith(_IMAGE_MAGIC):
         return ImageBackend(path)
+    check_companions(path)
     vendor = openslide.OpenSlide.detect_format(path)
     if magic.startswith(_TIFF_MAGIC):
-        from pathopipe.slide.scaled_backend import with_scaled_levels
-
-        return with_scaled_levels(_tiff_backend(path, vendor), path)
+        return _tiff_backend(path, vendor)
     if vendor is None:
         raise SlideRejectedError(_unknown(magic))
     return OpenSlideBackend(path)
+
+
+def _series(path: Path) -> list[Path]:
+    files = slide_files(path)
+    series = {dicom_series(file) for file in files}
+    if len(series) > 1:
+        raise SlideRejectedError(
+            f"the folder holds {len(series)} DICOM series: give one file of each series in a line of the sample sheet"
+        )
+    return files
 
 
 def _unknown(magic: bytes) -> str:
@@ -113,17 +121,17 @@ def _unknown(magic: bytes) -> str:
 
 
 def _tiff_backend(path: Path, vendor: str | None) -> Backend:
-    from pathopipe.slide.tiff_backend import TiffBackend
-    from pathopipe.slide.tiff_series import check_brightfield, check_scan
+    """OpenSlide knows how some scanners arrange a TIFF; all others are read by us alone, so that no pixels differ."""
+    from pathopipe.slide.tiff_backend import open_tiff
+    from pathopipe.slide.tiff_images import check_scan
 
-    if vendor is not None:
-        check_scan(path, aperio=vendor == "aperio", planes=vendor in _MAY_HOLD_PLANES)
-    if vendor not in _PLAIN:
-        return OpenSlideBackend(path)
-    is_ome = check_brightfield(path)
-    if is_ome or vendor is None:
-        return TiffBackend(path)
+    if vendor in _OURS:
+        return open_tiff(path)
+    check_scan(path, planes=vendor in _MAY_HOLD_PLANES)
     try:
         return OpenSlideBackend(path)
-    except (DecodeError, SlideRejectedError):  # OpenSlide lacks some compressions
-        return TiffBackend(path)
+    except (DecodeError, SlideRejectedError) as error:
+        try:
+            return open_tiff(path)
+        except (DecodeError, SlideRejectedError):
+            raise error from None

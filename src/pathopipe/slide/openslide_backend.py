@@ -50,6 +50,10 @@ class OpenSlideBackend:
         except openslide.OpenSlideError as error:
             raise DecodeError(str(error)) from error
 
+    def is_blank(self, level: int, x: range, y: range) -> bool:  # noqa: ARG002 (as backends do)
+        """OpenSlide does not tell what was left out."""
+        return False
+
     def close(self) -> None:
         """Release the file."""
         self._slide.close()

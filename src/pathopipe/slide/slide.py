@@ -130,6 +130,8 @@ class Slide:
         number, level = self._best_level(min(grid.factor_x, grid.factor_y))
         columns = Axis(x, width, grid.width, grid.factor_x / level.downsample, level.width)
         rows = Axis(y, height, grid.height, grid.factor_y / level.downsample, level.height)
+        if self.backend.is_blank(number, range(columns.first, columns.last), range(rows.first, rows.last)):
+            return np.full((height, width, 3), 255, np.uint8)
         if (columns.last - columns.first) * (rows.last - rows.first) > _MAX_SOURCE_PIXELS and width * height > 1:
             return self._read_halves(grid, x, y, width, height)
         return rows.resample(self._assemble(number, columns, rows), columns)

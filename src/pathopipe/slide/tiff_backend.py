@@ -1,133 +1,229 @@
-"""OME-TIFF and plain TIFF, read with tifffile and imagecodecs."""
+"""TIFF: Aperio's SVS, OME-TIFF, and every other one that describes its images by itself."""
 
-import os
-from dataclasses import dataclass
+import contextlib
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.slide.backend import BLOCK, RGB, DecodeError, Level, over_white
-from pathopipe.slide.cache import PixelCache
-from pathopipe.slide.mosaic import mosaic
-from pathopipe.slide.tiff_series import MAX_SEGMENT_PIXELS, decoding, main_series, mpp_of
+from pathopipe.slide import jpeg
+from pathopipe.slide.backend import RGB, DecodeError, over_white
+from pathopipe.slide.pieces import CodedPieces, JpegPieces, Layout, Pieces
+from pathopipe.slide.pyramid import shows_the_same
+from pathopipe.slide.tiff_images import (
+    JPEG2000_YCC,
+    JPEGS,
+    MAX_PIECE_PX,
+    ONLY,
+    YCBCR,
+    TiffImage,
+    check_end,
+    check_samples,
+    decoding,
+    factor_between,
+    images_of,
+    main_image,
+)
+from pathopipe.slide.tiled_backend import Stored, TiledBackend
 
-_CACHE_BYTES = 64 << 20
+_UNCOMPRESSED: Final = 1
 _PREMULTIPLIED, _STRAIGHT = 1, 2
+_PLANAR: Final = 2
+_SHOWN: Final = 5
+_PADDED_FACTORS: Final = (2, 4, 8, 16, 32, 64)
+_UM_PER_UNIT: Final = {"µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "in": 25_400.0}
+_IMAGEJ_MICRON: Final = {"micron", "microns", "um", "µm", "\u03bcm", "\\u00B5m"}
 
 
-@dataclass(frozen=True)
-class Page:
-    """One level: its description, where its segments (tiles or strips) lie, and how they are laid out."""
+def open_tiff(path: Path) -> TiledBackend:
+    """Open a TIFF: its largest image, and those that are smaller versions of it.
 
-    frame: Any
-    offsets: tuple[int, ...]
-    lengths: tuple[int, ...]
-    across: int
-    down: int
-    segment_h: int
-    segment_w: int
+    The orientation that a TIFF may state is not applied: coordinates are those of the pixels as stored. A fourth sample
+    is transparency where the file says so, and else is left out.
 
-    @property
-    def planes(self) -> int:
-        """Segments that make up one place: 1, or with planar storage one per sample."""
-        return int(self.frame.samplesperpixel) if self.frame.planarconfig == 2 else 1
-
-
-class TiffBackend:
-    """Decodes tiles or strips one by one, and keeps the last ones.
-
-    Attributes
-    ----------
-    pages
-        How and where each level is stored.
+    Raises
+    ------
+    SlideRejectedError
+        When it does not hold one brightfield scene in 8-bit RGB.
+    DecodeError
+        When its directory is damaged.
     """
+    with decoding(), tifffile.TiffFile(path) as tiff:
+        images = images_of(tiff)
+        main = main_image(images)
+        stored = _Levels(tiff, path, main).sort(images)
+        name = "ome-tiff" if tiff.is_ome else "aperio" if tiff.is_svs else "tiff"
+        return TiledBackend(name, stored, _mpp(tiff, main.keyframe))
 
-    def __init__(self, path: Path) -> None:
-        with decoding():
-            self._tiff = tifffile.TiffFile(path)
-            try:
-                self.pages = [_page(level) for level in main_series(self._tiff).levels]
-                self.format = "ome-tiff" if self._tiff.is_ome else "tiff"
-                self.levels = _levels([page.frame for page in self.pages])
-                self.mpp = mpp_of(self._tiff, self.pages[0].frame)
-            except BaseException:
-                self._tiff.close()
-                raise
-        self.bounds: tuple[int, int, int, int] | None = None
-        # A row of blocks of strips as wide as the image is kept, else each strip is decoded once per block.
-        rows_of_strips = 2 * (BLOCK + self.pages[0].segment_h) * 3 * self.levels[0].width
-        striped = self.pages[0].across == 1
-        most = max(_CACHE_BYTES, rows_of_strips if striped else 0)
-        self._cache = PixelCache(lambda _: most)
-        self._file = path.open("rb")
 
-    def read(self, level: int, x: int, y: int, width: int, height: int) -> RGB:
-        """Decode a rectangle of a level from the tiles or strips that it touches."""
-        page = self.pages[level]
+class _Levels:
+    """Finds the levels of the main image among the other images."""
 
-        def segment(tx: int, ty: int) -> RGB:
-            return self._cache.get(level, (tx, ty), partial(self._segment, page, ty * page.across + tx))
+    def __init__(self, tiff: tifffile.TiffFile, path: Path, main: TiffImage) -> None:
+        self._tiff, self._path, self._main = tiff, path, main
+        self._levels = [Stored(self._pieces(main), path)]
 
-        return mosaic(range(x, x + width), range(y, y + height), page.segment_w, page.segment_h, segment)
+    def sort(self, images: Sequence[TiffImage]) -> list[Stored]:
+        """Return the main image and its levels; reject the file where an image is neither a level nor a label.
 
-    def close(self) -> None:
-        """Release the file."""
-        self._file.close()
-        self._tiff.close()
+        Levels that lack tiles are not used: Aperio's scanners leave tiles out that the larger level has.
+        """
+        others = [*self._main.below, *(image for image in images if image is not self._main)]
+        scenes = []
+        for image in sorted(others, key=lambda image: -image.area):
+            pieces = self._as_level(image)
+            if pieces is not None and (pieces.layout.lengths.all() or not self._tiff.is_svs):
+                self._levels.append(Stored(pieces, self._path))
+            elif pieces is None and not self._is_small_image(image) and not self._is_padded(image):
+                scenes.append(image)
+        if scenes:
+            raise _several(self._main, scenes)
+        return self._levels
 
-    def _segment(self, page: Page, index: int) -> RGB:
-        step = page.across * page.down
-        with decoding():
-            planes = [self._decode(page, index + plane * step) for plane in range(page.planes)]
-            pixels = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
-            return _without_alpha(pixels, page.frame.extrasamples)
+    def _is_small_image(self, image: TiffImage) -> bool:
+        """Whether a file's own words, or its scanner's habit, say that an image is no scene of its own."""
+        stripped = self._tiff.is_svs and not image.keyframe.is_tiled
+        return image.reduced or image.is_small_image or stripped
 
-    def _decode(self, page: Page, index: int) -> RGB:
-        """Decode one segment, of shape (height, width, samples); one that the writer left out is white."""
-        length = page.lengths[index]
-        data = os.pread(self._file.fileno(), length, page.offsets[index])
-        if len(data) < length:
-            raise DecodeError("the file ends early")
-        decoded = page.frame.decode(data, index, jpegtables=page.frame.jpegtables)[0] if data else None
+    def _is_padded(self, image: TiffImage) -> bool:
+        """Whether an image is a smaller version of the main one that ends with whole tiles."""
+        frame = image.keyframe
+        for factor in _PADDED_FACTORS if frame.is_tiled else ():
+            size = (-(-side // factor) for side in self._main.size)
+            tiles = (-(-side // tile) for side, tile in zip(size, (frame.tilewidth, frame.tilelength), strict=True))
+            across, down = tiles
+            if image.size == (across * frame.tilewidth, down * frame.tilelength):
+                return self._shows_the_same(self._levels[0], image, factor)
+        return False
+
+    def _as_level(self, image: TiffImage) -> Pieces | None:
+        """The pieces of an image that is a smaller version of the main one."""
+        factor = factor_between(self._levels[-1].size, image.size)
+        if self._is_no_level(image) or factor is None or factor_between(self._main.size, image.size) is None:
+            return None
+        return self._pieces(image) if self._shows_the_same(self._levels[-1], image, factor) else None
+
+    def _is_no_level(self, image: TiffImage) -> bool:
+        try:
+            check_samples(image.keyframe)
+        except SlideRejectedError:
+            return True
+        return image.is_small_image or (self._tiff.is_svs and not image.keyframe.is_tiled)
+
+    def _shows_the_same(self, above: Stored, image: TiffImage, factor: float) -> bool:
+        with self._path.open("rb") as file:
+            return shows_the_same(above.pieces, self._pieces(image), factor, file.fileno())
+
+    def _pieces(self, image: TiffImage) -> Pieces:
+        """Describe how an image is stored."""
+        check_end(self._tiff.filehandle.size, image.page)
+        layout = _layout(image)
+        frame = image.keyframe
+        with self._path.open("rb") as file:
+            if int(frame.compression) in JPEGS and frame.samplesperpixel == 3 and frame.planarconfig != _PLANAR:
+                stated = int(frame.photometric) == YCBCR
+                return JpegPieces(layout, file.fileno(), frame.jpegtables, stated)
+        planes = int(frame.samplesperpixel) if frame.planarconfig == _PLANAR else 1
+        return CodedPieces(layout, partial(_decoded, frame, frame.jpegtables), planes, _converter(frame))
+
+
+def _several(main: TiffImage, others: Sequence[TiffImage]) -> SlideRejectedError:
+    sizes = ", ".join(f"{image.size[0]} x {image.size[1]}" for image in (main, *others[:_SHOWN]))
+    what = "images of one size, planes or scenes" if all(other.size == main.size for other in others) else "scenes"
+    return SlideRejectedError(
+        f"the file holds {len(others) + 1} {what} ({sizes} pixels): export each of them to a file of its own"
+    )
+
+
+def _layout(image: TiffImage) -> Layout:
+    frame = image.keyframe
+    if frame.imagedepth != 1 or frame.tiledepth != 1:
+        raise SlideRejectedError(f"the file holds a volume: {ONLY}")
+    if min(image.size) < 1:
+        raise DecodeError("an image has no pixels")
+    if frame.is_tiled:
+        piece = frame.tilewidth, frame.tilelength
+    else:
+        piece = frame.imagewidth, min(frame.rowsperstrip, frame.imagelength)
+    if min(piece) < 1:
+        raise DecodeError("its tiles have no pixels")
+    if piece[0] * piece[1] > MAX_PIECE_PX:
+        raise SlideRejectedError(
+            f"the TIFF is stored in one piece of {piece[0]} x {piece[1]} pixels: convert it to a tiled TIFF"
+        )
+    layout = Layout(image.size, piece, image.page.dataoffsets, image.page.databytecounts)
+    planes = int(frame.samplesperpixel) if frame.planarconfig == _PLANAR else 1
+    if min(len(layout.offsets), len(layout.lengths)) < layout.across * layout.down * planes:
+        raise DecodeError("its directory lists fewer pieces than the image has")
+    return layout
+
+
+def _decoded(frame: Any, tables: bytes | None, data: bytes, number: int) -> NDArray[Any]:
+    """Decode a piece by tifffile, whose codecs raise an error where they notice damage."""
+    with decoding():
+        decoded, _, shape = frame.decode(data, number, jpegtables=tables)
         if decoded is None:
-            samples = int(page.frame.samplesperpixel) // page.planes
-            return np.full((page.segment_h, page.segment_w, samples), 255, np.uint8)
+            raise DecodeError("a tile holds nothing")
+        if int(frame.compression) == _UNCOMPRESSED and len(data) < np.prod(shape) * frame.dtype.itemsize:
+            raise DecodeError("a tile holds fewer bytes than pixels")
         return np.asarray(decoded[0])
 
 
-def _without_alpha(pixels: RGB, extra: tuple[int, ...]) -> RGB:
-    kind = int(extra[0]) if extra else 0
-    if pixels.shape[2] == 4 and kind in {_PREMULTIPLIED, _STRAIGHT}:
-        return over_white(pixels, premultiplied=kind == _PREMULTIPLIED)
+def _converter(frame: Any) -> Any:
+    """What makes red, green and blue of the samples of a piece."""
+    if int(frame.compression) == JPEG2000_YCC:
+        return lambda pixels: jpeg.to_rgb(pixels[..., :3])
+    kind = int(frame.extrasamples[0]) if frame.samplesperpixel == 4 and frame.extrasamples else 0
+    if kind in {_PREMULTIPLIED, _STRAIGHT}:
+        return partial(over_white, premultiplied=kind == _PREMULTIPLIED)
+    return _first_three
+
+
+def _first_three(pixels: NDArray[Any]) -> RGB:
     return np.ascontiguousarray(pixels[..., :3])
 
 
-def _page(level: Any) -> Page:
-    item, frame = level.pages[0], level.keyframe
-    if frame.is_tiled:
-        across = -(-frame.imagewidth // frame.tilewidth)
-        segment_h, segment_w = frame.tilelength, frame.tilewidth
-    else:
-        across, segment_h, segment_w = 1, min(frame.rowsperstrip, frame.imagelength), frame.imagewidth
-    if segment_h * segment_w > MAX_SEGMENT_PIXELS:
-        raise SlideRejectedError(
-            f"the TIFF is stored in one piece of {segment_w} x {segment_h} pixels: convert it to a tiled TIFF"
-        )
-    down = -(-frame.imagelength // segment_h)
-    page = Page(
-        frame, tuple(item.dataoffsets), tuple(item.databytecounts), across, down, int(segment_h), int(segment_w)
-    )
-    if min(len(page.offsets), len(page.lengths)) < across * down * page.planes:
-        raise DecodeError("its directory lists fewer pieces than the image has")
-    return page
+def _mpp(tiff: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:
+    """Micrometers per pixel along x and y as the file states them, else None."""
+    with contextlib.suppress(ET.ParseError, KeyError, ValueError, TypeError, ZeroDivisionError, AttributeError):
+        if tiff.is_ome:
+            return _ome_mpp(str(tiff.ome_metadata), page)
+        if tiff.is_svs:
+            value = _number(tifffile.tifffile.svs_description_metadata(page.description)["MPP"])
+            return value, value
+        return _tag_mpp(tiff, page)
+    return None
 
 
-def _levels(frames: list[Any]) -> tuple[Level, ...]:
-    sizes = [(int(frame.imagewidth), int(frame.imagelength)) for frame in frames]
-    if min(min(size) for size in sizes) < 1:
-        raise DecodeError("an image has no pixels")
-    return tuple(Level.of(*size, *sizes[0]) for size in sizes)
+def _number(value: Any) -> float:
+    """Some scanners write a decimal comma."""
+    return float(value.replace(",", ".") if isinstance(value, str) else value)
+
+
+def _ome_mpp(xml: str, page: Any) -> tuple[float, float] | None:
+    """Pixel size of the OME image of the page's size: a label or overview may stand before it."""
+    for node in ET.fromstring(xml).iter():  # noqa: S314 (expat expands no external entities)
+        if node.tag.endswith("Pixels") and (int(node.attrib["SizeX"]), int(node.attrib["SizeY"])) == (
+            page.imagewidth,
+            page.imagelength,
+        ):
+            x, y = (
+                float(node.attrib[f"PhysicalSize{axis}"]) * _UM_PER_UNIT[node.get(f"PhysicalSize{axis}Unit", "µm")]
+                for axis in "XY"
+            )
+            return x, y
+    return None
+
+
+def _tag_mpp(tiff: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:
+    unit = {2: 25_400.0, 3: 10_000.0}.get(int(page.resolutionunit or 1))
+    if tiff.is_imagej and (tiff.imagej_metadata or {}).get("unit") in _IMAGEJ_MICRON:
+        unit = 1.0
+    x, y = (page.tags[name].value for name in ("XResolution", "YResolution"))
+    return (unit * x[1] / x[0], unit * y[1] / y[0]) if unit and x[0] and y[0] else None

@@ -1,4 +1,4 @@
-"""Levels that are decoded from the JPEG tiles of larger ones: the same image, whatever the tiles and colors."""
+"""Levels that are stored in pieces, and those that are decoded from the JPEG tiles of larger ones."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,30 +9,25 @@ import numpy as np
 import pytest
 import tifffile
 
+from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import open_slide
 from pathopipe.slide.backend import BLOCK, RGB, Backend, DecodeError, Level
-from pathopipe.slide.image_backend import ImageBackend
 from pathopipe.slide.openslide_backend import OpenSlideBackend
-from pathopipe.slide.scaled_backend import ScaledBackend, with_scaled_levels
 from pathopipe.slide.slide import Slide
-from pathopipe.slide.tiff_backend import TiffBackend
+from pathopipe.slide.tiff_backend import open_tiff
+from pathopipe.slide.tiled_backend import TiledBackend
 from pathopipe.units import Grid
-from tests.slide.files import scene, shrink, write_jpeg_tiles, write_ome, write_svs
+from tests.slide.files import scene, shrink, tissue, write_jpeg_tiles, write_ome, write_svs
 
 IMAGE = scene(703, 901, seed=4)
-READERS: dict[str, Callable[[Path], Backend]] = {"openslide": OpenSlideBackend, "tifffile": TiffBackend}
 Open = Callable[..., Backend]
 
 
 @pytest.fixture
 def opened() -> Iterator[Open]:
-    """Opens backends with scaled levels, and closes them after the test."""
+    """Opens backends, and closes them after the test."""
     with contextlib.ExitStack() as stack:
-
-        def open_one(path: Path, reader: str = "openslide") -> Backend:
-            return stack.enter_context(contextlib.closing(with_scaled_levels(READERS[reader](path), path)))
-
-        yield open_one
+        yield lambda path: stack.enter_context(contextlib.closing(open_tiff(path)))
 
 
 def whole(backend: Backend, level: int = 0) -> RGB:
@@ -73,58 +68,53 @@ def assert_scaled_levels_match(backend: Backend) -> None:
     assert scales == [2, 4, 8]
 
 
-@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("tile", [240, 256])
 @pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
 @pytest.mark.parametrize("tables", [True, False])
 def test_scaled_tiles_are_the_mean_of_what_they_span(
-    reader: str, tile: int, photometric: str, tables: bool, opened: Open, tmp_path: Path
+    tile: int, photometric: str, tables: bool, opened: Open, tmp_path: Path
 ) -> None:
     write_jpeg_tiles(tmp_path / "a.tif", IMAGE, tile=tile, photometric=photometric, tables=tables)
-    backend = opened(tmp_path / "a.tif", reader)
+    backend = opened(tmp_path / "a.tif")
     assert np.abs(whole(backend).astype(int) - IMAGE).mean() < 2
     assert_scaled_levels_match(backend)
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
-def test_colors_are_those_of_the_full_size_reader_where_markers_contradict(
-    reader: str, photometric: str, opened: Open, tmp_path: Path
-) -> None:
-    # RGB with the header of JFIF, which means YCbCr: OpenSlide goes by the TIFF's tags, tifffile by the header.
-    pale = IMAGE // 4 + 96  # which has colors within range either way
-    write_jpeg_tiles(tmp_path / "a.tif", pale, tile=256, photometric=photometric, tables=False, jfif=True)
-    backend = opened(tmp_path / "a.tif", reader)
-    assert_scaled_levels_match(backend)
-
-
-@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
 @pytest.mark.parametrize("tables", [True, False])
 @pytest.mark.parametrize("jfif", [True, False])
-def test_tiles_at_their_size_are_what_the_full_size_reader_reads(
-    reader: str, photometric: str, tables: bool, jfif: bool, opened: Open, tmp_path: Path
+@pytest.mark.parametrize("stated", [2, 6])
+def test_colors_are_right_whatever_tags_and_markers_say(
+    photometric: str, tables: bool, jfif: bool, stated: int, opened: Open, tmp_path: Path
 ) -> None:
+    # The header of JFIF means YCbCr; the TIFF's tag may say the one or the other.
+    path, slide = tmp_path / "a.tif", tissue(700, 900)
+    write_jpeg_tiles(path, slide, tile=240, photometric=photometric, tables=tables, jfif=jfif)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages.first.tags["PhotometricInterpretation"].overwrite(stated)
+    assert np.abs(whole(opened(path)).astype(int) - slide).mean() < 2
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+def test_tiles_are_what_openslide_reads(photometric: str, opened: Open, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    write_jpeg_tiles(path, IMAGE // 4 + 96, tile=240, photometric=photometric, tables=tables, jfif=jfif)
+    write_jpeg_tiles(path, IMAGE, tile=240, photometric=photometric)
     leave_out(path, 0, 5)
-    with contextlib.closing(READERS[reader](path)) as before:
-        np.testing.assert_array_equal(whole(opened(path, reader)), whole(before))
+    with contextlib.closing(OpenSlideBackend(path)) as before:
+        np.testing.assert_array_equal(whole(opened(path)), whole(before))
 
 
-@pytest.mark.parametrize(
-    ("name", "reader"), [("CMU-1-Small-Region.svs", OpenSlideBackend), ("OS-1-detail.ome.tif", TiffBackend)]
-)
-def test_real_slides_at_their_size(name: str, reader: Callable[[Path], Backend], shared_data: Path) -> None:
+@pytest.mark.parametrize("name", ["CMU-1-Small-Region.svs", "OS-1-detail.ome.tif"])
+def test_real_slides_at_their_size(name: str, shared_data: Path) -> None:
     path = shared_data / "slides" / name
-    with open_slide(path) as slide, contextlib.closing(reader(path)) as before:
-        np.testing.assert_array_equal(whole(slide.backend), whole(before))
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(whole(slide.backend), tifffile.imread(path, key=0))
 
 
 @pytest.mark.parametrize("name", ["CMU-1-Small-Region.svs", "OS-1-detail.ome.tif"])
 def test_real_slides(name: str, shared_data: Path) -> None:
     with open_slide(shared_data / "slides" / name) as slide:
-        assert isinstance(slide.backend, ScaledBackend)
+        assert isinstance(slide.backend, TiledBackend)
         assert_scaled_levels_match(slide.backend)
 
 
@@ -160,7 +150,9 @@ def test_levels_lie_between_the_stored_ones(
     with open_slide(tmp_path / "a.tif") as slide:
         assert [(level.downsample, level.scale) for level in slide.backend.levels] == expected
         stored_levels = [level for level in slide.backend.levels if level.scale == 1]
-        assert stored_levels == list(OpenSlideBackend(tmp_path / "a.tif").levels)
+        assert [(level.width, level.height) for level in stored_levels] == [
+            (IMAGE.shape[1] // factor, IMAGE.shape[0] // factor) for factor in stored
+        ]
         for number, level in enumerate(slide.backend.levels):
             assert whole(slide.backend, number).shape == (level.height, level.width, 3)
 
@@ -203,46 +195,36 @@ def lossless_jpeg(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "reader"),
+    "write",
     [
-        (strips, TiffBackend),
-        (separate_planes, TiffBackend),
-        (lossless_jpeg, TiffBackend),
-        (lambda path: write_svs(path, IMAGE, compression=33005), OpenSlideBackend),
-        (lambda path: write_svs(path, IMAGE, compression="lzw"), OpenSlideBackend),
+        separate_planes,
+        lambda path: write_svs(path, IMAGE, compression=33005),
+        lambda path: write_svs(path, IMAGE, compression="lzw"),
     ],
 )
-def test_other_tiffs_are_left_as_they_are(
-    write: Callable[[Path], None], reader: Callable[[Path], Backend], tmp_path: Path
+def test_other_compressions_have_the_stored_levels_alone(
+    write: Callable[[Path], None], opened: Open, tmp_path: Path
 ) -> None:
     write(tmp_path / "a.tif")
-    with contextlib.closing(reader(tmp_path / "a.tif")) as backend:
-        assert with_scaled_levels(backend, tmp_path / "a.tif") is backend
+    assert [level.scale for level in opened(tmp_path / "a.tif").levels] in ([1], [1, 1])
 
 
-def test_an_image_is_left_as_it_is(tmp_path: Path) -> None:
-    from PIL import Image
+def test_strips_of_jpeg(opened: Open, tmp_path: Path) -> None:
+    strips(tmp_path / "a.tif")
+    np.testing.assert_array_equal(whole(opened(tmp_path / "a.tif")), tifffile.imread(tmp_path / "a.tif"))
 
-    Image.fromarray(IMAGE).save(tmp_path / "a.jpg")
-    backend = ImageBackend(tmp_path / "a.jpg")
-    assert with_scaled_levels(backend, tmp_path / "a.jpg") is backend
+
+def test_a_kind_of_jpeg_that_is_not_read_is_named(opened: Open, tmp_path: Path) -> None:
+    lossless_jpeg(tmp_path / "a.tif")
+    with pytest.raises(SlideRejectedError, match="not supported"):
+        whole(opened(tmp_path / "a.tif"))
 
 
 def test_what_the_backend_states_is_passed_on(tmp_path: Path) -> None:
     write_ome(tmp_path / "a.tif", IMAGE, compression="jpeg")
     with open_slide(tmp_path / "a.tif") as slide:
-        assert isinstance(slide.backend, ScaledBackend)
+        assert isinstance(slide.backend, TiledBackend)
         assert (slide.backend.format, slide.backend.mpp, slide.backend.bounds) == ("ome-tiff", (0.25, 0.26), None)
-
-
-def test_the_files_reader_is_not_asked_for_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_svs(tmp_path / "a.svs", IMAGE, mpp=0.25, compression="jpeg")
-    with open_slide(tmp_path / "a.svs") as slide:
-        full = whole(slide.backend)
-        monkeypatch.setattr(OpenSlideBackend, "read", None)
-        np.testing.assert_array_equal(whole(slide.backend), full)
-        grid = slide.grid(0.5)
-        assert_alike(slide.read(grid, 0, 0, 450, 351), shrink(IMAGE, 2))
 
 
 def leave_out(path: Path, page: int, tile: int) -> None:
@@ -254,21 +236,20 @@ def leave_out(path: Path, page: int, tile: int) -> None:
             tags[name].overwrite(values)
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_tile_that_the_writer_left_out_is_white(reader: str, opened: Open, tmp_path: Path) -> None:
+def test_a_tile_that_the_writer_left_out_is_white(opened: Open, tmp_path: Path) -> None:
     write_jpeg_tiles(tmp_path / "a.tif", IMAGE, tile=256)
     leave_out(tmp_path / "a.tif", 0, 5)
-    backend = opened(tmp_path / "a.tif", reader)
+    backend = opened(tmp_path / "a.tif")
     assert (whole(backend)[256:512, 256:512] == 255).all()
     assert (whole(backend, 1)[128:256, 128:256] == 255).all()
     assert_scaled_levels_match(backend)
 
 
-def test_tiles_that_openslide_draws_from_a_larger_level_are_left_to_it(tmp_path: Path) -> None:
+def test_a_level_that_lacks_tiles_is_not_used_where_the_larger_one_has_them(tmp_path: Path) -> None:
     write_svs(tmp_path / "a.svs", IMAGE, compression="jpeg", tile=(64, 64))
     leave_out(tmp_path / "a.svs", 2, 5)
     with open_slide(tmp_path / "a.svs") as slide:
-        assert [(level.downsample, level.scale) for level in slide.backend.levels] == [(1, 1), (2, 2), (4, 1)]
+        assert [(level.downsample, level.scale) for level in slide.backend.levels] == [(1, 1), (2, 2), (4, 4), (8, 8)]
 
 
 def test_threads_read_the_same(tmp_path: Path) -> None:
@@ -325,7 +306,7 @@ def of_one_color(data: bytes) -> bytes:
         (second_half_lost, "lacks its end"),
         (middle_lost, "cannot be decoded"),
         (of_other_size, "65520 x 65520 pixels"),
-        (of_one_color, "no JPEG of three colors"),
+        (of_one_color, "frame header"),
     ],
 )
 def test_a_damaged_tile_cannot_be_decoded(
@@ -362,6 +343,6 @@ def test_a_tile_beyond_the_end_cannot_be_decoded(opened: Open, tmp_path: Path) -
     path = tmp_path / "a.tif"
     write_jpeg_tiles(path, IMAGE, tile=128)
     path.write_bytes(path.read_bytes()[:-20])
-    backend = opened(path, "tifffile")
+    backend = opened(path)
     with pytest.raises(DecodeError, match="ends early"):
         backend.read(1, 0, 0, 450, 351)

@@ -1,0 +1,24 @@
+"""Slides of several files: whether all that one of them names are there."""
+
+from pathlib import Path
+
+from pathopipe.errors import SlideRejectedError
+from pathopipe.identity import named_files
+
+_SHOWN = 3
+
+
+def check_companions(path: Path) -> None:
+    """Reject a slide some of whose files are missing: what is left could be read, and would be a part of it.
+
+    Raises
+    ------
+    SlideRejectedError
+        With the first of their names, as the slide itself gives them.
+    """
+    missing = [file.name for file in named_files(path) if not file.is_file()]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise SlideRejectedError(
+            f"the slide lacks {', '.join(missing[:_SHOWN])}{more}, which it consists of: copy all of its files"
+        )
