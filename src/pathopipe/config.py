@@ -11,6 +11,12 @@ from pathopipe.errors import RefusalError
 
 CHUNK = 256
 """Side of the chunks of the stored maps in working pixels; tiles hold whole chunks."""
+WORKING_MPP = (0.1, 2)
+"""Finest and coarsest working resolution in micrometers per pixel."""
+MAX_HALO = 512
+"""Working pixels that may be read around a tile: how far a model may look."""
+_LONG = 100
+_FATES = {"missing": "missing", "unexpected_keyword_argument": "unknown"}
 
 
 class _Section(BaseModel):
@@ -27,9 +33,11 @@ class TissueSettings(_Section):
 class TilesSettings(_Section):
     """Laying the tile grid."""
 
-    mpp: Annotated[float, Field(ge=0.1, le=2)] = Field(0.5, description="working resolution in micrometers per pixel")
+    mpp: Annotated[float, Field(ge=WORKING_MPP[0], le=WORKING_MPP[1])] = Field(
+        0.5, description="working resolution in micrometers per pixel"
+    )
     size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(1024, description="side of a tile in working pixels")
-    halo: Annotated[int, Field(ge=0, le=512)] = Field(
+    halo: Annotated[int, Field(ge=0, le=MAX_HALO)] = Field(
         96, description="working pixels read around a tile; at least the radius of the model"
     )
 
@@ -187,11 +195,28 @@ def _apply(values: dict[str, Any], change: str) -> None:
 
 
 def _sentence(problem: Any, source: str) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{source}: unknown key '{key}'{_hint(problem['loc'])}"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{source}: {key} {message}, got {problem['input']!r}"
+        return f"{source}: unknown key '{_key(problem)}'{_hint(problem['loc'])}"
+    return f"{source}: {told(problem)}"
+
+
+def told(problem: Any) -> str:
+    """Say in words what pydantic found: which key, what it should be, and what it is."""
+    if (fate := _FATES.get(problem["type"])) is not None:
+        return f"{_key(problem)} is {fate}"
+    words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = f"{_key(problem)} {words[:1].lower()}{words[1:]}".strip()
+    return message if isinstance(problem["input"], dict) else f"{message}, got {_brief(problem['input'])}"
+
+
+def _key(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    return key if key.isprintable() and len(key) < _LONG else _brief(key)
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < _LONG else f"{text[:_LONG]}…"
 
 
 def _hint(location: tuple[Any, ...]) -> str:

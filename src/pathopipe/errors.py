@@ -4,17 +4,45 @@ A refusal stops everything before it starts. A rejection is data: the slide's co
 cohort goes on. A fault is a broken machine, file system or program: it is retried and never replaces finished results.
 """
 
+from pathlib import Path
+
 
 class PathopipeError(Exception):
-    """Base of all errors whose message is meant for the user: one sentence, what is wrong, where, and what to do."""
+    """Base of all errors whose message is meant for the user: one sentence, what is wrong, where, and what to do.
+
+    Parameters
+    ----------
+    message
+        The sentence; where it is about a file or folder, without that: "is damaged: copy it again".
+    path
+        What it is about: shown on a terminal, never written into an output, for paths may name patients.
+    called
+        What outputs call it.
+    """
+
+    def __init__(self, message: str, path: Path | None = None, called: str = "a file") -> None:
+        super().__init__(message)
+        self.message, self.path, self.called = message, path, called
+
+    def __str__(self) -> str:
+        """Tell everything, for the terminal."""
+        return self.message if self.path is None else f"{self.path}: {self.message}"
+
+    @property
+    def reason(self) -> str:
+        """The sentence for outputs."""
+        return self.message if self.path is None else f"{self.called}: {self.message}"
 
 
 class RefusalError(PathopipeError, ValueError):
-    """The request is wrong (settings, sample sheet, arguments): nothing was started."""
+    """The request is wrong (settings, sample sheet, arguments): nothing was started.
 
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    Several problems are a line each; of those, each names its own file.
+    """
+
+    def __init__(self, *problems: str, path: Path | None = None, called: str = "a file") -> None:
+        super().__init__("\n".join(problems), path, called)
+        self.problems = (str(self),) if path else problems
 
 
 class SlideRejectedError(PathopipeError, ValueError):
@@ -27,7 +55,7 @@ class SlideRejectedError(PathopipeError, ValueError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(reason)  # is written to outputs: of no file
         self.details: dict[str, object] = {}
 
 

@@ -43,8 +43,20 @@ def test_the_output_is_finer_than_the_input() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [((8,), (1,), ()), ((8, 8), (1,), (1,)), ((8, 0), (1, 1), (1,)), ((8, 8), (1, -1), (1,))]
+    ("wrong", "words"),
+    [
+        (((8,), (1,), ()), "at least 2 items"),
+        (((8, 8), (1,), (1,)), "as many blocks as widths"),
+        (((8, 0), (1, 1), (1,)), "greater than or equal to 1"),
+        (((8, 8), (1, -1), (1,)), "greater than or equal to 0"),
+        (((8,) * 7, (1,) * 7, (1,) * 6), "at most 6 items"),
+        (((8, 4096), (1, 1), (1,)), "less than or equal to 1024"),
+        (((8, 8), (1, 17), (1,)), "less than or equal to 16"),
+        (((1024,) * 2, (6, 0), (0,)), "100,000,000 parameters at most, not 123,933,728"),
+        (((8, 8.0), (1, 1), (1,)), "valid integer"),
+        (((8, True), (1, 1), (1,)), "valid integer"),
+    ],
 )
-def test_impossible_shapes_are_refused(wrong: tuple) -> None:
-    with pytest.raises(ValueError, match=r"architecture|positive"):
+def test_impossible_shapes_are_refused(wrong: tuple, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         Architecture(*wrong)

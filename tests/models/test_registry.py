@@ -70,5 +70,5 @@ def test_kept_weights_that_were_changed_are_refused(tmp_path: Path) -> None:
     write(path)
     name = adopt(str(path), folder)
     write(folder / f"{name.split('@')[1]}.safetensors", seed=1)
-    with pytest.raises(RefusalError, match=re.escape(f"the weights are not those of '{name}'")):
+    with pytest.raises(RefusalError, match=re.escape(f"holds other weights than those of '{name}'")):
         create(name, Stains(), folder)

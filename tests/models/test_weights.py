@@ -70,13 +70,13 @@ def _misfit(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (_truncate, "the weights are damaged"),
+        (_truncate, "is damaged"),
         (_foreign, "is no weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"),
-        (_spoil, "the weights hold numbers that are not finite"),
-        (_misfit, "the weights do not fit their card, the first that differs is 'head.bias'"),
+        (_spoil, "holds weights that are not finite"),
+        (_misfit, "holds weights that do not fit their card, the first that differs is 'head.bias'"),
         (lambda path: path.write_bytes(b""), "is no weights file of pathopipe"),
         (lambda path: path.write_text("weights"), "is no weights file of pathopipe"),
-        (lambda path: path.unlink(), "the weights cannot be read"),
+        (lambda path: path.unlink(), "cannot be read"),
     ],
 )
 def test_what_is_no_usable_weights_file_is_refused_in_words(damage: object, sentence: str, tmp_path: Path) -> None:

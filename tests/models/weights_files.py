@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from pathopipe.models.architecture import Architecture
+from pathopipe.models.card import Card
 from pathopipe.models.seeds import SeedRule
-from pathopipe.models.weights import Card, Tensors, Weights, read_weights, save_weights
+from pathopipe.models.weights import Tensors, Weights, read_weights, save_weights
 
 SMALL = Architecture((8, 12, 16), (1, 1, 1), (1, 0))
 

@@ -6,8 +6,11 @@ layer unfolds to ``UPSAMPLING`` output pixels per input pixel along each axis (s
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from math import prod
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 UPSAMPLING: Final = 2
 """Output pixels per input pixel, along each axis."""
@@ -15,9 +18,15 @@ CHANNELS: Final = 2
 """Foreground, and distance from the edge relative to the nucleus' own largest."""
 FOLD: Final = 2
 """Input pixels per feature of the finest level, along each axis."""
+CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+"""How the parts of a card are checked: it comes with weights, from anybody."""
+
+_MOST_PARAMETERS: Final = 100_000_000
+_Width = Annotated[int, Field(ge=1, le=1024)]
+_Blocks = Annotated[int, Field(ge=0, le=16)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Architecture:
     """Shape of a network.
 
@@ -29,17 +38,22 @@ class Architecture:
         Residual blocks on the way down, for each of the widths.
     up_blocks
         Residual blocks on the way up, for each of the widths but the last.
+
+    Raises
+    ------
+    ValueError
+        When they do not fit each other, or ask for a network far beyond what this program is for.
     """
 
-    widths: tuple[int, ...] = (48, 64, 128)
-    blocks: tuple[int, ...] = (1, 1, 2)
-    up_blocks: tuple[int, ...] = (1, 1)
+    widths: Annotated[tuple[_Width, ...], Field(min_length=2, max_length=6)] = (48, 64, 128)
+    blocks: Annotated[tuple[_Blocks, ...], Field(max_length=6)] = (1, 1, 2)
+    up_blocks: Annotated[tuple[_Blocks, ...], Field(max_length=6)] = (1, 1)
 
     def __post_init__(self) -> None:
-        if not 1 < len(self.widths) == len(self.blocks) == len(self.up_blocks) + 1:
-            raise ValueError("an architecture needs two widths or more, as many blocks, and one up-block fewer")
-        if min(self.widths) < 1 or min(*self.blocks, *self.up_blocks) < 0:
-            raise ValueError("widths must be positive, blocks not negative")
+        if not len(self.widths) == len(self.blocks) == len(self.up_blocks) + 1:
+            raise ValueError("should have as many blocks as widths, and one up-block fewer")
+        if (parameters := sum(map(prod, self.shapes().values()))) > _MOST_PARAMETERS:
+            raise ValueError(f"should have {_MOST_PARAMETERS:,} parameters at most, not {parameters:,}")
 
     @property
     def stride(self) -> int:

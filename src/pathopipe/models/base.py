@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 TOP_SIDE: Final = 5
 """Side of the square in which the top of a landscape, which becomes a seed, is the highest pixel."""
+NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}"
+"""Pattern of the names of weights: they are parts of file names, settings and pages."""
 
 
 @dataclass(frozen=True)

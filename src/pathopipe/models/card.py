@@ -1,16 +1,96 @@
-"""A model card as a page of text (Mitchell et al. 2019)."""
+"""The card of weights (Mitchell et al. 2019): what it holds, which is checked, and as a page of text."""
 
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pathopipe.models.weights import Weights
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
+from pathopipe.config import MAX_HALO, WORKING_MPP
+from pathopipe.models.architecture import CHECKED, UPSAMPLING, Architecture
+from pathopipe.models.base import NAME, Traits
+from pathopipe.models.seeds import SeedRule
+
+if TYPE_CHECKING:
+    from pathopipe.models.weights import Weights
+
+_UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of what is not shown, but may do something: escapes, marks of direction, ends of line."""
 
 
-def to_markdown(weights: Weights) -> str:
+def _check_text(text: str) -> str:
+    if any(unicodedata.category(letter) in _UNSEEN for letter in text):
+        raise ValueError("should be text of one line, without control characters")
+    return text
+
+
+def _check_entry(entry: object) -> object:
+    if isinstance(entry, str):
+        return _check_text(entry)
+    if entry is None or isinstance(entry, int) or (isinstance(entry, float) and isfinite(entry)):
+        return entry
+    raise ValueError("should be text, a finite number, true, false or null")
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(NAME, name):
+        raise ValueError("should be 1 to 60 letters, digits, '_' and '-', the first no '-'")
+    return name
+
+
+Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_check_text)]
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Card:
+    """What a user must know of weights, and what it takes to run them.
+
+    Attributes
+    ----------
+    name, licence
+        Name in reports and manifests; terms under which the weights may be used.
+    mpp
+        Micrometers per pixel of the images that the network expects.
+    data
+        What it was trained on: one line per set, with source and licence.
+    figures
+        What was measured, on what: lines of a table by name of the set.
+
+    Raises
+    ------
+    ValueError
+        When a value is of another type, out of range, or holds what is not to be shown: weights come from anybody.
+    """
+
+    name: Annotated[str, AfterValidator(_check_name)]
+    licence: Text
+    architecture: Architecture
+    rule: SeedRule
+    mpp: Annotated[float, Field(ge=WORKING_MPP[0], le=WORKING_MPP[1])] = 0.5
+    data: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    training: Mapping[Text, Annotated[Any, AfterValidator(_check_entry)]] = Field(default_factory=dict)
+    figures: Mapping[Text, Mapping[Text, float]] = Field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.traits.radius > MAX_HALO:
+            raise ValueError(f"should look {MAX_HALO} pixels far at most, not {self.traits.radius}")
+
+    @property
+    def traits(self) -> Traits:
+        """Resolution, radius and grid of the model."""
+        radius = self.architecture.radius + self.rule.working_radius
+        return Traits(self.mpp, radius, self.architecture.stride, UPSAMPLING, self.licence)
+
+
+def to_markdown(weights: "Weights") -> str:
     """Say what weights are, what they may be used for, what they were trained on, and what was measured."""
     return "\n".join(_lines(weights)) + "\n"
 
 
-def _lines(weights: Weights) -> Iterator[str]:
+def _lines(weights: "Weights") -> Iterator[str]:
     card = weights.card
     parameters = sum(tensor.size for tensor in weights.tensors.values())
     yield from (f"# Nucleus network `{card.name}`", "")

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.models.base import Prediction, Traits
+from pathopipe.models.card import Card
 from pathopipe.models.engines import Engine, any_size
 from pathopipe.models.seeds import pick, with_barrier
-from pathopipe.models.weights import Card
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pathopipe.errors import RefusalError
-from pathopipe.models.base import NucleusModel, Traits
+from pathopipe.models.base import NAME, NucleusModel, Traits
 from pathopipe.models.engines import Device, Precision
 from pathopipe.ops.stain import Stains
 
@@ -22,7 +22,7 @@ SHIPPED: Final = {
 SUFFIX: Final = ".safetensors"
 
 _FOLDER: Final = Path(__file__).with_name("shipped")
-_ADOPTED: Final = re.compile(r"[A-Za-z0-9_-]+@([0-9a-f]{16})")
+_ADOPTED: Final = re.compile(rf"{NAME}@([0-9a-f]{{16}})")
 
 
 def find(model: str, folder: Path | None = None) -> Traits:
@@ -106,7 +106,8 @@ def weights_of(model: str, folder: Path | None = None) -> "Weights":
     path = _file(model, folder)
     weights = read_weights(path)
     if not weights.sha256.startswith(_digest(model)):
-        raise RefusalError(f"{path}: the weights are not those of '{model}': install pathopipe or copy them again")
+        problem = f"holds other weights than those of '{model}': install pathopipe or copy them again"
+        raise RefusalError(problem, path=path, called="the weights' file")
     return weights
 
 

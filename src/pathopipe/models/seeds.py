@@ -1,19 +1,21 @@
 """From a network's distance map to seeds."""
 
-from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from pathopipe.models.architecture import UPSAMPLING
+from pathopipe.models.architecture import CHECKED, UPSAMPLING
 from pathopipe.models.base import TOP_SIDE
 
 _SIGMAS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class SeedRule:
     """How seeds are picked from the network's distance map; lengths in pixels of the maps.
 
@@ -28,10 +30,10 @@ class SeedRule:
         Least height of a top, from 0 to 1.
     """
 
-    smoothing: float = 2.5
-    reach: int = 24
-    valley: float = 0.9
-    least: float = 0.35
+    smoothing: Annotated[float, Field(gt=0, le=16)] = 2.5
+    reach: Annotated[int, Field(ge=1, le=128)] = 24
+    valley: Annotated[float, Field(ge=0, le=1)] = 0.9
+    least: Annotated[float, Field(gt=0, le=1)] = 0.35
 
     @property
     def cut(self) -> int:

@@ -1,58 +1,32 @@
 """Trained weights on disk: one safetensors file that carries its own card. Nothing is ever unpickled."""
 
+import contextlib
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from pathopipe.config import told
 from pathopipe.errors import RefusalError
-from pathopipe.models.architecture import UPSAMPLING, Architecture
-from pathopipe.models.base import Traits
-from pathopipe.models.seeds import SeedRule
+from pathopipe.models.card import Card
 
 _KEY: Final = "pathopipe"
 _FORMAT: Final = 1
-_LARGEST_HEADER: Final = 10_000_000
+_LARGEST_HEADER: Final = 400_000
+_FOREIGN: Final = "is no weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"
 _PICKLES: Final = (b"\x80", b"PK\x03\x04")
 
+
 Tensors = Mapping[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a user must know of weights, and what it takes to run them.
-
-    Attributes
-    ----------
-    name, licence
-        Name in reports and manifests; terms under which the weights may be used.
-    mpp
-        Micrometers per pixel of the images that the network expects.
-    data
-        What it was trained on: one line per set, with source and licence.
-    figures
-        What was measured, on what: lines of a table by name of the set.
-    """
-
-    name: str
-    licence: str
-    architecture: Architecture
-    rule: SeedRule
-    mpp: float = 0.5
-    data: tuple[str, ...] = ()
-    training: Mapping[str, Any] = field(default_factory=dict)
-    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @property
-    def traits(self) -> Traits:
-        """Resolution, radius and grid of the model."""
-        radius = self.architecture.radius + self.rule.working_radius
-        return Traits(self.mpp, radius, self.architecture.stride, UPSAMPLING, self.licence)
 
 
 @dataclass(frozen=True)
@@ -81,19 +55,11 @@ def read_card(path: Path) -> Card:
     Raises
     ------
     RefusalError
-        When the file is missing, a pickle, no safetensors, or not of this program.
+        When the file is missing, a pickle, no safetensors, or not of this program, when its card is not right, or when
+        its tensors are others than the card says.
     """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(8)
-            size = int.from_bytes(start, "little")
-            # A safetensors file begins with the size of its header, which may look like a pickle where it is small.
-            if size > _LARGEST_HEADER and start.startswith(_PICKLES):
-                raise RefusalError(f"{path}: is a pickle, which could run code: give weights as safetensors")
-            header = stream.read(size) if 2 <= size <= _LARGEST_HEADER else b""
-    except OSError as error:
-        raise RefusalError(f"{path}: the weights cannot be read ({error.strerror}): correct the path") from error
-    return _parse(header, path)
+    with _opened(path) as stream:
+        return _read_card(stream, path)[0]
 
 
 def read_weights(path: Path) -> Weights:
@@ -102,45 +68,109 @@ def read_weights(path: Path) -> Weights:
     Raises
     ------
     RefusalError
-        As for :func:`read_card`, or when tensors are missing, damaged, or of other shapes than the card says.
+        As for :func:`read_card`, or when tensors are damaged, or hold numbers that a network can't.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    card = read_card(path)
-    content = path.read_bytes()
+    with _opened(path) as stream:
+        card, size = _read_card(stream, path)
+        stream.seek(0)
+        content = stream.read(size + 1)
     try:
         tensors = load(content)
     except (SafetensorError, ValueError) as error:
-        raise RefusalError(f"{path}: the weights are damaged ({error}): copy or download them again") from error
-    _check(tensors, card, path)
+        raise _refusal(path, f"is damaged ({error}): copy or download it again") from error
+    _check_numbers(tensors, path)
     return Weights(card, hashlib.sha256(content).hexdigest(), tensors)
 
 
-def _parse(header: bytes, path: Path) -> Card:
+def _opened(path: Path) -> BinaryIO:
+    """Open a file; a pipe would be waited on forever, a device might never end."""
     try:
-        text = json.loads(header)["__metadata__"][_KEY]
-        values = json.loads(text)
-        if values.pop("format") != _FORMAT:
-            raise RefusalError(f"{path}: the weights are of a newer version of pathopipe: update it")
-        shape = values.pop("architecture")
-        architecture = Architecture(**{name: tuple(value) for name, value in shape.items()})
-        rule = SeedRule(**values.pop("rule"))
-        values["data"] = tuple(values["data"])
-        return Card(architecture=architecture, rule=rule, **values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, RefusalError):
-            raise
-        raise RefusalError(
-            f"{path}: is no weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"
-        ) from error
+        if stat.S_ISREG(path.stat().st_mode):
+            return path.open("rb")
+    except OSError as error:
+        raise _refusal(path, f"cannot be read ({error.strerror}): correct the path of the weights") from error
+    except ValueError as error:
+        raise _refusal(path, f"cannot be read ({error}): correct the path of the weights") from error
+    raise _refusal(path, "is no file: give the path of a weights file")
 
 
-def _check(tensors: Tensors, card: Card, path: Path) -> None:
+def _read_card(stream: BinaryIO, path: Path) -> tuple[Card, int]:
+    """Return the card and the size in bytes of the file that it tells of."""
+    start = stream.read(8)
+    size = int.from_bytes(start, "little")
+    # A safetensors file begins with the size of its header, which may look like a pickle where it is small.
+    if size > _LARGEST_HEADER and start.startswith(_PICKLES):
+        raise _refusal(path, "is a pickle, which could run code: give weights as safetensors")
+    header = _parse(stream.read(size) if size <= _LARGEST_HEADER else b"", path)
+    metadata = header.pop("__metadata__", None)
+    card = _parse_card(metadata.get(_KEY) if isinstance(metadata, dict) else None, path)
     wanted = card.architecture.shapes()
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if found != wanted:
-        odd = min(set(found.items()) ^ set(wanted.items()))[0]
-        raise RefusalError(f"{path}: the weights do not fit their card, the first that differs is '{odd}'")
-    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise RefusalError(f"{path}: the weights hold numbers that are not finite: train them again")
+    _check_shapes(header, wanted, path)
+    whole = 8 + size + 4 * sum(map(prod, wanted.values()))
+    if (found := os.fstat(stream.fileno()).st_size) != whole:
+        raise _refusal(path, f"is damaged ({found:,} bytes, not {whole:,}): copy or download it again")
+    return card, whole
+
+
+def _parse_card(text: object, path: Path) -> Card:
+    values = _parse(text if isinstance(text, str) else "", path)
+    version = values.pop("format", None)
+    if type(version) is not int or version < _FORMAT:
+        raise _refusal(path, _FOREIGN)
+    if version > _FORMAT:
+        raise _refusal(path, "holds weights of a newer version of pathopipe: update it")
+    try:
+        return _CARD.validate_json(json.dumps(values))
+    except ValidationError as error:
+        problem = told(error.errors()[0])
+        raise _refusal(path, f"has a card that is not right: {problem}: train the weights again") from None
+
+
+def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
+    """Read JSON of which no two readers can think differently."""
+    with contextlib.suppress(ValueError, RecursionError):
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        json.dumps(content, ensure_ascii=False).encode()  # halves of a pair of surrogates are no text
+        if isinstance(content, dict):
+            return content
+    raise _refusal(path, _FOREIGN)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _check_shapes(header: dict[str, Any], wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """See that the tensors are those that the card tells of, before they are read."""
+    for name in sorted({*header, *wanted}):
+        entry, shape = header.get(name), list(wanted.get(name, ()))
+        if (
+            name not in wanted
+            or not isinstance(entry, dict)
+            or (entry.get("dtype"), entry.get("shape")) != ("F32", shape)
+        ):
+            raise _refusal(path, f"holds weights that do not fit their card, the first that differs is {name[:80]!r}")
+
+
+def _check_numbers(tensors: Tensors, path: Path) -> None:
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise _refusal(path, "holds weights that are not finite: train them again")
+        if name.endswith("running_var") and tensor.min() < 0:
+            raise _refusal(path, "holds a variance below zero: train them again")
+
+
+def _refusal(path: Path, message: str) -> RefusalError:
+    return RefusalError(message, path=path, called="the weights' file")
+
+
+_CARD: Final = TypeAdapter(Card)

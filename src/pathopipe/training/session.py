@@ -13,10 +13,10 @@ from typing import Any, Final
 import cv2
 
 from pathopipe.models.architecture import Architecture
-from pathopipe.models.card import to_markdown
+from pathopipe.models.card import Card, to_markdown
 from pathopipe.models.engines import Engine, any_size, make_engine
 from pathopipe.models.seeds import SeedRule
-from pathopipe.models.weights import Card, Weights, read_weights, save_weights
+from pathopipe.models.weights import Weights, read_weights, save_weights
 from pathopipe.training.augment import Field
 from pathopipe.training.course import Course, Moment, Tensors, train
 from pathopipe.training.examples import Example, make_fields
