@@ -28,6 +28,7 @@ MARKER = "pathopipe.json"
 MAPS = "maps.zarr.zip"
 KNOWN_SLIDES = ".pathopipe/identities.json"
 RUN_CONFIG = ".pathopipe/config.json"
+ASKED = ".pathopipe/asked.json"
 ROWS_PER_GROUP = 8_192
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pathopipe.artifacts import ASKED
 from pathopipe.errors import FaultError, RefusalError
 
 _BEAT_S: Final = 20.0
@@ -141,6 +142,7 @@ def claim(results: Path) -> None:
     lock = Lock(results.absolute() / ".pathopipe" / "owner.json")
     if living := lock.take():
         raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another")
+    (results / ASKED).unlink(missing_ok=True)  # of an earlier run
     _runs[results.absolute()] = lock
 
 

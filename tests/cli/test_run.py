@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pathopipe.cli.run import Selection
+from pathopipe.cli.selection import Selection
 from pathopipe.config import Config
 from pathopipe.errors import RefusalError
 from pathopipe.workflow import Plan, plan

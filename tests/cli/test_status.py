@@ -8,6 +8,7 @@ import pytest
 
 from pathopipe.artifacts import write_json
 from pathopipe.cli import main
+from pathopipe.stages.asked import note
 from tests.stages.test_standing import STAGES, finish, work
 
 PRIVATE = "Mustermann Erika"
@@ -46,7 +47,7 @@ def test_what_calls_for_attention_is_listed_and_the_rest_counted(
     assert [line.split()[0] for line in lines[:4]] == ["slide", "half", "broken", "finished"]
     assert lines[2].split() == ["broken", "done", "failed", *"-----", "tiles:", "the", "disk", "is", "full"]
     assert lines[3].split() == ["finished", "4", "3", "3", "2", "2", "2", "2"]
-    assert lines[5] == "104 slides: 1 done, 1 rejected, 1 failed, 101 waiting"
+    assert lines[5] == "104 slides: 1 done, 1 rejected, 1 failed, 1 begun, 100 waiting"
     assert "nothing is running" in lines[6]
     assert "takes about" in lines[6]
     assert {path: path.stat().st_mtime_ns for path in cohort.rglob("*")} == before
@@ -71,6 +72,16 @@ def test_a_run_that_is_going_on_is_named(cohort: Path, capsys: pytest.CaptureFix
 
     with owning(cohort):
         assert f"process {os.getpid()} on" in ask(capsys, "--results", str(cohort))
+
+
+def test_what_a_run_was_not_asked_for_is_not_left(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pathopipe.ownership import owning
+
+    with owning(cohort):
+        note(cohort, ["half", "later1"], "segment", None, {stage: {} for stage in STAGES})
+        assert "is at work on 2 of these slides, up to segment:" in ask(capsys, "--results", str(cohort))
+    with owning(cohort):
+        assert "is at work: " in ask(capsys, "--results", str(cohort))
 
 
 def test_without_results_there_is_nothing_to_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.artifacts import CONTRACTS, write_json
+from pathopipe.artifacts import ASKED, CONTRACTS, write_json
 from pathopipe.ownership import Lock
 from pathopipe.provenance import sha256
+from pathopipe.stages.asked import note
 from pathopipe.stages.outlook import seconds_left
 from pathopipe.stages.standing import STAGES, SlideStanding, look, running_on
 
 NOW = 1_800_000_000.0
 
 
-def finish(results: Path, slide: str, *stages: str, begin: float = NOW, seconds: float = 60.0, **content: str) -> float:
+def finish(
+    results: Path, slide: str, *stages: str, begin: float = NOW, seconds: float = 60.0, **content: object
+) -> float:
     """Leave what finished stages leave, one after the other; returns when the last ended."""
     folder, clock = results / slide, begin
     for stage in stages:
@@ -63,7 +66,7 @@ def test_finished_stages_are_done_and_the_next_waits(tmp_path: Path) -> None:
     finish(tmp_path, "s", "tissue", "tiles")
     slide = standing(tmp_path)
     assert states(slide) == ["done", "done"] + ["waiting"] * 5
-    assert (slide.state, slide.begun) == ("waiting", True)
+    assert (slide.state, slide.begun) == ("begun", True)
     finish(tmp_path, "s", *STAGES)
     assert standing(tmp_path).state == "done"
 
@@ -108,6 +111,65 @@ def test_a_rejection_is_told_from_the_stage_on_that_made_it(tmp_path: Path) -> N
     slide = standing(tmp_path)
     assert states(slide) == ["done"] + ["rejected"] * 6
     assert (slide.state, slide.told) == ("rejected", "tiles: no tissue")
+
+
+def test_a_rejected_slide_counts_as_such_before_its_page_is_written(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", state="rejected", reason="no tissue")
+    slide = standing(tmp_path)
+    assert states(slide) == ["rejected"] + ["waiting"] * 6
+    assert (slide.state, slide.rejection) == ("rejected", "no tissue")
+
+
+def test_up_to_the_last_stage_that_was_asked_for_a_slide_is_done(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", "tiles")
+    assert standing(tmp_path).up_to("tiles").state == "done"
+    assert standing(tmp_path).up_to("detect").state == "begun"
+
+
+def asked(results: Path, *, last: str = "report", again: str | None = None, **settings: object) -> None:
+    """Note what a run was asked for that begins when the stages have long ended."""
+    made_by = {stage: {"params": settings if stage == "segment" else {}} for stage in STAGES}
+    note(results, ["s"], last, again, made_by)
+    os.utime(results / ASKED, (NOW - 1, NOW - 1))
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, living_run: None) -> Path:
+    """Two finished slides of an earlier run, while a run goes on."""
+    for slide in ("s", "other"):
+        finish(tmp_path, slide, *STAGES, begin=1e9, params={})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("how", "done"),
+    [
+        ({}, 7),
+        ({"min_area_um2": 20}, 3),
+        ({"min_area_um2": 20, "last": "detect"}, 7),
+        ({"again": "grade"}, 5),
+    ],
+)
+def test_during_a_run_what_it_will_do_again_waits(earlier: Path, how: dict, done: int) -> None:
+    asked(earlier, **how)
+    assert states(standing(earlier)) == ["done"] * done + ["waiting"] * (7 - done)
+    assert standing(earlier, "other").state == "done"
+
+
+def test_what_a_run_has_done_again_is_done(earlier: Path) -> None:
+    asked(earlier, min_area_um2=20)
+    finish(earlier, "s", "segment", begin=NOW, params={"min_area_um2": 20})
+    assert states(standing(earlier)) == ["done"] * 4 + ["waiting"] * 3
+
+
+def test_a_fault_of_an_earlier_run_waits_to_be_tried_again(tmp_path: Path, living_run: None) -> None:
+    for slide in ("s", "other"):
+        fault = work(tmp_path, slide, "tissue", "fault.json", reason="the disk is full") / "fault.json"
+        os.utime(fault, (1e9, 1e9))
+    asked(tmp_path)
+    assert [standing(tmp_path, slide).state for slide in ("s", "other")] == ["waiting", "failed"]
+    os.utime(tmp_path / "s" / ".work" / "tissue" / "fault.json", (NOW, NOW))
+    assert standing(tmp_path).state == "failed"
 
 
 def test_results_that_an_earlier_stage_overtook_wait(tmp_path: Path) -> None:

@@ -26,6 +26,37 @@ def config_options(function: F) -> F:
     )(function)
 
 
+def examples(*lines: str) -> str:
+    """Write examples for the end of a command's help."""
+    return "\b\n" + "\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *(f"  {line}" for line in lines)])
+
+
+class Hinting(click.Command):
+    """A command without arguments: of one that is given all the same, it says where it belongs.
+
+    What stands behind two dashes is kept for another program.
+    """
+
+    def __init__(self, *args: Any, hint: Callable[[str], str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._hint = hint
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments before two dashes."""
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[__name__], ctx.allow_extra_args = tuple(args[end + 1 :]), True
+        rest = super().parse_args(ctx, args[:end])
+        if ctx.args:
+            ctx.fail(self._hint(ctx.args[0]))
+        return rest
+
+    @staticmethod
+    def behind_dashes(ctx: click.Context) -> tuple[str, ...]:
+        """Arguments for the other program."""
+        found: tuple[str, ...] = ctx.meta[__name__]
+        return found
+
+
 def annotated_images(
     images: Path | None, labels: Path | None, mpp: float | None, sheet: Path | None
 ) -> "list[Annotated]":
@@ -50,10 +81,15 @@ def annotated_images(
     return match(images, labels, mpp)
 
 
-def duration(seconds: float) -> str:
-    """Say in words how long something takes."""
+def about(seconds: float) -> str:
+    """Say in words how long something takes, to the minute."""
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
+    return f"about {hours:,} h {minutes} min" if hours else f"about {minutes} min" if minutes else "less than a minute"
+
+
+def many(count: int, what: str = "slide") -> str:
+    """Say how many there are of something."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def spoken(counts: dict[str, int | float]) -> str:

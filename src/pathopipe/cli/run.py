@@ -2,33 +2,42 @@
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathopipe.cli.closing import conclude, log_of
 from pathopipe.cli.cluster import HERE, Place, environment, find_place, prepared
-from pathopipe.cli.options import PATH, STAGES, config_options, duration, find_config, spoken
+from pathopipe.cli.options import PATH, STAGES, Hinting, about, config_options, examples, find_config, many
+from pathopipe.cli.selection import Selection, no_place_for
 
 if TYPE_CHECKING:
+    from pathopipe.cli.news import News
     from pathopipe.samples import Sample
     from pathopipe.workflow import Plan
 
-_LITTLE_DISK = 20_000_000
-_SPOKEN_STATES = {"missing": "not finished"}
-_LONG_S = 120
+_MUCH_DISK_GB = 1.0
 _ASKED = 20
 _DRY = {"-n", "--dry-run", "--dryrun"}
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+@click.command(
+    cls=Hinting,
+    hint=no_place_for,
+    options_metavar="[OPTIONS] [-- SNAKEMAKE_ARGUMENTS]",
+    epilog=examples(
+        "pathopipe run",
+        "pathopipe run --only slide_1,slide_2 --until segment",
+        "pathopipe run --set segment.min_area_um2=8 --dry-run",
+        "pathopipe run -- --forceall",
+    ),
+)
 @click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: slides.tsv.")
 @click.option("--results", type=PATH, help="Results folder; default: results.")
 @config_options
@@ -40,21 +49,28 @@ _DRY = {"-n", "--dry-run", "--dryrun"}
 @click.option("--rerun", type=click.Choice((*STAGES, "cohort")), help="Run this stage again, and what follows.")
 @click.option("--only", metavar="ID,…", help="Run only these slides.")
 @click.option("--skip-missing", is_flag=True, help="Go on without slides whose file is missing.")
-@click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--dry-run", "-n", is_flag=True, help="Only count what would be done, stage by stage.")
+@click.pass_context
 def run(
-    cores: int | None, profile: Path | None, until: str | None, rerun: str | None, only: str | None, **options: Any
+    context: click.Context,
+    /,
+    cores: int | None,
+    profile: Path | None,
+    until: str | None,
+    rerun: str | None,
+    only: str | None,
+    dry_run: bool,
+    **options: Any,
 ) -> None:
     """Run the workflow over all slides of a sample sheet; what is finished and up to date is not run again.
 
-    Arguments after '--' go to Snakemake, e.g. 'pathopipe run -- --dry-run'.
+    Slides that can't be used are rejected with the reason, and stop nothing. Arguments after '--' go to Snakemake.
     """
     from pathopipe.provenance import workflow_folder
 
-    passed_on = options.pop("snakemake_arguments")
-    forced = ("--forcerun", rerun) if rerun else ()
-    chosen = Selection(tuple(only.split(",")) if only else None, None if until == "cohort" else until)
+    chosen = Selection(tuple(only.split(",")) if only else None, None if until == "cohort" else until, rerun)
     place = find_place(profile, workflow_folder() / "profiles")
-    execute(resolve(**options), cores, (*forced, *passed_on), chosen, place)
+    execute(resolve(**options), cores, Hinting.behind_dashes(context), chosen, place, dry=dry_run)
 
 
 def resolve(
@@ -72,50 +88,16 @@ def resolve(
     return values
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which slides to run, all by default, and up to which stage, the cohort by default."""
-
-    only: tuple[str, ...] | None = None
-    until: str | None = None
-
-    @property
-    def everything(self) -> bool:
-        """Whether the whole workflow is asked for."""
-        return self.only is None and self.until is None
-
-    def slides(self, plan_: "Plan") -> tuple[str, ...]:
-        """Ids of the slides that are asked for.
-
-        Raises
-        ------
-        RefusalError
-            When the sheet does not list one of them.
-        """
-        from pathopipe.errors import RefusalError
-
-        known = [sample.slide for sample in plan_.samples]
-        unknown = sorted(set(self.only or ()) - {*known, *plan_.skipped})
-        if unknown:
-            raise RefusalError(f"--only: {plan_.sheet} does not list {', '.join(unknown)}")
-        return tuple(slide for slide in known if self.only is None or slide in self.only)
-
-    def targets(self, plan_: "Plan") -> list[str]:
-        """Files to make, of the slides whose stages may run; none where everything is asked for."""
-        if self.everything:
-            return []
-        wanted = set(self.slides(plan_))
-        return [f"{slide}/{self.until or 'report'}/manifest.json" for slide in plan_.active if slide in wanted]
-
-
 def execute(
     values: dict[str, Any],
     cores: int | None,
     arguments: tuple[str, ...],
     chosen: Selection | None = None,
     place: Place = HERE,
+    dry: bool = False,
 ) -> None:
     """Check everything, own the results folder, run Snakemake, and say how it went; exits with 1 after a fault."""
+    from pathopipe.cli.news import News, say
     from pathopipe.ownership import owning
     from pathopipe.workflow import plan
 
@@ -123,23 +105,33 @@ def execute(
     slides, targets = chosen.slides(plan_), chosen.targets(plan_)
     cores = cores or (os.cpu_count() or 1 if place == HERE else None)
     with owning(plan_.results):
+        say(chosen.told(plan_))
         for message in (*_notes(plan_), *_expectations(plan_, slides, cores)):
             click.echo(message)
-        passed_on = (*place.arguments, *arguments)
-        if _DRY & set(arguments):
-            command = _command(plan_, values, cores, passed_on, targets)
-            sys.exit(subprocess.run(command, check=False, env=_environment(passed_on)).returncode)
-        code = 0
+        passed_on = (*place.arguments, *chosen.forced, *arguments)
+        if dry or _DRY & set(arguments):
+            sys.exit(_plan_only(_command(plan_, values, cores, passed_on, targets), _environment(passed_on), dry))
+        begun, code, news = chosen.note(plan_), 0, News(plan_.results, slides, chosen.last)
         if chosen.everything or targets:
-            with prepared(place, plan_.results, _log(plan_)):
-                code = _run(plan_, values, cores, passed_on, targets)
+            with prepared(place, plan_.results, log_of(plan_.results)):
+                code = _run(news, _command(plan_, values, cores, passed_on, targets), passed_on)
             if code and place.batches and len(_unfinished(plan_, slides, chosen)) > 1:
-                click.echo("a batch of slides failed: going on slide by slide")
-                with prepared(place, plan_.results, _log(plan_)):
-                    code = _run(plan_, values, cores, (*passed_on, *place.slide_by_slide), targets)
-        if not chosen.everything:
+                say("a batch of slides failed: going on slide by slide")
+                passed_on = (*passed_on, *place.slide_by_slide)
+                with prepared(place, plan_.results, log_of(plan_.results)):
+                    code = _run(news, _command(plan_, values, cores, passed_on, targets), passed_on)
+        if chosen.only and not chosen.until:
             _gather(plan_)
-    _conclude(plan_, code, slides)
+    conclude(plan_, code, chosen, begun)
+
+
+def _plan_only(command: list[str], environment: dict[str, str], counted: bool) -> int:
+    """Have Snakemake plan: what it says is counted for a person, or shown as it is; returns its code."""
+    from pathopipe.cli.dry import tell_plan
+
+    if counted:
+        return tell_plan([*command[:3], "--dry-run", *command[3:]], environment)
+    return subprocess.run(command, check=False, env=environment).returncode
 
 
 def _command(
@@ -169,23 +161,17 @@ def _environment(arguments: tuple[str, ...]) -> dict[str, str]:
     return {**os.environ, "PATH": path, **environment(arguments)}
 
 
-def _log(plan_: "Plan") -> Path:
-    return plan_.results / ".pathopipe" / "run.log"
-
-
-def _run(
-    plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
-) -> int:
-    from pathopipe.cli.watch import follow
+def _run(news: "News", command: list[str], arguments: tuple[str, ...]) -> int:
+    from pathopipe.cli.news import follow
     from pathopipe.keeper import kept
     from pathopipe.ownership import adopt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        with kept(_command(plan_, values, cores, arguments, targets), _environment(arguments)) as process:
-            adopt(plan_.results, process.pid)
-            follow(_copied(process, _log(plan_)), plan_.results, len(plan_.active), show=sys.stdout.isatty())
+        with kept(command, _environment(arguments)) as process:
+            adopt(news.results, process.pid)
+            follow(_copied(process, log_of(news.results)), news, show=sys.stdout.isatty())
             return process.wait()
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from what is finished", err=True)
@@ -203,7 +189,7 @@ def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
 
 def _unfinished(plan_: "Plan", slides: tuple[str, ...], chosen: Selection) -> list[str]:
     """Slides that were asked for and whose last file is not there."""
-    last = f"{chosen.until or 'report'}/manifest.json"
+    last = f"{chosen.last}/manifest.json"
     return [slide for slide in plan_.active if slide in slides and not (plan_.results / slide / last).exists()]
 
 
@@ -229,7 +215,7 @@ def _notes(plan_: "Plan") -> Iterator[str]:
 
 
 def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int | None) -> Iterator[str]:
-    """What a long run will take, from some of the slides that are still to be done; on a cluster in hours of work."""
+    """What a run will take, from some of the slides that are still to be done; on a cluster in hours of work."""
     from pathopipe.demand import disk_mb, seconds
 
     pending = plan_.pending(slides)
@@ -239,14 +225,10 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int | None) -> 
         return
     mm2 = sum(known) / len(known) * len(pending)
     expected, needed = seconds(mm2, len(pending), cores or 1), disk_mb(mm2) / 1e3
-    if expected < _LONG_S:
-        return
     free = shutil.disk_usage(plan_.results).free / 1e9
-    told = f"about {duration(expected)} on {cores} cores" if cores else f"{duration(expected)} of processor time"
-    yield (
-        f"{len(pending)} slides to do, about {mm2:,.0f} mm2 of tissue: expect {told} without a GPU, "
-        f"and up to {needed:.1f} GB of disk ({free:.0f} GB are free)"
-    )
+    told = f"{about(expected)} on {cores} cores" if cores else f"{about(expected)} of processor time"
+    disk = f", and up to {needed:,.0f} GB of disk ({free:,.0f} GB are free)" if needed > _MUCH_DISK_GB else ""
+    yield f"{many(len(pending))} to do, about {mm2:,.1f} mm2 of tissue: expect {told} without a GPU{disk}"
     if needed > free:
         yield f"warning: {plan_.results} may run out of space: free some, or give another folder with --results"
 
@@ -263,43 +245,3 @@ def _tissue_mm2(sample: "Sample", file_bytes: int) -> float | None:
             return tissue_mm2(file_bytes, slide.mpp.x, area)
     except PathopipeError:
         return None
-
-
-def _conclude(plan_: "Plan", code: int, slides: tuple[str, ...]) -> None:
-    from pathopipe.artifacts import read_json
-    from pathopipe.errors import ArtifactError
-
-    faults = list(_faults(plan_, slides))
-    for slide, reason in faults:
-        click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
-    if code and shutil.disk_usage(plan_.results).free < _LITTLE_DISK:
-        click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
-    elif code and not faults:
-        log = _log(plan_)
-        click.echo(f"pathopipe: the workflow failed: {_last_words(log)}; its log is {log}", err=True)
-    page = plan_.results / "cohort" / "index.html"
-    with contextlib.suppress(ArtifactError):
-        counts = read_json(page.with_name("manifest.json"))["counts"]
-        click.echo(f"slides: {spoken({_SPOKEN_STATES.get(state, state): count for state, count in counts.items()})}")
-        click.echo(f"cohort page: {page}")
-    if code or faults:
-        click.echo("mend what is named above and run the same command again: finished results are kept", err=True)
-        sys.exit(1)
-
-
-def _last_words(log: Path) -> str:
-    """Snakemake's last complaint: the first line of the last block of its log that tells an error."""
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    told = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
-    words = " ".join(line.strip() for line in lines[told[-1] : told[-1] + 2]) if told else "it does not say why"
-    return words.rstrip(" .:")
-
-
-def _faults(plan_: "Plan", slides: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    from pathopipe.stages.leftovers import fault_of
-
-    for sample in (sample for sample in plan_.samples if sample.slide in slides):
-        if reason := fault_of(plan_.results / sample.slide):
-            yield sample.slide, reason
-        elif sample.slide in plan_.absent and not (plan_.results / sample.slide / "report" / "manifest.json").exists():
-            yield sample.slide, f"its file {sample.path} is not there any more, and its stages are not finished"

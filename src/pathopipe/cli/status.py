@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, duration, find_results, spoken
+from pathopipe.cli.options import PATH, about, config_options, find_results, many, spoken
 
 if TYPE_CHECKING:
     from pathopipe.stages.standing import SlideStanding, StageStanding
 
-_STATES = ("done", "rejected", "failed", "running", "waiting")
+_STATES = ("done", "rejected", "failed", "running", "begun", "waiting")
 _WIDTH = 10
 
 
@@ -76,18 +76,30 @@ def _summary(results: Path, found: Sequence["SlideStanding"]) -> Iterator[str]:
     from pathopipe.stages.standing import running_on
 
     counts = Counter[str](slide.state for slide in found)
-    yield f"{len(found):,} slides: {spoken({state: counts[state] for state in _STATES})}"
-    runner, left = running_on(results), counts["running"] + counts["waiting"] + counts["failed"]
-    if runner and left:
-        yield f"{runner} is at work: about {duration(seconds_left(results, found))} left"
-    elif runner:
-        yield f"{runner} is at work"
+    yield f"{many(len(found))}: {spoken({state: counts[state] for state in _STATES})}"
+    runner, left = running_on(results), len(found) - counts["done"] - counts["rejected"]
+    if runner:
+        yield _at_work(results, found, runner)
     elif left:
-        told = duration(seconds_left(results, found))
-        yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes about {told} at the pace so far"
+        told = about(seconds_left(results, found))
+        yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes {told} at the pace so far"
     page = results / "cohort" / "index.html"
     if page.exists():
         yield f"cohort page: {page}"
+
+
+def _at_work(results: Path, found: Sequence["SlideStanding"], runner: str) -> str:
+    """Who is at work, on what, and for how long."""
+    from pathopipe.stages.asked import noted
+    from pathopipe.stages.outlook import seconds_left
+    from pathopipe.stages.standing import STAGES
+
+    asked = noted(results)
+    last = asked.last if asked else STAGES[-1]
+    wanted = [slide for slide in found if asked is None or slide.slide in asked.slides]
+    some = f" on {len(wanted):,} of these slides" if len(wanted) < len(found) else ""
+    limit = "" if last == STAGES[-1] else f", up to {last}"
+    return f"{runner} is at work{some}{limit}: {about(seconds_left(results, wanted, last))} left"
 
 
 def _plain(slide: "SlideStanding") -> dict[str, object]:

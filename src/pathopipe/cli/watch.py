@@ -1,10 +1,10 @@
-"""Watching a run of Snakemake: its log in, what is going on out."""
+"""What Snakemake's log tells of a run."""
 
-import json
 import re
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Literal
 
 _RULE = re.compile(r"^( *)(?:local)?rule (\w+):")  # jobs that are submitted as a group are indented
 _JOB = re.compile(r"^ +jobid: (\d+)")
@@ -12,6 +12,26 @@ _SLIDE = re.compile(r"^ +wildcards: slide=([\w-]+)")
 _FINISHED = re.compile(r"^Finished jobid: (\d+)")
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
 _ERROR = re.compile(r"^Error in rule (\w+):")
+_ERRORS = re.compile(r"^    jobs:$")  # of a group that failed, of whose jobs some may have succeeded
+_AGAIN = re.compile(r"^Trying to restart job (\d+)\.")
+_NOTHING = re.compile(r"^Nothing to be done")
+_COUNT = re.compile(r"^(\w+) +(\d+)$")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a stage of a slide.
+
+    Attributes
+    ----------
+    grouped
+        Whether it was one of a group that failed, of which it is not known whose fault it was.
+    """
+
+    what: Literal["finished", "failed", "again"]
+    stage: str
+    slide: str
+    grouped: bool = False
 
 
 @dataclass
@@ -24,109 +44,73 @@ class State:
         Job number -> (stage, slide); of jobs that wait for others of their group it is not known.
     done, total
         Jobs.
-    finished_slides
-        Ids of the slides whose report was written in this run.
+    planned
+        Jobs of this run by stage; none before Snakemake knows.
+    idle
+        Whether there is nothing to do.
+    events
+        What happened and has not been told yet, in order.
     """
 
     running: dict[int, tuple[str, str]] = field(default_factory=dict)
     done: int = 0
     total: int = 0
-    finished_slides: list[str] = field(default_factory=list)
+    planned: dict[str, int] = field(default_factory=dict)
+    idle: bool = False
+    events: deque[Event] = field(default_factory=deque)
     _rule: str = ""
     _job: int = -1
     _grouped: bool = False
+    _failing: bool = False
     _submitted: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _known: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def read(self, line: str) -> None:
         """Take in one line of Snakemake's log."""
         if match := _RULE.match(line):
             self._grouped, self._rule, self._job = bool(match[1]), match[2], -1
+            self._failing &= self._grouped
         elif match := _JOB.match(line):
-            self._job = int(match[1])
-            self._start("")
+            self._take(int(match[1]))
         elif match := _SLIDE.match(line):
             self._start(match[1])
         elif match := _FINISHED.match(line):
             self._finish(int(match[1]))
         elif match := _STEPS.match(line):
             self.done, self.total = int(match[1]), int(match[2])
-        elif _ERROR.match(line):
-            self._rule, self._job = "", -1
+        elif _ERROR.match(line) or _ERRORS.match(line):
+            self._rule, self._job, self._failing, self._grouped = "", -1, True, bool(_ERRORS.match(line))
+        elif match := _AGAIN.match(line):
+            self._tell("again", int(match[1]))
+        elif not self.total and (match := _COUNT.match(line)):
+            self.planned[match[1]] = int(match[2])
+        elif line.strip() and not line.startswith(" "):
+            self._failing, self.idle = False, bool(_NOTHING.match(line)) or self.idle
 
     def read_all(self, lines: Iterable[str]) -> None:
         """Take in the log to its end."""
         for line in lines:
             self.read(line)
 
+    def _take(self, job: int) -> None:
+        self._job = job
+        if self._failing:
+            self.running.pop(job, None)
+            self._tell("failed", job)
+        else:
+            self._start("")
+
     def _start(self, slide: str) -> None:
-        if self._rule and self._rule != "all" and self._job >= 0:
+        if self._rule and self._rule != "all" and self._job >= 0 and not self._failing:
             jobs = self._submitted if self._grouped else self.running
-            jobs[self._job] = (self._rule, slide)
+            jobs[self._job] = self._known[self._job] = (self._rule, slide)
 
     def _finish(self, job: int) -> None:
-        of_a_group = self._submitted.pop(job, ("", ""))
-        stage, slide = self.running.pop(job, of_a_group)
-        if stage == "report":
-            self.finished_slides.append(slide)
+        self._submitted.pop(job, None)
+        self.running.pop(job, None)
+        self._tell("finished", job)
 
-
-def follow(lines: Iterable[str], results: Path, slides: int, show: bool) -> State:
-    """Read the log to its end; show bars on a terminal, else one line per finished slide."""
-    state = State()
-    if not show:
-        for line in lines:
-            before = len(state.finished_slides)
-            state.read(line)
-            for slide in state.finished_slides[before:]:
-                print(f"  {slide}: report written ({len(state.finished_slides)} of {slides})", flush=True)  # noqa: T201
-        return state
-    _Bars(results, slides).follow(lines, state)
-    return state
-
-
-class _Bars:
-    """A bar for the slides, one for the jobs, and one for each running stage that counts something."""
-
-    def __init__(self, results: Path, slides: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._results = results
-        columns = (
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-        )
-        self._progress = Progress(*columns, TimeElapsedColumn(), transient=True)
-        self._slides = self._progress.add_task("slides", total=slides, unit="slides")
-        self._jobs = self._progress.add_task("workflow", total=None, unit="jobs")
-        self._stages: dict[int, object] = {}
-
-    def follow(self, lines: Iterable[str], state: State) -> None:
-        import threading
-
-        reader = threading.Thread(target=state.read_all, args=(lines,), daemon=True)
-        with self._progress:
-            reader.start()
-            while reader.is_alive():
-                reader.join(0.3)
-                self._update(state)
-
-    def _update(self, state: State) -> None:
-        self._progress.update(self._slides, completed=len(state.finished_slides))
-        self._progress.update(self._jobs, completed=state.done, total=state.total or None)
-        running = dict(state.running)
-        for job in [job for job in self._stages if job not in running]:
-            self._progress.remove_task(self._stages.pop(job))  # type: ignore[arg-type]  # rich's TaskID is an int
-        for job, (stage, slide) in running.items():
-            if job not in self._stages:
-                self._stages[job] = self._progress.add_task(f"  {stage} {slide}"[:28], total=None, unit="")
-            self._progress.update(self._stages[job], **_progress_of(self._results, slide, stage))  # type: ignore[arg-type]
-
-
-def _progress_of(results: Path, slide: str, stage: str) -> dict[str, object]:
-    try:
-        content = json.loads((results / slide / ".work" / stage / "progress.json").read_text(encoding="utf-8"))
-        return {"completed": content["done"], "total": content["total"], "unit": content["unit"]}
-    except (OSError, ValueError, KeyError):
-        return {}
+    def _tell(self, what: Literal["finished", "failed", "again"], job: int) -> None:
+        stage, slide = self._known.get(job, ("", ""))
+        if slide:
+            self.events.append(Event(what, stage, slide, self._grouped and what == "failed"))

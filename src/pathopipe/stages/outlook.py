@@ -27,14 +27,14 @@ class _Finished:
     ended: float
 
 
-def seconds_left(results: Path, slides: Sequence[SlideStanding]) -> float:
-    """Estimate the seconds until all slides are done, at the pace so far.
+def seconds_left(results: Path, slides: Sequence[SlideStanding], last: str = STAGES[-1]) -> float:
+    """Estimate the seconds until all slides are done up to the last stage, at the pace so far.
 
     A stage that has not finished anywhere is taken from the rates of `demand`, on the cores of this machine.
     """
     jobs, mm2 = _latest(results, slides), _mean_mm2(results)
     usual = guessed = 0.0
-    for stage in STAGES:
+    for stage in STAGES[: STAGES.index(last) + 1]:
         left = sum(_left(slide.stages[stage]) for slide in slides)
         if known := [job.seconds for job in jobs if job.stage == stage]:
             usual += left * fmean(known)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +11,11 @@ from pathopipe.artifacts import CONTRACTS, MANIFEST, read_json
 from pathopipe.errors import ArtifactError
 from pathopipe.ownership import living_owner
 from pathopipe.provenance import sha256
+from pathopipe.stages.asked import Asked, noted
 from pathopipe.stages.leftovers import OWNER, STOPPED, reason_of, unfinished
 
-State = Literal["done", "rejected", "running", "failed", "waiting"]
+State = Literal["done", "rejected", "running", "failed", "waiting", "begun"]
+"""A stage is never just begun, a slide is between two stages."""
 FINISHED: frozenset[State] = frozenset({"done", "rejected"})
 STAGES = tuple(CONTRACTS)
 _READERS = 16
@@ -55,10 +57,18 @@ class SlideStanding:
 
     @property
     def state(self) -> State:
-        """The slide as a whole: what calls for attention goes before what is going on, and that before what waits."""
+        """The slide as a whole: what calls for attention goes before what is going on, and that before what waits.
+
+        A rejection counts as soon as one stage has made it: the others only pass it on.
+        """
         found = {stage.state for stage in self.stages.values()}
-        order: tuple[State, ...] = ("failed", "running", "waiting", "rejected", "done")
-        return next(state for state in order if state in found)
+        order: tuple[State, ...] = ("failed", "rejected", "running", "waiting", "done")
+        state = next(state for state in order if state in found)
+        return "begun" if state == "waiting" and self.begun else state
+
+    def up_to(self, last: str) -> "SlideStanding":
+        """The slide as if this stage were the last."""
+        return replace(self, stages={name: self.stages[name] for name in STAGES[: STAGES.index(last) + 1]})
 
     @property
     def begun(self) -> bool:
@@ -70,6 +80,11 @@ class SlideStanding:
         """Why the slide failed or was rejected, or what is being counted."""
         return next((f"{name}: {stage.told}" for name, stage in self.stages.items() if stage.told), "")
 
+    @property
+    def rejection(self) -> str:
+        """Why it was rejected."""
+        return next((stage.told for stage in self.stages.values() if stage.state == "rejected"), "")
+
 
 def running_on(results: Path) -> str | None:
     """Who runs the workflow on a results folder, in words; None where nobody does."""
@@ -79,17 +94,20 @@ def running_on(results: Path) -> str | None:
 def look(results: Path, slides: Iterable[str]) -> list[SlideStanding]:
     """Look at all slides, in the order given."""
     going_on = running_on(results) is not None
+    asked = noted(results) if going_on else None
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda slide: _look(results / slide, going_on), slides))
+        return list(pool.map(lambda slide: _look(results / slide, going_on, asked), slides))
 
 
-def _look(folder: Path, going_on: bool) -> SlideStanding:
+def _look(folder: Path, going_on: bool, asked: Asked | None) -> SlideStanding:
     ended, work = dict(_ends(folder)), {work.name: work for work in unfinished(folder)}
     stages, last = dict.fromkeys(STAGES, StageStanding()), ""
     for stage in STAGES:
         if stage in work:
-            stages[stage] = _unfinished(work[stage], going_on)
+            stages[stage] = _unfinished(work[stage], going_on, asked)
         if stage in work or stage not in ended or _is_outdated(folder, stage, ended):
+            break
+        if asked and asked.redoes(folder, stage, ended[stage]):
             break
         stages[stage], last = StageStanding("done"), stage
     if last and _rejection(folder, last):
@@ -106,11 +124,12 @@ def _ends(folder: Path) -> Iterator[tuple[str, float]]:
             continue
 
 
-def _unfinished(work: Path, going_on: bool) -> StageStanding:
+def _unfinished(work: Path, going_on: bool, asked: Asked | None) -> StageStanding:
     """A stage whose work folder is there: it is at work, failed, was stopped, or its turn comes again in this run."""
     if living_owner(work / OWNER):
         return _progress(work)
-    if reason := reason_of(work):
+    reason = reason_of(work)
+    if reason and not (asked and asked.retries(work)):
         return StageStanding("failed", reason)
     if going_on:
         return StageStanding()

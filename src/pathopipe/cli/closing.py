@@ -1,0 +1,113 @@
+"""What a run says at its end: what was rejected and why, warnings, faults, and where to look."""
+
+import contextlib
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pathopipe.cli.news import dated, up_to, why
+from pathopipe.cli.options import many, spoken
+
+if TYPE_CHECKING:
+    from pathopipe.cli.selection import Selection
+    from pathopipe.stages.standing import SlideStanding
+    from pathopipe.workflow import Plan
+
+_LITTLE_DISK = 20_000_000
+
+
+def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> None:
+    """Say how the run went; exits with 1 after a fault."""
+    from pathopipe.stages.standing import look
+
+    found = look(plan_.results, chosen.slides(plan_))
+    for line in (*_rejected(found), *_warned(plan_.results, found)):
+        click.echo(line)
+    faults = list(_faults(plan_, found))
+    for slide, reason in faults:
+        click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
+    if code and shutil.disk_usage(plan_.results).free < _LITTLE_DISK:
+        click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
+    elif code and not faults:
+        log = log_of(plan_.results)
+        click.echo(f"pathopipe: the workflow failed: {_last_words(log)}; its log is {log}", err=True)
+    for line in _where(plan_, code, chosen, found, begun):
+        click.echo(line)
+    if code or faults:
+        click.echo("mend what is named above and run the same command again: finished results are kept", err=True)
+        sys.exit(1)
+
+
+def log_of(results: Path) -> Path:
+    """Where Snakemake's log of the last run is kept."""
+    return results / ".pathopipe" / "run.log"
+
+
+def _where(
+    plan_: "Plan", code: int, chosen: "Selection", found: Iterable["SlideStanding"], begun: float
+) -> Iterator[str]:
+    """Count the slides, and name the cohort's page if it tells of this run."""
+    done = f"done{up_to(chosen.last)}"
+    names = {"done": done, "rejected": "rejected", "failed": "failed"}
+    counts = Counter(names.get(slide.up_to(chosen.last).state, "not finished") for slide in found)
+    told = spoken({state: counts[state] for state in (*names.values(), "not finished")})
+    yield dated(f"{many(sum(counts.values()))}: {told}")
+    page = plan_.results / "cohort" / "index.html"
+    with contextlib.suppress(OSError):
+        made = page.with_name("run.json").stat().st_mtime  # the page itself may have been predated
+        if chosen.until is None and (made >= begun or not code):
+            yield f"cohort page: {page}"
+
+
+def _rejected(found: Iterable["SlideStanding"]) -> Iterator[str]:
+    """Name the rejected slides, those with the same reason in one line."""
+    slides = dict[str, list[str]]()
+    for slide in found:
+        if reason := slide.rejection:
+            slides.setdefault(reason, []).append(slide.slide)
+    if slides:
+        yield "rejected:"
+    yield from (f"  {', '.join(names)}: {reason}" for reason, names in slides.items())
+
+
+def _warned(results: Path, found: Iterable["SlideStanding"]) -> Iterator[str]:
+    """Name the slides that a stage warned of, and what it warned of."""
+    from pathopipe.artifacts import read_manifests
+    from pathopipe.reporting.manifests import warnings
+
+    sound = [slide.slide for slide in found if not slide.rejection]
+    warned = {slide: told for slide in sound if (told := warnings(read_manifests(results / slide)))}
+    if warned:
+        yield "warnings:"
+    for slide, told in warned.items():
+        sentences = (f"{warning.message}{' No grade.' if warning.stops_grade else ''}" for warning in told)
+        yield f"  {slide}: {' '.join(sentences)}"
+
+
+def _faults(plan_: "Plan", found: Iterable["SlideStanding"]) -> Iterator[tuple[str, str]]:
+    from pathopipe.stages.leftovers import STOPPED, unfinished
+
+    paths = {sample.slide: sample.path for sample in plan_.samples}
+    for slide in found:
+        folder = plan_.results / slide.slide
+        if work := next(iter(unfinished(folder)), None):
+            yield slide.slide, f"{work.name}: {why(plan_.results, slide.slide, work.name) or STOPPED}"
+        elif slide.slide in plan_.absent and not (folder / "report" / "manifest.json").exists():
+            yield (
+                slide.slide,
+                f"its file {paths[slide.slide]} is not there any more, and its stages are not finished",
+            )
+
+
+def _last_words(log: Path) -> str:
+    """Snakemake's last complaint: the first line of the last block of its log that tells an error."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    told = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
+    words = " ".join(line.strip() for line in lines[told[-1] : told[-1] + 2]) if told else "it does not say why"
+    return words.rstrip(" .:")

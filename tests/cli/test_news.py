@@ -1,0 +1,82 @@
+"""What a run says of its slides: each once, when it is known, with the reason."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pathopipe.artifacts import write_json
+from pathopipe.cli.news import News, follow
+from pathopipe.cli.watch import Event, State
+
+JOB = "localrule {stage}:\n    jobid: {job}\n    wildcards: slide={slide}\n"
+ERROR = "Error in rule {stage}:\n    jobid: {job}\n"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """One slide that was rejected, one that is fine, one that failed and says why, one whose log does."""
+    for stage in ("tissue", "report"):
+        content = {"state": "rejected", "reason": "the slide is blank"}
+        write_json(tmp_path / "blank" / stage / "manifest.json", content)
+        write_json(tmp_path / "fine" / stage / "manifest.json", {"state": "done"})
+    write_json(tmp_path / "full" / ".work" / "detect" / "fault.json", {"reason": "the disk is full"})
+    for slide, line in (("logged", "pathopipe: no space"), ("killed", "killed tissue: 3 cells")):
+        (tmp_path / slide / "logs").mkdir(parents=True)
+        (tmp_path / slide / "logs" / "detect.log").write_text(f"Traceback\n{line}\n")
+    return tmp_path
+
+
+def told(results: Path, *events: Event, last: str = "report") -> list[str]:
+    state = State(planned={last: 5})
+    state.events.extend(events)
+    return list(News(results, (), last).of(state))
+
+
+def test_a_rejection_is_told_by_the_stage_that_made_it_and_once(results: Path) -> None:
+    events = [Event("finished", stage, "blank") for stage in ("tissue", "report")]
+    assert told(results, *events) == ["blank: rejected: the slide is blank (1 of 5)"]
+
+
+def test_a_slide_is_done_with_the_last_stage_that_was_asked_for(results: Path) -> None:
+    assert told(results, *(Event("finished", stage, "fine") for stage in ("tissue", "report"))) == [
+        "fine: done (1 of 5)"
+    ]
+    assert told(results, Event("finished", "tissue", "fine"), last="tissue") == ["fine: done up to tissue (1 of 5)"]
+
+
+def test_a_failure_is_told_with_its_reason(results: Path) -> None:
+    lines = told(results, *(Event("failed", "detect", slide) for slide in ("full", "logged", "killed")))
+    assert lines == [
+        "full: detect failed: the disk is full (1 of 5)",
+        "logged: detect failed: no space (2 of 5)",
+        "killed: detect failed: was stopped before it was finished, or out of memory: run again (3 of 5)",
+    ]
+
+
+def test_a_slide_that_is_tried_again_is_not_at_its_end(results: Path) -> None:
+    again = [Event("failed", "detect", "full"), Event("again", "detect", "full"), Event("finished", "report", "fine")]
+    assert told(results, *again)[1:] == ["full: detect is tried again", "fine: done (1 of 5)"]
+
+
+def test_of_a_group_only_the_job_is_named_that_says_it_failed(results: Path) -> None:
+    events = [Event("failed", "detect", slide, grouped=True) for slide in ("full", "killed")]
+    assert told(results, *events) == ["full: detect failed: the disk is full (1 of 5)"]
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_line_per_slide_with_the_time_of_day_also_beside_bars(
+    results: Path, capsys: pytest.CaptureFixture[str], show: bool
+) -> None:
+    log = [
+        JOB.format(stage="tissue", job=1, slide="blank"),
+        "Finished jobid: 1\n",
+        JOB.format(stage="detect", job=2, slide="full"),
+        ERROR.format(stage="detect", job=2),
+    ]
+    follow("".join(log).splitlines(), News(results, ("blank", "full"), "report"), show)
+    lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert [line[9:] for line in lines] == [
+        "blank: rejected: the slide is blank",
+        "full: detect failed: the disk is full",
+    ]
