@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, find_config
+from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_config
 
 _PARALLEL = {"detect", "segment", "features"}
 _FIELD_PX = 4096
@@ -18,7 +18,11 @@ _MPP = 0.25
 _FIELD_MM2 = (_FIELD_PX * _MPP / 1e3) ** 2
 
 
-@click.command()
+@click.command(
+    cls=Hinting,
+    hint="{0}: give the slide with --slide {0}".format,
+    epilog=examples("pathopipe bench --mm2 16", "pathopipe bench --slide slide.svs --workers 4"),
+)
 @click.option("--slide", type=PATH, help="A slide to take instead of a synthetic one.")
 @click.option("--mpp", type=float, help="Its micrometers per pixel, where the file does not say.")
 @click.option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pathopipe.cli.options import PATH
+from pathopipe.cli.options import PATH, Hinting, examples
 
 if TYPE_CHECKING:
     from pathopipe.synthetic.scene import Pleomorphism
@@ -15,7 +15,11 @@ _SIDE_PX = 4096
 _SEED = 7
 
 
-@click.command()
+@click.command(
+    cls=Hinting,
+    hint="{0}: give the slide with --slide {0}".format,
+    epilog=examples("pathopipe demo", "pathopipe demo --slide field.png --mpp 0.5 --folder first-look"),
+)
 @click.option("--slide", type=PATH, help="Run on this slide instead of synthetic ones.")
 @click.option("--mpp", type=float, help="Micrometers per pixel of that slide, where its file does not say.")
 @click.option("--folder", type=PATH, default=Path("pathopipe-demo"), show_default=True, help="Where to write.")

@@ -9,6 +9,8 @@ from importlib import metadata
 
 import click
 
+from pathopipe.cli.options import examples
+
 _LIBRARIES = (
     "numpy",
     "numba",
@@ -29,7 +31,7 @@ _READERS = {
 _LEAST_FREE_GB = 5
 
 
-@click.command()
+@click.command(epilog=examples("pathopipe doctor"))
 def doctor() -> None:
     """Say what is installed, which slides can be read, and what is missing; exits with 1 when something is."""
     from pathopipe import __version__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import annotated_images, config_options, find_config
+from pathopipe.cli.options import Suggesting, annotated_images, config_options, examples, find_config
 
 if TYPE_CHECKING:
     from pathopipe.cli.evaluation import Row
@@ -32,12 +32,17 @@ class _Given:
     robustness: bool
 
 
-@click.group()
+@click.group(cls=Suggesting, epilog=examples("pathopipe evaluate nuclei --images images --labels labels --mpp 0.25"))
 def evaluate() -> None:
     """Compare models or results with annotated images."""
 
 
-@evaluate.command()
+@evaluate.command(
+    epilog=examples(
+        "pathopipe evaluate nuclei --images images --labels labels --mpp 0.25 --model open --model classical",
+        "pathopipe evaluate nuclei --results results --labels labels",
+    )
+)
 @click.option("--images", type=_FOLDER, help="Images to run the workflow on; needs --labels and --mpp.")
 @click.option("--labels", type=_FOLDER, help="Labels by the names of the images: label images, GeoJSON, or points.")
 @click.option("--mpp", type=float, help="Micrometers per pixel of the images.")

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from pathopipe.cli.finding import broken_links, count_images, find_slides, identical, is_dicom_name, key, look
-from pathopipe.cli.options import PATH
+from pathopipe.cli.options import PATH, examples
 from pathopipe.cli.sheet import Row, Sheet, append, read, write
 
 _MAX_ID: Final = 80
@@ -20,7 +20,11 @@ _KEY: Final = Path("slides_key.tsv")
 _NEUTRAL: Final = re.compile(r"slide_(\d{4,})")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "pathopipe init /data/slides --neutral-ids", "pathopipe init fields --images", "pathopipe init /data/new --add"
+    )
+)
 @click.argument("folder", type=PATH)
 @click.option("--neutral-ids", is_flag=True, help="Name slides slide_0001, …; their names go to slides_key.tsv only.")
 @click.option("--images", is_flag=True, help="Take PNG and JPEG fields of view too.")

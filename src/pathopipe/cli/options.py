@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,8 +28,23 @@ def config_options(function: F) -> F:
 
 
 def examples(*lines: str) -> str:
-    """Write examples for the end of a command's help."""
-    return "\b\n" + "\n".join([f"Example{'s' if len(lines) > 1 else ''}:", *(f"  {line}" for line in lines)])
+    """Write examples for the end of a command's help, as they stand."""
+    return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
+
+
+class Suggesting(click.Group):
+    """A group of commands that says which one was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse a command that there is not."""
+        if self.get_command(ctx, args[0]) is None:
+            commands = self.list_commands(ctx)
+            close = get_close_matches(args[0], commands, n=1)
+            meant = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(commands)}"
+            ctx.fail(f"there is no command '{args[0]}': {meant}")
+        return super().resolve_command(ctx, args)
 
 
 class Hinting(click.Command):

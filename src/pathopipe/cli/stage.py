@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, find_config, spoken
+from pathopipe.cli.options import PATH, STAGES, config_options, examples, find_config, spoken
 
 # Of mallopt of glibc: return free memory at the end of the heap above so many bytes; take arrays of so many bytes from
 # the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
@@ -23,11 +23,17 @@ _SLIDES = click.option(
     help="Sample sheet; default: the one that the config names.",
 )
 
+_ABOUT_SLIDE: Final = "SLIDE is the id of a slide, as in the column 'slide' of the sample sheet; it names its results."
+
 
 def stage_command(name: str, help_text: str) -> click.Command:
     """Build the command of a stage."""
+    source = "the slide" if name == STAGES[0] else "what the stages before it wrote"
+    told = f"{help_text} It starts from {source}.\n\n{_ABOUT_SLIDE}"
 
-    @click.command(name, help=help_text)
+    @click.command(
+        name, help=told, epilog=examples(f"pathopipe {name} slide_1", f"pathopipe {name} slide_1 --workers 2")
+    )
     @click.argument("slide")
     @_RESULTS
     @_SLIDES
@@ -47,7 +53,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
     return command
 
 
-@click.command(help="Gather all slides into one table and page.")
+@click.command(help="Gather all slides into one table and page.", epilog=examples("pathopipe cohort"))
 @_RESULTS
 @_SLIDES
 @config_options

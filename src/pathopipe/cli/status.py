@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pathopipe.cli.options import PATH, about, config_options, find_results, many, spoken
+from pathopipe.cli.options import PATH, Hinting, about, config_options, examples, find_results, many, spoken
 
 if TYPE_CHECKING:
     from pathopipe.stages.standing import SlideStanding, StageStanding
@@ -17,7 +17,11 @@ _STATES = ("done", "rejected", "failed", "running", "begun", "waiting")
 _WIDTH = 10
 
 
-@click.command()
+@click.command(
+    cls=Hinting,
+    hint="{0}: give the results folder with --results {0}; --all lists every slide".format,
+    epilog=examples("pathopipe status", "pathopipe status --results /data/results --all"),
+)
 @click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: the one of the last run.")
 @click.option("--results", type=PATH, help="Results folder; default: results.")
 @config_options

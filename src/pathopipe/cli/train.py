@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, annotated_images
+from pathopipe.cli.options import PATH, Suggesting, annotated_images, examples
 
 if TYPE_CHECKING:
     from pathopipe.models.weights import Weights
@@ -20,12 +20,17 @@ _HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
-@click.group()
+@click.group(cls=Suggesting, epilog=examples("pathopipe train nuclei --images images --labels labels --mpp 0.25"))
 def train() -> None:
     """Train models on images and annotations of your own."""
 
 
-@train.command()
+@train.command(
+    epilog=examples(
+        "pathopipe train nuclei --images images --labels labels --mpp 0.25 --name mine",
+        "pathopipe train nuclei --sheet images.tsv --from scratch",
+    )
+)
 @click.option("--images", type=_FOLDER, help="Annotated images.")
 @click.option("--labels", type=_FOLDER, help="Their labels by the same names: label images, GeoJSON, or points.")
 @click.option("--mpp", type=float, help="Micrometers per pixel of the images.")

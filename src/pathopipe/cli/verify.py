@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from pathopipe.cli.options import PATH
+from pathopipe.cli.options import PATH, examples
 
 
-@click.command()
+@click.command(epilog=examples("pathopipe verify results", "pathopipe verify results --slides slides.tsv"))
 @click.argument("results", type=PATH)
 @click.option("--slides", "sheet", type=PATH, help="Sample sheet: also compare the slides' files.")
 def verify(results: Path, sheet: Path | None) -> None:
