@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pathopipe.cli.options import STAGES
+from pathopipe.cli.options import STAGES, Suggesting, examples
 
 _COMMANDS = {
     "init": ("init", "Find slides in a folder; write the sample sheet and the configuration."),
@@ -30,10 +30,10 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Suggesting):
     # ruff: noqa: ARG002 (the signatures are click's)
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [name for name, (_, text) in _COMMANDS.items() if text]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -47,7 +47,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items() if text])
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -58,14 +58,18 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("pathopipe demo", "pathopipe init /data/slides", "pathopipe run"),
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
 )
 def app() -> None:
     """Whole-slide pathology images to graded, auditable reports. For research use only.
 
-    Start with 'pathopipe demo', then 'pathopipe init FOLDER' and 'pathopipe run'.
+    Start with the synthetic slides of 'demo', then list your own with 'init', and 'run' them.
     """
 
 
