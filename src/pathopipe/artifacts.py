@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.errors import ArtifactError, RefusalError, cause
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
@@ -134,12 +134,26 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}): run the stage that writes it") from error
+        raise _unreadable(path, error) from error
     except ValueError as error:
-        raise ArtifactError(f"{path}: is damaged: delete it and run again") from error
+        raise _damaged(path) from error
     if not isinstance(content, dict):
-        raise ArtifactError(f"{path}: is damaged: delete it and run again")
+        raise _damaged(path)
     return content
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"cannot be read ({cause(error)}): run the stage that writes it", path, called(path))
+
+
+def _damaged(path: Path) -> ArtifactError:
+    return ArtifactError("is damaged: delete it and run again", path, called(path))
+
+
+def called(path: Path) -> str:
+    """What a file of the results is called in them, where nothing says in which folder they lie."""
+    stage = path.parent.name
+    return f"{stage}/{path.name}" if stage in {*CONTRACTS, "cohort"} else path.name
 
 
 def read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
@@ -272,9 +286,9 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}): run the stage that writes it") from error
+        raise _unreadable(path, error) from error
     except pa.ArrowInvalid as error:
-        raise ArtifactError(f"{path}: is damaged: delete it and run again") from error
+        raise _damaged(path) from error
 
 
 def check_results(results: Path) -> None:

@@ -4,6 +4,7 @@ A refusal stops everything before it starts. A rejection is data: the slide's co
 cohort goes on. A fault is a broken machine, file system or program: it is retried and never replaces finished results.
 """
 
+import os
 from pathlib import Path
 
 
@@ -65,3 +66,8 @@ class FaultError(PathopipeError, RuntimeError):
 
 class ArtifactError(FaultError):
     """A file in the results folder is missing, damaged or of another contract version."""
+
+
+def cause(error: OSError) -> str:
+    """What the operating system complained of, without the path that some libraries put into its words."""
+    return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -86,7 +86,7 @@ class Lock:
             When another job took over.
         """
         if not self.held:
-            raise FaultError(f"{self._file.parent}: another job took this work over, because this one was silent")
+            raise FaultError("another job took this work over, because this one was silent", self._file.parent)
 
     def release(self) -> None:
         """Give it up."""

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from pathopipe.errors import FaultError
+from pathopipe.errors import FaultError, cause
 from pathopipe.identity import slide_files
 
 _CHUNK_BYTES = 1 << 22
@@ -63,6 +63,5 @@ def _stamp(file: Path) -> tuple[int, int]:
 def unreadable(error: OSError) -> FaultError:
     """What an error of the operating system means for the user."""
     return FaultError(
-        f"the slide's file cannot be read ({error.strerror or error}): bring it back or mend its permissions, "
-        "and run again"
+        f"the slide's file cannot be read ({cause(error)}): bring it back or mend its permissions, and run again"
     )

@@ -1,6 +1,5 @@
 """The table and the page over all slides of the sheet, whatever became of each."""
 
-import re
 import shutil
 from typing import Any
 
@@ -17,7 +16,6 @@ from pathopipe.stages.base import Gathering, Outcome
 from pathopipe.stages.leftovers import fault_of
 
 THUMBNAIL_PX = 124
-_ABSOLUTE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s:'\"]+[/\\])*[^\s:'\",;]+")
 
 
 def run(gathering: Gathering) -> Outcome:
@@ -57,23 +55,20 @@ def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[st
     try:
         return _read(gathering, sample)
     except ArtifactError as error:
-        reason = without_paths(str(error), gathering, sample)
-        return _entry(gathering, CohortRow(sample.slide, "fault", reason, extra=_extra(gathering, sample))), ()
+        return _entry(gathering, CohortRow(sample.slide, "fault", error.reason, extra=_extra(gathering, sample))), ()
 
 
 def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:
     folder = gathering.results / sample.slide
     extra, fault = _extra(gathering, sample), fault_of(folder)
     if fault is not None:
-        reason = without_paths(fault, gathering, sample)
-        return _entry(gathering, CohortRow(sample.slide, "fault", reason, extra=extra)), ()
+        return _entry(gathering, CohortRow(sample.slide, "fault", fault, extra=extra)), ()
     if not (folder / "report" / "manifest.json").exists():
         reason = "There is no result yet: start the same command again."
         return _entry(gathering, CohortRow(sample.slide, "missing", reason, extra=extra)), ()
     manifest = read_json(folder / "report" / "manifest.json")
     if manifest["state"] == "rejected":
-        reason = without_paths(str(manifest["reason"]), gathering, sample)
-        return _entry(gathering, CohortRow(sample.slide, "rejected", reason, extra=extra)), ()
+        return _entry(gathering, CohortRow(sample.slide, "rejected", str(manifest["reason"]), extra=extra)), ()
     content = read_json(folder / "grade" / "grade.json")
     return _entry(gathering, _done(gathering, sample, content)), tuple(
         str(grade) for grade in content.get("grades") or ()
@@ -120,14 +115,3 @@ def _thumbnail(gathering: Gathering, slide: str) -> Picture | None:
     except (OSError, ValueError):
         return None
     return picture if max(picture.width, picture.height) > 1 else None
-
-
-def without_paths(reason: str, gathering: Gathering, sample: Sample) -> str:
-    """Take paths out of a message: they may name patients, and differ between machines."""
-    results = [f"{folder}" for folder in (gathering.results.absolute(), gathering.results)]
-    text = reason.replace(str(sample.path), "the slide's file")
-    for folder in results:
-        text = text.replace(f"{folder}/", "").replace(folder, "the results folder")
-    # Folders may have blanks in their names: up to the next mark, all belongs to the path.
-    text = re.sub(re.escape(str(sample.path.parent)) + r"[^:;,'\"]*", "a file of the slide", text)
-    return _ABSOLUTE.sub("a file", text)

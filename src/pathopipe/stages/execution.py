@@ -18,6 +18,7 @@ from pathopipe.artifacts import (
     CRATE,
     MANIFEST,
     RUN,
+    called,
     check_results,
     mark_results,
     publish,
@@ -25,7 +26,7 @@ from pathopipe.artifacts import (
     write_json,
 )
 from pathopipe.config import CohortSettings
-from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError
+from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError, cause
 from pathopipe.identity import identify
 from pathopipe.ownership import Lock
 from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
@@ -194,7 +195,7 @@ def _digest(path: Path) -> str:
     try:
         return sha256(path)
     except FileNotFoundError as error:
-        raise FaultError(f"{path}: is missing: run the stage '{path.parent.name}' first") from error
+        raise FaultError(f"is missing: run the stage '{path.parent.name}' first", path, called(path)) from error
 
 
 def _carried(job: Job[Any]) -> dict[str, Any]:
@@ -205,7 +206,7 @@ def _carried(job: Job[Any]) -> dict[str, Any]:
             return {"identity": str(identify(path))}
         except OSError as error:
             raise FaultError(
-                f"slide {job.slide}: its file cannot be read ({error.strerror}): bring it back and run again"
+                f"slide {job.slide}: its file cannot be read ({cause(error)}): bring it back and run again"
             ) from error
     upstream = next(name for name in CONTRACTS[job.stage].reads if name.endswith(MANIFEST))
     manifest = read_json(job.input(upstream))
@@ -244,22 +245,36 @@ def _fault(error: Exception, job: Job[Any]) -> Exception:
     if isinstance(error, MemoryError):
         remedy = "lower tiles.size, give it fewer --cores, or more memory"
         return FaultError(f"slide {job.slide}: the stage '{job.stage}' ran out of memory: {remedy}, and run again")
-    if isinstance(error, OSError) and not isinstance(error, PathopipeError):
-        return _disk_fault(error, job.results)
+    if isinstance(error, OSError) and error.errno:
+        return _disk_fault(error, job.results, job.sample)
     return error
 
 
-def _disk_fault(error: OSError, results: Path) -> FaultError:
+def _disk_fault(error: OSError, results: Path, sample: Sample | None = None) -> FaultError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return FaultError(f"{results}: the disk is full: free some space and run again, finished results are kept")
-    return FaultError(f"{error.filename or results}: {error.strerror or error}: mend this and run again")
+        remedy = "free some space and run again, finished results are kept"
+        return FaultError(f"the disk is full: {remedy}", results, "the results folder")
+    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else results
+    return FaultError(f"{cause(error)}: mend this and run again", path, _called(path, results, sample))
+
+
+def _called(path: Path, results: Path, sample: Sample | None) -> str:
+    """What outputs call a file of which the system complained."""
+    if sample and path == sample.path:
+        return "the slide's file"
+    if path.absolute() == results.absolute():
+        return "the results folder"
+    if path.absolute().is_relative_to(results.absolute()):
+        return str(path.absolute().relative_to(results.absolute()))
+    return "a file"
 
 
 def _remember(path: Path, error: Exception) -> None:
     """Leave the reason for the cohort page; a full disk may not even take that."""
     with contextlib.suppress(OSError):
-        reason = str(error) if isinstance(error, PathopipeError) else f"{type(error).__name__}: {error}"
-        write_json(path, {"reason": reason})
+        # What a library says of a bug may hold paths: it is in the log alone.
+        unexpected = f"{type(error).__name__}, which was not expected: report this bug with the stage's log"
+        write_json(path, {"reason": error.reason if isinstance(error, PathopipeError) else unexpected})
 
 
 def _fresh(folder: Path) -> Path:

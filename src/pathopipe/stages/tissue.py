@@ -113,7 +113,7 @@ def _read_roi(path: Path) -> list[shapely.Polygon]:
     try:
         return parse_regions(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RefusalError(f"{path}: {error}") from None
+        raise RefusalError(str(error), path=path, called="the roi") from None
 
 
 def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells, slide: Slide) -> list[float]:
