@@ -86,7 +86,10 @@ class GradeSettings(_Section):
     grader: str = Field("nottingham-pleomorphism", description="name of the grader")
     min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="abstain when the slide's grade has less than this probability"
+        0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives its grade"
+    )
+    out_of_scope: bool = Field(
+        False, description="grade tissue and stains that the grader is not made for, too; the grade is marked so"
     )
     reference: Literal["slide", "fixed"] = Field(
         "slide", description="yardstick of the grader: the slide's own lymphocytes, or always reference_area_um2"
@@ -107,6 +110,12 @@ class CohortSettings(_Section):
     """The table and page over all slides."""
 
     columns: tuple[str, ...] = Field((), description="further columns of the sample sheet to show")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _one_or_several(cls, columns: object) -> object:
+        """Take one name, or several with commas between them, as a list, too."""
+        return [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
 
 
 class Config(_Section):
@@ -204,7 +213,7 @@ def told(problem: Any) -> str:
     """Say in words what pydantic found: which key, what it should be, and what it is."""
     if (fate := _FATES.get(problem["type"])) is not None:
         return f"{_key(problem)} is {fate}"
-    words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    words = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("a valid tuple", "a list")
     message = f"{_key(problem)} {words[:1].lower()}{words[1:]}".strip()
     return message if isinstance(problem["input"], dict) else f"{message}, got {_brief(problem['input'])}"
 
