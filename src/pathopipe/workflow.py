@@ -30,7 +30,7 @@ from pathopipe.identity import identify, slide_files
 from pathopipe.models.graders import make_grader
 from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
-from pathopipe.samples import ID_PATTERN, Sample, check_samples
+from pathopipe.samples import COLUMNS, ID_PATTERN, Sample, check_samples
 
 _MPP_TOLERANCE = 0.1
 
@@ -261,9 +261,14 @@ def model_problems(name: str, tiles: TilesSettings) -> Iterator[str]:
 
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:
+    """Tell why a column can't be shown, and which can: those that the program does not know itself."""
+    extra = ", ".join(samples[0].extra) if samples else ""
+    shown = f"columns that can be shown: {extra}" if extra else "it has no further columns that could be shown"
     for name in config.cohort.columns:
-        if samples and name not in samples[0].extra:
-            yield f"{sheet}: has no column '{name}', which cohort.columns lists"
+        if name in COLUMNS:
+            yield f"cohort.columns: '{name}' is no further column, but: {COLUMNS[name]}; of {sheet}, {shown}"
+        elif samples and name not in samples[0].extra:
+            yield f"{sheet}: has no column '{name}', which cohort.columns lists; {shown}"
 
 
 def _roi_problems(samples: list[Sample]) -> Iterator[str]:
