@@ -71,9 +71,10 @@ CONTRACTS = {
         ("features.parquet", "statistics.parquet"),
     ),
     "grade": Contract(
-        1,
+        2,
         (
             "tissue/manifest.json",
+            "detect/manifest.json",
             "segment/nuclei.parquet",
             "features/manifest.json",
             "features/features.parquet",
@@ -81,7 +82,7 @@ CONTRACTS = {
         ("grade.json",),
     ),
     "report": Contract(
-        2,
+        3,
         (
             "tissue/manifest.json",
             "tissue/tissue.geojson",
@@ -103,12 +104,14 @@ CONTRACTS = {
 """The stages that run per slide, in order."""
 
 COHORT = Contract(
-    2,
+    3,
     (
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",
         "detect/manifest.json",
+        "features/manifest.json",
         "features/statistics.parquet",
+        "grade/manifest.json",
         "grade/grade.json",
         "report/manifest.json",
     ),

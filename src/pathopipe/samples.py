@@ -19,9 +19,16 @@ COLUMNS = {
     "grade": "known grade, for evaluation; never written to an output",
     "roi": "GeoJSON of the regions to analyze, in pixels of the slide, to the nearest cell of 8 µm; "
     "the rest is ignored; relative to the sheet",
+    "tissue": "organ, such as `breast`; a grader made for another one gives no grade (`grade.out_of_scope`)",
+    "stain": "such as `H&E`; a grader made for another one gives no grade (`grade.out_of_scope`)",
 }
 """The columns that the sheet may have, and what they mean; the first two must be there."""
+_ABOUT_SLIDE = {"tissue", "stain"}
 _MAX_ID = 100
+_EMPTY = (
+    "lists no slides: write a line for each, or have 'pathopipe init FOLDER' write the sheet; "
+    "'pathopipe demo' runs on synthetic slides"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Sample:
     roi
         GeoJSON of the regions to analyze, or None.
     extra
-        The sheet's further columns.
+        The sheet's columns that may be shown: further ones, and those that say of what tissue and stain a slide is.
     """
 
     slide: str
@@ -51,6 +58,11 @@ class Sample:
     grade: str | None = None
     roi: Path | None = None
     extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the sheet says of the slide's ``tissue`` and ``stain``, without what it leaves empty."""
+        return {name: value for name, value in self.extra.items() if name in _ABOUT_SLIDE and value}
 
 
 def read_samples(sheet: Path) -> list[Sample]:
@@ -89,7 +101,7 @@ def check_samples(sheet: Path) -> tuple[list[Sample], list[str]]:
         first_line.setdefault(row.get("slide", "").lower(), line)
         if not mistakes:
             samples.append(_sample(sheet.parent, row))
-    return samples, problems if rows else [f"{sheet}: lists no slides"]
+    return samples, problems if rows else [f"{sheet}: {_EMPTY}"]
 
 
 def find_sample(sheet: Path, slide: str) -> Sample:
@@ -164,5 +176,5 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
         patient=optional("patient"),
         grade=optional("grade"),
         roi=as_on_disk((folder / roi).absolute()) if roi else None,
-        extra={name: value for name, value in row.items() if name not in COLUMNS},
+        extra={name: value for name, value in row.items() if name in _ABOUT_SLIDE or name not in COLUMNS},
     )

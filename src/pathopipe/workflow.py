@@ -145,10 +145,15 @@ class Plan:
         return int(self.config.detect.device == "gpu")
 
     def slide_params(self, stage: str) -> Any:
-        """Function of the wildcards: for `tissue`, what the slide is; the later stages follow from its results."""
+        """Function of the wildcards: for `tissue`, what the slide is; the other stages follow from its results.
+
+        `grade` is told what the sheet says of tissue and stain, so that no other stage runs again when that changes.
+        """
+        by_id = {sample.slide: sample for sample in self.samples}
+        if stage == "grade":
+            return lambda wildcards: json.dumps(by_id[wildcards.slide].about, sort_keys=True)
         if stage != "tissue":
             return ""
-        by_id = {sample.slide: sample for sample in self.samples}
         return lambda wildcards: _slide_param(by_id[wildcards.slide], self.identities[wildcards.slide])
 
     @cached_property

@@ -1,7 +1,7 @@
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.models.graders import Evidence, GradeResult, make_grader
+from pathopipe.models.graders import Evidence, GradeResult, make_grader, out_of_scope
 
 
 def test_graders_are_made_by_name():
@@ -22,9 +22,43 @@ def test_a_result_has_the_content_of_the_contract():
         "grade": None,
         "grades": ["1", "2"],
         "scope": "Made for tests.",
+        "outside_scope": None,
+        "stability": None,
         "probabilities": {},
+        "probabilities_are": "",
+        "probabilities_calibrated": False,
         "abstained": True,
         "reason": "Too few.",
         "evidence": [{"name": "n", "value": 3, "unit": "", "meaning": "nuclei"}],
         "research_use_only": True,
     }
+
+
+def test_a_share_of_resamples_is_no_certainty():
+    result = GradeResult("g", "2", ("1", "2"), "", {"1": 0.3, "2": 0.7})
+    assert (result.stability, result.to_dict()["probabilities_calibrated"]) == (0.7, False)
+    assert GradeResult("g", "2", ("1", "2"), "", {"1": 0.3, "2": 0.7}, calibrated=True).stability is None
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({}, None),
+        ({"tissue": "breast", "stain": "H&E"}, None),
+        ({"tissue": "Breast, left", "stain": "HE"}, None),
+        ({"tissue": "breast carcinoma", "stain": "Haematoxylin and eosin"}, None),
+        ({"stain": "hematoxylin & eosin"}, None),
+        ({"stain": "h/e"}, None),
+        ({"tissue": "colon"}, "the sheet says tissue 'colon', and the grader is made for breast"),
+        ({"tissue": "breastplate"}, "tissue 'breastplate'"),
+        ({"stain": "HES"}, "the sheet says stain 'HES', and the grader is made for H&E"),
+        ({"stain": "Hedgehog"}, "stain 'Hedgehog'"),
+        ({"stain": "ER"}, "stain 'ER'"),
+        ({"tissue": "lung", "stain": "PAS"}, "made for breast; the sheet says stain 'PAS'"),
+    ],
+    ids=str,
+)
+def test_what_the_sheet_says_is_held_against_what_the_grader_is_made_for(about, words):
+    found = out_of_scope(make_grader("nottingham-pleomorphism"), about)
+    assert (found is None) == (words is None)
+    assert words is None or words in found

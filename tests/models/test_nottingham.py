@@ -48,11 +48,9 @@ def parts(nuclei: Population, x: np.ndarray, y: np.ndarray, size: int = 1000) ->
     return give
 
 
-def graded(
-    nuclei: Population, extent_um: float = 2000.0, quality: dict[str, str] | None = None, **changes
-) -> GradeResult:
+def graded(nuclei: Population, extent_um: float = 2000.0, **changes) -> GradeResult:
     x, y = np.random.default_rng(9).random((2, len(nuclei["area_um2"]))) * extent_um
-    return NottinghamPleomorphism(**changes).grade(parts(nuclei, x, y), quality or {})
+    return NottinghamPleomorphism(**changes).grade(parts(nuclei, x, y))
 
 
 def value(result: GradeResult, name: str) -> float:
@@ -141,20 +139,13 @@ def test_a_population_at_a_limit_is_not_graded():
     assert "of resamples of its tissue agree, and at least 60%" in result.reason
 
 
-def test_an_image_out_of_focus_is_not_graded():
-    message = "most of the tissue is out of focus."
-    result = graded(slide(60, 0.2), quality={"out_of_focus": message})
-    assert result.reason == "The image is not fit to measure nuclei: most of the tissue is out of focus."
-    assert graded(slide(60, 0.2), quality={"pen_marks": "pen"}).grade == "2"
-
-
 def test_resampling_squares_admits_more_doubt_than_resampling_nuclei_would():
     """Half of the slide scores 1 and half 3: which half is larger is chance."""
     nuclei = slide(38, 0.1, epithelial=4000)
     x = np.random.default_rng(4).random(4000) * 2000
     nuclei["area_um2"] = np.where(x < 995, 38.0, 100.0)
     y = np.random.default_rng(5).random(4000) * 500
-    result = NottinghamPleomorphism(reference="fixed").grade(parts(nuclei, x, y), {})
+    result = NottinghamPleomorphism(reference="fixed").grade(parts(nuclei, x, y))
     assert min(result.probabilities["1"], result.probabilities["3"]) > 0.2
     assert result.abstained
     assert value(result, "largest_square_ratio") == pytest.approx(100 / 32, abs=1e-4)
@@ -171,9 +162,9 @@ def test_the_same_nuclei_give_the_same_result_in_any_order():
     x, y = np.random.default_rng(9).random((2, 1100)) * 900
     order = np.random.default_rng(3).permutation(1100)
     shuffled = {name: column[order] for name, column in nuclei.items()}
-    first = NottinghamPleomorphism().grade(parts(nuclei, x, y), {}).to_dict()
-    assert NottinghamPleomorphism().grade(parts(nuclei, x, y), {}).to_dict() == first
-    again = NottinghamPleomorphism().grade(parts(shuffled, x[order], y[order]), {}).to_dict()
+    first = NottinghamPleomorphism().grade(parts(nuclei, x, y)).to_dict()
+    assert NottinghamPleomorphism().grade(parts(nuclei, x, y)).to_dict() == first
+    again = NottinghamPleomorphism().grade(parts(shuffled, x[order], y[order])).to_dict()
     assert again["probabilities"] == first["probabilities"]
 
 

@@ -6,16 +6,20 @@ import pytest
 from pathopipe.reporting import pictures
 from pathopipe.reporting.cohort_page import CohortEntry, CohortPage, render_cohort, shade
 from pathopipe.reporting.cohort_table import CohortRow
+from pathopipe.reporting.slide_page import QualityWarning
 
 ATTACK = "\"'><script>alert(1)</script>"
 MODEL = ("research", f"non-commercial {ATTACK}")
+STAIN = QualityWarning("not_he", f"The colors are not those of H&E {ATTACK}.", stops_grade=True)
+PEN = QualityWarning("pen", "Pen marks cover 3% of the slide.")
+WARNINGS = {"s1": (PEN,), "s2": (STAIN, PEN, PEN)}
 THUMBNAIL = pictures.jpeg(np.full((8, 12, 3), 200, np.uint8))
 
 
 def entry(slide: str, grade: str | None, area: float, **more) -> CohortEntry:
     statistics = {"nuclei_count": 1200, "nuclei_per_mm2": 100 * area, "area_um2_mean": area}
     row = CohortRow(slide, "done", None, grade, grade is None, {"1": 0.3, "2": 0.7}, statistics, more, *MODEL)
-    return CohortEntry(row, THUMBNAIL, has_report=True)
+    return CohortEntry(row, THUMBNAIL, True, WARNINGS.get(slide, ()))
 
 
 PAGE = CohortPage(
@@ -47,6 +51,27 @@ def test_counts_of_states_and_grades():
     ]  # fmt: skip
     assert [(item.label, item.slides) for item in PAGE.grade_counts] == [("1", 0), ("2", 1), ("3", 0), ("No grade", 1)]
     assert sum(item.share for item in PAGE.grade_counts) == 1
+
+
+def test_warnings_are_counted_and_mark_the_rows(read_page):
+    assert [(warning.code, number) for warning, number in PAGE.warning_counts] == [("not_he", 1), ("pen", 2)]
+    assert [entry.stopped for entry in PAGE.entries] == [False, True, False, False, False]
+    page = read_page(render_cohort(PAGE))
+    assert "Slides with warnings Not H&E 1 slide, no grade Pen marks 2 slides" in page.visible
+    assert [a.get("class") for a in page.all("tr") if "data-slide" in a] == [None, "stopped", None, None, None]
+    titles = [a["title"] for a in page.all("span") if "badge" in (a.get("class") or "") and "title" in a]
+    assert titles == [PEN.message, STAIN.message, PEN.message]
+    assert {a["value"] for a in page.all("option")} >= {"not_he", "pen", "-"}
+
+
+def test_stability_is_not_shown_as_certainty(read_page):
+    assert "2 in 70 % of resamples" in read_page(render_cohort(PAGE)).visible.replace("\u202f", " ")
+
+
+def test_a_grade_out_of_scope_is_marked(read_page):
+    row = CohortRow("s", "done", None, "2", False, {"2": 1.0}, outside_scope=True)
+    assert "out of scope" in read_page(render_cohort(CohortPage((CohortEntry(row),), ("1", "2")))).visible
+    assert "out of scope" not in read_page(render_cohort(PAGE)).visible
 
 
 def test_models_are_named_with_their_terms(read_page):

@@ -22,6 +22,8 @@ ROWS = [
         {"site": "B1"},
         "open",
         "CC BY 4.0",
+        True,
+        "pen not_he",
     ),
     CohortRow("s2", "rejected", "no tissue\nat all", extra={"site": ""}),
     CohortRow("s3", "done", "too few", None, True, {}, {"nuclei_count": 3, "x_mean": None, "x_sd": 2.0}),
@@ -34,8 +36,8 @@ def read(data: bytes) -> list[dict[str, str]]:
 
 def test_columns_stand_in_order():
     assert list(table_columns(ROWS)) == [
-        "slide", "state", "reason", "grade", "abstained", "model", "model_licence",
-        "probability_1", "probability_2", "nuclei_count", "x_mean", "x_sd", "site",
+        "slide", "state", "reason", "grade", "abstained", "outside_scope", "warnings", "model",
+        "model_licence", "share_of_resamples_1", "share_of_resamples_2", "nuclei_count", "x_mean", "x_sd", "site",
     ]  # fmt: skip
 
 
@@ -44,8 +46,8 @@ def test_tsv_holds_every_slide_in_the_order_of_the_sheet():
     assert [row["slide"] for row in rows] == ["s1", "s2", "s3"]
     assert rows[0] == {
         "slide": "s1", "state": "done", "reason": "", "grade": "2", "abstained": "false", "model": "open",
-        "model_licence": "CC BY 4.0", "probability_1": "0.1",
-        "probability_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
+        "outside_scope": "true", "warnings": "pen not_he", "model_licence": "CC BY 4.0", "share_of_resamples_1": "0.1",
+        "share_of_resamples_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
     }  # fmt: skip
     assert rows[1]["reason"] == r"no tissue\nat all"
     assert rows[2]["abstained"] == "true"
@@ -56,6 +58,7 @@ def test_parquet_keeps_types_and_text():
     assert table.schema.field("nuclei_count").type == pa.int64()
     assert table.schema.field("x_mean").type == pa.float64()
     assert table.schema.field("abstained").type == pa.bool_()
+    assert table.schema.field("outside_scope").type == pa.bool_()
     assert table["reason"].to_pylist() == [None, "no tissue\nat all", "too few"]
     assert to_parquet(table_columns(ROWS)) == to_parquet(table_columns(ROWS))
 

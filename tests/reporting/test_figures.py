@@ -36,8 +36,8 @@ def test_odd_distributions_are_drawn(values):
     assert "nan" not in figures.histogram(distribution(values), AREA)
 
 
-def test_probability_bars_are_as_long_as_probable_and_escaped():
-    drawing = figures.probability_bars(["<b>", "high"], [0.25, 0.75], "high")
+def test_share_bars_are_as_long_as_their_shares_and_escaped():
+    drawing = figures.share_bars(["<b>", "high"], [0.25, 0.75], "high")
     lengths = numbers(drawing, r'width="([\d.]+)" height="16" rx="3" class="bar')
     assert lengths[1] == pytest.approx(3 * lengths[0], rel=0.001)
     assert "<b>" not in drawing

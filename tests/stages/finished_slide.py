@@ -82,7 +82,7 @@ def manifest(stage: str, slide: str, path: Path) -> dict[str, Any]:
 def tissue_details(size: tuple[int, int]) -> dict[str, Any]:
     return {
         "slide_info": {"width": size[0], "height": size[1], "levels": 1, "format": "png", "bounds": None},
-        "quality": [{"code": "pen", "message": "pen marks cover 3% of the slide", "value": 0.03}],
+        "quality": [{"code": "pen", "message": "pen marks cover 3% of the slide", "value": 0.03, "threshold": 0}],
         "tissue_mm2": size[0] * size[1] * MPP**2 / 1e6,
         "sha256": "cd" * 32,
     }
@@ -94,7 +94,11 @@ def grade() -> dict[str, Any]:
         "grader": "nottingham-pleomorphism",
         "grade": "2",
         "grades": ["1", "2", "3"],
+        "outside_scope": None,
+        "stability": 0.7,
         "probabilities": {"1": 0.1, "2": 0.7, "3": 0.2},
+        "probabilities_are": "Shares of resamples, not how likely a grade is right.",
+        "probabilities_calibrated": False,
         "abstained": False,
         "reason": None,
         "evidence": evidence,

@@ -71,7 +71,7 @@ def test_every_slide_of_the_sheet_has_a_row_in_its_order(copied):
 def test_numbers_are_those_of_the_slide(copied):
     rows, page, _ = gather(copied, samples("done"))
     assert rows[0]["nuclei_count"] == "12"
-    assert (rows[0]["grade"], rows[0]["probability_2"], rows[0]["abstained"]) == ("2", "0.7", "false")
+    assert (rows[0]["grade"], rows[0]["share_of_resamples_2"], rows[0]["abstained"]) == ("2", "0.7", "false")
     statistics = pq.read_table(copied / "done" / "features" / "statistics.parquet").to_pylist()[0]
     assert float(rows[0]["area_um2_mean"]) == statistics["area_um2_mean"]
     table = pq.read_table(copied / "cohort" / "cohort.parquet").to_pylist()[0]

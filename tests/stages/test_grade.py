@@ -9,9 +9,12 @@ import pytest
 from pathopipe.artifacts import write_json
 from pathopipe.config import GradeSettings
 from pathopipe.errors import RefusalError
+from pathopipe.quality import STOPS_GRADE, warning
+from pathopipe.samples import Sample
 from pathopipe.stages.execution import execute
 
-WARNING = {"code": "out_of_focus", "message": "40% of the sampled tissue looks out of focus", "value": 0.4}
+WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
+SAMPLE = Sample("s1", Path("s1.svs"))
 
 
 def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, ...] = (), rejected: str | None = None):
@@ -29,15 +32,15 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
     slide = results / "s1"
     manifest = {"state": "rejected" if rejected else "done", "reason": rejected, "quality": list(quality)}
     manifest |= {"counts": {"nuclei": count}, "mpp_x": 0.25, "mpp_y": 0.25, "mpp_source": "sheet", "identity": "1-abc"}
-    for stage in ("tissue", "segment", "features"):
-        write_json(slide / stage / "manifest.json", manifest)
+    for stage in ("tissue", "detect", "segment", "features"):
+        write_json(slide / stage / "manifest.json", manifest if stage == "tissue" else manifest | {"quality": []})
     pq.write_table(pa.table(features), slide / "features" / "features.parquet")
     places = {name: rng.random(count) * 8000 for name in ("x_px", "y_px")}
     pq.write_table(pa.table(places), slide / "segment" / "nuclei.parquet")
 
 
-def grade(results: Path, **settings) -> dict:
-    execute("grade", "s1", results, GradeSettings(**settings))
+def grade(results: Path, sample: Sample = SAMPLE, **settings) -> dict:
+    execute("grade", "s1", results, GradeSettings(**settings), sample)
     return json.loads((results / "s1" / "grade" / "grade.json").read_text())
 
 
@@ -53,15 +56,77 @@ def test_a_slide_is_graded_with_its_evidence(tmp_path, area, expected):
     assert evidence["size_ratio"] == pytest.approx(area / 32, rel=0.05)
 
 
-def test_nuclei_of_an_impossible_size_are_not_graded(tmp_path):
-    message = "half of the nuclei are smaller than 8 µm², which is hardly possible: check the slide's mpp"
+def warn(results: Path, stage: str, *entries: dict) -> None:
+    path = results / "s1" / stage / "manifest.json"
+    write_json(path, json.loads(path.read_text()) | {"quality": list(entries)})
+
+
+@pytest.mark.parametrize("stage", ["tissue", "detect", "features"])
+@pytest.mark.parametrize("code", STOPS_GRADE)
+def test_a_guard_of_any_stage_stops_the_grade_and_says_why(tmp_path, stage, code):
     prepare(tmp_path, 60)
-    manifest = json.loads((tmp_path / "s1/features/manifest.json").read_text())
-    manifest["quality"] = [{"code": "implausible_size", "message": message, "value": 8.0}]
-    write_json(tmp_path / "s1/features/manifest.json", manifest)
+    warn(tmp_path, stage, warning("pen", "pen marks", 0.9, 0), warning(code, f"what {code} means", 0.9, 0.1))
     result = grade(tmp_path)
-    assert result["grade"] is None
-    assert result["reason"] == f"The image is not fit to measure nuclei: {message}."
+    assert (result["grade"], result["abstained"], result["probabilities"]) == (None, True, {})
+    assert f"what {code} means" in result["reason"]
+    assert {item["name"] for item in result["evidence"]} >= {"size_ratio", "nuclei_graded"}
+
+
+def test_a_little_damage_and_pen_stop_nothing(tmp_path):
+    prepare(tmp_path, 60)
+    warn(tmp_path, "detect", warning("pen", "pen marks", 0.9, 0), warning("damaged", "damaged", 0.05, 0))
+    assert grade(tmp_path)["grade"] == "2"
+    warn(tmp_path, "detect", warning("damaged", "5.1% are damaged", 0.051, 0))
+    assert "5.1% are damaged" in grade(tmp_path)["reason"]
+
+
+def test_a_doubtful_mpp_is_named_first_also_where_too_few_nuclei_remain(tmp_path):
+    prepare(tmp_path, 60, count=20, quality=(WARNING,))
+    warn(tmp_path, "features", warning("implausible_mpp", "the mpp is probably wrong", -2.0, 0.5))
+    assert grade(tmp_path)["reason"] == "No grade is given: the mpp is probably wrong."
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"tissue": "colon", "stain": "H&E"}, "The sheet says tissue 'colon', and the grader is made for breast."),
+        ({"stain": "PAS"}, "The sheet says stain 'PAS', and the grader is made for H&E."),
+    ],
+)
+def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, about, words):
+    prepare(tmp_path, 60)
+    sample = Sample("s1", Path("s1.svs"), extra=about | {"site": "B1"})
+    result = grade(tmp_path, sample)
+    assert (result["grade"], result["outside_scope"]) == (None, words)
+    assert "setting grade.out_of_scope" in result["reason"]
+    manifest = json.loads((tmp_path / "s1/grade/manifest.json").read_text())
+    assert manifest["about"] == about
+    assert [entry["code"] for entry in manifest["quality"]] == ["out_of_scope"]
+    result = grade(tmp_path, sample, out_of_scope=True)
+    assert (result["grade"], result["outside_scope"], result["reason"]) == ("2", words, None)
+
+
+def test_another_stain_in_the_image_is_outside_of_the_scope_whatever_the_sheet_says(tmp_path):
+    prepare(tmp_path, 60, quality=(warning("not_he", "the colors are not those of H&E", 0.9, 0.3),))
+    sample = Sample("s1", Path("s1.svs"), extra={"tissue": "breast", "stain": "H&E"})
+    assert "colors are not those of H&E" in grade(tmp_path, sample)["reason"]
+    result = grade(tmp_path, sample, out_of_scope=True)
+    assert (result["grade"], result["outside_scope"]) == ("2", "The colors are not those of H&E.")
+
+
+def test_asking_for_grades_out_of_scope_lifts_no_other_guard(tmp_path):
+    prepare(tmp_path, 60)
+    warn(tmp_path, "features", warning("implausible_mpp", "the mpp is probably wrong", 2.0, 0.5))
+    assert grade(tmp_path, out_of_scope=True)["grade"] is None
+
+
+def test_stability_is_called_so(tmp_path):
+    prepare(tmp_path, 60)
+    result = grade(tmp_path)
+    assert result["stability"] == result["probabilities"]["2"] == 1.0
+    assert result["probabilities_calibrated"] is False
+    assert "not how likely it is right" in result["probabilities_are"]
+    assert result["outside_scope"] is None
 
 
 def test_places_are_taken_in_micrometers(tmp_path):

@@ -3,6 +3,7 @@
 A grader abstains, in a plain sentence, rather than give a grade that its own measurements don't carry.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -39,6 +40,12 @@ class GradeResult:
         By grade; empty where nothing could be graded.
     scope
         What tissue the grader is made for, a sentence.
+    outside_scope
+        Why the slide is nothing that the grader is made for, a sentence; None where nothing speaks against it.
+    shares_of
+        What the probabilities are, a sentence.
+    calibrated
+        Whether the probabilities say how often such a grade is right.
     reason
         Why it abstains, a sentence; None when it doesn't.
     """
@@ -50,6 +57,14 @@ class GradeResult:
     probabilities: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     evidence: tuple[Evidence, ...] = ()
+    outside_scope: str | None = None
+    shares_of: str = ""
+    calibrated: bool = False
+
+    @property
+    def stability(self) -> float | None:
+        """Share of resamples that give the grade, where a grade is given and shares are not calibrated."""
+        return None if self.grade is None or self.calibrated else self.probabilities.get(self.grade)
 
     @property
     def abstained(self) -> bool:
@@ -63,7 +78,11 @@ class GradeResult:
             "grade": self.grade,
             "grades": list(self.grades),
             "scope": self.scope,
+            "outside_scope": self.outside_scope,
+            "stability": self.stability,
             "probabilities": self.probabilities,
+            "probabilities_are": self.shares_of,
+            "probabilities_calibrated": self.calibrated,
             "abstained": self.abstained,
             "reason": self.reason,
             "evidence": [vars(item) for item in self.evidence],
@@ -86,14 +105,38 @@ class Grader(Protocol):
     def scope(self) -> str:
         """What tissue it is made for, a sentence."""
 
-    def grade(self, nuclei: Parts, quality: Mapping[str, str]) -> GradeResult:
+    @property
+    def made_for(self) -> Mapping[str, tuple[str, ...]]:
+        """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
+
+    def grade(self, nuclei: Parts) -> GradeResult:
         """Grade nuclei given by their features and places (``x_um``, ``y_um``), any of which may be asked for.
 
-        Parameters
-        ----------
-        quality
-            Warnings about the image, message by code.
+        Whether the image is fit to be graded is none of its business: the stage says so, whatever the grader.
         """
+
+
+def out_of_scope(grader: Grader, about: Mapping[str, str]) -> str | None:
+    """Say why a slide is nothing that a grader is made for, from what the sheet says of its tissue and stain.
+
+    A cell may say more than the organ: ``breast, left`` is breast. What the sheet doesn't say speaks against nothing.
+    """
+    others = [
+        f"the sheet says {column} '{told}', and the grader is made for {grader.made_for[column][0]}"
+        for column, told in about.items()
+        if column in grader.made_for and not any(_is(told, name) for name in grader.made_for[column])
+    ]
+    return "; ".join(others) or None
+
+
+def _is(told: str, name: str) -> bool:
+    """Whether a cell says a name, perhaps with more after it."""
+    return re.match(rf"{re.escape(_plain(name))}(?![a-z])", _plain(told)) is not None
+
+
+def _plain(text: str) -> str:
+    """In small letters, without what the spelling of a stain varies in."""
+    return re.sub(r"\s*(?:&|\+|/|\band\b|-)\s*", "", text.casefold()).replace("haem", "hem").strip()
 
 
 def make_grader(name: str, **settings: Any) -> Grader:

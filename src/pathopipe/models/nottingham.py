@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 import numpy as np
@@ -36,13 +37,16 @@ EPITHELIUM_TO_LYMPHOCYTE: Final = 1.25
 FRAGMENT_SHARE: Final = 0.4
 CLUMP_SOLIDITY: Final = 0.85
 SPINDLE_RATIO: Final = 2.5
-# Codes of image warnings under which sizes can't be trusted.
-DISQUALIFYING: Final = ("out_of_focus", "implausible_size")
 _SLICE: Final = 1 << 16
 
 SCOPE: Final = (
     "Made for invasive breast carcinoma. On other tissue the score says how large nuclei are, and no more; tumor and "
     "benign epithelium are not told apart."
+)
+MADE_FOR: Final = MappingProxyType({"tissue": ("breast", "mamma"), "stain": ("H&E", "HE", "hematoxylin and eosin")})
+SHARES_OF: Final = (
+    f"Shares of {RESAMPLES} resamples of the slide's own tissue that give each grade: how stable the grade is within "
+    "this slide, and not how likely it is right."
 )
 CONTEXT: Final = Evidence(
     "observer_kappa",
@@ -101,14 +105,19 @@ class NottinghamPleomorphism:
     grades: tuple[str, ...] = ("1", "2", "3")
     scope: str = SCOPE
 
-    def grade(self, nuclei: Parts, quality: Mapping[str, str]) -> GradeResult:
-        """Score nuclei given by feature and place; warnings can tell that sizes mean nothing."""
+    @property
+    def made_for(self) -> Mapping[str, tuple[str, ...]]:
+        """Breast, stained with hematoxylin and eosin."""
+        return MADE_FOR
+
+    def grade(self, nuclei: Parts) -> GradeResult:
+        """Score nuclei given by feature and place."""
         ink = _ink(nuclei)
         lymphocytes = _lymphocytes(nuclei, ink.dark) if self.reference == "slide" else None
         reference = EPITHELIUM_TO_LYMPHOCYTE * lymphocytes if lymphocytes else self.reference_area_um2
         epithelium = _select(nuclei, reference, ink.median)
         counts = _counts(epithelium, reference)
-        reason = _disqualified(quality) or self._too_few(epithelium.count)
+        reason = self._too_few(epithelium.count)
         if not epithelium.count:
             return GradeResult(self.name, None, self.grades, self.scope, {}, reason, counts)
         score, shares, places = _by_square(epithelium, reference)
@@ -117,7 +126,9 @@ class NottinghamPleomorphism:
         probabilities = {grade: round(float(share), 4) for grade, share in zip(self.grades, shares, strict=True)}
         grade = None if reason else self.grades[score]
         evidence = (*_defined(evidence), CONTEXT)
-        return GradeResult(self.name, grade, self.grades, self.scope, probabilities, reason, evidence)
+        return GradeResult(
+            self.name, grade, self.grades, self.scope, probabilities, reason, evidence, shares_of=SHARES_OF
+        )
 
     def _too_few(self, count: int) -> str | None:
         if count >= self.min_nuclei:
@@ -328,13 +339,6 @@ def _groups(values: Floats, place: Numbers, count: int) -> Iterator[Floats]:
         here = np.flatnonzero((place >= first) & (place < first + few))
         here = here[np.argsort(place[here], kind="stable")]
         yield from np.split(values[here], np.flatnonzero(np.diff(place[here])) + 1)
-
-
-def _disqualified(quality: Mapping[str, str]) -> str | None:
-    for code in DISQUALIFYING:
-        if code in quality:
-            return f"The image is not fit to measure nuclei: {quality[code].rstrip('.')}."
-    return None
 
 
 def _variation(areas: Floats) -> tuple[Evidence, ...]:

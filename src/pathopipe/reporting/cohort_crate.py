@@ -14,7 +14,7 @@ from pathopipe.provenance import sha256
 from pathopipe.reporting.crate import PROCESS_RUN, WORKFLOW, WORKFLOW_RUN, Crate
 
 COMMAND = "pathopipe run --slides cohort/slides.tsv --config cohort/config.json"
-_COLUMNS = ("slide", "path", "mpp", "identity", "sha256", "roi_sha256")
+_COLUMNS = ("slide", "path", "mpp", "tissue", "stain", "identity", "sha256", "roi_sha256")
 _ABOUT = {
     "cohort.tsv": "One row per slide: state, grade, statistics",
     "cohort.parquet": "The same table with its types",
@@ -48,7 +48,9 @@ def sheet(records: Iterable[SlideRecord]) -> str:
         given = tissue.get("mpp_source") == "sheet"
         mpp = f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if given else ""
         known = (tissue.get("identity"), tissue.get("sha256"), tissue.get("inputs", {}).get("roi"))
-        rows.writerow((record.slide, "", mpp, *(value or "" for value in known)))
+        about = record.manifests.get("grade", {}).get("about", {})
+        told = (about.get("tissue"), about.get("stain"), *known)
+        rows.writerow((record.slide, "", mpp, *(value or "" for value in told)))
     return text.getvalue()
 
 

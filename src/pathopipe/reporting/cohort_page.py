@@ -11,6 +11,7 @@ from pathopipe.reporting import figures
 from pathopipe.reporting.cohort_table import CohortRow
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
+from pathopipe.reporting.slide_page import QualityWarning
 from pathopipe.reporting.text import count, number, percent
 from pathopipe.reporting.vocabulary import Term, column_term
 
@@ -52,11 +53,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class CohortEntry:
-    """A slide on the page: its row of the table, a small picture, and whether there is a report to link to."""
+    """A slide on the page: its row of the table, a picture, whether there is a report to link to, and warnings."""
 
     row: CohortRow
     thumbnail: Picture | None = None
     has_report: bool = False
+    warnings: tuple[QualityWarning, ...] = ()
 
     @property
     def href(self) -> str | None:
@@ -69,10 +71,20 @@ class CohortEntry:
         return STATES.get(self.row.state, self.row.state)
 
     @property
-    def certainty(self) -> str:
-        """Probability of the grade; empty where there is none."""
-        share = self.row.probabilities.get(self.row.grade) if self.row.grade else None
-        return percent(share) if share is not None else ""
+    def stability(self) -> str:
+        """Share of resamples that give the grade, in words; empty where there is none."""
+        share = self.row.shares.get(self.row.grade) if self.row.grade else None
+        return f"in {percent(share)} of resamples" if share is not None else ""
+
+    @property
+    def marks(self) -> list[QualityWarning]:
+        """One warning of each code."""
+        return list({warning.code: warning for warning in reversed(self.warnings)}.values())[::-1]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a warning leaves the slide without a grade."""
+        return any(warning.stops_grade for warning in self.warnings)
 
     def cell(self, column: Column) -> str:
         """A number of the row, ready to read."""
@@ -135,6 +147,14 @@ class CohortPage:
         abstained = given.count(None)
         counts += [("No grade", abstained, "gx")] if abstained else []
         return [GradeCount(label, slides, color, slides / len(given)) for label, slides, color in counts]
+
+    @property
+    def warning_counts(self) -> list[tuple[QualityWarning, int]]:
+        """Kinds of warnings, one of each, and on how many slides; those first that leave slides without a grade."""
+        found = [warning for entry in self.entries for warning in entry.marks]
+        counts, kinds = Counter(warning.code for warning in found), {warning.code: warning for warning in found}
+        order = sorted(kinds, key=lambda code: (not kinds[code].stops_grade, -counts[code]))
+        return [(kinds[code], counts[code]) for code in order]
 
     @property
     def strips(self) -> list[tuple[Term, Markup]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Number = int | float | None
-_FIRST = ("slide", "state", "reason", "grade", "abstained", "model", "model_licence")
+_FIRST = ("slide", "state", "reason", "grade", "abstained", "outside_scope", "warnings", "model", "model_licence")
 _FORMULA = re.compile(r"\s*[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BREAKS = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\x00": ""})
@@ -23,8 +23,10 @@ class CohortRow:
     ----------
     slide, state, reason
         Id; ``done``, ``rejected``, ``fault`` or ``missing``; and why it is not done.
-    grade, abstained, probabilities
-        What the grader said; None and empty for a slide without results. Probabilities by grade.
+    grade, abstained, outside_scope, shares
+        What the grader said; None and empty for a slide without results. Shares of resamples by grade.
+    warnings
+        Codes of the warnings about the slide with a blank between them; None where it has no results.
     statistics
         The slide's row of statistics, by column.
     extra
@@ -38,11 +40,13 @@ class CohortRow:
     reason: str | None = None
     grade: str | None = None
     abstained: bool | None = None
-    probabilities: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
     statistics: Mapping[str, Number] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     model: str | None = None
     model_licence: str | None = None
+    outside_scope: bool | None = None
+    warnings: str | None = None
 
 
 def table_columns(rows: Sequence[CohortRow]) -> dict[str, list[Any]]:
@@ -51,8 +55,8 @@ def table_columns(rows: Sequence[CohortRow]) -> dict[str, list[Any]]:
     A column of the sheet that is called like one of ours gets the prefix ``sheet_``.
     """
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _FIRST}
-    for grade in _in_order(row.probabilities for row in rows):
-        columns[f"probability_{grade}"] = [row.probabilities.get(grade) for row in rows]
+    for grade in _in_order(row.shares for row in rows):
+        columns[f"share_of_resamples_{grade}"] = [row.shares.get(grade) for row in rows]
     for name in _in_order(row.statistics for row in rows):
         columns[name] = [row.statistics.get(name) for row in rows]
     for name in _in_order(row.extra for row in rows):
@@ -103,7 +107,7 @@ def to_parquet(columns: Mapping[str, Sequence[Any]]) -> bytes:
 def _type(name: str, values: Sequence[Any]) -> Any:
     import pyarrow as pa
 
-    if name == "abstained":
+    if name in {"abstained", "outside_scope"}:
         return pa.bool_()
     known = [value for value in values if value is not None]
     if name in _FIRST or not known or isinstance(known[0], str):

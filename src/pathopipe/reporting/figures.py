@@ -101,25 +101,25 @@ def labeled(ticks: Sequence[float]) -> list[tuple[float, str]]:
     return [(value, fixed(value, decimals)) for value in ticks]
 
 
-def probability_bars(grades: Sequence[str], probabilities: Sequence[float], chosen: str | None) -> Markup:
+def share_bars(grades: Sequence[str], shares: Sequence[float], chosen: str | None) -> Markup:
     """Draw one bar per grade; the chosen one is filled and named in bold."""
     row, width, right = 30.0, 420.0, 66.0
     # About 8 units per letter of the longest name.
     left = 14 + 8.0 * max(len(shorten(grade)) for grade in grades)
     rows = []
-    for index, (grade, probability) in enumerate(zip(grades, probabilities, strict=True)):
+    for index, (grade, share) in enumerate(zip(grades, shares, strict=True)):
         top, state = index * row, "chosen" if grade == chosen else None
-        length = max(0.0, min(1.0, probability)) * (width - left - right)
+        length = max(0.0, min(1.0, share)) * (width - left - right)
         rows += [
             svg.text(left - 10, top + 20, shorten(grade), "end", state),
             svg.element("rect", x=left, y=top + 7, width=width - left - right, height=16.0, rx=3, class_="track"),
             svg.element(
                 "rect", x=left, y=top + 7, width=length, height=16.0, rx=3, class_=f"bar {state or ''}".strip()
             ),
-            svg.text(width - right + 8, top + 20, percent(probability), "start", state),
+            svg.text(width - right + 8, top + 20, percent(share), "start", state),
         ]
-    words = ", ".join(f"{grade} {percent(value)}" for grade, value in zip(grades, probabilities, strict=True))
-    return svg.figure(width, row * len(grades), f"Probabilities of the grades: {words}.", *rows, class_="probabilities")
+    words = ", ".join(f"{grade} {percent(value)}" for grade, value in zip(grades, shares, strict=True))
+    return svg.figure(width, row * len(grades), f"Share of resamples by grade: {words}.", *rows, class_="shares")
 
 
 def shorten(words: str, longest: int = 18) -> str:

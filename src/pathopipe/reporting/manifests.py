@@ -87,11 +87,14 @@ def grade_of(content: Mapping[str, Any]) -> Grade | None:
             Evidence(str(item["name"]), item.get("value"), str(item.get("unit") or ""), str(item.get("meaning") or ""))
             for item in content.get("evidence") or []
         ),
+        stability=content.get("stability"),
+        shares_of=str(content.get("probabilities_are") or ""),
+        outside_scope=content.get("outside_scope"),
     )
 
 
 def probabilities(content: Mapping[str, Any], grades: tuple[str, ...]) -> tuple[float, ...]:
-    """Return one probability per grade, in their order; none where the grader gave none."""
+    """Return one share per grade, in their order; none where the grader gave none."""
     given = content.get("probabilities")
     if not given:
         return ()

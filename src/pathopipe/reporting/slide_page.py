@@ -13,7 +13,7 @@ from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
-from pathopipe.reporting.text import anything, count, number, quantity
+from pathopipe.reporting.text import anything, count, number, percent, quantity
 from pathopipe.reporting.vocabulary import WARNINGS, Term, in_words
 
 WINDOWS = {
@@ -83,6 +83,14 @@ class Grade:
     abstained: bool
     reason: str | None
     evidence: tuple[Evidence, ...]
+    stability: float | None = None
+    shares_of: str = ""
+    outside_scope: str | None = None
+
+    @property
+    def stable(self) -> str:
+        """How stable the grade is, in words that nobody takes for how certain it is; empty where that isn't known."""
+        return "" if self.stability is None else f"Same grade in {percent(self.stability)} of resamples"
 
     @property
     def leading(self) -> tuple[Evidence, ...]:
@@ -96,10 +104,10 @@ class Grade:
 
     @property
     def bars(self) -> Markup | None:
-        """The probabilities as a figure, where the grader gave any."""
+        """The shares of resamples by grade as a figure, where the grader gave any."""
         if not self.probabilities:
             return None
-        return figures.probability_bars(self.grades, self.probabilities, self.grade)
+        return figures.share_bars(self.grades, self.probabilities, self.grade)
 
 
 @dataclass(frozen=True)

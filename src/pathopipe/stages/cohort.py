@@ -1,6 +1,7 @@
 """The table and the page over all slides of the sheet, whatever became of each."""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 from pathopipe.artifacts import read_json, read_table, write_json
@@ -89,9 +90,8 @@ def _done(gathering: Gathering, sample: Sample, content: dict[str, Any]) -> Coho
         abstained=grade.abstained if grade else None,
         model=model.get("name"),
         model_licence=model.get("licence"),
-        probabilities=dict(zip(grade.grades, grade.probabilities, strict=True))
-        if grade and grade.probabilities
-        else {},
+        shares=dict(zip(grade.grades, grade.probabilities, strict=True)) if grade and grade.probabilities else {},
+        outside_scope=bool(grade.outside_scope) if grade else None,
         statistics={name: value for name, value in row.items() if name != "region"},
         extra=_extra(gathering, sample),
     )
@@ -103,8 +103,11 @@ def _extra(gathering: Gathering, sample: Sample) -> dict[str, str]:
 
 
 def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
-    folder = gathering.results / row.slide
-    return CohortEntry(row, _thumbnail(gathering, row.slide), (folder / "report" / "report.html").exists())
+    report = gathering.results / row.slide / "report" / "report.html"
+    known = gathering.manifests[row.slide] if row.state in {"done", "rejected"} else {}
+    warnings = told.warnings(known)
+    row = replace(row, warnings=" ".join(dict.fromkeys(warning.code for warning in warnings)) if known else None)
+    return CohortEntry(row, _thumbnail(gathering, row.slide), report.exists(), warnings)
 
 
 def _thumbnail(gathering: Gathering, slide: str) -> Picture | None:

@@ -1,22 +1,29 @@
 """Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pathopipe.artifacts import numbers, read_batches, write_json
 from pathopipe.config import GradeSettings
-from pathopipe.models.graders import Columns, Grader, GradeResult, make_grader
+from pathopipe.models.graders import Columns, Grader, GradeResult, make_grader, out_of_scope
+from pathopipe.quality import ABOUT_SCOPE, stopping, warning
+from pathopipe.reporting.text import sentence
 from pathopipe.stages.base import Job, Outcome
 
 
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
-    grader, features = _grader(job), job.manifest("features")
-    quality = (*job.manifest("tissue")["quality"], *(features.get("quality") or ()))
-    messages = {warning["code"]: warning["message"] for warning in quality}
-    result = grader.grade(lambda names: _parts(job, names), messages)
+    grader, about = _grader(job), job.require_sample().about
+    own = _scope_warnings(grader, about)
+    result = _withheld(grader.grade(lambda names: _parts(job, names)), [*_upstream_warnings(job), *own], job.settings)
     write_json(job.output("grade.json"), result.to_dict())
-    return Outcome(counts={"nuclei": features["counts"]["nuclei"]}, model={"name": grader.name, "sha256": None})
+    return Outcome(
+        counts={"nuclei": job.manifest("features")["counts"]["nuclei"]},
+        model={"name": grader.name, "sha256": None},
+        details={"about": about, "quality": own},
+    )
 
 
 def write_empty(job: Job[GradeSettings]) -> None:
@@ -24,6 +31,30 @@ def write_empty(job: Job[GradeSettings]) -> None:
     grader, reason = _grader(job), job.manifest("features")["reason"]
     result = GradeResult(grader.name, None, grader.grades, grader.scope, reason=f"The slide was rejected: {reason}")
     write_json(job.output("grade.json"), result.to_dict())
+
+
+def _upstream_warnings(job: Job[GradeSettings]) -> list[dict[str, Any]]:
+    manifests = (job.manifest(stage) for stage in ("tissue", "detect", "features"))
+    return [entry for manifest in manifests for entry in manifest.get("quality") or []]
+
+
+def _scope_warnings(grader: Grader, about: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Warn of what the sheet says against the grader: a number of columns, of which none may differ."""
+    reason = out_of_scope(grader, about)
+    return [warning("out_of_scope", reason, 1, 0)] if reason else []
+
+
+def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settings: GradeSettings) -> GradeResult:
+    """Take back a grade that the image does not support, or that lies outside of the grader's scope."""
+    outside = next((entry for entry in warnings if entry["code"] in ABOUT_SCOPE), None)
+    result = replace(result, outside_scope=sentence(outside["message"]) if outside else None)
+    stops = stopping(warnings, out_of_scope=settings.out_of_scope)
+    if stops is None:
+        return result
+    remedy = " (setting grade.out_of_scope gives one all the same)" if stops["code"] in ABOUT_SCOPE else ""
+    return replace(
+        result, grade=None, probabilities={}, reason=f"No grade is given: {stops['message'].rstrip('.')}{remedy}."
+    )
 
 
 def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:

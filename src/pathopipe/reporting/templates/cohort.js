@@ -4,13 +4,17 @@
   const rows = [...body.rows];
   const filter = document.getElementById("filter");
   const state = document.getElementById("state");
+  const warning = document.getElementById("warning");
   const shown = document.getElementById("shown");
 
   const update = () => {
     const words = filter.value.trim().toLowerCase();
     let visible = 0;
     for (const row of rows) {
-      const fits = (!state.value || row.dataset.state === state.value) && row.textContent.toLowerCase().includes(words);
+      const codes = row.dataset.warnings.split(" ").filter(Boolean);
+      const warned = !warning.value || (warning.value === "-" ? !codes.length : codes.includes(warning.value));
+      const stands = !state.value || row.dataset.state === state.value;
+      const fits = warned && stands && row.textContent.toLowerCase().includes(words);
       row.hidden = !fits;
       visible += fits;
     }
@@ -46,4 +50,5 @@
   tools.addEventListener("submit", (event) => event.preventDefault());
   filter.addEventListener("input", update);
   state.addEventListener("input", update);
+  warning.addEventListener("input", update);
 })();
