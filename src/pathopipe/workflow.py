@@ -198,7 +198,7 @@ def plan(values: dict[str, Any]) -> Plan:
     there, absent, missing = _sort_by_presence(samples, results)
     problems += [f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing if not config.skip_missing]
     problems += [f"{sheet}: slide {sample.slide}: {odd}" for sample in there for odd in _odd_files(sample)]
-    problems += [*_config_problems(config), *_column_problems(config, samples, sheet), *_roi_problems(there)]
+    problems += [*_config_problems(config, results), *_column_problems(config, samples, sheet), *_roi_problems(there)]
     if problems:
         raise RefusalError(*problems)
     config = adopt_model(config, results)
@@ -241,7 +241,7 @@ def _check_folder(results: Path) -> None:
         ) from error
 
 
-def _config_problems(config: Config) -> Iterator[str]:
+def _config_problems(config: Config, results: Path) -> Iterator[str]:
     """Names that the typed configuration can't know, and settings that must fit each other."""
     if config.container and "://" not in config.container and not Path(config.container).exists():
         yield f"container: the image {config.container} is missing: build it (docs/containers.md) or correct the path"
@@ -249,13 +249,13 @@ def _config_problems(config: Config) -> Iterator[str]:
         make_grader(config.grade.grader)
     except RefusalError as error:
         yield str(error)
-    yield from model_problems(config.detect.model, config.tiles)
+    yield from model_problems(config.detect.model, config.tiles, weights_folder(results))
 
 
-def model_problems(name: str, tiles: TilesSettings) -> Iterator[str]:
-    """Tell why a nucleus model can't be used on these tiles, a sentence each."""
+def model_problems(name: str, tiles: TilesSettings, folder: Path | None = None) -> Iterator[str]:
+    """Tell why a nucleus model can't be used on these tiles, a sentence each; ``folder`` holds adopted weights."""
     try:
-        traits = find(name)
+        traits = find(name, folder)
     except RefusalError as error:
         yield str(error)
         return

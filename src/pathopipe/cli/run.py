@@ -102,6 +102,8 @@ def execute(
     from pathopipe.workflow import plan
 
     plan_, chosen = plan(values), chosen or Selection()
+    # Weights by their name among the results: Snakemake, and jobs elsewhere, start in another folder.
+    values = {**values, "detect": plan_.config.detect.model_dump(mode="json")}
     slides, targets = chosen.slides(plan_), chosen.targets(plan_)
     cores = cores or (os.cpu_count() or 1 if place == HERE else None)
     with owning(plan_.results):

@@ -115,7 +115,9 @@ def _file(model: str, folder: Path | None) -> Path:
     if model in SHIPPED:
         return _FOLDER / f"{model}{SUFFIX}"
     if (match := _ADOPTED.fullmatch(model)) and folder is not None:
-        return folder / f"{match[1]}{SUFFIX}"
+        if (kept := folder / f"{match[1]}{SUFFIX}").exists():
+            return kept
+        raise RefusalError(f"detect.model: the weights '{model}' are not with the results: give the path of their file")
     if model.endswith(SUFFIX) or "/" in model or Path(model).is_file():
         return Path(model)
     names = ", ".join(("classical", *SHIPPED))
