@@ -176,6 +176,39 @@ def test_fluorescence_is_dark() -> None:
     assert not looks_dark(as_view(tissue_slide(2.0)[0]))
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("black", [0, 6])
+def test_black_fill_was_not_scanned_and_is_neither_fluorescence_nor_pen(share: float, black: int) -> None:
+    image, _ = tissue_slide()
+    alone, _ = found(image)
+    rows = round(400 * share / (1 - share))
+    canvas = np.full((400 + rows, 600, 3), black, np.float32)
+    canvas[rows:] = image
+    assert not looks_dark(as_view(canvas))
+    tissue, pen_share = found(canvas)
+    assert pen_share == 0
+    assert not tissue[:rows].any()
+    np.testing.assert_array_equal(tissue[rows + 1 :], alone[1:])
+
+
+def test_black_patches_between_fields_are_cut_out_of_what_is_all_tissue() -> None:
+    field = tissue_slide()[0][80:160, 80:160]
+    canvas = np.zeros((160, 160, 3), np.float32)
+    canvas[:80, :80] = canvas[80:, 80:] = field
+    tissue, _ = found(canvas)
+    assert tissue[:79, :79].all()
+    assert tissue[81:, 81:].all()
+    assert not tissue[:80, 80:].any()
+
+
+@pytest.mark.parametrize("color", [(0, 0, 250), (0, 200, 0), (200, 0, 250), (0, 220, 255)])
+def test_fluorescence_on_pure_black_is_dark(color: tuple[int, int, int]) -> None:
+    image = np.zeros((50, 50, 3), np.uint8)
+    image[10:40, 10:40] = color
+    assert looks_dark(image)
+    assert looks_dark(np.zeros((50, 50, 3), np.uint8))
+
+
 @pytest.mark.parametrize("set_name", ["nucls", "tnbc", "brca_m2c", "monuseg_train", "dsb2018_colour"])
 def test_real_fields_are_all_tissue(set_name: str, shared_data: Path) -> None:
     mpp = {"brca_m2c": 0.5, "dsb2018_colour": 0.3}.get(set_name, 0.25)

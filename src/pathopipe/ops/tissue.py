@@ -29,6 +29,9 @@ _HOLE_MM2 = 0.02
 _PEN_MM2 = 0.05
 _PEN_VIEW_MM2 = 4.0
 _DARK_MEDIAN = 40
+_BLACK = 8
+_BLACK_CELLS = 9
+_DIM = 15
 _STRIP = 64
 _REACH = 4  # cells that roughness and tint, and the means over them, look far
 
@@ -42,8 +45,19 @@ class TissueView:
 
 
 def looks_dark(view: RGB) -> bool:
-    """Whether a view (H, W, 3) is dark as in fluorescence; brightfield shows its light."""
-    return bool(np.median(view.max(axis=2)) < _DARK_MEDIAN)
+    """Whether a view (H, W, 3) is dark as in fluorescence; brightfield shows its light where anything was scanned.
+
+    Fluorescence lacks at least one color nearly everywhere, stained tissue hardly anywhere.
+    """
+    scanned = view[~unscanned(view)]
+    if not len(scanned) or np.median(scanned.max(axis=1)) < _DARK_MEDIAN:
+        return True
+    return len(scanned) < view[..., 0].size and bool(np.median(scanned.min(axis=1)) < _DIM)
+
+
+def unscanned(view: RGB) -> Mask:
+    """Cells of a view (H, W, 3) that a scanner or an export filled with black, and those that touch them."""
+    return _dilate(_keep_large(view.max(axis=2) <= _BLACK, _BLACK_CELLS), 1)
 
 
 def find_tissue(view: RGB, cell_um: float, min_area_mm2: float, margin_um: float) -> TissueView:
@@ -51,21 +65,26 @@ def find_tissue(view: RGB, cell_um: float, min_area_mm2: float, margin_um: float
 
     Tissue is dense and colored against the slide's own glass, or pale but rough where glass is smooth. Shadows and
     dust have no color, and pens have colors that hematoxylin and eosin never mix to. A view without glass, or nearly
-    all tissue, is a field of view, and then all of it counts.
+    all tissue, is a field of view, and then all of it counts. Black that fills what was not scanned never does.
     """
-    glass, glass_share = _glass(view)
+    black = unscanned(view)
+    glass, glass_share = _glass(view, black)
+    if black.any():
+        view = view.copy()
+        view[black] = np.rint(glass)
+    scanned = int(black.size - np.count_nonzero(black))
     pale, threshold = _pale(view, glass)
-    if glass_share < _GLASS_SHARE and pale.mean() > 0.5:
-        return TissueView(np.ones(view.shape[:2], bool), 0.0)
+    if glass_share < _GLASS_SHARE and np.count_nonzero(pale) > 0.5 * scanned:
+        return TissueView(~black, 0.0)
     tissue, faint_ink, strong_ink = _colors(view, glass, threshold)
     tissue |= _shrink(pale, _SMEAR)
     cell_mm2 = (cell_um / 1000) ** 2
     pen = _pen(faint_ink, strong_ink, cell_mm2)
     del pale, faint_ink, strong_ink
-    tissue = _tidy(tissue & ~pen, cell_um, min(min_area_mm2, 0.05 * tissue.size * cell_mm2))
-    if tissue.mean() >= _ALL_TISSUE_SHARE:
-        return TissueView(np.ones_like(tissue), 0.0)
-    widened = _dilate(tissue, round(margin_um / cell_um)) & ~pen
+    tissue = _tidy(tissue & ~pen, cell_um, min(min_area_mm2, 0.05 * tissue.size * cell_mm2)) & ~black
+    if np.count_nonzero(tissue) >= _ALL_TISSUE_SHARE * scanned > 0:
+        return TissueView(~black, 0.0)
+    widened = _dilate(tissue, round(margin_um / cell_um)) & ~pen & ~black
     return TissueView(widened, float(pen.mean()))
 
 
@@ -98,8 +117,8 @@ def _mean(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _glass(view: RGB) -> tuple[NDArray[np.float32], float]:
-    """Color of empty glass, a usual white where there is none, and the share of the view that is glass.
+def _glass(view: RGB, black: Mask) -> tuple[NDArray[np.float32], float]:
+    """Color of empty glass, a usual white where there is none, and the share of what was scanned that is glass.
 
     Glass is bright and smooth, and no stain: both stains take more from green than from red and blue (Ruifrok and
     Johnston 2001), the tint of a lamp does not.
@@ -111,11 +130,11 @@ def _glass(view: RGB) -> tuple[NDArray[np.float32], float]:
         red, green, blue = np.moveaxis(strip.pixels.astype(np.int16), 2, 0)
         bright = np.minimum(np.minimum(red, green), blue) > _GLASS_LEAST
         plain = (red + blue - 2 * green < 2 * _GLASS_MAGENTA) & (abs(red - blue) < _GLASS_TINT)
-        candidates = (bright & plain & (_roughness(strip.pixels) < _GLASS_ROUGHNESS))[strip.own]
+        candidates = (bright & plain & (_roughness(strip.pixels) < _GLASS_ROUGHNESS))[strip.own] & ~black[strip.rows]
         colors = strip.pixels[strip.own][candidates].astype(np.int64)
         places = colors.sum(axis=1) * 256
         each += [np.bincount(places + values, minlength=each.shape[1]) for values in colors.T]
-    share = int(counts[0].sum()) / view[..., 0].size
+    share = int(counts[0].sum()) / max(1, black.size - np.count_nonzero(black))
     if share < _GLASS_SHARE:
         return np.full(3, _USUAL_WHITE, np.float32), share
     grays = counts[0].sum(axis=1)
