@@ -9,7 +9,7 @@ import pytest
 from pathopipe.artifacts import write_json
 from pathopipe.cli import main
 from pathopipe.stages.asked import note
-from tests.stages.test_standing import STAGES, finish, work
+from tests.stages.test_standing import NOW, STAGES, finish, work
 
 PRIVATE = "Mustermann Erika"
 
@@ -65,6 +65,16 @@ def test_json_holds_every_stage_of_every_slide(cohort: Path, capsys: pytest.Capt
     assert len(found) == 104
     assert found["half"]["stages"]["detect"]["state"] == "done"
     assert found["broken"]["stages"]["tiles"] == {"state": "failed", "share": None, "told": "the disk is full"}
+
+
+def test_a_cohort_page_that_is_older_than_the_results_is_told(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in ("index.html", "run.json"):
+        write_json(cohort / "cohort" / file, {})
+    page = cohort / "cohort" / "index.html"
+    os.utime(page.with_name("run.json"), (NOW, NOW))
+    assert f"cohort page, older than some of the results: {page}" in ask(capsys, "--results", str(cohort))
+    os.utime(page.with_name("run.json"), (NOW + 1e6, NOW + 1e6))
+    assert f"cohort page: {page}" in ask(capsys, "--results", str(cohort))
 
 
 def test_a_run_that_is_going_on_is_named(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:

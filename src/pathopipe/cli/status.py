@@ -89,7 +89,16 @@ def _summary(results: Path, found: Sequence["SlideStanding"]) -> Iterator[str]:
         yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes {told} at the pace so far"
     page = results / "cohort" / "index.html"
     if page.exists():
-        yield f"cohort page: {page}"
+        yield f"cohort page{_age(page, found)}: {page}"
+
+
+def _age(page: Path, found: Sequence["SlideStanding"]) -> str:
+    """Say so if something has been finished since the page was made."""
+    from pathopipe.artifacts import RUN
+
+    made = page.with_name(RUN)  # the page itself may have been dated back
+    latest = max((end for slide in found for end in slide.ended.values()), default=0.0)
+    return ", older than some of the results" if made.exists() and made.stat().st_mtime < latest else ""
 
 
 def _at_work(results: Path, found: Sequence["SlideStanding"], runner: str) -> str:
