@@ -29,6 +29,7 @@ MAPS = "maps.zarr.zip"
 KNOWN_SLIDES = ".pathopipe/identities.json"
 RUN_CONFIG = ".pathopipe/config.json"
 ASKED = ".pathopipe/asked.json"
+CACHE = ".pathopipe/cache"
 ROWS_PER_GROUP = 8_192
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pathopipe.artifacts import (
+    CACHE,
     COHORT,
     CONTRACTS,
     CRATE,
@@ -84,8 +85,11 @@ class Plan:
     def export(self) -> None:
         """Let the rules' commands find the sheet, and this installation where a rule's environment brings none.
 
-        The sheet's path is not in the commands, so that moving it makes nothing run again.
+        The sheet's path is not in the commands, so that moving it makes nothing run again. The commands don't get the
+        cache that `pathopipe run` gives to Snakemake: compiled loops in it would run where the results are handed to.
         """
+        if os.environ.get("XDG_CACHE_HOME") == str(self.results / CACHE):
+            del os.environ["XDG_CACHE_HOME"]
         os.environ["PATHOPIPE_SLIDES"] = str(self.sheet)
         os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
 

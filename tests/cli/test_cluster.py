@@ -77,10 +77,18 @@ def test_what_is_no_profile_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("argument", ["--executor=slurm", "-e", "--profile", "--workflow-profile=x"])
 def test_only_a_run_that_may_go_elsewhere_finds_slurm(argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    assert environment(("--dry-run",)) == {"SLURM_CONF": os.devnull}
-    assert environment(("--dry-run", argument)) == {}
+    monkeypatch.setenv("SLURM_CONF", "theirs")
+    assert environment(Path("r"), ("--dry-run",))["SLURM_CONF"] == os.devnull
+    assert environment(Path("r"), ("--dry-run", argument))["SLURM_CONF"] == "theirs"
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "mine")
-    assert environment(()) == {}
+    assert environment(Path("r"), ())["SLURM_CONF"] == "theirs"
+
+
+def test_a_cache_folder_that_the_user_names_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert environment(Path("/r"), ())["XDG_CACHE_HOME"] == "/r/.pathopipe/cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/mine")
+    assert environment(Path("/r"), ())["XDG_CACHE_HOME"] == "/mine"
 
 
 def commands(folder: Path, monkeypatch: pytest.MonkeyPatch, squeue: str) -> None:

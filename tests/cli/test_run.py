@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pathopipe.artifacts import CACHE
 from pathopipe.cli.selection import Selection
 from pathopipe.config import Config
 from pathopipe.errors import RefusalError
@@ -44,6 +45,16 @@ def test_targets_are_of_slides_that_can_run(planned: Plan) -> None:
 def test_an_unknown_slide_is_refused(planned: Plan) -> None:
     with pytest.raises(RefusalError, match="does not list x"):
         Selection(only=("a", "x")).slides(planned)
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_jobs_get_no_cache_among_the_results(planned: Plan, monkeypatch: pytest.MonkeyPatch, mine: bool) -> None:
+    """One that the user set stays."""
+    cache = str(planned.sheet.parent if mine else planned.results / CACHE)
+    for name, value in {"XDG_CACHE_HOME": cache, "PATHOPIPE_SLIDES": "", "PATH": os.environ["PATH"]}.items():
+        monkeypatch.setenv(name, value)
+    planned.export()
+    assert os.environ.get("XDG_CACHE_HOME") == (cache if mine else None)
 
 
 def family(process: int) -> list[psutil.Process]:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,13 +64,20 @@ def find_place(profile: Path | None, shipped: Path) -> Place:
     return Place(("--workflow-profile", str(file.parent)), batched, in_pods)
 
 
-def environment(arguments: tuple[str, ...]) -> dict[str, str]:
-    """Variables for Snakemake: without a controller that answers, its Slurm plugin costs every start ten seconds.
+def environment(results: Path, arguments: tuple[str, ...]) -> dict[str, str]:
+    """Variables for Snakemake.
 
-    So a run that no argument sends elsewhere must not find Slurm's configuration.
+    The rules call 'pathopipe': of this installation, also when its environment is not activated. Copies of the
+    workflow's files stay with the results: not every home folder can be written to. And its Slurm plugin asks for the
+    controller, which costs ten seconds where none answers, so a run that no argument sends elsewhere must not find
+    Slurm's configuration.
     """
+    from pathopipe.artifacts import CACHE
+
     chosen = any(_CHOOSING.fullmatch(argument) for argument in arguments) or "SNAKEMAKE_PROFILE" in os.environ
-    return {} if chosen else {"SLURM_CONF": os.devnull}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = {"XDG_CACHE_HOME": str(results / CACHE), **os.environ, "PATH": path}
+    return found if chosen else found | {"SLURM_CONF": os.devnull}
 
 
 @contextlib.contextmanager

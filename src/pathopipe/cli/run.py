@@ -112,7 +112,8 @@ def execute(
             click.echo(message)
         passed_on = (*place.arguments, *chosen.forced, *arguments)
         if dry or _DRY & set(arguments):
-            sys.exit(_plan_only(_command(plan_, values, cores, passed_on, targets), _environment(passed_on), dry))
+            command = _command(plan_, values, cores, passed_on, targets)
+            sys.exit(_plan_only(command, environment(plan_.results, passed_on), dry))
         begun, code, news = chosen.note(plan_), 0, News(plan_.results, slides, chosen.last)
         if chosen.everything or targets:
             with prepared(place, plan_.results, log_of(plan_.results)):
@@ -139,13 +140,15 @@ def _plan_only(command: list[str], environment: dict[str, str], counted: bool) -
 def _command(
     plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
-    from pathopipe.artifacts import RUN_CONFIG, write_json
+    from pathopipe.artifacts import CACHE, RUN_CONFIG, write_json
     from pathopipe.provenance import workflow_folder
 
     config_file = plan_.results / RUN_CONFIG
     write_json(config_file, values)
     # The owner file says that nobody else is at work here, so Snakemake's own lock can only be a killed run's.
-    shutil.rmtree(plan_.results / ".snakemake" / "locks", ignore_errors=True)
+    # So can what is in its cache.
+    for left in (".snakemake/locks", CACHE):
+        shutil.rmtree(plan_.results / left, ignore_errors=True)
     return [
         *(sys.executable, "-m", "snakemake"),
         *("--snakefile", str(workflow_folder() / "Snakefile")),
@@ -157,12 +160,6 @@ def _command(
     ]
 
 
-def _environment(arguments: tuple[str, ...]) -> dict[str, str]:
-    """The rules call 'pathopipe': of this installation, also when its environment is not activated."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path, **environment(arguments)}
-
-
 def _run(news: "News", command: list[str], arguments: tuple[str, ...]) -> int:
     from pathopipe.cli.news import follow
     from pathopipe.keeper import kept
@@ -171,7 +168,7 @@ def _run(news: "News", command: list[str], arguments: tuple[str, ...]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        with kept(command, _environment(arguments)) as process:
+        with kept(command, environment(news.results, arguments)) as process:
             adopt(news.results, process.pid)
             follow(_copied(process, log_of(news.results)), news, show=sys.stdout.isatty())
             return process.wait()
