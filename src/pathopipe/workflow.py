@@ -93,14 +93,32 @@ class Plan:
         os.environ["PATHOPIPE_SLIDES"] = str(self.sheet)
         os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
 
+    @property
+    def place(self) -> str:
+        """The results folder as seen from the current folder, which is the same where nobody asked for another one.
+
+        ``--directory`` asks for one, and so does a workflow that imports this one as a module.
+        """
+        return os.path.relpath(self.results.resolve(), Path.cwd().resolve())
+
     def reads(self, stage: str) -> dict[str, str]:
         """Inputs of a rule by name."""
-        return {_key(name): f"{{slide}}/{name}" for name in CONTRACTS[stage].reads}
+        return self._files({_key(name): f"{{slide}}/{name}" for name in CONTRACTS[stage].reads})
 
     def writes(self, stage: str) -> dict[str, str]:
         """Outputs of a rule by name."""
         named = {_key(name): f"{{slide}}/{stage}/{name}" for name in (*CONTRACTS[stage].writes, MANIFEST)}
-        return named | ({_key(CRATE): f"{{slide}}/{CRATE}"} if CONTRACTS[stage].describes else {})
+        return self._files(named | ({_key(CRATE): f"{{slide}}/{CRATE}"} if CONTRACTS[stage].describes else {}))
+
+    def log(self, stage: str) -> str:
+        """Log of a rule."""
+        folder = "cohort" if stage == "cohort" else "{slide}"
+        return self._files({stage: f"{folder}/logs/{stage}.log"})[stage]
+
+    def _files(self, named: dict[str, str]) -> dict[str, str]:
+        """Files of the results as Snakemake is to call them; braces in the folder's name are no wildcards."""
+        folder = "" if self.place == "." else self.place.replace("{", "{{").replace("}", "}}") + "/"
+        return {name: folder + path for name, path in named.items()}
 
     def settings(self, stage: str) -> str:
         """Return the stage's section of the configuration as JSON: nothing else of it makes the stage run again."""
@@ -163,17 +181,19 @@ class Plan:
     @cached_property
     def cohort_inputs(self) -> list[str]:
         """Files that the cohort gathers; of an absent slide those that exist."""
-        return [
+        names = (
             f"{sample.slide}/{name}"
             for sample in self.samples
             for name in COHORT.reads
             if sample.slide not in self.absent or (self.results / sample.slide / name).exists()
-        ]
+        )
+        return list(self._files({name: name for name in names}).values())
 
     @property
     def cohort_outputs(self) -> dict[str, str]:
         """Outputs of the gathering rule by name."""
-        return {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)} | {_key(CRATE): CRATE}
+        named = {_key(name): f"cohort/{name}" for name in (*COHORT.writes, MANIFEST)}
+        return self._files(named | {_key(CRATE): CRATE})
 
     @property
     def cohort_params(self) -> str:
@@ -282,10 +302,10 @@ def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iter
 
 def _roi_problems(samples: list[Sample]) -> Iterator[str]:
     for roi in {sample.roi: None for sample in samples if sample.roi and sample.roi.is_file()}:
-        from pathopipe.ops.regions import parse_regions
+        from pathopipe.ops.regions import origin_of, parse_regions
 
         try:
-            parse_regions(roi.read_text(encoding="utf-8"))
+            parse_regions(roi.read_text(encoding="utf-8"), origin_of(None))  # where it lies is seen by `tissue`
         except UnicodeDecodeError:
             yield f"{roi}: is no GeoJSON of polygons: it is not text in UTF-8"
         except (ValueError, OSError) as error:

@@ -14,6 +14,7 @@ from pathopipe.ops.regions import (
     cut_mask,
     from_geojson,
     mask_to_polygons,
+    origin_of,
     parse_regions,
     polygons_cover,
     polygons_to_mask,
@@ -29,11 +30,21 @@ def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Cel
 
 
 @given(mask=MASKS, sides=SIDES)
-def test_a_mask_survives_the_way_through_a_file(mask: np.ndarray, sides: tuple[float, float]) -> None:
+@pytest.mark.parametrize("origin", [(0.0, 0.0), (1024.0, 77.0)])
+def test_a_mask_survives_the_way_through_a_file(
+    mask: np.ndarray, sides: tuple[float, float], origin: tuple[float, float]
+) -> None:
     cells = cells_of(mask, sides)
     polygons = mask_to_polygons(mask, cells)
-    content = json.loads(json.dumps(to_geojson(polygons, [{"n": i} for i, _ in enumerate(polygons)])))
-    np.testing.assert_array_equal(polygons_to_mask(from_geojson(content), cells), mask)
+    content = json.loads(json.dumps(to_geojson(polygons, [{"n": i} for i, _ in enumerate(polygons)], origin)))
+    np.testing.assert_array_equal(polygons_to_mask(from_geojson(content, origin), cells), mask)
+
+
+def test_geojson_begins_where_the_scan_does() -> None:
+    square = shapely.box(100, 200, 116, 216)
+    corner = to_geojson([square], [{}], origin_of([90, 180, 500, 400]))["features"][0]["geometry"]["coordinates"][0]
+    assert (min(x for x, _ in corner), min(y for _, y in corner)) == (10, 20)
+    assert origin_of(None) == (0, 0)
 
 
 @given(mask=MASKS, sides=SIDES)
@@ -95,7 +106,7 @@ FEATURE = {"type": "Feature", "geometry": SQUARE, "properties": {}}
     ],
 )
 def test_regions_of_other_programs_are_read(content: object) -> None:
-    (polygon,) = from_geojson(content)  # type: ignore[arg-type]
+    (polygon,) = from_geojson(content, (0, 0))  # type: ignore[arg-type]
     assert polygon.area == 16
 
 
@@ -104,7 +115,7 @@ def test_regions_of_other_programs_are_read(content: object) -> None:
 )
 def test_what_is_no_polygon_is_refused(shape: object) -> None:
     with pytest.raises(ValueError, match="holds a"):
-        from_geojson({"type": "Feature", "geometry": shape})
+        from_geojson({"type": "Feature", "geometry": shape}, (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -113,4 +124,4 @@ def test_what_is_no_polygon_is_refused(shape: object) -> None:
 )
 def test_a_persons_text_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        parse_regions(text)
+        parse_regions(text, (0, 0))

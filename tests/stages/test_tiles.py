@@ -39,7 +39,7 @@ def coverage(results: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
         x, y, width, height = (table[f"grid_{name}_px"][number] for name in ("x", "y", "width", "height"))
         covered[y : y + height, x : x + width] += 1
     cells = Cells(**read_json(results / "s" / "tissue" / "manifest.json")["cells"])
-    mask = polygons_to_mask(from_geojson(read_json(results / "s" / "tissue" / "tissue.geojson")), cells)
+    mask = polygons_to_mask(from_geojson(read_json(results / "s" / "tissue" / "tissue.geojson"), (0, 0)), cells)
     x_px, y_px = (np.arange(grid.width) + 0.5) * grid.factor_x, (np.arange(grid.height) + 0.5) * grid.factor_y
     return covered, cut_mask(mask, cells, x_px, y_px)
 

@@ -12,8 +12,9 @@ import shapely
 import tifffile
 from PIL import Image
 
+from pathopipe import slide as slide_package
 from pathopipe.artifacts import CONTRACTS, read_json
-from pathopipe.config import TissueSettings
+from pathopipe.config import TilesSettings, TissueSettings
 from pathopipe.errors import FaultError, RefusalError
 from pathopipe.ops.regions import Cells, from_geojson, polygons_to_mask
 from pathopipe.samples import Sample
@@ -39,7 +40,7 @@ def test_a_slide_is_described(pyramid: Path, tmp_path: Path) -> None:
     assert manifest["state"] == "done"
     assert (manifest["mpp_x"], manifest["mpp_y"], manifest["mpp_source"]) == (0.5, 0.5, "metadata")
     info = manifest["slide_info"]
-    assert (info["width"], info["height"], info["levels"], info["format"]) == (3000, 2400, 2, "generic-tiff")
+    assert (info["width"], info["height"], info["levels"], info["format"]) == (3000, 2400, 2, "tiff")
     assert 0.1 < manifest["tissue_mm2"] < 1.8
     assert manifest["counts"]["samples"] > 0
     assert manifest["stain"]["source"] == "macenko"
@@ -50,7 +51,7 @@ def test_a_slide_is_described(pyramid: Path, tmp_path: Path) -> None:
 def test_polygons_are_valid_and_add_up(pyramid: Path, tmp_path: Path) -> None:
     manifest = run(tmp_path, pyramid)
     content = read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson")
-    polygons = from_geojson(content)
+    polygons = from_geojson(content, (0, 0))
     assert all(shapely.is_valid(polygon) for polygon in polygons)
     areas = [feature["properties"]["area_mm2"] for feature in content["features"]]
     info = manifest["slide_info"]
@@ -117,7 +118,7 @@ def test_unusable_slides_are_rejected_with_valid_empty_files(write: Any, words: 
     assert manifest["state"] == "rejected"
     assert words in manifest["reason"]
     folder = tmp_path / "results" / "s" / "tissue"
-    assert from_geojson(read_json(folder / "tissue.geojson")) == []
+    assert from_geojson(read_json(folder / "tissue.geojson"), (0, 0)) == []
     assert cv2.imread(str(folder / "thumbnail.jpg")).shape == (1, 1, 3)
 
 
@@ -197,5 +198,54 @@ def test_the_mask_covers_a_field_to_its_last_pixel(tmp_path: Path) -> None:
     write_slide(Scene(1000, 1000, mpp=0.25, seed=3, tissue="field"), tmp_path / "a.tiff", levels=1)
     manifest = execute("tissue", "s", tmp_path / "results", TissueSettings(), Sample("s", tmp_path / "a.tiff"))
     assert manifest["cells"]["width"] == manifest["cells"]["height"] == 32
-    (tissue,) = from_geojson(read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson"))
+    (tissue,) = from_geojson(read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson"), (0, 0))
     assert tissue.covers(shapely.box(0, 0, 1000, 1000))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 40), (40, 1), (2, 2), (8, 8), (3, 500)])
+@pytest.mark.parametrize("mpp", [0.05, 0.25, 0.5, 2.0])
+def test_an_image_of_few_pixels_is_analyzed_or_rejected(width: int, height: int, mpp: float, tmp_path: Path) -> None:
+    Image.fromarray(np.full((height, width, 3), (150, 60, 140), np.uint8)).save(tmp_path / "a.png")
+    manifest = run(tmp_path, tmp_path / "a.png", mpp=(mpp, mpp))
+    small = min(width, height) * mpp < 4 or width * height * mpp**2 < 100
+    assert (manifest["state"] == "rejected") == small
+    assert not small or f"{width} x {height} pixels" in manifest["reason"]
+    assert small or manifest["tissue_mm2"] > 0
+
+
+def test_an_image_larger_than_any_slide_is_rejected(tmp_path: Path) -> None:
+    # 100,000 x 100,000 pixels, nearly all of whose tiles were left out.
+    tiles = (-(-100_000 // 1024)) ** 2
+    tile = np.full((1024, 1024, 3), 200, np.uint8).tobytes()
+    content = iter([tile, *[b""] * (tiles - 1)])
+    options = {"shape": (100_000, 100_000, 3), "dtype": np.uint8, "tile": (1024, 1024), "photometric": "rgb"}
+    tifffile.imwrite(tmp_path / "a.tif", content, compression=1, metadata=None, **options)
+    manifest = run(tmp_path, tmp_path / "a.tif", mpp=(2.0, 2.0))
+    assert "200 x 200 mm" in manifest["reason"]
+
+
+def test_regions_count_from_where_the_scan_begins(
+    pyramid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, offset = tmp_path / "plain", np.array([320.0, 160.0])
+    roi = shapely.box(600, 500, 2200, 1900)
+    for name, moved in (("plain", roi), ("bounded", shapely.transform(roi, lambda xy: xy - offset))):
+        (tmp_path / f"{name}.json").write_text(shapely.to_geojson(moved))
+    run(plain, pyramid, roi=tmp_path / "plain.json")
+    really_open = slide_package.open_slide
+
+    def bounded(*arguments: Any, **options: Any) -> Any:
+        slide = really_open(*arguments, **options)
+        slide.backend.bounds = (320, 160, 2000, 2000)
+        return slide
+
+    monkeypatch.setattr(slide_package, "open_slide", bounded)
+    run(tmp_path, pyramid, roi=tmp_path / "bounded.json")
+    tables, corners = [], []
+    for folder in (plain, tmp_path):
+        execute("tiles", "s", folder / "results", TilesSettings())
+        tables.append((folder / "results" / "s" / "tiles" / "tiles.parquet").read_bytes())
+        content = read_json(folder / "results" / "s" / "tissue" / "tissue.geojson")
+        corners.append(np.array(from_geojson(content, (0, 0))[0].bounds))
+    assert tables[0] == tables[1]
+    np.testing.assert_array_equal(corners[0] - corners[1], [320, 160, 320, 160])

@@ -1,6 +1,11 @@
-"""Regions made of grid cells: a mask and its polygons are two forms of the same thing, exactly."""
+"""Regions made of grid cells: a mask and its polygons are two forms of the same thing, exactly.
+
+Tables and all of the program count level-0 pixels from the corner of OpenSlide's canvas. GeoJSON counts as QuPath does:
+from where the slide says that the scan begins on it. The two differ by an ``origin``, and only here.
+"""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +14,13 @@ import shapely
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
+Origin = tuple[float, float]
+"""Where GeoJSON's coordinates begin, x and y in level-0 pixels of the canvas."""
+
+
+def origin_of(bounds: Sequence[int] | None) -> Origin:
+    """Where the coordinates of GeoJSON begin on a slide with these bounds: x, y, width and height, or None."""
+    return (float(bounds[0]), float(bounds[1])) if bounds else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -68,17 +80,25 @@ def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray
     return out
 
 
-def to_geojson(polygons: list[shapely.Polygon], properties: list[dict[str, Any]]) -> dict[str, Any]:
-    """Build a GeoJSON feature collection, as QuPath reads it; coordinates are level-0 pixels."""
+def to_geojson(polygons: list[shapely.Polygon], properties: list[dict[str, Any]], origin: Origin) -> dict[str, Any]:
+    """Build a GeoJSON feature collection, as QuPath reads it, of polygons in level-0 pixels of the canvas."""
     features = [
-        {"type": "Feature", "geometry": shapely.geometry.mapping(polygon), "properties": entries}
+        {"type": "Feature", "geometry": shapely.geometry.mapping(_moved(polygon, origin, -1)), "properties": entries}
         for polygon, entries in zip(polygons, properties, strict=True)
     ]
     return {"type": "FeatureCollection", "features": features}
 
 
-def from_geojson(content: dict[str, Any] | list[dict[str, Any]]) -> list[shapely.Polygon]:
+def _moved(polygon: shapely.Polygon, origin: Origin, sign: int) -> shapely.Polygon:
+    return shapely.transform(polygon, lambda xy: xy + sign * np.array(origin)) if any(origin) else polygon
+
+
+def from_geojson(content: dict[str, Any] | list[dict[str, Any]], origin: Origin) -> list[shapely.Polygon]:
     """Read the polygons of a GeoJSON feature collection, feature or geometry, or a list of features as of QuPath.
+
+    Returns
+    -------
+    Polygons in level-0 pixels of the canvas.
 
     Raises
     ------
@@ -94,11 +114,11 @@ def from_geojson(content: dict[str, Any] | list[dict[str, Any]]) -> list[shapely
     others = sorted({part.geom_type for part in parts if part.geom_type != "Polygon"})
     if others:
         raise ValueError(f"holds a {others[0]}, expected polygons")
-    return parts
+    return [_moved(part, origin, 1) for part in parts]
 
 
-def parse_regions(text: str) -> list[shapely.Polygon]:
-    """Read the polygons of a GeoJSON text, as a person gives them.
+def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
+    """Read the polygons of a GeoJSON text, as a person gives them; returns them as `from_geojson` does.
 
     Raises
     ------
@@ -106,7 +126,7 @@ def parse_regions(text: str) -> list[shapely.Polygon]:
         With a sentence that says what is wrong.
     """
     try:
-        polygons = from_geojson(json.loads(text))
+        polygons = from_geojson(json.loads(text), origin)
     except ValueError as error:
         raise ValueError(f"is no GeoJSON of polygons: {error}") from None
     if not polygons:

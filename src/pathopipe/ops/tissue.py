@@ -134,7 +134,7 @@ def _glass(view: RGB, black: Mask) -> tuple[NDArray[np.float32], float]:
         colors = strip.pixels[strip.own][candidates].astype(np.int64)
         places = colors.sum(axis=1) * 256
         each += [np.bincount(places + values, minlength=each.shape[1]) for values in colors.T]
-    share = int(counts[0].sum()) / max(1, black.size - np.count_nonzero(black))
+    share = int(counts[0].sum()) / max(1, int(np.count_nonzero(~black)))
     if share < _GLASS_SHARE:
         return np.full(3, _USUAL_WHITE, np.float32), share
     grays = counts[0].sum(axis=1)

@@ -25,6 +25,8 @@ from pathopipe.stages.journal import Journal
 from pathopipe.stages.progress import Progress
 
 if TYPE_CHECKING:
+    import shapely
+
     from pathopipe.slide import Slide
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -121,6 +123,14 @@ class Outcome:
     counts: dict[str, int | float]
     model: dict[str, str | None] | None = None
     details: dict[str, Any] = field(default_factory=dict)
+
+
+def tissue_polygons(job: Job[Any]) -> "list[shapely.Polygon]":
+    """The tissue that `tissue` found, in level-0 pixels."""
+    from pathopipe.ops.regions import from_geojson, origin_of
+
+    bounds = job.manifest("tissue")["slide_info"]["bounds"]
+    return from_geojson(read_json(job.input("tissue/tissue.geojson")), origin_of(bounds))
 
 
 def damage_warning(share: float, of: str) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The page of one slide: from the artifacts of all stages, and pixels of the few regions that it shows."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.reporting.vocabulary import feature
-from pathopipe.stages.base import Job, Outcome
+from pathopipe.stages.base import Job, Outcome, tissue_polygons
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -207,15 +206,8 @@ def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, win
 
 
 def _tissue_rings(job: ReportJob) -> Rings:
-    content = json.loads(job.input("tissue/tissue.geojson").read_text(encoding="utf-8"))
-    return tuple(ring for item in content["features"] for ring in _rings(item["geometry"]))
-
-
-def _rings(geometry: Mapping[str, Any]) -> Iterator[NDArray[np.float64]]:
-    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
-    for polygon in polygons:
-        for ring in polygon:
-            yield np.asarray(ring, np.float64)[:, :2]
+    rings = (ring for polygon in tissue_polygons(job) for ring in (polygon.exterior, *polygon.interiors))
+    return tuple(np.asarray(ring.coords, np.float64) for ring in rings)
 
 
 def _histograms(job: ReportJob) -> Iterator[Histogram]:

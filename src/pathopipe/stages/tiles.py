@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pathopipe.artifacts import TableWriter, read_json
+from pathopipe.artifacts import TableWriter
 from pathopipe.config import TilesSettings
-from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mask
-from pathopipe.stages.base import Job, Outcome
+from pathopipe.ops.regions import Cells, cut_mask, polygons_to_mask
+from pathopipe.stages.base import Job, Outcome, tissue_polygons
 from pathopipe.units import Grid, Mpp
 
 _SCHEMA = pa.schema(
@@ -33,7 +33,7 @@ def run(job: Job[TilesSettings]) -> Outcome:
     tissue = job.manifest("tissue")
     grid = _grid(tissue, job.settings.mpp)
     cells = Cells(**tissue["cells"])
-    mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
+    mask = polygons_to_mask(tissue_polygons(job), cells)
     rows = np.array(list(_tiles(grid, cells, mask, job.settings.size))).reshape(-1, 5)
     x, y, width, height = rows[:, :4].T
     with TableWriter(job.output("tiles.parquet"), _SCHEMA) as table:

@@ -1,7 +1,6 @@
 """Stage tissue: what the slide is, where its tissue lies, and whether the image is good enough."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,21 @@ from pathopipe.artifacts import write_json
 from pathopipe.config import TissueSettings
 from pathopipe.errors import RefusalError, SlideRejectedError
 from pathopipe.identity import full_sha256
-from pathopipe.ops.regions import Cells, mask_to_polygons, parse_regions, polygons_cover, to_geojson
+from pathopipe.ops.regions import (
+    Cells,
+    Origin,
+    mask_to_polygons,
+    origin_of,
+    parse_regions,
+    polygons_cover,
+    to_geojson,
+)
 from pathopipe.ops.stain import Stains, estimate_stains
 from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark, sharpness
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
 from pathopipe.stages.base import Job, Outcome, damage_warning
+from pathopipe.stages.windows import read_windows
 from pathopipe.units import Grid, Mpp
 
 _CELL_UM = 8.0
@@ -32,6 +40,9 @@ _MAX_SAMPLES = 48
 # 98.2 % below it after a Gaussian blur of 2 pixels (74 % after 1.5).
 _BLURRED = 0.3
 _MPP_CONFLICT = 0.05
+_LEAST_UM2 = 100.0
+_LEAST_SIDE_UM = 4.0
+_MOST_MM2 = 16_000.0  # a whole mount of 6 x 4 inches has 15,500
 _FAINT = 0.25
 _OVERSTAINED = 1.9
 
@@ -54,15 +65,16 @@ def run(job: Job[TissueSettings]) -> Outcome:
 def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> Outcome:
     """Find tissue; what is found out on the way is added to ``known``."""
     known |= _mpp_details(slide.mpp)
+    _check_extent(slide)
     grid = slide.grid(_CELL_UM, covering=True)
     cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
     view = _view(slide, grid, job)
     _damaged_share(slide)
-    tissue = _find(view, grid, job)
+    tissue = _find(view, grid, slide, job)
     areas = _write_polygons(job, tissue, cells, slide)
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
     del view
-    samples = list(_samples(slide, tissue.tissue, cells))
+    samples = list(read_windows(slide, tissue.tissue, cells, _SAMPLE_MPP, _SAMPLE_SIDE, _MAX_SAMPLES))
     damaged = _damaged_share(slide)
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
     found = {
@@ -75,9 +87,24 @@ def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> 
     return Outcome(counts={"samples": len(samples)}, details=known | found)
 
 
+def _check_extent(slide: Slide) -> None:
+    """Reject what is smaller than a nucleus, and what is larger than any slide: its view would take all memory."""
+    width_um, height_um = slide.width_px * slide.mpp.x, slide.height_px * slide.mpp.y
+    if width_um * height_um < _LEAST_UM2 or min(width_um, height_um) < _LEAST_SIDE_UM:
+        raise SlideRejectedError(
+            f"the image is {slide.width_px} x {slide.height_px} pixels large, {width_um:.3g} x {height_um:.3g} µm: too "
+            "small to show nuclei"
+        )
+    if width_um * height_um > _MOST_MM2 * 1e6:
+        raise SlideRejectedError(
+            f"the image is said to cover {width_um / 1e3:.0f} x {height_um / 1e3:.0f} mm, more than a slide: check "
+            "the mpp, and copy or export the file again"
+        )
+
+
 def write_empty(job: Job[TissueSettings]) -> None:
     """No tissue, and a thumbnail of one white pixel."""
-    write_json(job.output("tissue.geojson"), to_geojson([], []))
+    write_json(job.output("tissue.geojson"), to_geojson([], [], origin_of(None)))
     _write_thumbnail(job.output("thumbnail.jpg"), np.full((1, 1, 3), 255, np.uint8))
 
 
@@ -90,7 +117,7 @@ def _view(slide: Slide, grid: Grid, job: Job[TissueSettings]) -> RGB:
     return view
 
 
-def _find(view: RGB, grid: Grid, job: Job[TissueSettings]) -> TissueView:
+def _find(view: RGB, grid: Grid, slide: Slide, job: Job[TissueSettings]) -> TissueView:
     if looks_dark(view):
         raise SlideRejectedError("the image is dark as in fluorescence: only brightfield slides can be analyzed")
     cell_um = math.sqrt(grid.pixel_um2)
@@ -103,15 +130,15 @@ def _find(view: RGB, grid: Grid, job: Job[TissueSettings]) -> TissueView:
     if roi is None:
         return found
     cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
-    inside = found.tissue & polygons_cover(_read_roi(roi), cells)
+    inside = found.tissue & polygons_cover(_read_roi(roi, origin_of(slide.backend.bounds)), cells)
     if not inside.any():
         raise SlideRejectedError("no tissue lies within the regions of the column 'roi'")
     return TissueView(inside, found.pen_share)
 
 
-def _read_roi(path: Path) -> list[shapely.Polygon]:
+def _read_roi(path: Path, origin: Origin) -> list[shapely.Polygon]:
     try:
-        return parse_regions(path.read_text(encoding="utf-8"))
+        return parse_regions(path.read_text(encoding="utf-8"), origin)
     except ValueError as error:
         raise RefusalError(str(error), path=path, called="the roi") from None
 
@@ -122,7 +149,8 @@ def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells, 
     mm2_per_px = cells.cell_um2 / (cells.cell_px_x * cells.cell_px_y) / 1e6
     frame = shapely.box(0, 0, slide.width_px, slide.height_px)
     areas = [round(polygon.intersection(frame).area * mm2_per_px, 6) for polygon in polygons]
-    write_json(job.output("tissue.geojson"), to_geojson(polygons, [_QUPATH | {"area_mm2": area} for area in areas]))
+    entries = [_QUPATH | {"area_mm2": area} for area in areas]
+    write_json(job.output("tissue.geojson"), to_geojson(polygons, entries, origin_of(slide.backend.bounds)))
     return areas
 
 
@@ -142,34 +170,6 @@ def _thumbnail(slide: Slide, view: RGB, grid: Grid) -> RGB:
 def _write_thumbnail(path: Path, pixels: RGB) -> None:
     _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
     path.write_bytes(data.tobytes())
-
-
-def _samples(slide: Slide, tissue: NDArray[np.bool_], cells: Cells) -> Iterator[RGB]:
-    """Windows of 128 µm at a fixed resolution, spread evenly over the tissue: the same for any tile size."""
-    grid = slide.grid(_SAMPLE_MPP)
-    side_x, side_y = min(_SAMPLE_SIDE, grid.width), min(_SAMPLE_SIDE, grid.height)
-    corners = [
-        (x, y)
-        for y in range(0, grid.height - side_y + 1, side_y)
-        for x in range(0, grid.width - side_x + 1, side_x)
-        if _has_tissue(tissue, cells, grid, (x, y, side_x, side_y))
-    ]
-    if not corners:  # tissue only in slivers: take the windows around its cells
-        rows, columns = np.nonzero(tissue)
-        middle = len(rows) // 2
-        x = int(columns[middle] * cells.cell_px_x / grid.factor_x)
-        y = int(rows[middle] * cells.cell_px_y / grid.factor_y)
-        corners = [(min(x, grid.width - side_x), min(y, grid.height - side_y))]
-    chosen = np.unique(np.linspace(0, len(corners) - 1, _MAX_SAMPLES).round().astype(int))
-    for x, y in (corners[index] for index in chosen):
-        yield slide.read(grid, x, y, side_x, side_y)
-
-
-def _has_tissue(tissue: NDArray[np.bool_], cells: Cells, grid: Grid, window: tuple[int, int, int, int]) -> bool:
-    x, y, width, height = window
-    x0, x1 = int(x * grid.factor_x / cells.cell_px_x), math.ceil((x + width) * grid.factor_x / cells.cell_px_x)
-    y0, y1 = int(y * grid.factor_y / cells.cell_px_y), math.ceil((y + height) * grid.factor_y / cells.cell_px_y)
-    return bool(tissue[y0:y1, x0:x1].mean() >= 0.5)
 
 
 def _damaged_share(slide: Slide) -> float:
