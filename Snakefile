@@ -1,20 +1,23 @@
-from pathlib import Path
-
 from snakemake.utils import min_version
+
+from pathopipe.cli.options import find_config
 
 min_version("9.20")
 
 
-if not workflow.configfiles and Path("config/config.yaml").is_file():
+if not workflow.configfiles and find_config(None):
 
     # What --config sets goes before it.
-    configfile: "config/config.yaml"
+    configfile: str(find_config(None))
 
 
 include: "workflow/rules/common.smk"
 
 
-workdir: RESULTS
+if workflow.modifier.is_main_snakefile():
+
+    # Of a workflow that imports this one as a module, it would be the folder, too.
+    workdir: str(PLAN.results)
 
 
 if PLAN.config.container:
@@ -35,24 +38,29 @@ include: "workflow/rules/cohort.smk"
 rule all:
     default_target: True
     input:
-        "cohort/manifest.json",
+        PLAN.cohort_outputs["manifest_json"],
         # Of a run in which all slides failed there is a page, too: it must not pass for the end.
         PLAN.cohort_inputs,
     localrule: True
 
 
 onstart:
-    claim(PLAN.results)
+    with telling():
+        claim(PLAN.results)
     calm(workflow.scheduler)
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         warm.start()
 
 
 onsuccess:
+    conclude_own(PLAN)
     release(PLAN.results)
 
 
 onerror:
     # What could be finished is gathered all the same, with the faulted slides marked.
-    shell("pathopipe cohort --results . --settings {COHORT_SETTINGS} --partial")
+    shell(
+        "pathopipe cohort --results {PLAN.place:q} --settings {COHORT_SETTINGS} --partial"
+    )
+    conclude_own(PLAN)
     release(PLAN.results)

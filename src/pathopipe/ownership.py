@@ -146,6 +146,11 @@ def claim(results: Path) -> None:
     _runs[results.absolute()] = lock
 
 
+def owned(results: Path) -> bool:
+    """Whether this process has claimed a folder, and not its parent."""
+    return results.absolute() in _runs
+
+
 def adopt(results: Path, process: int) -> None:
     """Name a child process as owner too."""
     _runs[results.absolute()].adopt(process)

@@ -4,13 +4,14 @@ rule cohort:
     output:
         **PLAN.cohort_outputs,
     log:
-        "cohort/logs/cohort.log",
+        PLAN.log("cohort"),
     localrule: True
     conda:
         "../../envs/pathopipe.yaml"
     params:
+        results=PLAN.place,
         settings=PLAN.settings("cohort"),
         version=PLAN.version("cohort"),
         slides=PLAN.cohort_params,
     shell:
-        "pathopipe cohort --results . --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe cohort --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"

@@ -2,13 +2,15 @@ import shlex
 
 from pathopipe.artifacts import MAPS
 from pathopipe.cli import warm
+from pathopipe.cli.closing import conclude_own
+from pathopipe.cli.telling import telling
 from pathopipe.ownership import claim, release
 from pathopipe.scheduling import calm
 from pathopipe.slurm import remember_job_age
 from pathopipe.workflow import plan
 
-PLAN = plan(config)
-RESULTS = str(PLAN.results)
+with telling():
+    PLAN = plan(config)
 PLAN.export()
 remember_job_age()
 COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))

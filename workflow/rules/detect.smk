@@ -4,7 +4,7 @@ rule detect:
     output:
         **kept(PLAN.writes("detect")),
     log:
-        "{slide}/logs/detect.log",
+        PLAN.log("detect"),
     conda:
         "../../envs/pathopipe.yaml"
     threads: PLAN.threads("detect")
@@ -13,8 +13,9 @@ rule detect:
         runtime=PLAN.minutes("detect"),
         gpu=PLAN.gpus,
     params:
+        results=PLAN.place,
         settings=PLAN.settings("detect"),
         version=PLAN.version("detect"),
         slide=PLAN.slide_params("detect"),
     shell:
-        "pathopipe detect {wildcards.slide} --results . --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe detect {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log} 2>&1"

@@ -4,7 +4,7 @@ rule features:
     output:
         **PLAN.writes("features"),
     log:
-        "{slide}/logs/features.log",
+        PLAN.log("features"),
     conda:
         "../../envs/pathopipe.yaml"
     threads: PLAN.threads("features")
@@ -12,8 +12,9 @@ rule features:
         mem_mb=PLAN.memory("features"),
         runtime=PLAN.minutes("features"),
     params:
+        results=PLAN.place,
         settings=PLAN.settings("features"),
         version=PLAN.version("features"),
         slide=PLAN.slide_params("features"),
     shell:
-        "pathopipe features {wildcards.slide} --results . --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe features {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log} 2>&1"

@@ -4,15 +4,16 @@ rule grade:
     output:
         **PLAN.writes("grade"),
     log:
-        "{slide}/logs/grade.log",
+        PLAN.log("grade"),
     conda:
         "../../envs/pathopipe.yaml"
     resources:
         mem_mb=PLAN.memory("grade"),
         runtime=PLAN.minutes("grade"),
     params:
+        results=PLAN.place,
         settings=PLAN.settings("grade"),
         version=PLAN.version("grade"),
         slide=PLAN.slide_params("grade"),
     shell:
-        "pathopipe grade {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe grade {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"

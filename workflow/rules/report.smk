@@ -4,15 +4,16 @@ rule report:
     output:
         **PLAN.writes("report"),
     log:
-        "{slide}/logs/report.log",
+        PLAN.log("report"),
     conda:
         "../../envs/pathopipe.yaml"
     resources:
         mem_mb=PLAN.memory("report"),
         runtime=PLAN.minutes("report"),
     params:
+        results=PLAN.place,
         settings=PLAN.settings("report"),
         version=PLAN.version("report"),
         slide=PLAN.slide_params("report"),
     shell:
-        "pathopipe report {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe report {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"

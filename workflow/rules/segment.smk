@@ -4,7 +4,7 @@ rule segment:
     output:
         **PLAN.writes("segment"),
     log:
-        "{slide}/logs/segment.log",
+        PLAN.log("segment"),
     conda:
         "../../envs/pathopipe.yaml"
     threads: PLAN.threads("segment")
@@ -12,8 +12,9 @@ rule segment:
         mem_mb=PLAN.memory("segment"),
         runtime=PLAN.minutes("segment"),
     params:
+        results=PLAN.place,
         settings=PLAN.settings("segment"),
         version=PLAN.version("segment"),
         slide=PLAN.slide_params("segment"),
     shell:
-        "pathopipe segment {wildcards.slide} --results . --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe segment {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log} 2>&1"

@@ -4,15 +4,16 @@ rule tiles:
     output:
         **PLAN.writes("tiles"),
     log:
-        "{slide}/logs/tiles.log",
+        PLAN.log("tiles"),
     conda:
         "../../envs/pathopipe.yaml"
     resources:
         mem_mb=PLAN.memory("tiles"),
         runtime=PLAN.minutes("tiles"),
     params:
+        results=PLAN.place,
         settings=PLAN.settings("tiles"),
         version=PLAN.version("tiles"),
         slide=PLAN.slide_params("tiles"),
     shell:
-        "pathopipe tiles {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe tiles {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"

@@ -4,15 +4,16 @@ rule tissue:
     output:
         **PLAN.writes("tissue"),
     log:
-        "{slide}/logs/tissue.log",
+        PLAN.log("tissue"),
     conda:
         "../../envs/pathopipe.yaml"
     resources:
         mem_mb=PLAN.memory("tissue"),
         runtime=PLAN.minutes("tissue"),
     params:
+        results=PLAN.place,
         settings=PLAN.settings("tissue"),
         version=PLAN.version("tissue"),
         slide=PLAN.slide_params("tissue"),
     shell:
-        "pathopipe tissue {wildcards.slide} --results . --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe tissue {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"

@@ -1,12 +1,12 @@
 """The commands: thin, and each is imported only when it is called."""
 
 import importlib
-import sys
 from typing import Any
 
 import click
 
 from pathopipe.cli.options import STAGES, Suggesting, examples
+from pathopipe.cli.telling import telling
 
 _COMMANDS = {
     "init": ("init", "Find slides in a folder; write the sample sheet and the configuration."),
@@ -75,11 +75,5 @@ def app() -> None:
 
 def call(arguments: list[str] | None = None) -> Any:
     """Run the command line; exit code 0: done, 1: a fault, 2: a refusal."""
-    from pathopipe.errors import PathopipeError, RefusalError
-
-    try:
+    with telling():
         return app(arguments, prog_name="pathopipe")
-    except PathopipeError as error:
-        for line in str(error).splitlines():
-            click.echo(f"pathopipe: {line}", err=True)
-        sys.exit(2 if isinstance(error, RefusalError) else 1)

@@ -27,11 +27,7 @@ def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> Non
     from pathopipe.stages.standing import look
 
     found = look(plan_.results, chosen.slides(plan_))
-    for line in (*_rejected(found), *_warned(plan_.results, found)):
-        click.echo(line)
-    faults = list(_faults(plan_, found))
-    for slide, reason in faults:
-        click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
+    faults = _tell(plan_, found)
     if code and shutil.disk_usage(plan_.results).free < _LITTLE_DISK:
         click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
     elif code and not faults:
@@ -42,6 +38,25 @@ def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> Non
     if code or faults:
         click.echo("mend what is named above and run the same command again: finished results are kept", err=True)
         sys.exit(1)
+
+
+def conclude_own(plan_: "Plan") -> None:
+    """Say which slides were rejected or failed after a run of Snakemake itself; `pathopipe run` does so for its own."""
+    from pathopipe.ownership import owned
+    from pathopipe.stages.standing import look
+
+    if owned(plan_.results):
+        _tell(plan_, look(plan_.results, [sample.slide for sample in plan_.samples]))
+
+
+def _tell(plan_: "Plan", found: list["SlideStanding"]) -> bool:
+    """Name the slides that were rejected, warned of, or failed; return whether any failed."""
+    for line in (*_rejected(found), *_warned(plan_.results, found)):
+        click.echo(line)
+    faults = list(_faults(plan_, found))
+    for slide, reason in faults:
+        click.echo(f"pathopipe: slide {slide}: {reason}", err=True)
+    return bool(faults)
 
 
 def log_of(results: Path) -> Path:
