@@ -1,6 +1,7 @@
 """Labels of every kind, and the sheet that lists images with them."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -335,6 +336,23 @@ def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
 def test_a_sheet_without_columns_or_lines(text: str, sentences: list[str], tmp_path: Path) -> None:
     path = write(tmp_path / "sheet.tsv", text)
     assert told(lambda: read_sheet(path)).splitlines() == [f"{path}: {sentence}" for sentence in sentences]
+
+
+def test_columns_nearly_named_as_one_that_is_known_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "sheet.tsv", "image path\tlabels\tmpp\tPatient_ID\tShare\tsite\n")
+    assert told(lambda: read_sheet(path)).splitlines() == [
+        f"{path}: the column '{name}' is not known: did you mean '{meant}'? Rename it"
+        for name, meant in (("image path", "image"), ("Patient_ID", "patient"), ("Share", "share"))
+    ]
+
+
+def test_a_sheet_as_excel_writes_it_with_names_as_another_system_does(tmp_path: Path) -> None:
+    names = [unicodedata.normalize("NFD", name) for name in ("é.png", "é labels.png")]
+    for name in names:
+        (tmp_path / name).touch()
+    path = tmp_path / "sheet.txt"
+    path.write_bytes("sep=;\r\nimage;labels;mpp\r\né.png;é labels.png;0.25\r\n".encode("utf-16"))
+    assert read_sheet(path) == [Annotated("é", tmp_path / names[0], tmp_path / names[1], 0.25)]
 
 
 def test_folders_are_matched_by_name(folder: Path) -> None:
