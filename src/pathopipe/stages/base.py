@@ -20,6 +20,7 @@ from pathopipe.errors import FaultError
 from pathopipe.identity import identify
 from pathopipe.ownership import Lock
 from pathopipe.provenance import Stopwatch, fingerprint
+from pathopipe.quality import warning
 from pathopipe.samples import Sample
 from pathopipe.stages.journal import Journal
 from pathopipe.stages.progress import Progress
@@ -138,7 +139,7 @@ def damage_warning(share: float, of: str) -> list[dict[str, Any]]:
     if not share:
         return []
     message = f"{share:.2%} of the {of} could not be read and counts as glass: the file is damaged"
-    return [{"code": "damaged", "message": message, "value": round(share, 6)}]
+    return [warning("damaged", message, share, 0)]
 
 
 @dataclass(frozen=True)
