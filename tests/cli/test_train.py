@@ -193,7 +193,11 @@ def test_without_torch_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--name", "../x"), "use letters, digits"),
+        (("--name", "../x"), "use 1 to 60 letters, digits"),
+        (("--name", "a b"), "--name a b: use 1 to 60 letters, digits, '_' and '-', no '-' at the start"),
+        (("--name", "-x"), "no '-' at the start"),
+        (("--licence", "CC0\nMIT"), "--licence, --data: licence should be text of one line"),
+        (("--data", "\x1b[2J"), r"--licence, --data: data.0 should be text of one line, .*, got '\\x1b\[2J'"),
         (("--sheet", "s.tsv"), "give either --sheet, or --images"),
         (("--device", "gpu"), "--device gpu: there is no GPU that torch can use here"),
         (("--rate", "nan"), "--rate nan: expected a number above 0 and at most 1"),

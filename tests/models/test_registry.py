@@ -56,6 +56,12 @@ def test_weights_by_path_are_kept_with_the_results(tmp_path: Path) -> None:
     assert [file.name for file in folder.iterdir()] == [f"{weights.sha256[:16]}.safetensors"]
 
 
+def test_weights_that_are_kept_nowhere_are_asked_for(tmp_path: Path) -> None:
+    for ask in (find, lambda *where: create(where[0], Stains(), where[1])):
+        with pytest.raises(RefusalError, match="'mine@0123456789abcdef' are not with the results: give the path"):
+            ask("mine@0123456789abcdef", tmp_path)
+
+
 def test_other_weights_have_another_name(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     names = set()

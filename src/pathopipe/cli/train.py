@@ -1,6 +1,7 @@
 """``pathopipe train nuclei``: own images and annotations in, weights with a card and a test out."""
 
 import re
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -13,11 +14,10 @@ from pathopipe.cli.options import PATH, Suggesting, annotated_images, examples
 if TYPE_CHECKING:
     from pathopipe.models.weights import Weights
     from pathopipe.training.course import Moment
-    from pathopipe.training.session import Row
+    from pathopipe.training.session import Request, Row
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 @click.group(cls=Suggesting, epilog=examples("pathopipe train nuclei --images images --labels labels --mpp 0.25"))
@@ -76,19 +76,41 @@ def nuclei(
     _check_teacher(guide, working_mpp(begin))
     examples = read_examples(annotated_images(images, labels, mpp, sheet), working_mpp(begin))
     request = _request(examples, out, name, begin, guide, options)
+    _check_card(request)
     _check_folder(out)
     with _Bar(request.schedule.steps) as bar:
         path, rows = run(request, bar)
     click.echo(_table(rows))
     click.echo(f"weights: {path}, with a card{' and pictures of the worst images' if rows else ''} beside them")
-    click.echo(f"use them: pathopipe run --set detect.model={path}")
+    click.echo(f"use them: pathopipe run --set {shlex.quote(f'detect.model={path}')}")
 
 
 def _check_name(name: str) -> None:
     from pathopipe.errors import RefusalError
+    from pathopipe.models.base import NAME
 
-    if not _NAME.fullmatch(name):
-        raise RefusalError(f"--name {name}: use letters, digits, '_' and '-' only")
+    if not re.fullmatch(NAME, name):
+        raise RefusalError(f"--name {name}: use 1 to 60 letters, digits, '_' and '-', no '-' at the start")
+
+
+def _check_card(request: "Request") -> None:
+    """See now that the card can be written, which is done after hours of training."""
+    from pydantic import ValidationError
+
+    from pathopipe.config import told
+    from pathopipe.errors import RefusalError
+    from pathopipe.models.card import Card
+
+    try:
+        Card(
+            name=request.name,
+            licence=request.licence,
+            architecture=request.architecture,
+            rule=request.rule,
+            data=request.data,
+        )
+    except ValidationError as error:
+        raise RefusalError(f"--licence, --data: {told(error.errors()[0])}") from None
 
 
 def _check_folder(out: Path) -> None:
