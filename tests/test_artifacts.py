@@ -1,6 +1,7 @@
 """Artifacts: whole or not there, the same bytes for the same content, refused when newer."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +74,9 @@ def test_the_manifest_is_published_last(tmp_path: Path, monkeypatch: pytest.Monk
     draft.mkdir()
     for name in (MANIFEST, "zebra.json", "a.parquet"):
         (draft / name).write_text(name)
-    replace = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda self, target: (moved.append(self.name), replace(self, target))[1])
-    publish(draft, final)
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda name, *to, **where: (moved.append(name), replace(name, *to, **where))[1])
+    publish(draft, final, tmp_path)
     assert moved == ["a.parquet", "zebra.json", MANIFEST]
     assert not draft.exists()
 

@@ -7,7 +7,6 @@ when all of them are complete, the manifest last.
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pathopipe.errors import ArtifactError, RefusalError, cause
+from pathopipe.files import opened, remove, write_whole
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
@@ -169,29 +169,27 @@ def read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON with sorted keys: the same content gives the same bytes; a half-written file never shows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+def write_json(path: Path, content: dict[str, Any], root: Path | None = None) -> None:
+    """Write JSON with sorted keys: the same content gives the same bytes; a half-written file never shows.
+
+    Below the root, by default the file's own folder, no symbolic link is followed.
+    """
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    try:
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, f"{text}\n".encode(), root)
 
 
-def publish(draft: Path, final: Path) -> None:
+def publish(draft: Path, final: Path, results: Path) -> None:
     """Move the finished files of a stage from its work folder into place, the manifest last.
 
     That of an earlier result goes before all else: it tells of the files that are replaced. A description of the folder
     above goes there.
     """
-    final.mkdir(parents=True, exist_ok=True)
-    (final / MANIFEST).unlink(missing_ok=True)
-    for file in sorted(draft.iterdir(), key=lambda item: (item.name == MANIFEST, item.name)):
-        file.replace((final.parent if file.name == CRATE else final) / file.name)
-    shutil.rmtree(draft)
+    places = opened(draft, results), opened(final, results, make=True), opened(final.parent, results)
+    with places[0] as source, places[1] as target, places[2] as above:
+        remove(final / MANIFEST, results)
+        for name in sorted((file.name for file in draft.iterdir()), key=lambda name: (name == MANIFEST, name)):
+            os.replace(name, name, src_dir_fd=source, dst_dir_fd=above if name == CRATE else target)
+    remove(draft, results)
 
 
 class TableWriter:
@@ -322,7 +320,7 @@ def mark_results(results: Path) -> None:
     """Leave the contract versions in the results folder."""
     content = {"contracts": _versions()}
     if not (results / MARKER).exists() or read_json(results / MARKER) != content:
-        write_json(results / MARKER, content)
+        write_json(results / MARKER, content, results)
 
 
 def _versions() -> dict[str, int]:

@@ -16,10 +16,12 @@ from typing import Any, Final
 
 from pathopipe.artifacts import ASKED
 from pathopipe.errors import FaultError, RefusalError
+from pathopipe.files import open_file, opened, remove, write_whole
 
 _BEAT_S: Final = 20.0
 _DEAD_AFTER_S: Final = 300.0
 _POLL_S: Final = 1.0
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _INHERITED: Final = "PATHOPIPE_OWNS"
 _ENDED: Final = {"Z", "X"}  # killed, but not yet taken note of by its parent
 _runs: dict[Path, "Lock"] = {}
@@ -28,24 +30,24 @@ _runs: dict[Path, "Lock"] = {}
 class Lock:
     """A file that names who works on what lies beside it.
 
-    Of processes on this machine it is known whether they live. One elsewhere lives while it touches the file.
+    Of processes on this machine it is known whether they live. One elsewhere lives while it touches the file. Below
+    the ``root``, by default the file's folder, no symbolic link is followed.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, root: Path | None = None) -> None:
+        self._file, self._root = file, root or file.parent
         self._text = ""
         self._stop = threading.Event()
 
     def take(self) -> str | None:
         """Become the owner; else return who is, in words. What a dead owner left is taken over."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(3):
             try:
-                with self._file.open("x", encoding="utf-8") as stream:
+                with os.fdopen(open_file(self._file, _NEW, self._root), "w", encoding="utf-8") as stream:
                     self._text = _owner(os.getpid())
                     stream.write(self._text)
             except FileExistsError:
-                if living := _dismiss_dead(self._file):
+                if living := _dismiss_dead(self._file, self._root):
                     return living
             else:
                 threading.Thread(target=self._beat, daemon=True).start()
@@ -64,10 +66,8 @@ class Lock:
 
     def adopt(self, process: int) -> None:
         """Name a child process as owner too: while it lives, this is in use, even if this process is killed."""
-        draft = self._file.with_name(f"owner.{os.getpid()}.tmp")
         self._text = _owner(os.getpid(), process)
-        draft.write_text(self._text, encoding="utf-8")
-        draft.replace(self._file)
+        write_whole(self._file, self._text.encode(), self._root)
 
     @property
     def held(self) -> bool:
@@ -92,13 +92,14 @@ class Lock:
         """Give it up."""
         self._stop.set()
         if self.held:
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(FaultError):  # it lies behind a link by now, and stays
+                remove(self._file, self._root)
 
     def _beat(self) -> None:
         while not self._stop.wait(_BEAT_S):
             with contextlib.suppress(OSError):
                 if self.held:
-                    os.utime(self._file)
+                    os.utime(self._file, follow_symlinks=False)
 
     def _beaten(self) -> float:
         with contextlib.suppress(OSError):
@@ -139,7 +140,7 @@ def claim(results: Path) -> None:
     """
     if os.environ.get(_INHERITED) == str(results.resolve()):
         return
-    lock = Lock(results.absolute() / ".pathopipe" / "owner.json")
+    lock = Lock(results.absolute() / ".pathopipe" / "owner.json", results.absolute())
     if living := lock.take():
         raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another")
     (results / ASKED).unlink(missing_ok=True)  # of an earlier run
@@ -177,7 +178,7 @@ def _owner(*processes: int) -> str:
     return json.dumps({"host": platform.node(), "processes": known, "token": uuid.uuid4().hex})
 
 
-def _dismiss_dead(file: Path) -> str | None:
+def _dismiss_dead(file: Path, root: Path) -> str | None:
     """Remove the file of an owner that is dead; return who it is, in words, when it lives."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -188,12 +189,12 @@ def _dismiss_dead(file: Path) -> str | None:
         return living
     # Under another name first: two that find the same dead owner must not remove each other's claim.
     taken = file.with_name(f"owner.{os.getpid()}.dead")
-    with contextlib.suppress(FileNotFoundError):
-        file.rename(taken)
+    with contextlib.suppress(FileNotFoundError), opened(file.parent, root) as place:
+        os.rename(file.name, taken.name, src_dir_fd=place, dst_dir_fd=place)
         if taken.read_text(encoding="utf-8") != text:
             with contextlib.suppress(FileExistsError):
-                os.link(taken, file)
-        taken.unlink()
+                os.link(taken.name, file.name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+        os.unlink(taken.name, dir_fd=place)
     return None
 
 

@@ -28,6 +28,7 @@ from pathopipe.config import Config, DetectSettings, TilesSettings, container_im
 from pathopipe.demand import limit_memory_mb, limit_minutes, limit_threads, tissue_mm2
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import identify, slide_files
+from pathopipe.links import of_results, refuse_links
 from pathopipe.models.graders import make_grader
 from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
@@ -216,9 +217,10 @@ def plan(values: dict[str, Any]) -> Plan:
     config = parse_config(values, "config")
     config = config.model_copy(update={"container": container_image(config)})
     sheet, results = Path(config.slides).absolute(), Path(config.results).absolute()
+    samples, problems = check_samples(sheet)
+    refuse_links(results, of_results((sample.slide for sample in samples), snakemake=True))
     _check_folder(results)
     check_results(results)
-    samples, problems = check_samples(sheet)
     there, absent, missing = _sort_by_presence(samples, results)
     problems += [f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in missing if not config.skip_missing]
     problems += [f"{sheet}: slide {sample.slide}: {odd}" for sample in there for odd in _odd_files(sample)]
@@ -245,7 +247,8 @@ def adopt_model(config: Config, results: Path) -> Config:
 
     So other weights make `detect` run again, a moved file does not, and no manifest holds a path.
     """
-    model = adopt(config.detect.model, weights_folder(results))
+    refuse_links(results, of_results())
+    model = adopt(config.detect.model, weights_folder(results), results)
     return config.model_copy(update={"detect": config.detect.model_copy(update={"model": model})})
 
 
@@ -368,7 +371,7 @@ def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dic
             mark, identity = "", _recorded(sample.slide, results) or "unreadable"
         found[sample.slide] = {"mark": mark, "identity": identity}
     if found != known:
-        write_json(store, {**known, **found})
+        write_json(store, {**known, **found}, results)
     identities = {slide: str(entry["identity"]) for slide, entry in found.items()}
     return identities | {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
 

@@ -1,6 +1,7 @@
 """What a killed job leaves is told from what a living one works in, whoever looks or cleans up."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_a_leftover_that_cannot_be_removed_stops_nothing(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refuse)
+        patch.setattr(os, "unlink", refuse)
         patch.setattr(shutil, "rmtree", refuse)
         sweep(leftover / "s")
     assert work_folder(leftover, "s", "tiles").exists()

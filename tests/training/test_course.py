@@ -96,7 +96,7 @@ def test_the_best_weights_are_returned_not_the_last(tmp_path: Path, monkeypatch:
     real = module.pooled
     monkeypatch.setattr(module, "pooled", lambda seen, rule: type(real(seen, rule))(0, 0, 0, 0, 0, next(scores), 0))
     kept, moments = list[int](), list[Moment]()
-    monkeypatch.setattr(module, "save_checkpoint", lambda _, trainer: kept.append(trainer.step))
+    monkeypatch.setattr(module, "save_checkpoint", lambda _, trainer, __: kept.append(trainer.step))
     best = train(course(100, patience=2), tmp_path / "a", moments.append)
     assert kept == [4, 8, 12, 16]
     assert moments[-1].best == 0.5

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_config
 
+_ID = "bench"
 _PARALLEL = {"detect", "segment", "features"}
 _FIELD_PX = 4096
 _MPP = 0.25
@@ -47,16 +49,19 @@ def bench(
     """
     from pathopipe.artifacts import write_json
     from pathopipe.config import load_config
+    from pathopipe.links import files, of_results, refuse_links
     from pathopipe.workflow import adopt_model
 
     with tempfile.TemporaryDirectory(prefix="pathopipe-") as folder:
         place = (keep or Path(folder)).absolute()
+        refuse_links(place, files("config.json", "slides.tsv", "field.tiff", _synthetic(mm2)))
+        refuse_links(place / "results", of_results([_ID]))
         place.mkdir(parents=True, exist_ok=True)
         config = adopt_model(load_config(find_config(config_file), changes), place / "results")
         write_json(place / "config.json", config.model_dump(mode="json"))
         path = slide.absolute() if slide else synthetic_slide(place, mm2)
         rows = measure(path, mpp, place, workers)
-        click.echo(_report(rows, place / "results" / "bench"))
+        click.echo(_report(rows, place / "results" / _ID))
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,20 @@ class Row:
     size: int
 
 
+def _side(mm2: float) -> int:
+    """How many fields wide and high a synthetic slide is."""
+    return max(1, round(sqrt(mm2 / _FIELD_MM2)))
+
+
+def _synthetic(mm2: float) -> str:
+    return f"synthetic_{_side(mm2)}x{_side(mm2)}.tiff"
+
+
 def synthetic_slide(place: Path, mm2: float) -> Path:
     """Write a slide of about so many mm2, all tissue, at 0.25 um per pixel; one that is there is kept."""
     from pathopipe.synthetic import Scene, repeat_slide, write_slide
 
-    side = max(1, round((mm2 / _FIELD_MM2) ** 0.5))
-    path = place / f"synthetic_{side}x{side}.tiff"
+    path, side = place / _synthetic(mm2), _side(mm2)
     if not path.exists():
         field = place / "field.tiff"
         write_slide(Scene(_FIELD_PX, _FIELD_PX, mpp=_MPP, seed=7, pleomorphism=2, tissue="field"), field)
@@ -90,9 +103,9 @@ def measure(path: Path, mpp: float | None, place: Path, workers: int) -> list[Ro
         When a stage fails, or the slide is rejected.
     """
     from pathopipe.artifacts import CONTRACTS
+    from pathopipe.files import write_whole
 
-    sheet = place / "slides.tsv"
-    sheet.write_text(f"slide\tpath\tmpp\nbench\t{path}\t{mpp or ''}\n", encoding="utf-8")
+    write_whole(place / "slides.tsv", f"slide\tpath\tmpp\n{_ID}\t{path}\t{mpp or ''}\n".encode())
     return [_run(stage, place, workers) for stage in CONTRACTS]
 
 
@@ -101,14 +114,14 @@ def _run(stage: str, place: Path, workers: int) -> Row:
     from pathopipe.errors import FaultError
 
     results = place / "results"
-    command = [sys.executable, "-m", "pathopipe", stage, "bench", "--results", str(results)]
+    command = [sys.executable, "-m", "pathopipe", stage, _ID, "--results", str(results)]
     command += ["--slides", str(place / "slides.tsv")]
     command += ["--config", str(place / "config.json")] if (place / "config.json").exists() else []
     command += ["--workers", str(workers if stage in _PARALLEL else 1)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise FaultError(done.stderr.strip().removeprefix("pathopipe: ") or f"the stage '{stage}' failed")
-    folder = results / "bench" / stage
+    folder = results / _ID / stage
     reason = read_json(folder / "manifest.json")["reason"]
     if reason:
         raise FaultError(f"the slide was rejected: {reason}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _SIDE_PX = 4096
 _SEED = 7
+_NAMES = tuple(f"demo_pleomorphism_{level}" for level in (1, 2, 3))
 
 
 @click.command(
@@ -28,11 +29,16 @@ def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None)
     """Run the workflow on three synthetic H&E slides of rising nuclear pleomorphism, and say where to look."""
     from pathopipe.cli.run import execute
     from pathopipe.config import Config
+    from pathopipe.files import write_whole
+    from pathopipe.links import files, of_results, refuse_links
 
     _make(folder)
+    refuse_links(folder, files("slides.tsv") | {"slides": None})
+    refuse_links(folder / "results", of_results([_own_slide(slide, mpp)[0]] if slide else _NAMES, snakemake=True))
     sheet = folder / "slides.tsv"
     rows = [_own_slide(slide, mpp)] if slide else _synthetic_slides(folder)
-    sheet.write_text("\n".join("\t".join(row) for row in [("slide", "path", "mpp"), *rows]) + "\n", encoding="utf-8")
+    table = "".join("\t".join(row) + "\n" for row in [("slide", "path", "mpp"), *rows])
+    write_whole(sheet, table.encode())
     values = Config().model_dump(mode="json")
     values |= {"slides": str(sheet.absolute()), "results": str((folder / "results").absolute())}
     execute(values, cores, ())
@@ -64,16 +70,13 @@ def _synthetic_slides(folder: Path) -> list[tuple[str, str, str]]:
 
     rows = []
     levels: tuple[Pleomorphism, ...] = (1, 2, 3)
-    for level in levels:
-        name = f"demo_pleomorphism_{level}"
+    for level, name in zip(levels, _NAMES, strict=True):
         path = folder / "slides" / f"{name}.tiff"
         if not path.exists():
             click.echo(f"writing synthetic slide {level} of {len(levels)}: {path}")
             path.parent.mkdir(exist_ok=True)
             scene = Scene(_SIDE_PX, _SIDE_PX, mpp=0.5, seed=_SEED + level, pleomorphism=level)
-            draft = path.with_suffix(".part")
             write_truth(scene, path.with_suffix(".geojson"))
-            write_slide(scene, draft)
-            draft.replace(path)
+            write_slide(scene, path)
         rows.append((name, f"slides/{path.name}", ""))
     return rows

@@ -1,5 +1,6 @@
 """Comparing models and finished results with annotated images."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -74,16 +75,22 @@ def nuclei(
     from pathopipe.cli.score_tables import tsv
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
+    from pathopipe.files import open_file
+    from pathopipe.links import files, refuse_links
 
     if working_mpp is not None:
         changes = (*changes, f"tiles.mpp={working_mpp}")
     config = load_config(find_config(config_file), changes)
     if out is not None and not out.absolute().parent.is_dir():
         raise RefusalError(f"--out: the folder {out.parent} is not there: make it first")
+    if out is not None:
+        refuse_links(out.parent, files(out.name))
     rows = _evaluate(_Given(**given), config)
     _show(rows, per_image)
     if out is not None:
-        out.write_text(tsv(rows), encoding="utf-8")
+        # Not as a whole: it may be a pipe or a device.
+        with os.fdopen(open_file(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as table:
+            table.write(tsv(rows))
 
 
 def _evaluate(given: _Given, config: "Config") -> list["Row"]:

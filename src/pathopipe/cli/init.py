@@ -12,6 +12,7 @@ import click
 from pathopipe.cli.finding import broken_links, count_images, find_slides, identical, is_dicom_name, key, look
 from pathopipe.cli.options import PATH, examples
 from pathopipe.cli.sheet import Row, Sheet, append, read, write
+from pathopipe.files import write_whole
 
 _MAX_ID: Final = 80
 _SHEET: Final = Path("slides.tsv")
@@ -55,12 +56,15 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool, add: bool) 
 
 def _check(neutral_ids: bool, force: bool, add: bool) -> None:
     from pathopipe.errors import RefusalError
+    from pathopipe.links import files, refuse_links
     from pathopipe.samples import read_samples
 
     if force and add:
         raise RefusalError("--force makes the sheet anew, --add keeps it: give one of them")
     if add:
         read_samples(_SHEET)
+    settings = () if _SETTINGS.exists() else (_SETTINGS.name,)
+    refuse_links(Path(), files(_SHEET.name, f"{_SHEET}.bak", _KEY.name, *settings))
     targets = (_SHEET, _SETTINGS, *((_KEY,) if neutral_ids else ()))
     there = [str(target) for target in targets if target.exists()]
     if there and not (force or add):
@@ -115,7 +119,7 @@ def _make(old: Sheet, kept: list[Row], new: list[Row]) -> None:
         left_out = f", with {len(gone)} that were not found: {', '.join(gone)}" if gone else ""
         click.echo(f"the sheet as it was is in {_SHEET}.bak{left_out}")
     if not _SETTINGS.exists():
-        _SETTINGS.write_text(_CONFIG, encoding="utf-8")
+        write_whole(_SETTINGS, _CONFIG.encode())
     click.echo(f"{len(kept) + len(new)} slides in {_SHEET}; settings in {_SETTINGS}; next: pathopipe run")
 
 

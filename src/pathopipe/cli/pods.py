@@ -20,6 +20,7 @@ from typing import Any, Final
 import click
 
 from pathopipe.errors import FaultError, RefusalError
+from pathopipe.files import write_whole
 
 _LABEL: Final = "pathopipe.run"
 _RUN: Final = Path(".pathopipe") / "pods"
@@ -185,8 +186,7 @@ def _label(results: Path) -> str:
     file = results / _RUN
     with contextlib.suppress(FileNotFoundError):
         return file.read_text(encoding="ascii")
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(uuid.uuid4().hex, encoding="ascii")
+    write_whole(file, uuid.uuid4().hex.encode(), results)
     return file.read_text(encoding="ascii")
 
 

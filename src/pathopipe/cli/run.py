@@ -141,14 +141,16 @@ def _command(
     plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
     from pathopipe.artifacts import CACHE, RUN_CONFIG, write_json
+    from pathopipe.files import remove
     from pathopipe.provenance import workflow_folder
 
     config_file = plan_.results / RUN_CONFIG
-    write_json(config_file, values)
+    write_json(config_file, values, plan_.results)
     # The owner file says that nobody else is at work here, so Snakemake's own lock can only be a killed run's.
     # So can what is in its cache.
     for left in (".snakemake/locks", CACHE):
-        shutil.rmtree(plan_.results / left, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove(plan_.results / left, plan_.results)
     return [
         *(sys.executable, "-m", "snakemake"),
         *("--snakefile", str(workflow_folder() / "Snakefile")),
@@ -178,10 +180,14 @@ def _run(news: "News", command: list[str], arguments: tuple[str, ...]) -> int:
 
 
 def _copied(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
+    from pathopipe.errors import FaultError
+    from pathopipe.files import open_file, remove
+
+    flags, results = os.O_WRONLY | os.O_CREAT | os.O_APPEND, log.parents[1]
     with contextlib.suppress(OSError):  # a full disk: the run's own messages go on
-        log.unlink(missing_ok=True)
+        remove(log, results)
     for line in process.stdout or ():
-        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError, FaultError), os.fdopen(open_file(log, flags, results), "a") as file:
             file.write(line)
         yield line
 

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pathopipe.cli.finding import Key, key
+from pathopipe.files import write_whole
 
 Row = dict[str, str]
 
@@ -53,8 +54,8 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> bool:
     there = path.read_bytes() if path.exists() else b""
     keep = bool(there) and there != text.encode()
     if keep:
-        _replace(path.with_name(f"{path.name}.bak"), there)
-    _replace(path, text.encode())
+        write_whole(path.with_name(f"{path.name}.bak"), there)
+    write_whole(path, text.encode())
     return keep
 
 
@@ -68,7 +69,7 @@ def append(path: Path, header: Sequence[str], rows: Iterable[Row]) -> None:
     text = text if text.endswith(("\n", "\r")) else text + end
     marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
     encoding = next((name for mark, name in marks.items() if data.startswith(mark)), "utf-8")
-    _replace(path, (text + _lines(separator(text), end, _cells(header, rows))).encode(encoding))
+    write_whole(path, (text + _lines(separator(text), end, _cells(header, rows))).encode(encoding))
 
 
 def _cells(header: Sequence[str], rows: Iterable[Row]) -> list[list[str]]:
@@ -80,9 +81,3 @@ def _lines(separator: str, end: str, rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, delimiter=separator, lineterminator=end).writerows(rows)
     return text.getvalue()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(data)
-    draft.replace(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pathopipe.errors import RefusalError
+from pathopipe.files import whole
 from pathopipe.models.base import NAME, NucleusModel, Traits
 from pathopipe.models.engines import Device, Precision
 from pathopipe.ops.stain import Stains
@@ -40,11 +41,11 @@ def find(model: str, folder: Path | None = None) -> Traits:
     return read_card(_file(model, folder)).traits
 
 
-def adopt(model: str, folder: Path) -> str:
+def adopt(model: str, folder: Path, root: Path | None = None) -> str:
     """Copy weights that are given by their path into a folder; returns the name that finds them there.
 
     The name holds the digest of the file, so that other weights are another model, wherever the file lies. Names of
-    models that need no file stay as they are.
+    models that need no file stay as they are. Below the ``root``, by default that folder, no symbolic link is followed.
 
     Raises
     ------
@@ -60,10 +61,8 @@ def adopt(model: str, folder: Path) -> str:
     digest = weights.sha256[:16]
     target = folder / f"{digest}{SUFFIX}"
     if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(".tmp")
-        shutil.copyfile(path, draft)
-        draft.replace(target)
+        with path.open("rb") as source, whole(target, root) as copy:
+            shutil.copyfileobj(source, copy)
     return f"{weights.card.name}@{digest}"
 
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pathopipe.config import told
 from pathopipe.errors import RefusalError
+from pathopipe.files import write_whole
 from pathopipe.models.card import Card
 
 _KEY: Final = "pathopipe"
@@ -43,10 +44,8 @@ def save_weights(path: Path, card: Card, tensors: Tensors) -> None:
     from safetensors.numpy import save
 
     text = json.dumps(asdict(card) | {"format": _FORMAT}, sort_keys=True)
-    draft = path.with_name(f"{path.name}.tmp")
     ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-    draft.write_bytes(save(ordered, metadata={_KEY: text}))
-    draft.replace(path)
+    write_whole(path, save(ordered, metadata={_KEY: text}))
 
 
 def read_card(path: Path) -> Card:

@@ -6,7 +6,6 @@ them empty but valid for a rejected slide.
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, read_json, read_manifests
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError
+from pathopipe.files import checked, remove
 from pathopipe.identity import identify
 from pathopipe.ownership import Lock
 from pathopipe.provenance import Stopwatch, fingerprint
@@ -83,7 +83,7 @@ class Job(Generic[SettingsT]):
         """Path to write a declared file to."""
         if name not in CONTRACTS[self.stage].writes:
             raise KeyError(f"{self.stage} does not declare that it writes {name}")
-        return self.draft / name
+        return checked(self.draft / name, self.results)
 
     def journal(self) -> Journal:
         """Open the finished pieces of an earlier job that was killed; those of other inputs or code are thrown away."""
@@ -91,8 +91,8 @@ class Job(Generic[SettingsT]):
         folder = self.draft.parent / hashlib.sha256(purpose.encode()).hexdigest()[:16]
         for other in self.draft.parent.iterdir():
             if other.is_dir() and other not in {self.draft, folder}:
-                shutil.rmtree(other)
-        return Journal(folder / "journal", self.lock.check)
+                remove(other, self.results)
+        return Journal(folder / "journal", self.lock.check, self.results)
 
     def open_slide(self, *, sweep: bool = False) -> "Slide":
         """Open the slide's file, after checking that it is the one that `tissue` saw; in a ``sweep`` row by row.
@@ -163,4 +163,4 @@ class Gathering:
         """Path to write a declared file to."""
         if name not in COHORT.writes:
             raise KeyError(f"cohort does not declare that it writes {name}")
-        return self.draft / name
+        return checked(self.draft / name, self.results)

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import importlib
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,9 @@ from pathopipe.artifacts import (
 )
 from pathopipe.config import CohortSettings
 from pathopipe.errors import FaultError, PathopipeError, SlideRejectedError, cause
+from pathopipe.files import checked, make_folder, opened, remove
 from pathopipe.identity import identify
+from pathopipe.links import of_results, refuse_links
 from pathopipe.ownership import Lock
 from pathopipe.provenance import Stopwatch, fingerprint, sha256, versions
 from pathopipe.samples import Sample
@@ -67,25 +68,27 @@ def execute(
     FaultError
         When the machine failed, an input is missing, or another job is at this stage; earlier results stay untouched.
     RefusalError
-        When a newer version wrote the results folder.
+        When a newer version wrote the results folder, or there are symbolic links where this stage might write.
     """
+    refuse_links(results, of_results([slide]))
     check_results(results)
     mark_results(results)
     work = leftovers.work_folder(results, slide, stage)
-    lock = Lock(work / leftovers.OWNER)
+    lock = Lock(work / leftovers.OWNER, results)
     if living := lock.wait():
         raise FaultError(f"slide {slide}: {living} is working on the stage '{stage}': wait for it")
-    progress, watch = Progress(work / "progress.json"), Stopwatch()
+    progress, watch = Progress(work / "progress.json", results), Stopwatch()
     job = Job(stage, slide, results, work / "draft", settings, sample, workers, progress, lock, watch)
     try:
         leftovers.begin(work)
-        _fresh(job.draft)
+        _fresh(job.draft, results)
         return _execute(job, work)
     except Exception as error:
         fault = _fault(error, job)
         if lock.held:
-            shutil.rmtree(job.draft, ignore_errors=True)
-            _remember(work / leftovers.FAULT, fault)
+            with contextlib.suppress(OSError, FaultError):
+                remove(job.draft, results)
+            _remember(work / leftovers.FAULT, fault, results)
         if fault is error:
             raise
         raise fault from error
@@ -95,10 +98,11 @@ def execute(
 
 def execute_cohort(results: Path, samples: list[Sample], settings: CohortSettings) -> dict[str, Any]:
     """Gather all slides of the sheet into ``results/cohort``, whatever state they are in; returns the manifest."""
+    refuse_links(results, of_results())
     check_results(results)
     mark_results(results)
     watch = Stopwatch()
-    gathering = Gathering(results, samples, _fresh(results / ".work" / "cohort"), settings)
+    gathering = Gathering(results, samples, _fresh(results / ".work" / "cohort", results), settings)
     try:
         module = cast("CohortModule", importlib.import_module("pathopipe.stages.cohort"))
         for sample in samples:
@@ -114,10 +118,11 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
             "counts": outcome.counts,
             "versions": versions(),
         }
-        write_json(gathering.draft / MANIFEST, manifest)
+        write_json(gathering.draft / MANIFEST, manifest, results)
+        checked(gathering.draft / CRATE, results)
         module.describe(gathering)
-        write_json(gathering.draft / RUN, watch.record(1))
-        publish(gathering.draft, results / "cohort")
+        write_json(gathering.draft / RUN, watch.record(1), results)
+        publish(gathering.draft, results / "cohort", results)
         with contextlib.suppress(OSError):
             gathering.draft.parent.rmdir()
     except OSError as error:
@@ -133,8 +138,10 @@ def _gathered(gathering: Gathering) -> list[str]:
 
 def predate(results: Path) -> None:
     """Date the cohort's files before everything else, so that the next full run makes them anew."""
-    for file in (*(results / "cohort" / name for name in (*COHORT.writes, MANIFEST)), results / CRATE):
-        os.utime(file, (1, 1))
+    with opened(results / "cohort", results) as place:
+        for name in (*COHORT.writes, MANIFEST):
+            os.utime(name, (1, 1), dir_fd=place, follow_symlinks=False)
+    os.utime(results / CRATE, (1, 1), follow_symlinks=False)
 
 
 def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
@@ -153,13 +160,14 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
         module.write_empty(job)
     _check_complete(job)
     _check_unchanged(job, manifest)
-    write_json(job.draft / MANIFEST, manifest)
+    write_json(job.draft / MANIFEST, manifest, job.results)
     if CONTRACTS[job.stage].describes:
+        checked(job.draft / CRATE, job.results)
         module.describe(job)
-    write_json(job.draft / RUN, job.watch.record(job.workers))
+    write_json(job.draft / RUN, job.watch.record(job.workers), job.results)
     job.lock.check()
     leftovers.announce(work, job.draft / MANIFEST)
-    publish(job.draft, job.results / job.slide / job.stage)
+    publish(job.draft, job.results / job.slide / job.stage, job.results)
     leftovers.remove(work)
     return manifest
 
@@ -269,15 +277,15 @@ def _called(path: Path, results: Path, sample: Sample | None) -> str:
     return "a file"
 
 
-def _remember(path: Path, error: Exception) -> None:
+def _remember(path: Path, error: Exception, results: Path) -> None:
     """Leave the reason for the cohort page; a full disk may not even take that."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, FaultError):
         # What a library says of a bug may hold paths: it is in the log alone.
         unexpected = f"{type(error).__name__}, which was not expected: report this bug with the stage's log"
-        write_json(path, {"reason": error.reason if isinstance(error, PathopipeError) else unexpected})
+        write_json(path, {"reason": error.reason if isinstance(error, PathopipeError) else unexpected}, results)
 
 
-def _fresh(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def _fresh(folder: Path, results: Path) -> Path:
+    remove(folder, results)
+    make_folder(folder, results)
     return folder

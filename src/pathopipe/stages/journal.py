@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.files import open_file
 from pathopipe.stages.parallel import ordered_map
 
 ItemT = TypeVar("ItemT")
@@ -33,12 +34,13 @@ class Journal:
         The file; made with its folder when the first record is added.
     check
         Called before each write; raises when another job took this work over.
+    root
+        Below it no symbolic link is followed; the file's own folder by default.
     """
 
-    def __init__(self, path: Path, check: Callable[[], None]) -> None:
+    def __init__(self, path: Path, check: Callable[[], None], root: Path | None = None) -> None:
         self._check = check
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = open_file(path, os.O_RDWR | os.O_CREAT, root)
         self._places: dict[int, tuple[int, int]] = {}
         self._end = self._scan()
         check()

@@ -5,12 +5,13 @@ it notes before the first which manifest it is about to put there: what lies bes
 """
 
 import contextlib
-import shutil
+import os
 from pathlib import Path
 from typing import Final
 
+from pathopipe import files
 from pathopipe.artifacts import MANIFEST, read_json, write_json
-from pathopipe.errors import ArtifactError
+from pathopipe.errors import ArtifactError, FaultError
 from pathopipe.ownership import living_owner
 from pathopipe.provenance import sha256
 
@@ -31,12 +32,12 @@ def work_folder(results: Path, slide: str, stage: str) -> Path:
 
 def begin(work: Path) -> None:
     """Take back what an earlier job noted: this one may be killed, too."""
-    (work / _PUBLISHING).unlink(missing_ok=True)
+    files.remove(work / _PUBLISHING, _results(work))
 
 
 def announce(work: Path, manifest: Path) -> None:
     """Note which manifest will be put into place next."""
-    write_json(work / _PUBLISHING, {"manifest": sha256(manifest)})
+    write_json(work / _PUBLISHING, {"manifest": sha256(manifest)}, _results(work))
 
 
 def remove(work: Path) -> None:
@@ -44,14 +45,11 @@ def remove(work: Path) -> None:
 
     What cannot be removed stays a leftover: it makes no finished stage a fault.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, FaultError):
         for entry in sorted(work.iterdir(), key=lambda entry: _LAST.index(entry.name) if entry.name in _LAST else -1):
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink(missing_ok=True)
+            files.remove(entry, _results(work))
     for folder in (work, work.parent):
-        _remove_if_empty(folder)
+        _remove_if_empty(folder, _results(work))
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -64,7 +62,7 @@ def sweep(folder: Path) -> None:
     for work in _folders(folder):
         if _is_leftover(work) and not living_owner(work / OWNER):
             remove(work)
-    _remove_if_empty(folder / ".work")
+    _remove_if_empty(folder / ".work", folder.parent)
 
 
 def fault_of(folder: Path) -> str | None:
@@ -88,9 +86,13 @@ def _folders(folder: Path) -> list[Path]:
         return []
 
 
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+def _results(work: Path) -> Path:
+    return work.parents[2]
+
+
+def _remove_if_empty(folder: Path, results: Path) -> None:
+    with contextlib.suppress(OSError, FaultError), files.opened(folder.parent, results) as place:
+        os.rmdir(folder.name, dir_fd=place)
 
 
 def _is_leftover(work: Path) -> bool:

@@ -141,7 +141,11 @@ def _cohort_drift(results: Path) -> Iterator[str]:
     described = _described(results)
     if not described:
         yield f"the cohort: {CRATE} is missing or damaged"
-    inputs = read_json(folder / MANIFEST)["inputs"]
+    try:
+        inputs = dict(read_json(folder / MANIFEST)["inputs"])
+    except (ArtifactError, KeyError, TypeError, ValueError):
+        yield f"the cohort: cohort/{MANIFEST} is damaged"
+        inputs = {}
     for name, digest in {**described, **inputs}.items():
         if not (results / name).is_file():
             yield f"the cohort: {name} is missing"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from pathopipe.files import whole
 from pathopipe.synthetic.nuclei import nuclei_in
 from pathopipe.synthetic.placement import AREA_UM2, KIND, KINDS, X, Y
 from pathopipe.synthetic.scene import Scene
@@ -72,16 +73,13 @@ def write_truth(scene: Scene, path: str | os.PathLike[str]) -> int:
     Features are written band by band, so memory doesn't grow with the slide. Outlines at the slide's border may reach
     beyond it.
     """
-    target = Path(path)
-    partial = target.with_name(f"{target.name}.partial")
     count = 0
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"type": "FeatureCollection", "features": [')
+    with whole(Path(path)) as file:
+        file.write(b'{"type": "FeatureCollection", "features": [')
         for feature in _features(scene):
-            file.write(f"{',' if count else ''}\n{json.dumps(feature)}")
+            file.write(f"{',' if count else ''}\n{json.dumps(feature)}".encode())
             count += 1
-        file.write("\n]}\n")
-    partial.replace(target)
+        file.write(b"\n]}\n")
     return count
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import tifffile
 
 from pathopipe.errors import RefusalError
+from pathopipe.files import whole
 
 
 def repeat_slide(source: Path, path: Path, across: int, down: int) -> None:
@@ -23,17 +24,15 @@ def repeat_slide(source: Path, path: Path, across: int, down: int) -> None:
     RefusalError
         When a level of the source ends within a tile.
     """
-    partial = path.with_name(f"{path.name}.partial")
     with tifffile.TiffFile(source) as tiff, source.open("rb") as stream:
         pages: list[Any] = list(tiff.pages)
         for page in pages:
             if page.imagewidth % page.tilewidth or page.imagelength % page.tilelength:
                 raise RefusalError(f"{source}: its level of {page.imagewidth} pixels does not consist of whole tiles")
         size = sum(sum(page.databytecounts) for page in pages) * across * down
-        with tifffile.TiffWriter(partial, bigtiff=size > 3 * 10**9, byteorder="<") as writer:
+        with whole(path) as file, tifffile.TiffWriter(file, bigtiff=size > 3 * 10**9, byteorder="<") as writer:
             for page in pages:
                 _write_level(writer, page, list(_tiles(stream.fileno(), page)), (across, down))
-    partial.replace(path)
 
 
 def _tiles(file: int, page: Any) -> Iterator[bytes]:

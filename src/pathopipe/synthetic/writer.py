@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tifffile
 
 from pathopipe.errors import RefusalError
+from pathopipe.files import whole
 from pathopipe.synthetic.pixels import render
 from pathopipe.synthetic.scene import Scene
 
@@ -79,7 +80,6 @@ def write_slide(
     """
     _check(scene, levels, downsample, tile, quality)
     target = Path(path)
-    partial = target.with_name(f"{target.name}.partial")
     with ExitStack() as stack:
         pyramid = _Pyramid([], downsample, tile, quality)
         for width, height in _sizes(scene, levels, downsample)[1:]:
@@ -87,11 +87,11 @@ def write_slide(
             spool = stack.enter_context(tempfile.TemporaryFile(dir=target.parent))
             pyramid.levels.append(_Level(width, height, strip, spool))
         bigtiff = scene.width_px * scene.height_px * 3 > _CLASSIC_LIMIT
-        with tifffile.TiffWriter(partial, bigtiff=bigtiff, byteorder="<") as tiff:
+        file = stack.enter_context(whole(target))
+        with tifffile.TiffWriter(file, bigtiff=bigtiff, byteorder="<") as tiff:
             _write_page(tiff, scene, pyramid, 0, _first_level(scene, pyramid, progress))
             for number, level in enumerate(pyramid.levels, start=1):
                 _write_page(tiff, scene, pyramid, number, _spooled(level))
-    partial.replace(target)
 
 
 def _check(scene: Scene, levels: int, downsample: int, tile: int, quality: int) -> None:

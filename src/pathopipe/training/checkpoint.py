@@ -8,28 +8,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from pathopipe.files import write_whole
 from pathopipe.training.loop import Trainer
 
 _STEP: Final = "step"
 _PARTS: Final = ("network", "average")
 
 
-def save_checkpoint(path: Path, trainer: Trainer) -> None:
+def save_checkpoint(path: Path, trainer: Trainer, root: Path | None = None) -> None:
     """Write the whole state of a run; a half-written file never shows."""
     tensors = {_STEP: torch.tensor(trainer.step)}
     for part in _PARTS:
         tensors |= {f"{part}/{name}": value for name, value in getattr(trainer, part).state_dict().items()}
     for index, state in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
-    write_whole(path, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, and its folder; a half-written one never shows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.tmp")
-    draft.write_bytes(content)
-    draft.replace(path)
+    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    write_whole(path, content, root)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> bool:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from pathopipe.artifacts import read_json, write_json
 from pathopipe.errors import FaultError
+from pathopipe.files import remove, write_whole
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.network import NucleusNet, load_tensors, tensors_of
 from pathopipe.models.openvino_engine import resolve
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.torch_engine import network_engine
 from pathopipe.training.augment import DEFAULT, Augmentation, Field
-from pathopipe.training.checkpoint import load_checkpoint, save_checkpoint, write_whole
+from pathopipe.training.checkpoint import load_checkpoint, save_checkpoint
 from pathopipe.training.examples import Example
 from pathopipe.training.loop import Schedule, Trainer
 from pathopipe.training.validation import look, pooled, quality
@@ -64,8 +65,10 @@ class Moment:
     best: float | None
 
 
-def train(course: Course, work: Path, show: Callable[[Moment], None]) -> Tensors:
+def train(course: Course, work: Path, show: Callable[[Moment], None], root: Path | None = None) -> Tensors:
     """Train, going on from the checkpoint in the folder ``work`` if one is there; returns the best averaged weights.
+
+    Below the ``root``, by default ``work`` itself, no symbolic link is followed.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def train(course: Course, work: Path, show: Callable[[Moment], None]) -> Tensors
     trainer = Trainer(course.architecture, course.schedule, course.device, course.seed, half)
     if course.start is not None:
         trainer.load(course.start)
-    best = _Best(work)
+    best = _Best(work, root or work)
     if load_checkpoint(work / "checkpoint.safetensors", trainer):
         best.read()
     elif course.start is not None:
@@ -84,15 +87,15 @@ def train(course: Course, work: Path, show: Callable[[Moment], None]) -> Tensors
     while trainer.step < course.schedule.steps and not best.stale(trainer.step, course):
         _advance(trainer, course, show, best)
         _validate(trainer, course, best)
-        save_checkpoint(work / "checkpoint.safetensors", trainer)
+        save_checkpoint(work / "checkpoint.safetensors", trainer, root)
     return best.tensors if best.tensors is not None else tensors_of(trainer.average)
 
 
 class _Best:
     """The best weights so far, beside the checkpoint."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder, self._root = folder, root
         self.aji: float | None = None
         self.last: float | None = None
         self.step = 0
@@ -113,11 +116,11 @@ class _Best:
         if self.aji is not None and aji < self.aji:
             return
         self.aji, self.step, self.tensors = aji, step, tensors
-        write_whole(self._folder / f"best-{step}.safetensors", save(tensors))
-        write_json(self._folder / "best.json", {"aji": aji, "step": step})
+        write_whole(self._folder / f"best-{step}.safetensors", save(tensors), self._root)
+        write_json(self._folder / "best.json", {"aji": aji, "step": step}, self._root)
         for old in self._folder.glob("best-*.safetensors"):
             if old.name != f"best-{step}.safetensors":
-                old.unlink()
+                remove(old, self._root)
 
     def stale(self, step: int, course: Course) -> bool:
         return self.aji is not None and step - self.step >= course.patience * course.interval

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,6 +11,9 @@ from typing import Any, Final
 
 import cv2
 
+from pathopipe.errors import FaultError
+from pathopipe.files import remove, write_whole
+from pathopipe.links import files, refuse_links
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.card import Card, to_markdown
 from pathopipe.models.engines import Engine, any_size, make_engine
@@ -25,7 +27,7 @@ from pathopipe.training.points import turned
 from pathopipe.training.split import Split, portions, split
 from pathopipe.training.validation import Seen, look, picture, pooled, quality
 
-_WORST: Final = 4
+_ENDINGS: Final = (".safetensors", ".md", *(f"_worst_{place}.png" for place in range(1, 5)))
 # Of weights that begin at random.
 _MPP: Final = 0.5
 # Checkpoints of another format are not gone on from.
@@ -94,7 +96,15 @@ class Row:
 
 
 def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
-    """Train, test, and write weights, card and pictures; returns the weights' file and the learning curve."""
+    """Train, test, and write weights, card and pictures; returns the weights' file and the learning curve.
+
+    Raises
+    ------
+    RefusalError
+        When there are symbolic links where these would be written.
+    """
+    written = files(*(_file(request, ending).name for ending in _ENDINGS))
+    refuse_links(request.out, {**written, ".work": None})
     parts = split(request.examples, request.seed) if request.test else Split(list(request.examples), [], [])
     chosen = portions(parts.train, request.seed) if request.curve and request.test else [parts.train]
     teacher = _teacher(request.teacher) if request.teacher else None
@@ -103,12 +113,15 @@ def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
     rows, tensors = list(_before(request, parts)), Tensors()
     for part, work in zip(chosen, works, strict=True):
         learned = [fields[example.name] for example in part]
-        tensors = train(_course(request, learned, parts.validation), work, partial(show, f"{len(part)} images"))
+        tensors = train(
+            _course(request, learned, parts.validation), work, partial(show, f"{len(part)} images"), request.out
+        )
         if parts.test:
             rows.append(_row(part, _seen(request, tensors, parts.test), request.rule))
     path = _write(request, tensors, parts, rows)
     for work in works:
-        shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError, FaultError):
+            remove(work, request.out)
     with suppress(OSError):  # another run was stopped here, and may go on
         (request.out / ".work").rmdir()
     return path, rows
@@ -176,17 +189,21 @@ def _row(part: Sequence[Example], seen: list[Seen], rule: SeedRule) -> Row:
 
 
 def _write(request: Request, tensors: Tensors, parts: Split, rows: list[Row]) -> Path:
-    request.out.mkdir(parents=True, exist_ok=True)
-    path = request.out / f"{request.name}.safetensors"
+    path, text, *pictures = (_file(request, ending) for ending in _ENDINGS)
     save_weights(path, _card(request, parts, rows), tensors)
-    path.with_suffix(".md").write_text(to_markdown(read_weights(path)), encoding="utf-8")
+    write_whole(text, to_markdown(read_weights(path)).encode())
     for old in request.out.glob(f"{request.name}_worst_*.png"):
         old.unlink()
     shown = _seen(request, tensors, parts.validation or parts.test)
-    for place, seen in enumerate(sorted(shown, key=lambda one: quality(pooled([one], request.rule)))[:_WORST], 1):
+    worst = sorted(shown, key=lambda one: quality(pooled([one], request.rule)))
+    for seen, file in zip(worst, pictures, strict=False):
         image = cv2.cvtColor(picture(seen, request.rule), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(request.out / f"{request.name}_worst_{place}.png"), image)
+        write_whole(file, cv2.imencode(".png", image)[1].tobytes())
     return path
+
+
+def _file(request: Request, ending: str) -> Path:
+    return request.out / f"{request.name}{ending}"
 
 
 def _card(request: Request, parts: Split, rows: list[Row]) -> Card:

@@ -1,0 +1,149 @@
+"""Writing and removing does not follow symbolic links below the root, whenever they were put there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pathopipe import files
+from pathopipe.errors import FaultError
+from pathopipe.files import checked, make_folder, open_file, remove, whole, write_whole
+from pathopipe.ownership import Lock, adopt, claim, release
+from tests.canary import KINDS, make_canary, put_link, state
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    return make_canary(tmp_path / "somebody else's")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder that is a link itself, in one that is."""
+    (tmp_path / "disk" / "ours" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "disk" / "ours" / "a" / "b" / "old.txt").write_text("old")
+    (tmp_path / "mounted").symlink_to("disk")
+    (tmp_path / "root").symlink_to("mounted/ours")
+    return tmp_path / "root"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_and_folders_come_and_go_below_a_root_that_is_a_link(root: Path) -> None:
+    write_whole(root / "a" / "c" / "new.txt", b"new", root)
+    with os.fdopen(open_file(root / "d" / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, root), "w") as log:
+        log.write("line")
+    make_folder(root / "e" / "f", root)
+    assert (root / "a" / "c" / "new.txt").read_bytes() == b"new"
+    assert (root / "d" / "log").read_text() == "line"
+    for place in ("a", "d", "e", "e", "not/there"):
+        remove(root / place, root)
+    assert names(root) == []
+
+
+def test_a_failed_write_leaves_nothing(root: Path) -> None:
+    path = root / "a" / "b" / "old.txt"
+
+    def write() -> None:
+        with whole(path, root) as stream:
+            stream.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert path.read_text() == "old"
+    assert names(path.parent) == ["old.txt"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", ["a", "a/b", "a/b/old.txt"])
+def test_no_way_leads_through_a_link(place: str, kind: str, root: Path, canary: Path) -> None:
+    path = root / "a" / "b" / "old.txt"
+    put_link(root / place, kind, canary)
+    before = state(root.resolve()), state(canary)
+    for act in (
+        lambda: write_whole(path, b"new", root),
+        lambda: open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, root),
+        lambda: open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, root),
+        lambda: make_folder(path, root),
+        lambda: remove(path, root),
+        lambda: remove(root / place, root),
+        lambda: checked(path, root),
+    ):
+        with pytest.raises(FaultError, match=rf"^{root / place}: is a symbolic link") as told:
+            act()
+        assert told.value.reason == f"{place}: {files.LINK}"
+    assert (state(root.resolve()), state(canary)) == before
+
+
+def test_links_in_a_folder_go_with_it_and_not_what_they_lead_to(root: Path, canary: Path) -> None:
+    (root / "a" / "b" / "link").symlink_to(canary)
+    before = state(canary)
+    remove(root / "a", root)
+    assert names(root) == []
+    assert state(canary) == before
+
+
+def test_a_folder_that_becomes_a_link_while_a_file_is_written(root: Path, canary: Path) -> None:
+    """The file ends up in the folder that there was."""
+    before = state(canary)
+    with whole(root / "a" / "b" / "owner.json", root) as stream:
+        (root / "a").rename(root / "moved")
+        (root / "a").symlink_to(canary)
+        stream.write(b"new")
+    assert (root / "moved" / "b" / "owner.json").read_bytes() == b"new"
+    assert state(canary) == before
+
+
+@pytest.mark.parametrize("place", ["a", "a/b"])
+def test_a_link_that_comes_after_the_check(
+    place: str, root: Path, canary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a folder and its removal."""
+    refuse = files._refuse
+
+    def slow(*arguments: object) -> None:
+        refuse(*arguments)
+        if not (root / place).is_symlink():
+            (root / place).rename(root / "moved")
+            (root / place).symlink_to(canary)
+
+    monkeypatch.setattr(files, "_refuse", slow)
+    before = state(canary)
+    remove(root / "a" / "b", root)
+    assert state(canary) == before
+
+
+def test_errors_name_the_whole_path(root: Path) -> None:
+    with pytest.raises(NotADirectoryError) as told:
+        write_whole(root / "a" / "b" / "old.txt" / "c", b"", root)
+    assert told.value.filename == str(root / "a" / "b" / "old.txt")
+    with pytest.raises(FileNotFoundError) as missing:
+        checked(root / "x" / "y", root)
+    assert missing.value.filename == str(root / "x")
+
+
+def test_an_owner_behind_a_link_is_left_alone(root: Path, canary: Path) -> None:
+    """Whether the link was there before, or came while the folder was owned."""
+    claim(root)
+    (root / ".pathopipe").rename(canary / ".pathopipe")
+    (root / ".pathopipe").symlink_to(canary / ".pathopipe")
+    before = state(canary)
+    with pytest.raises(FaultError, match="is a symbolic link"):
+        adopt(root, os.getpid())
+    release(root)
+    with pytest.raises(FaultError, match="is a symbolic link"):
+        claim(root)
+    assert state(canary) == before
+
+
+def test_a_dead_owner_behind_a_link_is_left_alone(root: Path, canary: Path) -> None:
+    (canary / "owner.json").write_text('{"host": "elsewhere", "processes": {}}')
+    os.utime(canary / "owner.json", (1, 1))
+    (root / "work").symlink_to(canary)
+    before = state(canary)
+    with pytest.raises(FaultError, match="is a symbolic link"):
+        Lock(root / "work" / "owner.json", root).take()
+    assert state(canary) == before
