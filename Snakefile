@@ -20,6 +20,10 @@ if workflow.modifier.is_main_snakefile():
     workdir: str(PLAN.results)
 
 
+with telling():
+    RESULTS = PLAN.place
+
+
 if PLAN.config.container:
 
     container: PLAN.config.container
@@ -60,7 +64,7 @@ onsuccess:
 onerror:
     # What could be finished is gathered all the same, with the faulted slides marked.
     shell(
-        "pathopipe cohort --results {PLAN.place:q} --settings {COHORT_SETTINGS} --partial"
+        "pathopipe cohort --results {RESULTS:q} --settings {COHORT_SETTINGS} --partial"
     )
     conclude_own(PLAN)
     release(PLAN.results)

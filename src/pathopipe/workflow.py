@@ -99,8 +99,16 @@ class Plan:
         """The results folder as seen from the current folder, which is the same where nobody asked for another one.
 
         ``--directory`` asks for one, and so does a workflow that imports this one as a module.
+
+        Raises
+        ------
+        RefusalError
+            When the name has braces, which Snakemake would take for wildcards.
         """
-        return os.path.relpath(self.results.resolve(), Path.cwd().resolve())
+        place = os.path.relpath(self.results.resolve(), Path.cwd().resolve())
+        if set("{}") & set(place):
+            raise RefusalError(f"{place}: a results folder with braces in its name can't be used here: give another")
+        return place
 
     def reads(self, stage: str) -> dict[str, str]:
         """Inputs of a rule by name."""
@@ -117,8 +125,8 @@ class Plan:
         return self._files({stage: f"{folder}/logs/{stage}.log"})[stage]
 
     def _files(self, named: dict[str, str]) -> dict[str, str]:
-        """Files of the results as Snakemake is to call them; braces in the folder's name are no wildcards."""
-        folder = "" if self.place == "." else self.place.replace("{", "{{").replace("}", "}}") + "/"
+        """Files of the results as Snakemake is to call them."""
+        folder = "" if self.place == "." else f"{self.place}/"
         return {name: folder + path for name, path in named.items()}
 
     def settings(self, stage: str) -> str:

@@ -136,6 +136,28 @@ def test_one_file_is_a_target_by_its_path_from_the_results_or_from_here(
     assert jobs(done) == {"tissue": 1, "tiles": 1, "detect": 1, "segment": 1}
 
 
+def test_a_results_folder_may_be_a_link(fresh: Project) -> None:
+    (fresh.folder / "elsewhere").mkdir()
+    fresh.results.symlink_to("elsewhere")
+    assert jobs(fresh.snakemake("--dry-run", "s0/tiles/tiles.parquet")) == {"tissue": 1, "tiles": 1}
+
+
+def test_blanks_in_the_name_of_a_folder_that_is_not_worked_in(fresh: Project) -> None:
+    done = fresh.snakemake(
+        "--directory", ".", "--config", "results=my results", "--", "my results/s0/tiles/tiles.parquet"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (fresh.folder / "my results" / "s0" / "logs" / "tiles.log").is_file()
+
+
+def test_braces_in_its_name_are_refused_where_they_would_be_wildcards(fresh: Project) -> None:
+    here = fresh.snakemake("--dry-run", "--config", "results=of_{a}")
+    assert here.returncode == 0, here.stderr
+    done = fresh.snakemake("--dry-run", "--directory", ".", "--config", "results=of_{a}")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("pathopipe: of_{a}: a results folder with braces")
+
+
 def jobs(done: subprocess.CompletedProcess) -> dict[str, int]:
     table = re.search(r"job +count\n[- ]+\n(.*?)\n\n", done.stdout + done.stderr, re.DOTALL)
     assert table, done.stderr

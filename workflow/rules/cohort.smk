@@ -9,9 +9,9 @@ rule cohort:
     conda:
         "../../envs/pathopipe.yaml"
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("cohort"),
         version=PLAN.version("cohort"),
         slides=PLAN.cohort_params,
     shell:
-        "pathopipe cohort --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe cohort --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -13,9 +13,9 @@ rule detect:
         runtime=PLAN.minutes("detect"),
         gpu=PLAN.gpus,
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("detect"),
         version=PLAN.version("detect"),
         slide=PLAN.slide_params("detect"),
     shell:
-        "pathopipe detect {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe detect {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"

@@ -12,9 +12,9 @@ rule features:
         mem_mb=PLAN.memory("features"),
         runtime=PLAN.minutes("features"),
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("features"),
         version=PLAN.version("features"),
         slide=PLAN.slide_params("features"),
     shell:
-        "pathopipe features {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe features {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"

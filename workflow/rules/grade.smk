@@ -11,9 +11,9 @@ rule grade:
         mem_mb=PLAN.memory("grade"),
         runtime=PLAN.minutes("grade"),
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("grade"),
         version=PLAN.version("grade"),
         slide=PLAN.slide_params("grade"),
     shell:
-        "pathopipe grade {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe grade {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"

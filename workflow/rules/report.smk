@@ -11,9 +11,9 @@ rule report:
         mem_mb=PLAN.memory("report"),
         runtime=PLAN.minutes("report"),
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("report"),
         version=PLAN.version("report"),
         slide=PLAN.slide_params("report"),
     shell:
-        "pathopipe report {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe report {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -12,9 +12,9 @@ rule segment:
         mem_mb=PLAN.memory("segment"),
         runtime=PLAN.minutes("segment"),
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("segment"),
         version=PLAN.version("segment"),
         slide=PLAN.slide_params("segment"),
     shell:
-        "pathopipe segment {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log} 2>&1"
+        "pathopipe segment {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"

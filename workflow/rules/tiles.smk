@@ -11,9 +11,9 @@ rule tiles:
         mem_mb=PLAN.memory("tiles"),
         runtime=PLAN.minutes("tiles"),
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("tiles"),
         version=PLAN.version("tiles"),
         slide=PLAN.slide_params("tiles"),
     shell:
-        "pathopipe tiles {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe tiles {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"

@@ -11,9 +11,9 @@ rule tissue:
         mem_mb=PLAN.memory("tissue"),
         runtime=PLAN.minutes("tissue"),
     params:
-        results=PLAN.place,
+        results=RESULTS,
         settings=PLAN.settings("tissue"),
         version=PLAN.version("tissue"),
         slide=PLAN.slide_params("tissue"),
     shell:
-        "pathopipe tissue {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log} 2>&1"
+        "pathopipe tissue {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"
