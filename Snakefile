@@ -50,6 +50,8 @@ rule all:
 
 onstart:
     with telling():
+        if not workflow.local_exec:
+            check_interpreter()
         claim(PLAN.results)
     calm(workflow.scheduler)
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:

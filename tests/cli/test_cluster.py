@@ -74,6 +74,32 @@ def test_what_is_no_profile_is_refused(tmp_path: Path) -> None:
         find_place(tmp_path, SHIPPED)
 
 
+@pytest.mark.parametrize(
+    ("python", "fine"),
+    [
+        ("/opt/a/bin/python", True),
+        ("/opt/größe_1.2-3+x@y/bin/python", True),
+        ("/opt/a b/bin/python", False),
+        ("/opt/a\tb/bin/python", False),
+        ("/opt/a'b/bin/python", False),
+        ("/opt/$a/bin/python", False),
+        ("/opt/a(1)/bin/python", False),
+    ],
+)
+def test_jobs_elsewhere_need_a_python_that_a_shell_finds(
+    python: str, fine: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    assert find_place(Path("default"), SHIPPED)
+    if fine:
+        assert find_place(Path("slurm"), SHIPPED).batches
+        return
+    for profile in ("slurm", "slurm-no-accounting", "kubernetes"):
+        with pytest.raises(RefusalError, match="can't start jobs elsewhere with a Python whose path") as refusal:
+            find_place(Path(profile), SHIPPED)
+        assert str(refusal.value).startswith(f"{python}: ")
+
+
 @pytest.mark.parametrize("argument", ["--executor=slurm", "-e", "--profile", "--workflow-profile=x"])
 def test_only_a_run_that_may_go_elsewhere_finds_slurm(argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)

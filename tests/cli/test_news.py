@@ -1,12 +1,13 @@
 """What a run says of its slides: each once, when it is known, with the reason."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from pathopipe.artifacts import write_json
-from pathopipe.cli.news import News, follow
+from pathopipe.cli.news import News, follow, why
 from pathopipe.cli.watch import Event, State
 
 JOB = "localrule {stage}:\n    jobid: {job}\n    wildcards: slide={slide}\n"
@@ -52,6 +53,15 @@ def test_a_failure_is_told_with_its_reason(results: Path) -> None:
         "logged: detect failed: no space (2 of 5)",
         "killed: detect failed: was stopped before it was finished, or out of memory: run again (3 of 5)",
     ]
+
+
+def test_the_log_of_a_failure_tells_its_path_unless_it_is_of_an_earlier_time(results: Path) -> None:
+    log = results / "full" / "logs" / "detect.log"
+    log.parent.mkdir()
+    log.write_text("Traceback\npathopipe: /a b/results: the disk is full\n")
+    assert why(results, "full", "detect") == "/a b/results: the disk is full"
+    os.utime(log, (1, 1))
+    assert why(results, "full", "detect") == "the disk is full"
 
 
 def test_a_slide_that_is_tried_again_is_not_at_its_end(results: Path) -> None:

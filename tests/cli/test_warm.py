@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_a_refusal_has_its_code_and_its_words(folder: Path, process: "subprocess
 
 def test_a_process_of_another_run_is_not_taken(folder: Path, process: "subprocess.Popen[bytes]") -> None:
     # An orphan: its parent ends at once.
-    script = "(sleep 1; exec {} tissue a --results results) > said 2>&1 &".format(" ".join(PATHOPIPE))
+    script = f"(sleep 1; exec {shlex.join(PATHOPIPE)} tissue a --results results) > said 2>&1 &"
     subprocess.run(["setsid", "sh", "-c", script], cwd=folder, check=True)
     said, deadline = folder / "said", time.monotonic() + 60
     while not (said.exists() and said.read_text()) and time.monotonic() < deadline:

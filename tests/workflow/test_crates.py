@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -104,7 +105,7 @@ def test_a_stage_runs_again_by_the_command_of_its_action(finished: Project) -> N
     sheet = finished.results / "cohort" / "slides.tsv"
     sheet.write_text(re.sub(r"^(s\d)\t", r"\1\tnowhere.tiff", sheet.read_text(), flags=re.MULTILINE))
     done = Project(finished.results).call(
-        "bash", "-c", command.replace("pathopipe", f"{sys.executable} -m pathopipe", 1)
+        "bash", "-c", command.replace("pathopipe", f"{shlex.quote(sys.executable)} -m pathopipe", 1)
     )
     assert done.returncode == 0, done.stderr
     assert (finished.results / "s0" / "segment" / "nuclei.parquet").read_bytes() == before

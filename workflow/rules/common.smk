@@ -3,6 +3,7 @@ import shlex
 from pathopipe.artifacts import MAPS
 from pathopipe.cli import warm
 from pathopipe.cli.closing import conclude_own
+from pathopipe.cli.cluster import check_interpreter
 from pathopipe.cli.telling import telling
 from pathopipe.ownership import claim, release
 from pathopipe.scheduling import calm

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathopipe.workflow import Plan
 
 _LITTLE_DISK = 20_000_000
+_JOB_LOG = re.compile(r"^ +log: (.+/slurm_logs/.+\.log) \(check log")
 
 
 def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> None:
@@ -32,7 +33,7 @@ def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> Non
         click.echo(f"pathopipe: {plan_.results}: the disk is full: free some space", err=True)
     elif code and not faults:
         log = log_of(plan_.results)
-        click.echo(f"pathopipe: the workflow failed: {_last_words(log)}; its log is {log}", err=True)
+        click.echo(f"pathopipe: the workflow failed: {last_words(log)}; its log is {log}", err=True)
     for line in _where(plan_, code, chosen, found, begun):
         click.echo(line)
     if code or faults:
@@ -120,9 +121,17 @@ def _faults(plan_: "Plan", found: Iterable["SlideStanding"]) -> Iterator[tuple[s
             )
 
 
-def _last_words(log: Path) -> str:
-    """Snakemake's last complaint: the first line of the last block of its log that tells an error."""
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+def last_words(log: Path) -> str:
+    """Snakemake's last complaint, the first line of the last block of its log that tells an error; and a job's own."""
+    lines = _lines(log)
     told = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
     words = " ".join(line.strip() for line in lines[told[-1] : told[-1] + 2]) if told else "it does not say why"
-    return words.rstrip(" .:")
+    jobs = [last for line in lines if (match := _JOB_LOG.match(line)) for last in _lines(Path(match[1]))[-1:]]
+    return words.rstrip(" .:") + (f"; the last words of a job at Slurm were '{jobs[-1].strip()}'" if jobs else "")
+
+
+def _lines(log: Path) -> list[str]:
+    try:
+        return [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return []

@@ -20,6 +20,7 @@ from pathopipe.errors import RefusalError
 
 _CHOOSING: Final = re.compile(r"-e|--(executor|profile|workflow-profile)(=.*)?")
 _SLURM_RUN: Final = re.compile(r"^SLURM run ID: ([\w-]+)$", re.MULTILINE)
+_TAKEN_APART: Final = re.compile(r"[^\w@%+=:,./-]")
 _EXTRAS: Final = {"slurm": "slurm", "cluster-generic": "kubernetes"}
 _PATIENCE_S: Final = 60.0
 _POLL_S: Final = 0.5
@@ -48,7 +49,7 @@ def find_place(profile: Path | None, shipped: Path) -> Place:
     Raises
     ------
     RefusalError
-        When there is no such profile, or the plugin that it needs is not installed.
+        When there is no such profile, the plugin that it needs is not installed, or it can't start this Python.
     """
     if profile is None:
         return HERE
@@ -58,10 +59,27 @@ def find_place(profile: Path | None, shipped: Path) -> Place:
     if executor != "local" and find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
         what = f"'pathopipe[{_EXTRAS[executor]}]'" if executor in _EXTRAS else f"snakemake-executor-plugin-{executor}"
         raise RefusalError(f"--profile {profile}: the executor '{executor}' is not installed: pip install {what}")
+    if executor != "local":
+        check_interpreter()
     batches = settings.get("group-components", {})
     batched = tuple(batches) if isinstance(batches, dict) else ()
     in_pods = " pods submit " in str(settings.get("cluster-generic-submit-cmd", ""))
     return Place(("--workflow-profile", str(file.parent)), batched, in_pods)
+
+
+def check_interpreter() -> None:
+    """Refuse to start jobs elsewhere by a Python whose path a shell takes apart: Snakemake (9.27) doesn't quote it.
+
+    Raises
+    ------
+    RefusalError
+        When this one's does, as in a folder whose name has a blank.
+    """
+    if _TAKEN_APART.search(sys.executable):
+        raise RefusalError(
+            f"{sys.executable}: Snakemake can't start jobs elsewhere with a Python whose path has blanks or signs of "
+            "the shell: make the environment in another folder"
+        )
 
 
 def environment(results: Path, arguments: tuple[str, ...]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathopipe.artifacts import MANIFEST, read_json
 from pathopipe.cli.options import about
 from pathopipe.cli.watch import Event, State
 from pathopipe.errors import ArtifactError
-from pathopipe.stages.leftovers import STOPPED, reason_of, work_folder
+from pathopipe.stages.leftovers import FAULT, STOPPED, reason_of, work_folder
 
 _COMPLAINT = re.compile(r"^(pathopipe: |\w*(Error|Exception)\b|Killed)")
 _LOOK_S = 10.0
@@ -100,14 +100,18 @@ def up_to(last: str) -> str:
 
 
 def why(results: Path, slide: str, stage: str) -> str | None:
-    """Why a stage failed, as it noted itself, or by the last line of its log; None where neither says."""
-    if reason := reason_of(work_folder(results, slide, stage)):
-        return reason
+    """Why a stage failed, by the last line of its log, or as it noted itself; None where neither says.
+
+    The note names no path of the machine, the log does, unless it is of an earlier time.
+    """
+    work, log = work_folder(results, slide, stage), results / slide / "logs" / f"{stage}.log"
+    reason = reason_of(work)
     try:
-        lines = (results / slide / "logs" / f"{stage}.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        late = reason is None or log.stat().st_mtime >= (work / FAULT).stat().st_mtime
     except OSError:
-        return None
-    return lines[-1].removeprefix("pathopipe: ") if lines and _COMPLAINT.match(lines[-1]) else None
+        return reason
+    return lines[-1].removeprefix("pathopipe: ") if late and lines and _COMPLAINT.match(lines[-1]) else reason
 
 
 def follow(lines: Iterable[str], news: News, show: bool) -> None:
