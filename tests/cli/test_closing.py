@@ -28,5 +28,10 @@ def test_a_job_at_slurm_that_could_not_start_is_quoted(tmp_path: Path) -> None:
     )
 
 
+def test_a_refusal_in_the_workflow_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.log").write_text("Building DAG of jobs...\n\npathopipe: /opt/a b/python: can't start jobs\n")
+    assert last_words(tmp_path / "run.log") == "/opt/a b/python: can't start jobs"
+
+
 def test_a_log_that_says_nothing_or_is_not_there(tmp_path: Path) -> None:
     assert last_words(tmp_path / "run.log") == "it does not say why"

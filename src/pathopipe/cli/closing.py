@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathopipe.workflow import Plan
 
 _LITTLE_DISK = 20_000_000
+_OURS = "pathopipe: "
 _JOB_LOG = re.compile(r"^ +log: (.+/slurm_logs/.+\.log) \(check log")
 
 
@@ -122,8 +123,10 @@ def _faults(plan_: "Plan", found: Iterable["SlideStanding"]) -> Iterator[tuple[s
 
 
 def last_words(log: Path) -> str:
-    """Snakemake's last complaint, the first line of the last block of its log that tells an error; and a job's own."""
+    """Our last complaint in Snakemake's log, else its own, the first line of the last block that tells an error."""
     lines = _lines(log)
+    if ours := [line for line in lines if line.startswith(_OURS)]:
+        return ours[-1].removeprefix(_OURS)
     told = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
     words = " ".join(line.strip() for line in lines[told[-1] : told[-1] + 2]) if told else "it does not say why"
     jobs = [last for line in lines if (match := _JOB_LOG.match(line)) for last in _lines(Path(match[1]))[-1:]]
