@@ -106,8 +106,7 @@ def _decode(path: Path) -> RGB:
     with _opened(path) as image:
         if image.format == "JPEG":
             stream = path.read_bytes()
-            jpeg.frame_of(stream)
-            return jpeg.decode(stream, image.width, image.height)
+            return jpeg.decode(stream, jpeg.frame_of(stream))
         _check_sums(path)
         return _to_rgb(image)
 

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import RGB, DecodeError
+from pathopipe.slide.jpeg_jumps import has_jump
 
 SOI: Final = b"\xff\xd8"
 _EOI: Final = b"\xff\xd9"
 _LAST: Final = {b"\xff\xda", _EOI}  # the scan, and the end of a stream of tables alone
 _FILLING: Final = {0x00, 0xFF}  # 0xff is allowed between segments, and some writers leave zeros
-_TABLES: Final = 0xDB
+_QUANTIZATION, _HUFFMAN = 0xDB, 0xC4
 _WITHOUT_LENGTH: Final = {0x01, *range(0xD0, 0xD8)}
 _FRAMES: Final = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _OTHER_FRAMES: Final = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -36,15 +37,17 @@ _LUMINANCE: Final = """
 """
 _CHROMINANCE: Final = "17 18 18 24 21 24 47 26 26 47 99 66 56 66 99 99" + 48 * " 99"
 _FEW: Final = 2
+_BLOCK: Final = 8
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What a stream's frame header says: size in pixels, and how many components it has."""
+    """What a stream's frame header says: size in pixels, components, and the pixels in height of a row of blocks."""
 
     width: int
     height: int
     components: int
+    unit: int
 
 
 def frame_of(stream: bytes) -> Frame:
@@ -107,10 +110,15 @@ def head_of(tables: bytes | None, ycc: bool) -> bytes:
     return b"".join([SOI, _ADOBE, bytes([ycc]), *kept])
 
 
-def decode(stream: bytes, width: int, height: int) -> RGB:
-    """Decode a complete stream of three components at the smallest scale that gives ``width`` x ``height`` pixels.
+def decode(stream: bytes, frame: Frame, scale: int = 1, inside: tuple[int, int] | None = None) -> RGB:
+    """Decode a complete stream of three components, ``scale`` times smaller.
 
-    Its header is to be looked at first, by `frame_of` or `complete`.
+    Parameters
+    ----------
+    frame
+        What `frame_of` or `complete` found in its header.
+    inside
+        Width and height in pixels of the part that is not padding; default: all of it.
 
     Raises
     ------
@@ -119,6 +127,7 @@ def decode(stream: bytes, width: int, height: int) -> RGB:
     SlideRejectedError
         When it is a JPEG of a kind that is not read.
     """
+    width, height = -(-frame.width // scale), -(-frame.height // scale)
     try:
         decoded = _decode(stream, width, height)
     except ValueError as error:
@@ -127,6 +136,9 @@ def decode(stream: bytes, width: int, height: int) -> RGB:
         raise DecodeError(f"a JPEG cannot be decoded ({error})") from error
     if decoded.shape != (height, width, 3):
         raise DecodeError("a JPEG has another size than its header says")
+    filled_w, filled_h = inside or (frame.width, frame.height)
+    if has_jump(decoded[: filled_h // scale, : filled_w // scale], frame.unit // scale):
+        raise DecodeError("the colors of a JPEG jump where a block begins")
     return decoded
 
 
@@ -206,16 +218,19 @@ def _frame(segments: list[tuple[int, bytes]]) -> Frame:
     # The second and third component are alike in all that encoders write: a difference is a damaged byte.
     if len({part[0] for part in parts}) < len(parts) or (len(parts) == 3 and parts[1][1:] != parts[2][1:]):
         raise DecodeError("the components of a JPEG are described in a way that cannot be")
-    return Frame(int.from_bytes(frame[7:9]), int.from_bytes(frame[5:7]), len(parts))
+    unit = _BLOCK * max(part[1] & 15 for part in parts)
+    return Frame(int.from_bytes(frame[7:9]), int.from_bytes(frame[5:7]), len(parts), unit)
 
 
 def _check(segments: list[tuple[int, bytes]]) -> None:
-    """Notice kinds that are not read, and damage of quantization tables, at which a decoder does not stop."""
+    """Notice kinds that are not read, and damage of tables at which a decoder does not stop."""
     odd = [marker for marker, _ in segments if marker in _OTHER_FRAMES]
     if odd and not any(marker in _FRAMES for marker, _ in segments):
         raise _unsupported(f"of process {odd[0] - 0xC0}")
-    if not all(_tables_can_be(segment[4:]) for marker, segment in segments if marker == _TABLES):
-        raise DecodeError("a quantization table of a JPEG is damaged")
+    for marker, segment in segments:
+        can_be = _CHECKS.get(marker)
+        if can_be is not None and not can_be(segment[4:]):
+            raise DecodeError("a table of a JPEG is damaged")
 
 
 def _unsupported(kind: str) -> SlideRejectedError:
@@ -225,7 +240,7 @@ def _unsupported(kind: str) -> SlideRejectedError:
 
 
 @functools.lru_cache(maxsize=64)
-def _tables_can_be(content: bytes) -> bool:
+def _quantization_can_be(content: bytes) -> bool:
     """Whether tables have no zeros, and are not a usual table but for one or two steps."""
     at = 0
     while at < len(content):
@@ -234,11 +249,29 @@ def _tables_can_be(content: bytes) -> bool:
         steps = np.frombuffer(content[at + 1 : at + 1 + size], ">u2" if wide else np.uint8)
         if wide > 1 or content[at] & 15 > 3 or len(steps) != 64 or not steps.all():
             return False
-        different = (_usual_tables() != steps).sum(axis=1).min()
-        if 0 < different <= _FEW:
+        if 0 < (_usual_tables() != steps).sum(axis=1).min() <= _FEW:
             return False
         at += 1 + size
     return True
+
+
+@functools.lru_cache(maxsize=64)
+def _codes_can_be(content: bytes) -> bool:
+    """Whether tables of Huffman codes have no more codes of a length than there are, and each symbol once."""
+    at = 0
+    while at < len(content):
+        counts = content[at + 1 : at + 17]
+        symbols = content[at + 17 : at + 17 + sum(counts)]
+        used = sum(count << (15 - bits) for bits, count in enumerate(counts))
+        if len(counts) < 16 or used > 1 << 16 or content[at] & 15 > 3 or content[at] >> 4 > 1:
+            return False
+        if len(symbols) < sum(counts) or len(set(symbols)) < len(symbols):
+            return False
+        at += 17 + len(symbols)
+    return True
+
+
+_CHECKS: Final = {_QUANTIZATION: _quantization_can_be, _HUFFMAN: _codes_can_be}
 
 
 @functools.cache

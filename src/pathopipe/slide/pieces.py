@@ -160,7 +160,7 @@ class JpegPieces:
             and frame.components == 3
         ):
             raise DecodeError(f"a tile has {frame.components} components of {frame.width} x {frame.height} pixels")
-        return jpeg.decode(stream, -(-frame.width // scale), -(-frame.height // scale))
+        return jpeg.decode(stream, frame, scale, (least_w, least_h))
 
 
 class CodedPieces:

@@ -1,0 +1,73 @@
+"""Damage of a JPEG that its decoder can't notice: a jump of the colors from one block on.
+
+A JPEG stores how much the mean of each block differs from that of the block before. Where one such difference is
+damaged and can still be decoded, all blocks after it are brighter, darker or of another color by the same amount. So
+the upper border of that row of blocks shows the jump to the right of the damaged block, the lower one to the left.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.slide.backend import RGB
+
+# None of the intact fields and tiles at hand has a jump of more (docs/formats.md).
+_LEAST_JUMP: Final = 10.0
+_PART: Final = 15
+_PARTS: Final = (8, 16)  # fewer say too little
+_TEXTURE: Final = 2.0
+_ROUGHER: Final = 3.0
+
+
+def has_jump(pixels: RGB, unit: int) -> bool:
+    """Whether the colors of a decoded image (H, W, 3) jump at the border of two rows of blocks, from some block on.
+
+    Parameters
+    ----------
+    unit
+        Height of a row of blocks in pixels: 8, or 16 where chroma is stored at half the size.
+    """
+    height, width = pixels.shape[:2]
+    count, parts = (height - 2) // unit if unit > 1 else 0, min(_PARTS[1], width // _PART)
+    if not count or parts < _PARTS[0]:
+        return False
+    upper = pixels[unit - 1 : unit * count : unit].astype(np.float32)
+    step = pixels[unit : unit * count + 1 : unit] - upper
+    means = np.asarray(cv2.resize(step, (parts, count), interpolation=cv2.INTER_AREA), np.float32).reshape(
+        count, parts, 3
+    )
+    return any(
+        part > 0 or _is_textured_alike(pixels[..., color], unit * (int(border) + 1))
+        for border, part, color in np.argwhere(_runs_through(means))
+    )
+
+
+def _runs_through(means: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a jump begins: at a border (K), from a part of the width on (P), in a color (3).
+
+    It runs along the rest of this border, and along the next one up to where it began.
+    """
+    following = np.concatenate([means[1:], np.zeros_like(means[:1])])
+    found = np.zeros(means.shape, bool)
+    for part in range(means.shape[1]):
+        along = np.concatenate([means[:, part:], following[:, :part]], axis=1)
+        found[:, part] = np.maximum(along.min(axis=1), -along.max(axis=1)) > _LEAST_JUMP
+    return found
+
+
+def _is_textured_alike(values: NDArray[np.uint8], border: int) -> bool:
+    """Whether the rows (W,) on either side of a straight border vary alike: those of a fill and of tissue do not.
+
+    Texture is looked for in the second row from the border, as colors of halved size run over it.
+    """
+    before, above, below, after = values[border - 2 : border + 2].astype(np.float32)
+    if min(_spread(before), _spread(after)) < _TEXTURE:
+        return False
+    return _spread(below - above) < _ROUGHER * (_spread(above - before) + 1)
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    """Mean absolute deviation from the median."""
+    return float(np.abs(values - np.median(values)).mean())
