@@ -17,6 +17,11 @@ def test_the_classical_model_needs_no_weights() -> None:
     assert adopt("classical", Path("nowhere")) == "classical"
 
 
+def test_a_name_longer_than_any_files_is_no_model() -> None:
+    with pytest.raises(RefusalError, match="no nucleus model 'xxx"):
+        find("x" * 300)
+
+
 @pytest.mark.parametrize("ask", [lambda: create("hovernet", Stains()), lambda: find("hovernet")])
 def test_an_unknown_name_is_refused_with_the_known_ones(ask: object) -> None:
     with pytest.raises(RefusalError, match="no nucleus model 'hovernet': choose one of classical, open"):
@@ -73,8 +78,10 @@ def test_other_weights_have_another_name(tmp_path: Path) -> None:
 
 def test_kept_weights_that_were_changed_are_refused(tmp_path: Path) -> None:
     path, folder = tmp_path / "w.safetensors", tmp_path / "kept"
-    write(path)
+    weights = write(path)
     name = adopt(str(path), folder)
     write(folder / f"{name.split('@')[1]}.safetensors", seed=1)
     with pytest.raises(RefusalError, match=re.escape(f"holds other weights than those of '{name}'")):
         create(name, Stains(), folder)
+    assert adopt(str(path), folder) == name
+    assert create(name, Stains(), folder).sha256 == weights.sha256

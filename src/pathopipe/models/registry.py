@@ -1,5 +1,6 @@
 """The nucleus models by name. Light: what runs a model is imported when it is made."""
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathopipe.files import whole
 from pathopipe.models.base import NAME, NucleusModel, Traits
 from pathopipe.models.engines import Device, Precision
 from pathopipe.ops.stain import Stains
+from pathopipe.provenance import sha256
 
 if TYPE_CHECKING:
     from pathopipe.models.weights import Weights
@@ -60,7 +62,7 @@ def adopt(model: str, folder: Path, root: Path | None = None) -> str:
     weights = read_weights(path)
     digest = weights.sha256[:16]
     target = folder / f"{digest}{SUFFIX}"
-    if not target.exists():
+    if not (target.exists() and sha256(target).startswith(digest)):
         with path.open("rb") as source, whole(target, root) as copy:
             shutil.copyfileobj(source, copy)
     return f"{weights.card.name}@{digest}"
@@ -105,8 +107,10 @@ def weights_of(model: str, folder: Path | None = None) -> "Weights":
     path = _file(model, folder)
     weights = read_weights(path)
     if not weights.sha256.startswith(_digest(model)):
-        problem = f"holds other weights than those of '{model}': install pathopipe or copy them again"
-        raise RefusalError(problem, path=path, called="the weights' file")
+        remedy = "install pathopipe again" if model in SHIPPED else "give the path of their file again"
+        raise RefusalError(
+            f"holds other weights than those of '{model}': {remedy}", path=path, called="the weights' file"
+        )
     return weights
 
 
@@ -117,8 +121,9 @@ def _file(model: str, folder: Path | None) -> Path:
         if (kept := folder / f"{match[1]}{SUFFIX}").exists():
             return kept
         raise RefusalError(f"detect.model: the weights '{model}' are not with the results: give the path of their file")
-    if model.endswith(SUFFIX) or "/" in model or Path(model).is_file():
-        return Path(model)
+    with contextlib.suppress(OSError):  # a name longer than the file system allows is no file's
+        if model.endswith(SUFFIX) or "/" in model or Path(model).is_file():
+            return Path(model)
     names = ", ".join(("classical", *SHIPPED))
     raise RefusalError(
         f"detect.model: there is no nucleus model '{model}': choose one of {names}, or give the path of a weights file"
