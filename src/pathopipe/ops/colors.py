@@ -22,6 +22,7 @@ EOSIN_HUE: Final = 25.0
 # Below this difference of optical densities a color is a tint, or noise.
 LEAST_CHROMA: Final = 0.1
 LEAST_COLORED: Final = 500
+BRIGHT_LIGHT: Final = 150
 # Glass in samples of tissue: the brightest pixels, where their tint is no stain.
 _BRIGHTEST: Final = 99.0
 _TINT: Final = 0.2
@@ -125,12 +126,12 @@ _REARRANGED: Final[Mapping[str, Callable[[Pixels], Pixels]]] = MappingProxyType(
 def rearranged(pixels: Pixels, most_foreign: float) -> str | None:
     """Say what was done to the colors of pixels (N, 3) if undoing it gives those of hematoxylin and eosin.
 
-    That is, less than ``most_foreign`` of other color, and some eosin beside a hematoxylin that takes red.
+    That is, less than ``most_foreign`` of other color, some eosin beside a hematoxylin that takes red, and light.
     """
     fits = {}
     for words, undo in _REARRANGED.items():
         colors = colors_of(np.ascontiguousarray(undo(pixels)))
-        if colors.foreign < most_foreign and colors.tilt > 0 and colors.eosin < 1:
+        if colors.foreign < most_foreign and colors.tilt > 0 and colors.eosin < 1 and colors.light > BRIGHT_LIGHT:
             fits[words] = colors.foreign
     return min(fits, key=lambda words: fits[words], default=None)
 

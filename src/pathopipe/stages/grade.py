@@ -52,9 +52,7 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
     if stops is None:
         return result
     remedy = " (setting grade.out_of_scope gives one all the same)" if stops["code"] in ABOUT_SCOPE else ""
-    return replace(
-        result, grade=None, probabilities={}, reason=f"No grade is given: {stops['message'].rstrip('.')}{remedy}."
-    )
+    return replace(result, grade=None, probabilities={}, reason=sentence(stops["message"].rstrip(".") + remedy))
 
 
 def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pathopipe.config import TissueSettings
 from pathopipe.errors import SlideRejectedError
-from pathopipe.ops.colors import Colors, background, colors_of, could_be_stained, rearranged
+from pathopipe.ops.colors import BRIGHT_LIGHT, Colors, background, colors_of, could_be_stained, rearranged
 from pathopipe.ops.stain import Stains
 from pathopipe.ops.tissue import TissueView, find_tissue, sharpness
 from pathopipe.quality import warning
@@ -30,7 +30,6 @@ _FOREIGN: Final = 0.25
 _REARRANGED_FOREIGN: Final = 0.05
 _EOSIN: Final = 0.02
 _TILT: Final = -0.2
-_TILT_LIGHT: Final = 150
 _LIGHT: Final = 45
 _GRAY: Final = 10
 _BACKGROUND_SHARE: Final = 0.05
@@ -130,9 +129,10 @@ def color_warnings(samples: list[RGB]) -> list[Entry]:
         return [warning("not_he", text, found.light, _LIGHT)]
     if found.foreign > _FOREIGN:
         return [_foreign(found, pixels)]
-    if found.tilt < _TILT and found.light > _TILT_LIGHT:
-        text = "what is darkest absorbs blue, and red in H&E: red and blue are swapped, or this is another stain"
-        return [warning("implausible_color", text, found.tilt, _TILT)]
+    if found.tilt < _TILT and found.light > BRIGHT_LIGHT:
+        code = "implausible_color" if rearranged(pixels, _REARRANGED_FOREIGN) else "not_he"
+        text = "the darkest parts absorb blue more than red, and nuclei in H&E red more than blue"
+        return [warning(code, f"{text}: red and blue are swapped, or this is another stain", found.tilt, _TILT)]
     if found.eosin < _EOSIN:
         text = f"only {found.eosin:.1%} of the color is that of eosin: this is no H&E"
         return [warning("not_he", text, found.eosin, _EOSIN)]
