@@ -17,6 +17,9 @@ It leaves out the higher frequencies of each block of 8 x 8 pixels, which costs 
 A scaled block covers exactly the pixels that it was made of, so nothing is shifted.
 """
 _SAMPLED: Final = 4
+_JPEG2000: Final = b"\xff\x4f\xff\x51"
+_LOST: Final = bytes(128)
+"""As a disk or a copy leaves them; the decoder of JPEG 2000 goes on over them, and its coder writes none."""
 
 Places = NDArray[np.int64]
 Decode = Callable[[bytes, int], NDArray[Any]]
@@ -195,4 +198,7 @@ class CodedPieces:
         return self._to_rgb(pixels)
 
     def _plane(self, file: int, number: int) -> NDArray[Any]:
-        return self._decoder(self.layout.bytes_of(file, number), number)
+        data = self.layout.bytes_of(file, number)
+        if data.startswith(_JPEG2000) and _LOST in data:
+            raise DecodeError("a part of a JPEG 2000 is zero")
+        return self._decoder(data, number)

@@ -2,11 +2,12 @@
 
 import contextlib
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -32,7 +33,12 @@ from pathopipe.slide.tiff_images import (
 )
 from pathopipe.slide.tiled_backend import Stored, TiledBackend
 
-_UNCOMPRESSED: Final = 1
+# Compressions without a check sum, whose damage shows in the number of bytes that come out.
+_UNPACKERS: Final[dict[int, Callable[[bytes], bytes | bytearray]]] = {
+    1: bytes,
+    5: imagecodecs.lzw_decode,
+    32773: imagecodecs.packbits_decode,
+}
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _PLANAR: Final = 2
 _SHOWN: Final = 5
@@ -170,9 +176,16 @@ def _decoded(frame: Any, tables: bytes | None, data: bytes, number: int) -> NDAr
         decoded, _, shape = frame.decode(data, number, jpegtables=tables)
         if decoded is None:
             raise DecodeError("a tile holds nothing")
-        if int(frame.compression) == _UNCOMPRESSED and len(data) < np.prod(shape) * frame.dtype.itemsize:
-            raise DecodeError("a tile holds fewer bytes than pixels")
+        unpack = _UNPACKERS.get(int(frame.compression))
+        if unpack is not None and len(unpack(data)) not in {int(np.prod(shape)), _whole(frame)}:
+            raise DecodeError("a tile holds another number of bytes than of samples")
         return np.asarray(decoded[0])
+
+
+def _whole(frame: Any) -> int:
+    """Samples of a piece that is not cut off: some writers fill up the last strip."""
+    height, width = (frame.tilelength, frame.tilewidth) if frame.is_tiled else (frame.rowsperstrip, frame.imagewidth)
+    return int(height * width * (1 if frame.planarconfig == _PLANAR else frame.samplesperpixel))
 
 
 def _converter(frame: Any) -> Any:
