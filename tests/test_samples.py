@@ -220,3 +220,12 @@ def test_a_folder_that_mixes_both_forms_is_found_and_a_missing_file_keeps_its_na
     there, gone = read_samples(sheet(tmp_path, "slide\tpath\na\téü/a.svs\nb\téü/gone é.svs\n"))
     assert there.path.is_file()
     assert gone.path == tmp_path / "éü/gone é.svs"
+
+
+def test_tissue_and_stain_may_be_shown_and_say_what_the_slide_is(tmp_path):
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text("slide\tpath\ttissue\tstain\tsite\na\ta.svs\tbreast\tH&E\tB1\nb\tb.svs\t\tPAS\t\n")
+    one, other = read_samples(sheet)
+    assert one.about == {"tissue": "breast", "stain": "H&E"}
+    assert other.about == {"stain": "PAS"}
+    assert one.extra == {"tissue": "breast", "stain": "H&E", "site": "B1"}

@@ -23,7 +23,8 @@ COLUMNS = {
     "stain": "such as `H&E`; a grader made for another one gives no grade (`grade.out_of_scope`)",
 }
 """The columns that the sheet may have, and what they mean; the first two must be there."""
-_ABOUT_SLIDE = {"tissue", "stain"}
+ABOUT_SLIDE = {"tissue", "stain"}
+"""Those of them that may be shown, as further columns may."""
 _MAX_ID = 100
 _EMPTY = (
     "lists no slides: write a line for each, or have 'pathopipe init FOLDER' write the sheet; "
@@ -62,7 +63,7 @@ class Sample:
     @property
     def about(self) -> dict[str, str]:
         """What the sheet says of the slide's ``tissue`` and ``stain``, without what it leaves empty."""
-        return {name: value for name, value in self.extra.items() if name in _ABOUT_SLIDE and value}
+        return {name: value for name, value in self.extra.items() if name in ABOUT_SLIDE and value}
 
 
 def read_samples(sheet: Path) -> list[Sample]:
@@ -176,5 +177,5 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
         patient=optional("patient"),
         grade=optional("grade"),
         roi=as_on_disk((folder / roi).absolute()) if roi else None,
-        extra={name: value for name, value in row.items() if name in _ABOUT_SLIDE or name not in COLUMNS},
+        extra={name: value for name, value in row.items() if name in ABOUT_SLIDE or name not in COLUMNS},
     )

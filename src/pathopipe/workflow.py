@@ -32,7 +32,7 @@ from pathopipe.links import of_results, refuse_links
 from pathopipe.models.graders import make_grader
 from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
-from pathopipe.samples import COLUMNS, ID_PATTERN, Sample, check_samples
+from pathopipe.samples import ABOUT_SLIDE, COLUMNS, ID_PATTERN, Sample, check_samples
 
 _MPP_TOLERANCE = 0.1
 
@@ -305,7 +305,7 @@ def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iter
     extra = ", ".join(samples[0].extra) if samples else ""
     shown = f"columns that can be shown: {extra}" if extra else "it has no further columns that could be shown"
     for name in config.cohort.columns:
-        if name in COLUMNS:
+        if name in COLUMNS and name not in ABOUT_SLIDE:
             yield f"cohort.columns: '{name}' is no further column, but: {COLUMNS[name]}; of {sheet}, {shown}"
         elif samples and name not in samples[0].extra:
             yield f"{sheet}: has no column '{name}', which cohort.columns lists; {shown}"

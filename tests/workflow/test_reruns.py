@@ -51,6 +51,7 @@ def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -
         ("detect.model=classical", "detect"),
         ("segment.foreground=0.55", "segment"),
         ("grade.min_nuclei=20", "grade"),
+        ("grade.out_of_scope=true", "grade"),
         ("report.gallery=8", "report"),
     ],
 )
@@ -81,6 +82,12 @@ def test_other_weights_rerun_detect_and_a_moved_file_reruns_nothing(fresh: Proje
 def test_mpp_in_the_sheet_reruns_the_slide(finished: Project) -> None:
     finished.write_sheet("s0\tslide 0.tiff\t0.6", "s1\tslide 1.tiff\t")
     assert finished.planned() == from_stage("tissue", slides=1)
+
+
+def test_tissue_and_stain_in_the_sheet_rerun_the_grade_of_that_slide(finished: Project) -> None:
+    header = "slide\tpath\tmpp\ttissue\tstain"
+    finished.write_sheet("s0\tslide 0.tiff\t\tbreast\tH&E", "s1\tslide 1.tiff\t\t\t", header=header)
+    assert finished.planned() == from_stage("grade", slides=1)
 
 
 def test_a_rerun_on_demand(finished: Project) -> None:
