@@ -57,7 +57,7 @@ CONTRACTS = {
     "tissue": Contract(1, (), ("tissue.geojson", "thumbnail.jpg")),
     "tiles": Contract(1, ("tissue/manifest.json", "tissue/tissue.geojson"), ("tiles.parquet",)),
     "detect": Contract(
-        1,
+        2,
         ("tissue/manifest.json", "tissue/tissue.geojson", "tiles/manifest.json", "tiles/tiles.parquet"),
         ("detections.parquet", MAPS),
     ),
@@ -67,8 +67,8 @@ CONTRACTS = {
         ("nuclei.parquet",),
     ),
     "features": Contract(
-        1,
-        ("tissue/manifest.json", "segment/manifest.json", "segment/nuclei.parquet"),
+        2,
+        ("tissue/manifest.json", "detect/manifest.json", "segment/manifest.json", "segment/nuclei.parquet"),
         ("features.parquet", "statistics.parquet"),
     ),
     "grade": Contract(
@@ -103,6 +103,9 @@ CONTRACTS = {
     ),
 }
 """The stages that run per slide, in order."""
+
+READING_PIXELS = frozenset({"tissue", "detect", "features", "report"})
+"""The stages that open the slide's file."""
 
 COHORT = Contract(
     3,

@@ -66,9 +66,15 @@ def limit_minutes(stage: str, mm2: float, attempt: int) -> int:
     return attempt * (10 + round(_SLOWER * RATES[stage].s_per_mm2 * mm2 / 60))
 
 
-def limit_memory_mb(stage: str, attempt: int) -> int:
-    """Memory that a scheduler should grant a stage, whatever the slide; more when it is tried again."""
-    return RATES[stage].memory_mb * attempt
+def limit_memory_mb(stage: str, attempt: int, held_mb: int = 0) -> int:
+    """Memory that a scheduler should grant a stage, whatever the slide; more when it is tried again.
+
+    Parameters
+    ----------
+    held_mb
+        What of the slide the stage has to hold as a whole, as of a PNG.
+    """
+    return (RATES[stage].memory_mb + held_mb) * attempt
 
 
 def limit_threads(stage: str, mm2: float) -> int:

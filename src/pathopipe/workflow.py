@@ -19,6 +19,7 @@ from pathopipe.artifacts import (
     CRATE,
     KNOWN_SLIDES,
     MANIFEST,
+    READING_PIXELS,
     check_results,
     read_json,
     weights_folder,
@@ -47,6 +48,8 @@ class Plan:
         All lines of the sheet that take part, in order.
     identities
         Identity by slide id.
+    held_mb
+        Megabytes of a slide that stages which open it hold as a whole, by slide id.
     active
         Ids whose stages may run: those whose file is there, or whose results don't need it any more.
     absent
@@ -60,6 +63,7 @@ class Plan:
     results: Path
     samples: tuple[Sample, ...]
     identities: dict[str, str]
+    held_mb: dict[str, int]
     absent: tuple[str, ...]
     skipped: tuple[str, ...]
 
@@ -141,7 +145,8 @@ class Plan:
 
     def memory(self, stage: str) -> Any:
         """Function of wildcards and attempt: megabytes that the stage may need."""
-        return lambda wildcards, attempt: limit_memory_mb(stage, attempt)  # noqa: ARG005 (Snakemake goes by the names)
+        held = self.held_mb if stage in READING_PIXELS else {}
+        return lambda wildcards, attempt: limit_memory_mb(stage, attempt, held.get(wildcards.slide, 0))
 
     def pending(self, slides: tuple[str, ...]) -> list[Sample]:
         """Those of the slides that can run and whose nuclei have still to be found."""
@@ -244,7 +249,7 @@ def plan(values: dict[str, Any]) -> Plan:
         sheet,
         results,
         taking_part,
-        _identities(there, absent, results),
+        *_known(there, absent, results),
         tuple(sample.slide for sample in absent),
         tuple(sample.slide for sample in missing),
     )
@@ -365,23 +370,27 @@ def _recorded(slide: str, results: Path) -> str | None:
         return None
 
 
-def _identities(there: list[Sample], absent: list[Sample], results: Path) -> dict[str, str]:
-    """Identify slides; a file of unchanged size and time is not read again."""
+def _known(there: list[Sample], absent: list[Sample], results: Path) -> tuple[dict[str, str], dict[str, int]]:
+    """Identities of slides, and megabytes to hold of each; a file of unchanged size and time is not read again."""
     store = results / KNOWN_SLIDES
     known = read_json(store) if store.exists() else {}
     found = {}
     for sample in there:
+        entry = known.get(sample.slide, {})
         try:
             mark = _mark(sample.path)
-            entry = known.get(sample.slide, {})
-            identity = entry["identity"] if entry.get("mark") == mark else str(identify(sample.path))
+            if not entry.keys() >= {"identity", "held_mb"} or entry["mark"] != mark:
+                from pathopipe.slide.image_backend import held_mb  # for slides that are new: it takes its time
+
+                entry = {"mark": mark, "identity": str(identify(sample.path)), "held_mb": held_mb(sample.path)}
         except OSError:  # not this slide's content: its own job says so, and the others go on
-            mark, identity = "", _recorded(sample.slide, results) or "unreadable"
-        found[sample.slide] = {"mark": mark, "identity": identity}
+            entry = {"mark": "", "identity": _recorded(sample.slide, results) or "unreadable", "held_mb": 0}
+        found[sample.slide] = entry
     if found != known:
         write_json(store, {**known, **found}, results)
     identities = {slide: str(entry["identity"]) for slide, entry in found.items()}
-    return identities | {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
+    identities |= {sample.slide: str(_recorded(sample.slide, results)) for sample in absent}
+    return identities, {slide: int(entry["held_mb"]) for slide, entry in found.items()}
 
 
 def _mark(path: Path) -> str:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from PIL import Image
 
+from pathopipe import slide as slide_package
 from pathopipe.artifacts import CACHE
+from pathopipe.cli.run import _expectations
 from pathopipe.cli.selection import Selection
 from pathopipe.config import Config
 from pathopipe.errors import RefusalError
@@ -33,6 +37,30 @@ def planned(tmp_path: Path, small_slide: Path) -> Plan:
 def test_everything_needs_no_targets(planned: Plan) -> None:
     assert Selection().targets(planned) == []
     assert Selection().slides(planned) == ("a", "c")
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError, OSError])
+def test_an_estimate_that_fails_is_no_failure_of_the_run(
+    error: type[Exception], planned: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    assert list(_expectations(planned, ("a", "c"), 2))
+    monkeypatch.setattr(slide_package, "open_slide", fail)
+    assert not list(_expectations(planned, ("a", "c"), 2))
+
+
+def test_stages_that_open_a_png_ask_for_the_memory_that_it_takes(tmp_path: Path) -> None:
+    for name, side in (("small", 100), ("large", 5000)):
+        Image.new("P", (side, side)).save(tmp_path / f"{name}.png")
+    (tmp_path / "slides.tsv").write_text("slide\tpath\nsmall\tsmall.png\nlarge\tlarge.png\n")
+    values = Config(slides=str(tmp_path / "slides.tsv"), results=str(tmp_path / "results"))
+    for _ in range(2):  # the second time from what was noted
+        planned = plan(values.model_dump(mode="json"))
+        for stage, more in (("tissue", 200), ("detect", 200), ("segment", 0)):
+            asked = [planned.memory(stage)(SimpleNamespace(slide=slide), 1) for slide in ("small", "large")]
+            assert asked[1] - asked[0] == more
 
 
 def test_targets_are_of_slides_that_can_run(planned: Plan) -> None:

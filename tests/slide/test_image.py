@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.slide import open_slide
+from pathopipe.slide import image_backend, open_slide
+from pathopipe.slide.image_backend import ImageBackend, held_mb
 from pathopipe.units import Grid
 from tests.slide.files import RGB, scene
 
@@ -108,3 +109,27 @@ def test_a_large_image_is_read_without_a_warning(tmp_path: Path, monkeypatch: py
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", IMAGE.shape[0] * IMAGE.shape[1] - 1)
     np.testing.assert_array_equal(read(tmp_path / "a.png"), IMAGE)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_opening_decodes_nothing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(IMAGE).save(tmp_path / "a", kind)
+    decoded = []
+    really_decode = image_backend._decode
+    monkeypatch.setattr(image_backend, "_decode", lambda path: decoded.append(path) or really_decode(path))
+    backend = ImageBackend(tmp_path / "a")
+    assert (backend.levels[0].width, backend.levels[0].height) == (IMAGE.shape[1], IMAGE.shape[0])
+    assert not decoded
+    for y in (0, 10):
+        backend.read(0, 0, y, 10, 10)
+    assert len(decoded) == 1
+
+
+def test_what_an_image_takes_is_told_by_its_header(tmp_path: Path) -> None:
+    Image.new("P", (2000, 1000)).save(tmp_path / "a.png")
+    assert held_mb(tmp_path / "a.png") == 16
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:20])
+    assert held_mb(tmp_path / "a.png") == 0
+    (tmp_path / "b.svs").write_bytes(b"II*\0")
+    assert held_mb(tmp_path / "b.svs") == 0
+    assert held_mb(tmp_path / "gone.png") == 0

@@ -18,8 +18,13 @@ from pathopipe.slide.backend import RGB, DecodeError, Level, over_white
 MAX_PIXELS: Final = 178_000_000
 """Beyond this Pillow suspects an attack; 13,000 pixels a side are a TIFF's business."""
 _STRIP_ROWS: Final = 256
+IMAGE_MAGIC: Final = (b"\x89PNG", b"\xff\xd8\xff")
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD: Final = 29
+_PNG_BYTES, _JPEG_BYTES = (
+    8,
+    4,
+)  # per pixel while it is decoded: Pillow's own form beside the pixels; the file beside them
 _MODES: Final = {"1": "black and white", "L": "gray", "LA": "gray", "I": "gray", "I;16": "16-bit gray", "F": "gray"}
 
 
@@ -77,6 +82,19 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as image:
         return image.width, image.height
+
+
+def held_mb(path: Path) -> int:
+    """Megabytes that reading a PNG or JPEG takes, by its header; 0 for what is neither, or can't be read at all."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_PNG))
+        if not start.startswith(IMAGE_MAGIC):
+            return 0
+        width, height = image_size(path)
+    except (OSError, SlideRejectedError, DecodeError):
+        return 0
+    return width * height * (_PNG_BYTES if start == _PNG else _JPEG_BYTES) // 1_000_000
 
 
 @contextlib.contextmanager

@@ -9,12 +9,11 @@ from pathopipe.errors import SlideRejectedError
 from pathopipe.identity import dicom_series, is_dicom_slide, slide_files
 from pathopipe.slide.backend import Backend, DecodeError
 from pathopipe.slide.companions import check_companions
-from pathopipe.slide.image_backend import ImageBackend
+from pathopipe.slide.image_backend import IMAGE_MAGIC, ImageBackend
 from pathopipe.slide.openslide_backend import OpenSlideBackend
 from pathopipe.slide.slide import Slide
 from pathopipe.slide.source import SourceFiles, unreadable
 
-_IMAGE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _LARGE_PX = 1 << 30
 _MOST_SIDE_PX = 2_000_000
@@ -92,7 +91,7 @@ def _backend(path: Path) -> Backend:
         raise SlideRejectedError("the file is empty: copy or export it again")
     if path.suffix.lower() == ".vsi":
         raise SlideRejectedError("an Olympus VSI cannot be read: export the slide as OME-TIFF")
-    if magic.startswith(_IMAGE_MAGIC):
+    if magic.startswith(IMAGE_MAGIC):
         return ImageBackend(path)
     check_companions(path)
     vendor = openslide.OpenSlide.detect_format(path)

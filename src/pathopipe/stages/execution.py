@@ -16,6 +16,7 @@ from pathopipe.artifacts import (
     CONTRACTS,
     CRATE,
     MANIFEST,
+    READING_PIXELS,
     RUN,
     called,
     check_results,
@@ -36,7 +37,6 @@ from pathopipe.stages import leftovers
 from pathopipe.stages.base import Gathering, Job, Outcome
 from pathopipe.stages.progress import Progress
 
-_READING = {"tissue", "detect", "features", "report"}
 _CARRIED = ("identity", "mpp_x", "mpp_y", "mpp_source")
 
 
@@ -242,7 +242,7 @@ def _check_complete(job: Job[Any]) -> None:
 def _check_unchanged(job: Job[Any], manifest: dict[str, Any]) -> None:
     """A slide that is still being copied may have been read in part before, in part after."""
     sample = job.sample
-    if sample is None or job.stage not in _READING or not sample.path.exists():
+    if sample is None or job.stage not in READING_PIXELS or not sample.path.exists():
         return
     if str(identify(sample.path)) != manifest["identity"]:
         raise FaultError(f"slide {job.slide}: its file changed while it was read: run again when it is complete")
