@@ -7,7 +7,6 @@ from typing import Any, Final
 STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
     {
         "implausible_mpp": None,
-        "implausible_size": None,
         "implausible_color": None,
         "not_he": None,
         "out_of_scope": None,

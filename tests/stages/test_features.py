@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from pathopipe.artifacts import TableWriter, write_json
+from pathopipe.artifacts import TableWriter, read_json, write_json
 from pathopipe.config import FeaturesSettings
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
+from pathopipe.models.mpp_guard import DISCRIMINANTS, SCALES
 from pathopipe.ops.intensity import measure_intensities
 from pathopipe.ops.outline import outlines
 from pathopipe.ops.shape import measure_shapes
@@ -23,6 +24,23 @@ from pathopipe.units import Grid, Mpp
 from tests.stages.finished_slide import NUCLEI
 
 MPP = 0.5
+
+
+def looks(*seen: tuple[int, float, float]) -> list[dict[str, float]]:
+    """Seeds, score and area at three scales, as `detect` writes them."""
+    names = ("seeds", "score", "area_px")
+    return [
+        {"scale": scale, "windows": 2, "pixels": 131072} | dict(zip(names, values, strict=True))
+        for scale, values in zip(SCALES, seen, strict=True)
+    ]
+
+
+# `open` on CMU-1-Small-Region, at 0.499, 0.2495 and 0.998 micrometers per pixel.
+RIGHT = looks((13, 0.5947, 2.38), (111, 0.631, 43.12), (50, 0.4848, 17.94))
+WRONG = {
+    "small": looks((111, 0.631, 43.12), (50, 0.4848, 17.94), (1, 0.5159, 2.19)),
+    "large": looks((57, 0.5692, 47.12), (34, 0.693, 57.0), (94, 0.625, 73.5)),
+}
 
 
 def discs(height: int, width: int, count: int, seed: int = 0) -> np.ndarray:
@@ -79,8 +97,15 @@ class Slide:
         shared["identity"] = str(identify(self.sample.path))
         details = {"stain": Stains().to_dict(), "tissue_mm2": self.labels.size * MPP**2 / 1e6, "quality": []}
         write_json(self.results / "field" / "tissue" / "manifest.json", shared | details)
+        detect = {"model": {"name": "open"}, "score": 0.7, "scales": RIGHT}
+        write_json(self.results / "field" / "detect" / "manifest.json", shared | detect)
         grid = {"grid": vars(Grid.at(MPP, mpp, width, height))}
         write_json(self.results / "field" / "segment" / "manifest.json", shared | grid)
+
+    def detected(self, model: str, scales: list[dict[str, float]], score: float = 0.7) -> None:
+        """Let another model have found the nuclei, with a mean score, and have seen something else at three scales."""
+        path = self.results / "field" / "detect" / "manifest.json"
+        write_json(path, read_json(path) | {"model": {"name": model}, "score": score, "scales": scales})
 
     def reject(self, reason: str) -> None:
         write_json(self.results / "field" / "segment" / "manifest.json", {"state": "rejected", "reason": reason})
@@ -123,20 +148,65 @@ def test_areas_are_those_of_the_outlines_table(tmp_path):
     assert pq.read_table(slide.file("features.parquet"))["area_um2"].equals(nuclei["area_um2"])
 
 
-@pytest.mark.parametrize(("mpp", "warned"), [(0.1, "smaller"), (0.5, None), (1.2, "larger")])
-def test_a_size_that_no_nuclei_have_is_warned_of(tmp_path, monkeypatch, mpp, warned):
+@pytest.mark.parametrize("model", ["open", "classical"])
+@pytest.mark.parametrize(("mpp", "warned", "limit"), [(0.1, "smaller", 10), (0.5, None, None), (1.2, "larger", 130)])
+def test_a_size_that_no_nuclei_have_is_warned_of(tmp_path, monkeypatch, model, mpp, warned, limit):
     monkeypatch.setattr("tests.stages.test_features.MPP", mpp)
     slide = Slide(tmp_path, discs(900, 900, 300))
-    quality = slide.run()["quality"]
-    assert len(pq.read_table(slide.file("features.parquet"))) >= 100
-    assert [warning["code"] for warning in quality] == ["implausible_size"] * (warned is not None)
-    assert all(f"half of the nuclei are {warned} than" in warning["message"] for warning in quality)
+    slide.detected(model, RIGHT)
+    manifest = slide.run()
+    assert len(pq.read_table(slide.file("features.parquet"))) >= 60
+    assert manifest["mpp_checked_by"] == ("scales" if model == "open" else "size")
+    assert [entry["code"] for entry in manifest["quality"]] == ["implausible_mpp"] * (warned is not None)
+    for entry in manifest["quality"]:
+        assert f"half of the nuclei are {warned} than" in entry["message"]
+        assert f"an mpp of {mpp:g}" in entry["message"]
+        assert entry["threshold"] == limit
+        assert (entry["value"] < limit) == (warned == "smaller")
 
 
-def test_few_nuclei_are_not_enough_to_doubt_the_mpp(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("side", "other"), [("small", "twice"), ("large", "half")])
+def test_an_mpp_at_which_nuclei_are_not_seen_best_is_warned_of(tmp_path, side, other):
+    slide = Slide(tmp_path, discs(900, 900, 300))
+    slide.detected("open", WRONG[side])
+    manifest = slide.run()
+    (entry,) = manifest["quality"]
+    assert entry["code"] == "implausible_mpp"
+    assert entry["message"] == (
+        f"the mpp of 0.5 looks too {side}: nuclei are seen best at about {other} that; check the mpp"
+    )
+    assert entry["value"] > entry["threshold"] == DISCRIMINANTS[side].threshold
+    assert manifest["mpp_checked_by"] == "scales"
+
+
+def test_other_models_are_checked_by_size_alone(tmp_path):
+    slide = Slide(tmp_path, discs(900, 900, 300))
+    slide.detected("mine", WRONG["small"])
+    manifest = slide.run()
+    assert (manifest["mpp_checked_by"], manifest["quality"]) == ("size", [])
+
+
+def test_nuclei_that_are_drawn_are_checked_by_size_alone(tmp_path):
+    slide = Slide(tmp_path, discs(900, 900, 300))
+    slide.detected("open", WRONG["large"], score=0.81)
+    manifest = slide.run()
+    assert (manifest["mpp_checked_by"], manifest["quality"]) == ("size", [])
+
+
+@pytest.mark.parametrize("model", ["open", "classical"])
+def test_few_nuclei_are_not_enough_to_doubt_the_mpp(tmp_path, monkeypatch, model):
     monkeypatch.setattr("tests.stages.test_features.MPP", 0.1)
-    slide = Slide(tmp_path, discs(900, 900, 90))
-    assert slide.run()["quality"] == []
+    slide = Slide(tmp_path, discs(900, 900, 59))
+    slide.detected(model, [look | {"seeds": 5} for look in WRONG["large"]])
+    manifest = slide.run()
+    assert (manifest["mpp_checked_by"], manifest["quality"]) == ("nothing", [])
+
+
+def test_where_most_nuclei_are_missed_those_at_the_finer_scale_count(tmp_path):
+    slide = Slide(tmp_path, discs(900, 900, 40))
+    slide.detected("open", WRONG["small"])
+    (entry,) = slide.run()["quality"]
+    assert "looks too small" in entry["message"]
 
 
 def test_rows_keep_the_order_of_the_nuclei_whatever_it_is(tmp_path):

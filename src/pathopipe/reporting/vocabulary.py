@@ -80,7 +80,6 @@ STAGES = MappingProxyType(
 WARNINGS = MappingProxyType(
     {
         "implausible_mpp": "Doubtful resolution",
-        "implausible_size": "Implausible size",
         "implausible_color": "Implausible colors",
         "not_he": "Not H&E",
         "out_of_scope": "Out of scope",

@@ -1,5 +1,6 @@
 """Stage detect: the nucleus model over all tiles; seeds and dense maps out."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Semaphore
@@ -9,20 +10,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import MAPS, ROWS_PER_GROUP, TableWriter, read_json, read_table, weights_folder
+from pathopipe.artifacts import MAPS, ROWS_PER_GROUP, TableWriter, read_table, weights_folder
 from pathopipe.config import CHUNK, DetectSettings
 from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.models.base import NucleusModel, Prediction
 from pathopipe.models.registry import create
-from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mask
+from pathopipe.ops.regions import Cells, cut_mask, polygons_to_mask
 from pathopipe.ops.stain import Stains
 from pathopipe.provenance import Stopwatch
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
 from pathopipe.slide.damage import Damage
-from pathopipe.stages.base import Job, Outcome, damage_warning
+from pathopipe.stages.base import Job, Outcome, damage_warning, tissue_polygons
 from pathopipe.stages.journal import advance, unpack_one
 from pathopipe.stages.maps import chunks, write_maps
+from pathopipe.stages.scales import look
 from pathopipe.units import Grid
 
 _SCHEMA = pa.schema(
@@ -106,11 +108,13 @@ def run(job: Job[DetectSettings]) -> Outcome:
     # Tiles begin at whole strides, and so must what is read for them.
     halo, fine = -(-tiles["halo"] // traits.stride) * traits.stride, grid.refined(traits.upsampling)
     cells = Cells(**tissue["cells"])
-    mask = polygons_to_mask(from_geojson(read_json(job.input("tissue/tissue.geojson"))), cells)
+    mask = polygons_to_mask(tissue_polygons(job), cells)
     with job.open_slide(sweep=True) as slide:
         scan = _Scan(slide, grid, fine, halo, model, mask, cells, job.watch, Semaphore(job.workers))
         found = _scan(job, scan)
-    damaged = found.damage.area_px * tissue["mpp_x"] * tissue["mpp_y"] / 1e6 / tissue["tissue_mm2"]
+        with job.watch.spending("scales"):
+            looks = look(slide, mask, cells, model, tissue["tissue_mm2"], job.workers)
+    damaged = found.damage.area_px * tissue["mpp_x"] * tissue["mpp_y"] / 1e6 / max(tissue["tissue_mm2"], 1e-6)
     if damaged > MAX_DAMAGED_SHARE:
         raise SlideRejectedError(f"{found.damage.sentence}; {min(damaged, 1):.0%} of the tissue is lost")
     if not len(found.seeds):
@@ -119,7 +123,12 @@ def run(job: Job[DetectSettings]) -> Outcome:
     return Outcome(
         counts={"tiles": tiles["counts"]["tiles"], "seeds": len(found.seeds), "damaged": len(found.damage.pieces)},
         model={"name": model.name, "sha256": model.sha256, "licence": traits.licence},
-        details={"grid": asdict(fine), "quality": damage_warning(damaged, "tissue")},
+        details={
+            "grid": asdict(fine),
+            "score": round(math.fsum(found.scores.tolist()) / len(found.scores), 4),
+            "scales": looks,
+            "quality": damage_warning(damaged, "tissue"),
+        },
     )
 
 

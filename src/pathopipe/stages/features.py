@@ -3,7 +3,7 @@
 A nucleus is measured whole, on its own pixels and the ring around them, so nothing depends on how the work is cut up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pathopipe.artifacts import TableWriter, read_batches, read_columns
 from pathopipe.config import FeaturesSettings
+from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
 from pathopipe.ops.raster import rasterize
 from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
@@ -22,6 +23,7 @@ from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import STATISTICS, summarize
 from pathopipe.ops.wkb import from_wkb
 from pathopipe.provenance import Stopwatch
+from pathopipe.quality import warning
 from pathopipe.slide import Slide
 from pathopipe.stages.base import Job, Outcome
 from pathopipe.stages.journal import Journal, advance
@@ -37,7 +39,6 @@ _COUNTS = ("neighbors_50um",)
 # multiple. Medians of annotated nuclei are 13 to 48 um2 in fields of TNBC and NuCLS, and 14 to 52 in those of MoNuSeg
 # but three, whose scale is in doubt (docs/network.md).
 _MEDIAN_UM2 = (10.0, 130.0)
-_ENOUGH = 100
 
 _NUCLEI_SCHEMA = pa.schema(
     [
@@ -97,7 +98,9 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
             features |= {"nearest_um": nearest[rows]}
             table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
     row = _write_statistics(job, total, tissue["tissue_mm2"])
-    return Outcome(counts={"nuclei": total}, details={"grid": segment["grid"], "quality": _quality(row)})
+    checked_by, warnings = _check_mpp(row, job.manifest("detect"))
+    details = {"grid": segment["grid"], "mpp_checked_by": checked_by, "quality": warnings}
+    return Outcome(counts={"nuclei": total}, details=details)
 
 
 def write_empty(job: Job[FeaturesSettings]) -> None:
@@ -184,11 +187,31 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
     return row
 
 
-def _quality(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Warn of nuclei of a size that points to a wrong mpp."""
+def _check_mpp(row: Mapping[str, Any], detect: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """By what the mpp was checked (``scales``, ``size`` or ``nothing``: too few nuclei), and the warning if it failed.
+
+    Sizes alone tell what is so wrong that the guard does not notice, and serve for models that it does not know.
+    """
+    nuclei, median = row["nuclei_count"], row["area_um2_p50"]
+    judged, doubt = judge(detect["model"]["name"], nuclei, detect["score"], detect["scales"])
+    if doubt is not None:
+        return "scales", [_doubt(detect["mpp_x"], doubt)]
     least, most = _MEDIAN_UM2
-    if row["nuclei_count"] < _ENOUGH or least <= (median := row["area_um2_p50"]) <= most:
-        return []
-    size = "smaller" if median < least else "larger"
-    message = f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible: check the slide's mpp"
-    return [{"code": "implausible_size", "message": message, "value": round(median, 4)}]
+    sized = nuclei >= LEAST_NUCLEI
+    by = "scales" if judged else "size" if sized else "nothing"
+    return by, [] if not sized or least <= median <= most else [_impossible(detect["mpp_x"], median)]
+
+
+def _doubt(mpp: float, doubt: Doubt) -> dict[str, Any]:
+    other = "twice" if doubt.side == "small" else "half"
+    message = f"the mpp of {mpp:.4g} looks too {doubt.side}: nuclei are seen best at about {other} that; check the mpp"
+    return warning("implausible_mpp", message, round(doubt.value, 4), doubt.threshold)
+
+
+def _impossible(mpp: float, median: float) -> dict[str, Any]:
+    size, limit = ("smaller", _MEDIAN_UM2[0]) if median < _MEDIAN_UM2[0] else ("larger", _MEDIAN_UM2[1])
+    message = (
+        f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible with an mpp of {mpp:.4g}: "
+        "check the mpp"
+    )
+    return warning("implausible_mpp", message, round(median, 4), limit)

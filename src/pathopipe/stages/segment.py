@@ -80,7 +80,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
         count = _write(job, grid, nuclei, len(blocks))
     if not count:
         raise SlideRejectedError(
-            "none of the seeds grew to a nucleus: check segment.foreground and segment.min_area_um2"
+            "none of the seeds grew to a nucleus: check the mpp, segment.foreground and segment.min_area_um2"
         )
     return Outcome(counts={"seeds": len(seeds.x), "nuclei": count}, details={"grid": detect["grid"]})
 

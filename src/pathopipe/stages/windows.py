@@ -23,13 +23,21 @@ def read_windows(
         yield slide.read(grid, *window)
 
 
-def choose_windows(grid: Grid, tissue: Mask, cells: Cells, side: int, most: int) -> list[Window]:
-    """Places of windows that show mostly tissue, as x, y, width and height on the grid, row by row."""
+def choose_windows(
+    grid: Grid, tissue: Mask, cells: Cells, side: int, most: int, *, to_edge: bool = False
+) -> list[Window]:
+    """Places of windows that show mostly tissue, as x, y, width and height on the grid, row by row.
+
+    Parameters
+    ----------
+    to_edge
+        Let the last windows of a row and column overlap those before, rather than leave the rest of the slide out.
+    """
     side_x, side_y = min(side, grid.width), min(side, grid.height)
     corners = [
         (x, y)
-        for y in range(0, grid.height - side_y + 1, side_y)
-        for x in range(0, grid.width - side_x + 1, side_x)
+        for y in _starts(grid.height, side_y, to_edge)
+        for x in _starts(grid.width, side_x, to_edge)
         if _has_tissue(tissue, cells, grid, (x, y, side_x, side_y))
     ]
     if not corners:  # tissue only in slivers: take the windows around its cells
@@ -40,6 +48,11 @@ def choose_windows(grid: Grid, tissue: Mask, cells: Cells, side: int, most: int)
         corners = [(min(x, grid.width - side_x), min(y, grid.height - side_y))]
     chosen = np.unique(np.linspace(0, len(corners) - 1, most).round().astype(int))
     return [(*corners[index], side_x, side_y) for index in chosen]
+
+
+def _starts(length: int, side: int, to_edge: bool) -> list[int]:
+    starts = list(range(0, length - side + 1, side))
+    return [*starts, length - side] if to_edge and starts[-1] + side < length else starts
 
 
 def _has_tissue(tissue: Mask, cells: Cells, grid: Grid, window: Window) -> bool:

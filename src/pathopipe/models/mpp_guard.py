@@ -1,0 +1,138 @@
+"""Whether a slide's mpp can be right, by what the model sees at its own resolution, at a finer and at a coarser one.
+
+Where the stated mpp is half the true one, the model sees at half its resolution what it was trained on: more nuclei,
+and more surely. Where it is twice the true one, so at twice. Two logistic discriminants weigh that up, one for each
+direction. Weights and thresholds are made by recipes/mpp_guard.py; how well they do is in docs/mpp.md.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+SCALES: Final = (0.5, 1.0, 2.0)
+"""Resolutions to look at, in multiples of the model's."""
+LEAST_NUCLEI: Final = 60
+"""With fewer nuclei there is no judgment."""
+MODELS: Final = ("open", "research")
+"""The models that the weights are for."""
+
+SUREST: Final = 0.79
+"""Mean score of a slide's nuclei above which they are drawn, not scanned: the weights are not for such.
+
+On no real image, at whatever mpp, it is above 0.774; on synthetic ones, at the right mpp, not below 0.807. Nuclei of
+synthetic slides of the third level are as large as if their mpp were twice the true one.
+"""
+
+Side = Literal["small", "large"]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the model sees at one scale.
+
+    Attributes
+    ----------
+    scale
+        Resolution in multiples of the model's: at 2 a pixel spans twice as many micrometers.
+    windows, pixels
+        How many windows were looked at, and their pixels.
+    seeds
+        Nuclei found in them.
+    score
+        Their mean score, 0 where there are none.
+    area_px
+        Median over windows of the median area of the foreground's connected parts, in pixels of this scale.
+    """
+
+    scale: float
+    windows: int
+    pixels: int
+    seeds: int
+    score: float
+    area_px: float
+
+    @property
+    def density(self) -> float:
+        """Nuclei per 10,000 pixels, log2."""
+        return math.log2((self.seeds + 1) / self.pixels * 10_000)
+
+    @property
+    def certainty(self) -> float:
+        """Mean score, drawn to 0.5 where nuclei are few."""
+        return (self.seeds * self.score + 3 * 0.5) / (self.seeds + 3)
+
+
+def measures(sights: Sequence[Sight]) -> tuple[float, ...]:
+    """What the discriminants weigh: what changes from the model's scale to the others, and nuclei at the model's.
+
+    How certain the model is depends on stain and organ, too, so only the change counts.
+    """
+    fine, own, coarse = sights
+    return (
+        fine.certainty - own.certainty,
+        coarse.certainty - own.certainty,
+        fine.density - own.density,
+        coarse.density - own.density,
+        own.density,
+        math.log2(own.area_px + 4),
+    )
+
+
+def seen(side: Side, nuclei: int, sights: Sequence[Sight]) -> int:
+    """Nuclei to judge by; where the mpp is too small most are missed, unless looked for at the finer scale."""
+    return max(nuclei, sights[0].seeds) if side == "small" else nuclei
+
+
+@dataclass(frozen=True)
+class Discriminant:
+    """Logarithm of the odds that the mpp is wrong; it is doubted above ``threshold``."""
+
+    weights: tuple[float, ...]
+    intercept: float
+    threshold: float
+
+    def value(self, sights: Sequence[Sight]) -> float:
+        """Weigh up what was seen at `SCALES`."""
+        return self.intercept + math.fsum(a * b for a, b in zip(self.weights, measures(sights), strict=True))
+
+
+DISCRIMINANTS: Final[Mapping[Side, Discriminant]] = MappingProxyType(
+    {
+        "small": Discriminant((28.3999, 9.2486, 0.1239, -0.1744, 0.9445, -0.4202), -1.2245, 2.7883),
+        "large": Discriminant((-24.3089, 39.6234, 1.7804, 0.8924, -1.103, -0.3138), 8.0552, -0.465),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """The mpp looks too small or too large: ``value`` exceeds ``threshold``, both logarithms of odds."""
+
+    side: Side
+    value: float
+    threshold: float
+
+
+def judge(model: str, nuclei: int, score: float, looks: Sequence[Mapping[str, Any]]) -> tuple[bool, Doubt | None]:
+    """Say whether the mpp could be judged, and the doubt where there is one.
+
+    Parameters
+    ----------
+    model
+        Name of the nucleus model.
+    nuclei
+        How many nuclei the slide has.
+    score
+        Their mean score.
+    looks
+        The fields of a `Sight` for each of `SCALES`, in their order.
+    """
+    if model not in MODELS or score > SUREST:
+        return False, None
+    sights = [Sight(**look) for look in looks]
+    sides = [side for side in DISCRIMINANTS if seen(side, nuclei, sights) >= LEAST_NUCLEI]
+    doubts = [Doubt(side, DISCRIMINANTS[side].value(sights), DISCRIMINANTS[side].threshold) for side in sides]
+    worst = max(doubts, key=lambda doubt: doubt.value - doubt.threshold, default=None)
+    return bool(doubts), worst if worst is not None and worst.value > worst.threshold else None
