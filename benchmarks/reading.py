@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 
 from pathopipe.slide import Slide, open_slide
-from pathopipe.slide.jpeg_tiles import JpegTiles
 from pathopipe.slide.openslide_backend import OpenSlideBackend
-from pathopipe.slide.scaled_backend import ScaledBackend
+from pathopipe.slide.pieces import JpegPieces
+from pathopipe.slide.tiled_backend import TiledBackend
 from pathopipe.synthetic import Scene, write_slide
 
 MPP = (0.25, 0.25)
@@ -52,16 +52,16 @@ def by_scaled_tiles(path: Path) -> float:
 def by_raw_decoding(path: Path) -> float:
     """Decode each tile once and put nothing together."""
     with open_slide(path, MPP) as slide, path.open("rb") as file:
-        tiles = tiles_of(slide)
-        places = [(tx, ty) for ty in range(-(-tiles.height // tiles.tile_h)) for tx in range(tiles.across)]
-        return seconds(lambda: [tiles.decode(file.fileno(), tx, ty, FACTOR) for tx, ty in places])
+        pieces = pieces_of(slide)
+        places = [(column, row) for row in range(pieces.layout.down) for column in range(pieces.layout.across)]
+        return seconds(lambda: [pieces.decode(file.fileno(), *place, FACTOR) for place in places])
 
 
-def tiles_of(slide: Slide) -> JpegTiles:
-    tiles = slide.backend._tiles[0] if isinstance(slide.backend, ScaledBackend) else None
-    if tiles is None:
+def pieces_of(slide: Slide) -> JpegPieces:
+    pieces = slide.backend._stored[0].pieces if isinstance(slide.backend, TiledBackend) else None
+    if not isinstance(pieces, JpegPieces) or not pieces.scales:
         raise SystemExit("level 0 of this slide does not consist of JPEG tiles that can be scaled")
-    return tiles
+    return pieces
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -72,7 +72,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(path: Path, runs: int) -> None:
     with open_slide(path, MPP) as slide:
-        tiles_of(slide)
+        pieces_of(slide)
         megapixels = slide.width_px * slide.height_px / 1e6
         print(f"{slide.width_px} x {slide.height_px} pixels, {slide.backend.format}, read at 1/{FACTOR} of the size")
     ways = {"OpenSlide, resampled": by_openslide, "scaled reader": by_scaled_tiles, "scaled decoding": by_raw_decoding}

@@ -16,23 +16,23 @@ from pathopipe.artifacts import RUN, read_json
 from pathopipe.cli.bench import synthetic_slide
 from pathopipe.config import Config
 from pathopipe.samples import Sample
-from pathopipe.slide.jpeg_tiles import JpegTiles
+from pathopipe.slide.pieces import Layout
 from pathopipe.stages.execution import execute
 
 WORKERS = 2
-_stream, _disk = JpegTiles.stream, threading.Lock()
+_read, _disk = Layout.bytes_of, threading.Lock()
 
 
 def throttle(bytes_per_s: float) -> None:
     """Let every read of a tile of the slide take its time."""
 
-    def slow(tiles: JpegTiles, file: int, tx: int, ty: int) -> tuple[bytes, int, int]:
-        found = _stream(tiles, file, tx, ty)
+    def slow(layout: Layout, file: int, number: int) -> bytes:
+        found = _read(layout, file, number)
         with _disk:
-            time.sleep(len(found[0]) / bytes_per_s)
+            time.sleep(len(found) / bytes_per_s)
         return found
 
-    JpegTiles.stream = slow
+    Layout.bytes_of = slow
 
 
 def main() -> None:

@@ -35,26 +35,24 @@ def has_jump(pixels: RGB, unit: int) -> bool:
         return False
     upper = pixels[unit - 1 : unit * count : unit].astype(np.float32)
     step = pixels[unit : unit * count + 1 : unit] - upper
-    means = np.asarray(cv2.resize(step, (parts, count), interpolation=cv2.INTER_AREA), np.float32).reshape(
-        count, parts, 3
-    )
-    return any(
-        part > 0 or _is_textured_alike(pixels[..., color], unit * (int(border) + 1))
-        for border, part, color in np.argwhere(_runs_through(means))
-    )
+    means = np.asarray(cv2.resize(step, (parts, count), interpolation=cv2.INTER_AREA), np.float32)
+    means = means.reshape(count, parts, 3)
+    for border, color in np.argwhere(np.abs(means[:, -1]) > _LEAST_JUMP):
+        part = _begin(means[border : border + 2, :, color])
+        if part or (part == 0 and _is_textured_alike(pixels[..., color], unit * (int(border) + 1))):
+            return True
+    return False
 
 
-def _runs_through(means: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where a jump begins: at a border (K), from a part of the width on (P), in a color (3).
+def _begin(means: NDArray[np.float32]) -> int | None:
+    """Where a jump begins that reaches the end of a border, by its parts' means (1 or 2, P) and those of the next one.
 
-    It runs along the rest of this border, and along the next one up to where it began.
+    None unless it runs along the next border up to where it began.
     """
-    following = np.concatenate([means[1:], np.zeros_like(means[:1])])
-    found = np.zeros(means.shape, bool)
-    for part in range(means.shape[1]):
-        along = np.concatenate([means[:, part:], following[:, :part]], axis=1)
-        found[:, part] = np.maximum(along.min(axis=1), -along.max(axis=1)) > _LEAST_JUMP
-    return found
+    jumps = means * np.sign(means[0, -1]) > _LEAST_JUMP
+    before = np.flatnonzero(~jumps[0])
+    part = int(before[-1]) + 1 if len(before) else 0
+    return part if not part or (len(jumps) == 2 and jumps[1, :part].all()) else None
 
 
 def _is_textured_alike(values: NDArray[np.uint8], border: int) -> bool:
