@@ -73,7 +73,14 @@ def write_ome(
 
 
 def write_jpeg_tiles(
-    path: Path, image: RGB, *, tile: int, photometric: str = "ycbcr", tables: bool = True, jfif: bool = False
+    path: Path,
+    image: RGB,
+    *,
+    tile: int,
+    photometric: str = "ycbcr",
+    tables: bool = True,
+    jfif: bool = False,
+    subsampling: str = "444",
 ) -> None:
     """A TIFF of JPEG tiles without markers of their own that name the colors, except JFIF's where ``jfif``.
 
@@ -85,7 +92,7 @@ def write_jpeg_tiles(
     streams, shared = [], b""
     for top in range(0, down * tile, tile):
         for left in range(0, across * tile, tile):
-            stream, shared = _jpeg(padded[top : top + tile, left : left + tile], photometric, tables, jfif)
+            stream, shared = _jpeg(padded[top : top + tile, left : left + tile], photometric, tables, jfif, subsampling)
             streams.append(stream)
     tifffile.imwrite(
         path,
@@ -102,11 +109,11 @@ def write_jpeg_tiles(
     )
 
 
-def _jpeg(pixels: RGB, photometric: str, split: bool, jfif: bool) -> tuple[bytes, bytes]:
+def _jpeg(pixels: RGB, photometric: str, split: bool, jfif: bool, subsampling: str) -> tuple[bytes, bytes]:
     """Return a stream and its tables; the stream lacks these where ``split``."""
     import imagecodecs
 
-    options = {"level": 95, "colorspace": "RGB", "outcolorspace": photometric.upper()}
+    options = {"level": 95, "colorspace": "RGB", "outcolorspace": photometric.upper(), "subsampling": subsampling}
     data = imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), **options)
     # Components are numbered, as in Aperio's files: libjpeg would know RGB by its letters.
     for letter, number in zip(b"RGB", (1, 2, 3), strict=True):

@@ -183,12 +183,6 @@ def strips(path: Path) -> None:
     tifffile.imwrite(path, IMAGE, photometric="rgb", rowsperstrip=16, compression="jpeg", metadata=None)
 
 
-def separate_planes(path: Path) -> None:
-    planes = np.moveaxis(IMAGE, 2, 0)
-    options = {"tile": (64, 64), "planarconfig": "separate", "compression": "jpeg", "metadata": None}
-    tifffile.imwrite(path, planes, photometric="rgb", **options)
-
-
 def lossless_jpeg(path: Path) -> None:
     args = {"lossless": True, "outcolorspace": "rgb"}
     write_ome(path, IMAGE, compression="jpeg", compressionargs=args)
@@ -197,7 +191,6 @@ def lossless_jpeg(path: Path) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        separate_planes,
         lambda path: write_svs(path, IMAGE, compression=33005),
         lambda path: write_svs(path, IMAGE, compression="lzw"),
     ],

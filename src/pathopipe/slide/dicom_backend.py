@@ -130,18 +130,18 @@ def _level(parts: list[_Instance]) -> Stored:
 
 
 def _pieces(one: _Instance) -> Pieces:
-    layout = Layout(one.size, (one.Columns, one.Rows), *_grid(one, *_frames(one)))
     syntax = str(one.content.file_meta.TransferSyntaxUID)
+    if syntax not in {*_JPEG, *_NATIVE, *_CODECS}:
+        name = pydicom.uid.UID(syntax).name
+        raise SlideRejectedError(f"DICOM compressed as '{name}' is not supported: export it as JPEG or JPEG 2000")
+    layout = Layout(one.size, (one.Columns, one.Rows), *_grid(one, *_frames(one)))
     if syntax in _JPEG:
         with one.path.open("rb") as file:
             return JpegPieces(layout, file.fileno(), None, str(one.PhotometricInterpretation).startswith("YBR"))
+    to_rgb = jpeg.to_rgb if one.PhotometricInterpretation == "YBR_FULL" else np.asarray
     if syntax in _NATIVE:
-        return CodedPieces(layout, partial(_native, one.Rows, one.Columns, one.PlanarConfiguration), 1, np.asarray)
-    if syntax in _CODECS:
-        to_rgb = jpeg.to_rgb if one.PhotometricInterpretation == "YBR_FULL" else np.asarray
-        return CodedPieces(layout, partial(_coded, _CODECS[syntax]), 1, to_rgb)
-    name = pydicom.uid.UID(syntax).name
-    raise SlideRejectedError(f"DICOM compressed as '{name}' is not supported: export it as JPEG or JPEG 2000")
+        return CodedPieces(layout, partial(_native, one.Rows, one.Columns, one.PlanarConfiguration), 1, to_rgb)
+    return CodedPieces(layout, partial(_coded, _CODECS[syntax]), 1, to_rgb)
 
 
 def _native(rows: int, columns: int, planar: int | None, data: bytes, _: int) -> RGB:
@@ -151,7 +151,10 @@ def _native(rows: int, columns: int, planar: int | None, data: bytes, _: int) ->
 
 def _coded(codec: Callable[[bytes], NDArray[Any]], data: bytes, _: int) -> NDArray[Any]:
     with decoding():
-        return codec(data)
+        pixels = codec(data)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise DecodeError(f"a frame has pixels of shape {pixels.shape}")
+    return pixels
 
 
 def _grid(one: _Instance, offsets: list[int], lengths: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

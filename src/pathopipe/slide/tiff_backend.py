@@ -22,6 +22,7 @@ from pathopipe.slide.tiff_images import (
     JPEGS,
     MAX_PIECE_PX,
     ONLY,
+    PLANAR,
     YCBCR,
     TiffImage,
     check_end,
@@ -40,7 +41,6 @@ _UNPACKERS: Final[dict[int, Callable[[bytes], bytes | bytearray]]] = {
     32773: imagecodecs.packbits_decode,
 }
 _PREMULTIPLIED, _STRAIGHT = 1, 2
-_PLANAR: Final = 2
 _SHOWN: Final = 5
 _PADDED_FACTORS: Final = (2, 4, 8, 16, 32, 64)
 _UM_PER_UNIT: Final = {"µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "in": 25_400.0}
@@ -132,10 +132,9 @@ class _Levels:
         layout = _layout(image)
         frame = image.keyframe
         with self._path.open("rb") as file:
-            if int(frame.compression) in JPEGS and frame.samplesperpixel == 3 and frame.planarconfig != _PLANAR:
-                stated = int(frame.photometric) == YCBCR
-                return JpegPieces(layout, file.fileno(), frame.jpegtables, stated)
-        planes = int(frame.samplesperpixel) if frame.planarconfig == _PLANAR else 1
+            if int(frame.compression) in JPEGS:
+                return JpegPieces(layout, file.fileno(), frame.jpegtables, int(frame.photometric) == YCBCR)
+        planes = int(frame.samplesperpixel) if frame.planarconfig == PLANAR else 1
         return CodedPieces(layout, partial(_decoded, frame, frame.jpegtables), planes, _converter(frame))
 
 
@@ -164,7 +163,7 @@ def _layout(image: TiffImage) -> Layout:
             f"the TIFF is stored in one piece of {piece[0]} x {piece[1]} pixels: convert it to a tiled TIFF"
         )
     layout = Layout(image.size, piece, image.page.dataoffsets, image.page.databytecounts)
-    planes = int(frame.samplesperpixel) if frame.planarconfig == _PLANAR else 1
+    planes = int(frame.samplesperpixel) if frame.planarconfig == PLANAR else 1
     if min(len(layout.offsets), len(layout.lengths)) < layout.across * layout.down * planes:
         raise DecodeError("its directory lists fewer pieces than the image has")
     return layout
@@ -185,7 +184,7 @@ def _decoded(frame: Any, tables: bytes | None, data: bytes, number: int) -> NDAr
 def _whole(frame: Any) -> int:
     """Samples of a piece that is not cut off: some writers fill up the last strip."""
     height, width = (frame.tilelength, frame.tilewidth) if frame.is_tiled else (frame.rowsperstrip, frame.imagewidth)
-    return int(height * width * (1 if frame.planarconfig == _PLANAR else frame.samplesperpixel))
+    return int(height * width * (1 if frame.planarconfig == PLANAR else frame.samplesperpixel))
 
 
 def _converter(frame: Any) -> Any:

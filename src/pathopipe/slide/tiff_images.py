@@ -34,6 +34,7 @@ _PHOTOMETRIC: Final = {
     9: "CIELab",
 }
 RGB, YCBCR = 2, 6
+PLANAR: Final = 2
 JPEGS: Final = {7, 33007, 34892}
 JPEG2000_YCC: Final = 33003
 _REDUCED, _MASK = 1, 4
@@ -130,6 +131,7 @@ def check_samples(page: Any) -> None:
     """Reject what is not one plane of 8-bit RGB, in words."""
     if not isinstance(page.bitspersample, int):
         raise DecodeError("its samples differ in size")
+    _check_compression(int(page.compression))
     if page.dtype != np.uint8 or page.bitspersample != 8:
         raise SlideRejectedError(f"the file holds samples of {page.bitspersample} bits ({page.dtype}): {ONLY}")
     photometric, compression = int(page.photometric), int(page.compression)
@@ -139,6 +141,17 @@ def check_samples(page: Any) -> None:
         raise SlideRejectedError(f"the file holds {kind}, no RGB color: {ONLY}; export it as RGB")
     if int(page.fillorder) != 1:
         raise SlideRejectedError("the TIFF stores the bits of its samples in reverse order: export it anew")
+    if compression in JPEGS and (page.samplesperpixel != 3 or page.planarconfig == PLANAR):
+        raise SlideRejectedError(
+            "JPEG of four samples, or of separate planes of color, is not supported: export it as JPEG in RGB or YCbCr"
+        )
+
+
+def _check_compression(number: int) -> None:
+    """Reject a compression that no decoder here knows, which would count as damage of every piece."""
+    if number not in tifffile.TIFF.DECOMPRESSORS:
+        name = tifffile.COMPRESSION(number).name if number in set(tifffile.COMPRESSION) else number
+        raise SlideRejectedError(f"TIFF compressed as '{name}' is not supported: export it as JPEG, LZW or deflate")
 
 
 def check_end(size: int, page: Any) -> None:
