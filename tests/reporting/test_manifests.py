@@ -1,6 +1,7 @@
 import pytest
 
 from pathopipe.reporting import manifests as told
+from pathopipe.reporting.vocabulary import MPP_CHECKS
 
 TISSUE = {
     "stage": "tissue",
@@ -22,6 +23,14 @@ REJECTED = {"state": "rejected", "reason": "no nuclei were found", "versions": {
 
 def texts(facts):
     return {fact.label: (fact.value, fact.note) for fact in facts}
+
+
+@pytest.mark.parametrize("checked_by", ["scales", "size", "nothing"])
+def test_by_what_the_resolution_was_checked(checked_by):
+    (fact,) = told.mpp_facts({"mpp_checked_by": checked_by})
+    assert fact.label == "Resolution checked by"
+    assert fact.value == MPP_CHECKS[checked_by]
+    assert told.mpp_facts({}) == ()
 
 
 def test_size_and_resolution_with_their_source():

@@ -6,7 +6,7 @@ from typing import Any
 from pathopipe.quality import stops_grade
 from pathopipe.reporting import text
 from pathopipe.reporting.slide_page import Evidence, Fact, Grade, QualityWarning, Rejection, StageRecord
-from pathopipe.reporting.vocabulary import MPP_SOURCES, STAGES
+from pathopipe.reporting.vocabulary import MPP_CHECKS, MPP_SOURCES, STAGES
 
 Manifest = Mapping[str, Any]
 
@@ -37,6 +37,12 @@ def slide_facts(tissue: Manifest) -> tuple[Fact, ...]:
     if info.get("format"):
         facts.append(Fact("Format", str(info["format"])))
     return tuple(facts)
+
+
+def mpp_facts(features: Manifest) -> tuple[Fact, ...]:
+    """Return by what the resolution was checked; the warning, if it failed, is told among the others."""
+    checked_by = features.get("mpp_checked_by")
+    return (Fact("Resolution checked by", MPP_CHECKS.get(checked_by, str(checked_by))),) if checked_by else ()
 
 
 def model_facts(detect: Manifest) -> tuple[Fact, ...]:

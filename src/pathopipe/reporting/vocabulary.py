@@ -94,6 +94,14 @@ WARNINGS = MappingProxyType(
 )
 """What the codes of warnings are called, in a word or two."""
 
+MPP_CHECKS = MappingProxyType(
+    {
+        "scales": "how surely nuclei are found at half, once and twice the scale",
+        "size": "the size of nuclei only",
+        "nothing": "nothing: there are too few nuclei",
+    }
+)
+
 MPP_SOURCES = MappingProxyType({"sheet": "given in the sample sheet", "metadata": "read from the slide file"})
 
 

@@ -109,7 +109,11 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         overview = _overview(job, slide, survey, rings, windows)
     return SlidePage(
         slide=job.slide,
-        facts=(*told.slide_facts(tissue), *told.model_facts(manifests["detect"])),
+        facts=(
+            *told.slide_facts(tissue),
+            *told.mpp_facts(manifests["features"]),
+            *told.model_facts(manifests["detect"]),
+        ),
         warnings=told.warnings(manifests),
         grade=told.grade_of(read_json(job.input("grade/grade.json"))),
         key_figures=measures.key_figures(row),
