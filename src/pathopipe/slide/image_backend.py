@@ -123,8 +123,7 @@ def _decode(path: Path) -> RGB:
     """Decode all of an image, or nothing where a part of it is damaged."""
     with _opened(path) as image:
         if image.format == "JPEG":
-            stream = path.read_bytes()
-            return jpeg.decode(stream, jpeg.frame_of(stream))
+            return jpeg.decode(*jpeg.complete(path.read_bytes()))
         _check_sums(path)
         return _to_rgb(image)
 

@@ -50,8 +50,8 @@ class Frame:
     unit: int
 
 
-def frame_of(stream: bytes) -> Frame:
-    """Read the frame header of a stream.
+def segments_of(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """Return the marker segments before the first scan, each as marker and bytes, and where the scan starts.
 
     Raises
     ------
@@ -59,17 +59,6 @@ def frame_of(stream: bytes) -> Frame:
         When the stream is damaged before its first scan, as far as that can be told.
     SlideRejectedError
         When it is a JPEG of a kind that is not read: lossless, arithmetic, of more than 8 bits.
-    """
-    return _frame(segments_of(stream)[0])
-
-
-def segments_of(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
-    """Return the marker segments before the first scan, each as marker and bytes, and where the scan starts.
-
-    Raises
-    ------
-    DecodeError, SlideRejectedError
-        As for `frame_of`.
     """
     if data[:2] != SOI:
         raise DecodeError("a piece is no JPEG")
@@ -88,19 +77,24 @@ def segments_of(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
     return segments, at
 
 
-def complete(data: bytes, head: bytes) -> tuple[bytes, Frame]:
-    """Put the head that all pieces of an image share before one of them; what the piece says of colors is left out.
+def complete(data: bytes, head: bytes | None = None) -> tuple[bytes, Frame]:
+    """Return a stream that can be decoded by itself, without filling between its segments, and what its header says.
+
+    Parameters
+    ----------
+    head
+        What all pieces of an image share (`head_of`): goes before, and what the piece says of colors is left out.
 
     Raises
     ------
     DecodeError, SlideRejectedError
-        As for `frame_of`, and when the end is missing.
+        As for `segments_of`, and when the end is missing.
     """
     segments, scan = segments_of(data)
     if data.rfind(_EOI, scan) < 0:
         raise DecodeError("a JPEG lacks its end")
-    kept = [segment for marker, segment in segments if marker not in _COLORS]
-    return b"".join([head, *kept, data[scan:]]), _frame(segments)
+    kept = [segment for marker, segment in segments if head is None or marker not in _COLORS]
+    return b"".join([head or SOI, *kept, data[scan:]]), _frame(segments)
 
 
 def head_of(tables: bytes | None, ycc: bool) -> bytes:
@@ -116,7 +110,7 @@ def decode(stream: bytes, frame: Frame, scale: int = 1, inside: tuple[int, int] 
     Parameters
     ----------
     frame
-        What `frame_of` or `complete` found in its header.
+        What `complete` found in its header.
     inside
         Width and height in pixels of the part that is not padding; default: all of it.
 
