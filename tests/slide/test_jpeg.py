@@ -14,7 +14,7 @@ from PIL import Image
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import jpeg
 from pathopipe.slide.backend import RGB, DecodeError
-from tests.slide.files import tissue
+from tests.slide.files import scene, tissue
 
 IMAGE = tissue(160, 192)
 DQT, DHT, SOF = b"\xff\xdb", b"\xff\xc4", b"\xff\xc0"
@@ -242,6 +242,30 @@ def test_of_black_nothing_is_told_and_what_is_stated_holds(image: RGB) -> None:
         assert not jpeg.stored_as_ycc([stored], False)
     assert jpeg.stored_as_ycc([], True)
     assert not jpeg.stored_as_ycc([], False)
+
+
+def mixed(*colors: tuple[int, int, int]) -> RGB:
+    """Two stains of about one lightness that cover all, without glass."""
+    share = tissue(96, 128, 5)[..., 1:2].astype(float)
+    share = (share - share.min()) / (share.max() - share.min())
+    grain = np.random.default_rng(2).normal(0, 5, (96, 128, 1))
+    mean = share * np.array(colors[0]) + (1 - share) * np.array(colors[1])
+    return np.clip(mean + grain, 0, 255).astype(np.uint8)
+
+
+UNTOLD = {
+    "brown and blue": mixed((130, 85, 45), (90, 110, 190)),
+    "red and green-blue": mixed((190, 60, 80), (60, 130, 140)),
+    "red": mixed((235, 110, 135), (215, 140, 125)),
+    "of all colors": scene(96, 128, 2),
+}
+
+
+@pytest.mark.parametrize("name", [*TOLD, *UNTOLD])
+def test_a_right_statement_is_never_overruled(name: str) -> None:
+    image = (TOLD | UNTOLD)[name]
+    assert jpeg.stored_as_ycc([ycc_of(image)], True)
+    assert not jpeg.stored_as_ycc([image], False)
 
 
 @pytest.mark.parametrize("name", TOLD)

@@ -339,3 +339,12 @@ def test_a_tile_beyond_the_end_cannot_be_decoded(opened: Open, tmp_path: Path) -
     backend = opened(path)
     with pytest.raises(DecodeError, match="ends early"):
         backend.read(1, 0, 0, 450, 351)
+
+
+@pytest.mark.parametrize("rest", [1, 2, 7, 8, 9, 15])
+def test_a_row_of_tiles_of_which_a_few_pixels_are_filled_is_read(rest: int, opened: Open, tmp_path: Path) -> None:
+    image = IMAGE[: 256 + rest, :400]
+    write_jpeg_tiles(tmp_path / "a.tif", image, tile=256)
+    backend = opened(tmp_path / "a.tif")
+    assert np.abs(whole(backend).astype(int) - image).mean() < 2
+    assert_scaled_levels_match(backend)

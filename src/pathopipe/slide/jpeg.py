@@ -37,6 +37,8 @@ _LUMINANCE: Final = """
 """
 _CHROMINANCE: Final = "17 18 18 24 21 24 47 26 26 47 99 66 56 66 99 99" + 48 * " 99"
 _FEW: Final = 2
+_STEADY: Final = 4
+_TOGETHER: Final = 0.3
 _BLOCK: Final = 8
 
 
@@ -157,7 +159,8 @@ def stored_as_ycc(samples: Sequence[RGB], stated: bool) -> bool:
     """Whether components are luma and chroma rather than red, green and blue.
 
     Files state the one and hold the other (libdicom issue 80, libvips issue 4669 and their like). Chroma is near its
-    middle on glass, and varies less than luma everywhere; red, green and blue are all bright on glass, and vary alike.
+    middle on glass, and varies less than luma in most stains; red, green and blue are all bright on glass, and rise and
+    fall together.
 
     Parameters
     ----------
@@ -178,7 +181,8 @@ def _glass_sign(pixels: NDArray[np.float64]) -> bool | None:
         return None
     middle = np.median(bright, axis=0)
     if np.abs(middle - 128).max() < 25:
-        return True
+        steady = np.median(np.abs(bright - middle), axis=0).max() < _STEADY  # green and blue of red tissue are not
+        return True if steady else None
     return False if middle.min() > 180 else None
 
 
@@ -189,7 +193,9 @@ def _spread_sign(pixels: NDArray[np.float64]) -> bool | None:
         return None
     if spread[1:].max() < 0.5 * spread[0] and np.abs(pixels[:, 1:].mean(axis=0) - 128).max() < 48:
         return True
-    return False if spread[1:].max() > 0.7 * spread[0] else None
+    # Of two stains without glass, such as brown and blue, chroma may vary as much, but not together with luma.
+    together = spread.min() > 0 and np.corrcoef(pixels.T).min() > _TOGETHER
+    return False if together and spread[1:].max() > 0.7 * spread[0] else None
 
 
 def to_rgb(ycc: RGB) -> RGB:

@@ -31,7 +31,7 @@ def has_jump(pixels: RGB, unit: int) -> bool:
     """
     height, width = pixels.shape[:2]
     count, parts = (height - 2) // unit if unit > 1 else 0, min(_PARTS[1], width // _PART)
-    if not count or parts < _PARTS[0]:
+    if count < 1 or parts < _PARTS[0]:
         return False
     upper = pixels[unit - 1 : unit * count : unit].astype(np.float32)
     step = pixels[unit : unit * count + 1 : unit] - upper
