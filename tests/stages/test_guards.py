@@ -92,6 +92,12 @@ def test_real_slides_have_the_colors_of_h_and_e(shared_data: Path, tmp_path: Pat
     assert stopping(tissue(tmp_path, shared_data / "slides" / name)) == []
 
 
+def test_mixed_up_colors_of_a_real_slide_are_noticed(shared_data: Path, tmp_path: Path) -> None:
+    real = tifffile.imread(shared_data / "slides" / "CMU-1-Small-Region.svs", key=0)[:1500, :1200]
+    assert stopping(tissue(tmp_path, np.ascontiguousarray(real[..., ::-1]))) == ["implausible_color"]
+    assert "the values are YCbCr" in tissue(tmp_path, ycbcr(real))["reason"]
+
+
 def test_real_immunohistochemistry_is_not_taken_for_h_and_e(tmp_path: Path) -> None:
     manifest = tissue(tmp_path, IHC)
     (entry,) = [entry for entry in manifest["quality"] if entry["code"] in STOPS_GRADE]

@@ -27,7 +27,7 @@ _FAINT: Final = 0.25
 _OVERSTAINED: Final = 1.9
 # How all of these were measured: docs/guards.md.
 _FOREIGN: Final = 0.25
-_REARRANGED_FOREIGN: Final = 0.05
+_REARRANGED_FOREIGN: Final = 0.15
 _EOSIN: Final = 0.02
 _TILT: Final = -0.2
 _LIGHT: Final = 45
