@@ -134,3 +134,22 @@ def test_the_same_results_give_the_same_bytes(copied):
         os.utime(file, (1, 1))
     assert content() == first
     assert set(first) == {*COHORT.writes, "manifest.json", "ro-crate-metadata.json"}
+
+
+def test_tissue_and_stain_stand_in_the_sheet_to_run_again(copied):
+    path = copied / "done" / "grade" / "manifest.json"
+    write_json(path, read_json(path) | {"about": {"tissue": "breast", "stain": "H&E"}})
+    gather(copied, samples("done", "rejected"))
+    with (copied / "cohort" / "slides.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [(row["tissue"], row["stain"]) for row in rows] == [("breast", "H&E"), ("", "")]
+
+
+def test_warnings_of_the_stages_reach_the_table_and_the_page(copied):
+    path = copied / "done" / "features" / "manifest.json"
+    warned = {"code": "implausible_mpp", "message": "the mpp is probably wrong", "value": 2.0, "threshold": 0.5}
+    write_json(path, read_json(path) | {"quality": [warned]})
+    rows, page, _ = gather(copied, samples("done", "rejected", "later"))
+    assert [row["warnings"] for row in rows] == ["implausible_mpp pen", "pen", ""]
+    assert 'data-warnings="implausible_mpp pen"' in page
+    assert "The mpp is probably wrong." in page
