@@ -11,6 +11,8 @@ from typing import ClassVar
 
 import pytest
 
+from pathopipe.cli.cluster import check_interpreter
+from pathopipe.errors import RefusalError
 from pathopipe.synthetic import Scene, write_slide
 from tests.cluster.local_slurm import LocalSlurm, local_slurm, missing
 from tests.workflow.conftest import ROOT, Project
@@ -20,7 +22,16 @@ PROFILE = ROOT / "profiles" / "slurm-no-accounting"
 
 
 @pytest.fixture(scope="session")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSlurm]:
+def startable() -> None:
+    """This Python can be started by jobs elsewhere: not in a folder whose name has a blank."""
+    try:
+        check_interpreter()
+    except RefusalError as refusal:
+        pytest.skip(str(refusal))
+
+
+@pytest.fixture(scope="session")
+def slurm(startable: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSlurm]:
     if absent := missing():
         pytest.skip(f"Slurm is not installed here: there is no {absent[0]}")
     if find_spec("snakemake_executor_plugin_slurm") is None:

@@ -27,7 +27,7 @@ PATIENCE_S = 600
 
 
 @pytest.fixture
-def kubernetes(tmp_path: Path) -> Iterator[LocalKubernetes]:
+def kubernetes(startable: None, tmp_path: Path) -> Iterator[LocalKubernetes]:
     if not shutil.which("kubectl"):
         pytest.skip("kubectl is not installed")
     folder = tmp_path / "kubernetes"
