@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.errors import SlideRejectedError
+
 BLOCK = 512
 """Side of the squares in which levels are decoded, in pixels of the level.
 
@@ -19,6 +21,17 @@ PIECE = 128
 """Side of the squares that are white where a block cannot be decoded, in pixels of the level."""
 
 RGB = NDArray[np.uint8]
+_MOST_SIDE_PX = 2_000_000
+
+
+def check_size(width: int, height: int) -> None:
+    """Reject an image without pixels, or of a size that no slide has, before anything is made for its size."""
+    if min(width, height) < 1:
+        raise SlideRejectedError("the image has no pixels: export it again")
+    if max(width, height) > _MOST_SIDE_PX:
+        raise SlideRejectedError(
+            f"the file is said to hold {width:,} x {height:,} pixels, more than any slide has: copy or export it again"
+        )
 
 
 @dataclass(frozen=True)

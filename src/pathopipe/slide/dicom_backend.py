@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import jpeg
-from pathopipe.slide.backend import MAX_DAMAGED_SHARE, RGB, DecodeError
+from pathopipe.slide.backend import MAX_DAMAGED_SHARE, RGB, DecodeError, check_size
 from pathopipe.slide.pieces import CodedPieces, JpegPieces, Layout, Pieces
 from pathopipe.slide.tiff_images import MAX_PIECE_PX, ONLY, decoding
 from pathopipe.slide.tiled_backend import Stored, TiledBackend
@@ -107,8 +107,9 @@ def _check(one: _Instance) -> None:
     for many, word in ((one.TotalPixelMatrixFocalPlanes, "focal planes"), (one.NumberOfOpticalPaths, "optical paths")):
         if (many or 1) > 1:
             raise SlideRejectedError(f"the file holds {many} {word}: {ONLY}")
-    if min(*one.size, int(one.Rows or 0), int(one.Columns or 0)) < 1:
-        raise DecodeError("an image has no pixels")
+    check_size(*one.size)
+    if min(int(one.Rows or 0), int(one.Columns or 0)) < 1:
+        raise DecodeError("its frames have no pixels")
     if one.Rows * one.Columns > MAX_PIECE_PX:
         raise SlideRejectedError(f"the slide is stored in frames of {one.Columns} x {one.Rows} pixels: export it anew")
 
@@ -134,6 +135,7 @@ def _pieces(one: _Instance) -> Pieces:
     if syntax not in {*_JPEG, *_NATIVE, *_CODECS}:
         name = pydicom.uid.UID(syntax).name
         raise SlideRejectedError(f"DICOM compressed as '{name}' is not supported: export it as JPEG or JPEG 2000")
+    _check_frames(one)
     layout = Layout(one.size, (one.Columns, one.Rows), *_grid(one, *_frames(one)))
     if syntax in _JPEG:
         with one.path.open("rb") as file:
@@ -157,23 +159,43 @@ def _coded(codec: Callable[[bytes], NDArray[Any]], data: bytes, _: int) -> NDArr
     return pixels
 
 
+def _is_sparse(one: _Instance) -> bool:
+    return bool(
+        one.DimensionOrganizationType == "TILED_SPARSE"
+        or (one.DimensionOrganizationType is None and one.PerFrameFunctionalGroupsSequence)
+    )
+
+
+def _check_frames(one: _Instance) -> None:
+    """Compare the frames that a level lists with those that it must have."""
+    stated, needed = int(one.NumberOfFrames or 1), -(-one.size[0] // one.Columns) * -(-one.size[1] // one.Rows)
+    if not _is_sparse(one) and stated < needed:
+        raise _lacking(needed - stated, needed)
+    if stated > needed:
+        raise DecodeError(f"a level of {needed} frames lists {stated}")
+
+
+def _lacking(missing: int, needed: int) -> SlideRejectedError:
+    return SlideRejectedError(
+        f"a level of the DICOM series lacks {missing:,} of {needed:,} frames: copy or export all of it again"
+    )
+
+
 def _grid(one: _Instance, offsets: list[int], lengths: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Put frames at their places; a place of a sparse image that has no frame was left out.
 
     Raises
     ------
+    SlideRejectedError
+        When more frames are missing than may be damaged.
     DecodeError
-        When frames are missing.
+        When their places are damaged.
     """
     across, down = -(-one.size[0] // one.Columns), -(-one.size[1] // one.Rows)
     stated = int(one.NumberOfFrames or 1)
-    sparse = one.DimensionOrganizationType == "TILED_SPARSE" or (
-        one.DimensionOrganizationType is None and one.PerFrameFunctionalGroupsSequence
-    )
-    if not sparse and stated != across * down:
-        raise DecodeError(f"a level of {across * down} frames lists {stated}")
+    sparse = _is_sparse(one)
     if stated - len(offsets) > MAX_DAMAGED_SHARE * stated:
-        raise DecodeError(f"of {stated} frames {len(offsets)} are there")
+        raise _lacking(stated - len(offsets), stated)
     places = np.array(list(_places(one, across, down))) if sparse else np.arange(stated)
     if len(places) != stated or (sparse and across * down > _MOST_SPARSE):
         raise DecodeError("the places of frames are damaged")

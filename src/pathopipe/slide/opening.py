@@ -7,7 +7,7 @@ import openslide
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.identity import dicom_series, is_dicom_slide, slide_files
-from pathopipe.slide.backend import Backend, DecodeError
+from pathopipe.slide.backend import Backend, DecodeError, check_size
 from pathopipe.slide.companions import check_companions
 from pathopipe.slide.image_backend import IMAGE_MAGIC, ImageBackend
 from pathopipe.slide.openslide_backend import OpenSlideBackend
@@ -16,7 +16,6 @@ from pathopipe.slide.source import SourceFiles, unreadable
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _LARGE_PX = 1 << 30
-_MOST_SIDE_PX = 2_000_000
 _OURS = {None, "aperio", "generic-tiff"}
 _MAY_HOLD_PLANES = {"hamamatsu"}
 _UNREAD = {
@@ -60,22 +59,15 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int 
         ) from error
     except OSError as error:
         raise unreadable(error) from error
-    _check_size(backend)
-    if backend.levels[0].width * backend.levels[0].height > _LARGE_PX:
+    width, height = backend.levels[0].width, backend.levels[0].height
+    try:
+        check_size(width, height)
+    except SlideRejectedError:
+        backend.close()
+        raise
+    if width * height > _LARGE_PX:
         gc.collect()  # what tifffile read of the directory refers to itself: an object for each tile
     return Slide(path, backend, mpp, source, threads, sweep=sweep)
-
-
-def _check_size(backend: Backend) -> None:
-    width, height = backend.levels[0].width, backend.levels[0].height
-    if min(width, height) < 1:
-        backend.close()
-        raise SlideRejectedError("the image has no pixels: export it again")
-    if max(width, height) > _MOST_SIDE_PX:
-        backend.close()
-        raise SlideRejectedError(
-            f"the file is said to hold {width:,} x {height:,} pixels, more than any slide has: copy or export it again"
-        )
 
 
 def _backend(path: Path) -> Backend:
@@ -91,10 +83,10 @@ def _backend(path: Path) -> Backend:
         raise SlideRejectedError("the file is empty: copy or export it again")
     if path.suffix.lower() == ".vsi":
         raise SlideRejectedError("an Olympus VSI cannot be read: export the slide as OME-TIFF")
-    if magic.startswith(IMAGE_MAGIC):
-        return ImageBackend(path)
     check_companions(path)
     vendor = openslide.OpenSlide.detect_format(path)
+    if magic.startswith(IMAGE_MAGIC) and vendor is None:  # an MRXS begins with a picture of the slide
+        return ImageBackend(path)
     if magic.startswith(_TIFF_MAGIC):
         return _tiff_backend(path, vendor)
     if vendor is None:

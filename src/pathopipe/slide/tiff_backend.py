@@ -1,7 +1,6 @@
 """TIFF: Aperio's SVS, OME-TIFF, and every other one that describes its images by itself."""
 
 import contextlib
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import jpeg
 from pathopipe.slide.backend import RGB, DecodeError, over_white
+from pathopipe.slide.ome import ome_mpp
 from pathopipe.slide.pieces import CodedPieces, JpegPieces, Layout, Pieces
 from pathopipe.slide.pyramid import shows_the_same
 from pathopipe.slide.tiff_images import (
@@ -43,7 +43,6 @@ _UNPACKERS: Final[dict[int, Callable[[bytes], bytes | bytearray]]] = {
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _SHOWN: Final = 5
 _PADDED_FACTORS: Final = (2, 4, 8, 16, 32, 64)
-_UM_PER_UNIT: Final = {"µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "in": 25_400.0}
 _IMAGEJ_MICRON: Final = {"micron", "microns", "um", "µm", "\u03bcm", "\\u00B5m"}
 
 
@@ -165,7 +164,10 @@ def _layout(image: TiffImage) -> Layout:
     layout = Layout(image.size, piece, image.page.dataoffsets, image.page.databytecounts)
     planes = int(frame.samplesperpixel) if frame.planarconfig == PLANAR else 1
     if min(len(layout.offsets), len(layout.lengths)) < layout.across * layout.down * planes:
-        raise DecodeError("its directory lists fewer pieces than the image has")
+        raise SlideRejectedError(
+            f"the TIFF is said to hold {layout.width:,} x {layout.height:,} pixels, but lists fewer pieces than that "
+            "takes: copy or export it again"
+        )
     return layout
 
 
@@ -203,9 +205,9 @@ def _first_three(pixels: NDArray[Any]) -> RGB:
 
 def _mpp(tiff: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:
     """Micrometers per pixel along x and y as the file states them, else None."""
-    with contextlib.suppress(ET.ParseError, KeyError, ValueError, TypeError, ZeroDivisionError, AttributeError):
+    with contextlib.suppress(SyntaxError, KeyError, ValueError, TypeError, ZeroDivisionError, AttributeError):
         if tiff.is_ome:
-            return _ome_mpp(str(tiff.ome_metadata), page)
+            return ome_mpp(str(tiff.ome_metadata), page)
         if tiff.is_svs:
             value = _number(tifffile.tifffile.svs_description_metadata(page.description)["MPP"])
             return value, value
@@ -216,21 +218,6 @@ def _mpp(tiff: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:
 def _number(value: Any) -> float:
     """Some scanners write a decimal comma."""
     return float(value.replace(",", ".") if isinstance(value, str) else value)
-
-
-def _ome_mpp(xml: str, page: Any) -> tuple[float, float] | None:
-    """Pixel size of the OME image of the page's size: a label or overview may stand before it."""
-    for node in ET.fromstring(xml).iter():  # noqa: S314 (expat expands no external entities)
-        if node.tag.endswith("Pixels") and (int(node.attrib["SizeX"]), int(node.attrib["SizeY"])) == (
-            page.imagewidth,
-            page.imagelength,
-        ):
-            x, y = (
-                float(node.attrib[f"PhysicalSize{axis}"]) * _UM_PER_UNIT[node.get(f"PhysicalSize{axis}Unit", "µm")]
-                for axis in "XY"
-            )
-            return x, y
-    return None
 
 
 def _tag_mpp(tiff: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:

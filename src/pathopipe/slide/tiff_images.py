@@ -13,6 +13,7 @@ import tifffile
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE, DecodeError
+from pathopipe.slide.ome import check_files
 
 # Its remarks on odd files would go to the user, who can't act on them; what matters ends in an error of ours.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
@@ -105,6 +106,7 @@ def images_of(tiff: tifffile.TiffFile) -> list[TiffImage]:
         When the file holds planes, time points or channels, or is spread over several files.
     """
     if tiff.is_ome:
+        check_files(str(tiff.ome_metadata))
         return [_of_series(tiff, series) for series in tiff.series]
     _check_planes(tiff)
     pages = [page for page in cast("Any", tiff.pages) if not int(page.subfiletype) & _MASK]
