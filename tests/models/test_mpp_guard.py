@@ -1,5 +1,6 @@
 """The judgment on the mpp, from numbers that `open` gave on a real slide at its own mpp, at half and at twice that."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -51,14 +52,11 @@ def test_nuclei_at_the_finer_scale_count_against_an_mpp_that_is_too_small_alone(
     assert judged(TWICE, nuclei=5) == (False, None)
 
 
-def test_measures_are_changes_from_the_own_scale_and_what_nuclei_are_like_there():
-    fine, own, coarse = sights((0, 0.0, 0.0), (127, 0.7, 60.0), (255, 0.6, 12.0))
-    found = measures([fine, own, coarse])
-    assert found[0] == pytest.approx(0.5 - own.certainty)
-    assert found[1] == pytest.approx(coarse.certainty - own.certainty)
-    assert found[2:4] == pytest.approx((-7, 1))
-    assert found[4] == pytest.approx(own.density)
-    assert found[5] == 6
+def test_measures_are_certainty_density_and_size_scale_by_scale():
+    found = measures(sights((0, 0.0, 0.0), (127, 0.7, 60.0), (255, 0.6, 12.0)))
+    assert found[0::3] == pytest.approx((0.5, 0.6954, 0.5988), abs=1e-4)
+    assert found[1::3] == pytest.approx([math.log2(count / 13.1072) for count in (1, 128, 256)])
+    assert found[2::3] == (2, 6, 4)
 
 
 def test_few_nuclei_say_little_of_certainty():

@@ -18,10 +18,10 @@ LEAST_NUCLEI: Final = 60
 MODELS: Final = ("open", "research")
 """The models that the weights are for."""
 
-SUREST: Final = 0.79
+SUREST: Final = 0.797
 """Mean score of a slide's nuclei above which they are drawn, not scanned: the weights are not for such.
 
-On no real image, at whatever mpp, it is above 0.774; on synthetic ones, at the right mpp, not below 0.807. Nuclei of
+On no real image, at whatever mpp, it is above 0.786; on synthetic ones, at the right mpp, not below 0.807. Nuclei of
 synthetic slides of the third level are as large as if their mpp were twice the true one.
 """
 
@@ -63,21 +63,15 @@ class Sight:
         """Mean score, drawn to 0.5 where nuclei are few."""
         return (self.seeds * self.score + 3 * 0.5) / (self.seeds + 3)
 
+    @property
+    def size(self) -> float:
+        """Area in pixels, log2."""
+        return math.log2(self.area_px + 4)
+
 
 def measures(sights: Sequence[Sight]) -> tuple[float, ...]:
-    """What the discriminants weigh: what changes from the model's scale to the others, and nuclei at the model's.
-
-    How certain the model is depends on stain and organ, too, so only the change counts.
-    """
-    fine, own, coarse = sights
-    return (
-        fine.certainty - own.certainty,
-        coarse.certainty - own.certainty,
-        fine.density - own.density,
-        coarse.density - own.density,
-        own.density,
-        math.log2(own.area_px + 4),
-    )
+    """What the discriminants weigh: certainty, density and size of nuclei, scale by scale."""
+    return tuple(value for sight in sights for value in (sight.certainty, sight.density, sight.size))
 
 
 def seen(side: Side, nuclei: int, sights: Sequence[Sight]) -> int:
@@ -100,8 +94,16 @@ class Discriminant:
 
 DISCRIMINANTS: Final[Mapping[Side, Discriminant]] = MappingProxyType(
     {
-        "small": Discriminant((28.3999, 9.2486, 0.1239, -0.1744, 0.9445, -0.4202), -1.2245, 2.7883),
-        "large": Discriminant((-24.3089, 39.6234, 1.7804, 0.8924, -1.103, -0.3138), 8.0552, -0.465),
+        "small": Discriminant(
+            (11.3644, 0.2381, 0.1287, -63.4909, 1.806, 0.1815, 14.5055, 0.0341, -0.2035),
+            15.7764,
+            2.5173,
+        ),
+        "large": Discriminant(
+            (-47.744, 1.3844, 0.6439, -5.8722, -2.9129, -0.3091, 50.5725, -0.2677, 0.4043),
+            6.8315,
+            0.6493,
+        ),
     }
 )
 
