@@ -215,6 +215,13 @@ def test_a_sparse_image_off_the_grid_is_rejected(tmp_path: Path) -> None:
     assert_rejected(tmp_path, "do not lie on one grid")
 
 
+def test_a_sparse_image_with_two_frames_at_one_place_is_rejected(tmp_path: Path) -> None:
+    places = [dicom.place(256 * (number % 4), 256 * (number // 6)) for number in range(12)]
+    changes = {"DimensionOrganizationType": "TILED_SPARSE", "PerFrameFunctionalGroupsSequence": places}
+    dicom.write(tmp_path / "a.dcm", dicom.instance(IMAGE, **changes))
+    assert_rejected(tmp_path, "lie at one place")
+
+
 @pytest.mark.parametrize("organization", ["TILED_FULL", "TILED_SPARSE"])
 def test_a_dicom_of_impossible_size_is_rejected_at_once(organization: str, tmp_path: Path) -> None:
     file = series(tmp_path)[1]

@@ -256,7 +256,7 @@ def mixed(*colors: tuple[int, int, int]) -> RGB:
 UNTOLD = {
     "brown and blue": mixed((130, 85, 45), (90, 110, 190)),
     "red and green-blue": mixed((190, 60, 80), (60, 130, 140)),
-    "red": mixed((235, 110, 135), (215, 140, 125)),
+    "red": mixed((235, 150, 150), (215, 105, 115)),
     "of all colors": scene(96, 128, 2),
 }
 

@@ -181,8 +181,9 @@ def _glass_sign(pixels: NDArray[np.float64]) -> bool | None:
         return None
     middle = np.median(bright, axis=0)
     if np.abs(middle - 128).max() < 25:
-        steady = np.median(np.abs(bright - middle), axis=0).max() < _STEADY  # green and blue of red tissue are not
-        return True if steady else None
+        # Green and blue of red tissue may be so, too, but not alike in all of it, and they follow its red.
+        steady = np.median(np.abs(bright - middle), axis=0).max() < _STEADY
+        return True if steady or not _rise_together(pixels) else None
     return False if middle.min() > 180 else None
 
 
@@ -194,8 +195,11 @@ def _spread_sign(pixels: NDArray[np.float64]) -> bool | None:
     if spread[1:].max() < 0.5 * spread[0] and np.abs(pixels[:, 1:].mean(axis=0) - 128).max() < 48:
         return True
     # Of two stains without glass, such as brown and blue, chroma may vary as much, but not together with luma.
-    together = spread.min() > 0 and np.corrcoef(pixels.T).min() > _TOGETHER
-    return False if together and spread[1:].max() > 0.7 * spread[0] else None
+    return False if spread[1:].max() > 0.7 * spread[0] and _rise_together(pixels) else None
+
+
+def _rise_together(pixels: NDArray[np.float64]) -> bool:
+    return bool(pixels.std(axis=0).min() > 0 and np.corrcoef(pixels.T).min() > _TOGETHER)
 
 
 def to_rgb(ycc: RGB) -> RGB:

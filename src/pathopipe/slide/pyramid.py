@@ -39,9 +39,11 @@ def _area(pieces: Pieces) -> int:
 
 def _differences(above: Pieces, small: Pieces, factor: float, file: int) -> Iterator[float]:
     """Mean difference in gray levels at each place."""
+    # What is beyond the larger image is filling.
+    sizes = [min(own, round(full / factor)) for own, full in zip(_size(small), _size(above), strict=True)]
+    side = min(_PATCH, *sizes) // _POOLED * _POOLED
     for across, down in _PLACES:
-        side = min(_PATCH, small.layout.width, small.layout.height) // _POOLED * _POOLED
-        x, y = (int(share * (size - side)) for share, size in zip((across, down), _size(small), strict=True))
+        x, y = (int(share * (size - side)) for share, size in zip((across, down), sizes, strict=True))
         try:
             patch = _pooled(small, (x, y, x + side, y + side), side // _POOLED, file)
             corners = tuple(round(place * factor) for place in (x, y, x + side, y + side))
