@@ -321,3 +321,18 @@ def test_each_piece_is_decoded_once_where_a_row_of_them_fits(
     count = decodes(tmp_path / "a.tif", window, monkeypatch)
     assert count
     assert max(count.values()) == 1, count.most_common(3)
+
+
+@pytest.mark.parametrize("side", [1024, 2048])
+@pytest.mark.parametrize("window", [384, 700, 1024])
+def test_each_piece_is_decoded_five_times_at_most_where_a_row_of_them_does_not_fit(
+    side: int, window: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_CACHE_BYTES", "_MOST_CACHE_BYTES"):
+        monkeypatch.setattr(f"pathopipe.slide.tiled_backend.{name}", 8 * side**2)  # two pieces and a rest
+    image = scene(2100, 4200)
+    options = {"tile": (side, side), "compression": "zlib"}
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", metadata=None, **options)
+    count = decodes(tmp_path / "a.tif", window, monkeypatch)
+    assert max(count.values()) <= 5, count
+    assert window == 1024 or max(count.values()) > 1  # the cache was too small for a row
