@@ -1,5 +1,7 @@
 """What a reader of slides must offer."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +99,21 @@ class Backend(Protocol):
 
 class DecodeError(Exception):
     """A file could not be opened or decoded; whether the slide or the disk is to blame is decided by who asked."""
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """Turn what libraries raise on damaged files into `DecodeError`; errors of the disk stay."""
+    try:
+        yield
+    except (SlideRejectedError, DecodeError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DecodeError(str(error)) from error
+    except Exception as error:
+        raise DecodeError(f"{error}" or type(error).__name__) from error
 
 
 def over_white(rgba: RGB, premultiplied: bool = False) -> RGB:

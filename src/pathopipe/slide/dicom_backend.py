@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import jpeg
-from pathopipe.slide.backend import RGB, DecodeError, check_size
+from pathopipe.slide.backend import RGB, DecodeError, check_size, decoding
 from pathopipe.slide.dicom_frames import Instance, places
 from pathopipe.slide.pieces import CodedPieces, JpegPieces, Layout, Pieces
-from pathopipe.slide.tiff_images import MAX_PIECE_PX, ONLY, decoding
+from pathopipe.slide.tiff_images import MAX_PIECE_PX, ONLY
 from pathopipe.slide.tiled_backend import Stored, TiledBackend
 
 # It complains of values that break the standard and that nothing here needs.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import jpeg
-from pathopipe.slide.backend import RGB, DecodeError, Level, over_white
+from pathopipe.slide.backend import RGB, DecodeError, Level, decoding, over_white
 
 MAX_PIXELS: Final = 178_000_000
 """Beyond this Pillow suspects an attack; 13,000 pixels a side are a TIFF's business."""
@@ -100,23 +100,16 @@ def held_mb(path: Path) -> int:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image that can be used by Pillow, and say what its errors mean; those of disk and memory stay."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images, odd EXIF entries: nothing that a user can act on
-            _check_depth(path)
-            with Image.open(path) as image:
-                _check(image)
-                yield image
-    except Image.DecompressionBombError:
-        raise _too_large() from None
-    except (SlideRejectedError, DecodeError, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise DecodeError(str(error)) from error
-    except Exception as error:
-        raise DecodeError(str(error)) from error
+    with decoding(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of large images, odd EXIF entries: nothing that a user can act on
+        _check_depth(path)
+        try:
+            image = Image.open(path)
+        except Image.DecompressionBombError:
+            raise _too_large() from None
+        with image:
+            _check(image)
+            yield image
 
 
 def _decode(path: Path) -> RGB:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide import jpeg
-from pathopipe.slide.backend import RGB, DecodeError, over_white
+from pathopipe.slide.backend import RGB, DecodeError, decoding, over_white
 from pathopipe.slide.ome import ome_mpp
 from pathopipe.slide.pieces import CodedPieces, JpegPieces, Layout, Pieces
 from pathopipe.slide.pyramid import shows_the_same
@@ -27,7 +27,6 @@ from pathopipe.slide.tiff_images import (
     TiffImage,
     check_end,
     check_samples,
-    decoding,
     factor_between,
     images_of,
     main_image,

@@ -1,9 +1,8 @@
 """Which of a TIFF's images is the slide, which are smaller levels of it, and which are something else."""
 
-import contextlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,7 +11,7 @@ import numpy as np
 import tifffile
 
 from pathopipe.errors import SlideRejectedError
-from pathopipe.slide.backend import MAX_DAMAGED_SHARE, DecodeError
+from pathopipe.slide.backend import MAX_DAMAGED_SHARE, DecodeError, decoding
 from pathopipe.slide.ome import check_files
 
 # Its remarks on odd files would go to the user, who can't act on them; what matters ends in an error of ours.
@@ -40,21 +39,6 @@ JPEGS: Final = {7, 33007, 34892}
 JPEG2000_YCC: Final = 33003
 _REDUCED, _MASK = 1, 4
 _LEAST_SIDE: Final = 8
-
-
-@contextlib.contextmanager
-def decoding() -> Iterator[None]:
-    """Turn what libraries raise on damaged files into `DecodeError`; errors of the disk stay."""
-    try:
-        yield
-    except (SlideRejectedError, DecodeError, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise DecodeError(str(error)) from error
-    except Exception as error:
-        raise DecodeError(f"{error}" or type(error).__name__) from error
 
 
 @dataclass(frozen=True)
