@@ -21,7 +21,7 @@ MODELS: Final = ("open", "research")
 SUREST: Final = 0.797
 """Mean score of a slide's nuclei above which they are drawn, not scanned: the weights are not for such.
 
-On no real image, at whatever mpp, it is above 0.786; on synthetic ones, at the right mpp, not below 0.807. Nuclei of
+On no real image, at whatever mpp, it is above 0.792; on synthetic ones, at the right mpp, not below 0.807. Nuclei of
 synthetic slides of the third level are as large as if their mpp were twice the true one.
 """
 
