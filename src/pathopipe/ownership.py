@@ -43,13 +43,16 @@ class Lock:
         """Become the owner; else return who is, in words. What a dead owner left is taken over."""
         for _ in range(3):
             try:
-                with os.fdopen(open_file(self._file, _NEW, self._root), "w", encoding="utf-8") as stream:
-                    self._text = _owner(os.getpid())
-                    stream.write(self._text)
+                file = open_file(self._file, _NEW, self._root)
             except FileExistsError:
                 if living := _dismiss_dead(self._file, self._root):
                     return living
             else:
+                self._text = _owner(os.getpid())
+                try:
+                    os.write(file, self._text.encode())
+                finally:
+                    os.close(file)
                 threading.Thread(target=self._beat, daemon=True).start()
                 return None
         return "a run that is just starting"
