@@ -22,6 +22,7 @@ if workflow.modifier.is_main_snakefile():
 
 with telling():
     RESULTS = PLAN.place
+spare_links(Path(RESULTS))
 
 
 if PLAN.config.container:

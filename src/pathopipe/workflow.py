@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,8 @@ from pathopipe.models.registry import adopt, find
 from pathopipe.provenance import fingerprint
 from pathopipe.samples import ABOUT_SLIDE, COLUMNS, ID_PATTERN, Sample, check_samples
 
+_JOBS = "--target-jobs"
+_SLIDE = re.compile(rf"\w+:slide=({ID_PATTERN})$")
 _MPP_TOLERANCE = 0.1
 
 
@@ -219,8 +221,19 @@ class Plan:
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
-def plan(values: dict[str, Any]) -> Plan:
+def slides_of(command: Sequence[str]) -> set[str] | None:
+    """Ids of the slides that a process of Snakemake is for, which does jobs of another one; None where it is for all.
+
+    At a cluster there is one for each job: thousands that look at thousands of slides are a load for the file system.
+    """
+    jobs = command[command.index(_JOBS) + 1 :] if _JOBS in command else ()
+    return {found[1] for job in jobs if (found := _SLIDE.match(job))} if jobs else None
+
+
+def plan(values: dict[str, Any], at_work: set[str] | None = None) -> Plan:
     """Check configuration, sheet, files and results folder, and identify the slides; paths start at the current folder.
+
+    Links are looked for in the folders of the slides ``at_work``, of all by default.
 
     Raises
     ------
@@ -231,7 +244,8 @@ def plan(values: dict[str, Any]) -> Plan:
     config = config.model_copy(update={"container": container_image(config)})
     sheet, results = Path(config.slides).absolute(), Path(config.results).absolute()
     samples, problems = check_samples(sheet)
-    refuse_links(results, of_results((sample.slide for sample in samples), snakemake=True))
+    slides = (sample.slide for sample in samples if at_work is None or sample.slide in at_work)
+    refuse_links(results, of_results(slides, snakemake=at_work is None))
     _check_folder(results)
     check_results(results)
     there, absent, missing = _sort_by_presence(samples, results)

@@ -14,4 +14,4 @@ rule cohort:
         version=PLAN.version("cohort"),
         slides=PLAN.cohort_params,
     shell:
-        "pathopipe cohort --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "pathopipe cohort --results {params.results:q} --settings {params.settings:q} --log {log:q}"

@@ -1,4 +1,6 @@
 import shlex
+import sys
+from pathlib import Path
 
 from pathopipe.artifacts import MAPS
 from pathopipe.cli import warm
@@ -8,10 +10,11 @@ from pathopipe.cli.telling import telling
 from pathopipe.ownership import claim, release
 from pathopipe.scheduling import calm
 from pathopipe.slurm import remember_job_age
-from pathopipe.workflow import plan
+from pathopipe.sparing import spare_links
+from pathopipe.workflow import plan, slides_of
 
 with telling():
-    PLAN = plan(config)
+    PLAN = plan(config, slides_of(sys.argv))
 PLAN.export()
 remember_job_age()
 COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))

@@ -18,4 +18,4 @@ rule detect:
         version=PLAN.version("detect"),
         slide=PLAN.slide_params("detect"),
     shell:
-        "pathopipe detect {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"
+        "pathopipe detect {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} --log {log:q}"

@@ -17,4 +17,4 @@ rule features:
         version=PLAN.version("features"),
         slide=PLAN.slide_params("features"),
     shell:
-        "pathopipe features {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"
+        "pathopipe features {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} --log {log:q}"

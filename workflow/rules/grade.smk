@@ -16,4 +16,4 @@ rule grade:
         version=PLAN.version("grade"),
         slide=PLAN.slide_params("grade"),
     shell:
-        "pathopipe grade {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "pathopipe grade {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --log {log:q}"

@@ -16,4 +16,4 @@ rule report:
         version=PLAN.version("report"),
         slide=PLAN.slide_params("report"),
     shell:
-        "pathopipe report {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "pathopipe report {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --log {log:q}"

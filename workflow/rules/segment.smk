@@ -17,4 +17,4 @@ rule segment:
         version=PLAN.version("segment"),
         slide=PLAN.slide_params("segment"),
     shell:
-        "pathopipe segment {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"
+        "pathopipe segment {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --workers {threads} --log {log:q}"

@@ -16,4 +16,4 @@ rule tiles:
         version=PLAN.version("tiles"),
         slide=PLAN.slide_params("tiles"),
     shell:
-        "pathopipe tiles {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "pathopipe tiles {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --log {log:q}"

@@ -16,4 +16,4 @@ rule tissue:
         version=PLAN.version("tissue"),
         slide=PLAN.slide_params("tissue"),
     shell:
-        "pathopipe tissue {wildcards.slide} --results {params.results:q} --settings {params.settings:q} > {log:q} 2>&1"
+        "pathopipe tissue {wildcards.slide} --results {params.results:q} --settings {params.settings:q} --log {log:q}"

@@ -14,6 +14,8 @@ from pathopipe.artifacts import MANIFEST, read_json
 from pathopipe.cli.options import about
 from pathopipe.cli.watch import Event, State
 from pathopipe.errors import ArtifactError
+from pathopipe.files import LINK
+from pathopipe.links import find_links, of_results
 from pathopipe.stages.leftovers import FAULT, STOPPED, reason_of, work_folder
 
 _COMPLAINT = re.compile(r"^(pathopipe: |\w*(Error|Exception)\b|Killed)")
@@ -102,8 +104,11 @@ def up_to(last: str) -> str:
 def why(results: Path, slide: str, stage: str) -> str | None:
     """Why a stage failed, by the last line of its log, or as it noted itself; None where neither says.
 
-    The note names no path of the machine, the log does, unless it is of an earlier time.
+    The note names no path of the machine, the log does, unless it is of an earlier time. Where there are symbolic links
+    by now, there may be neither.
     """
+    if links := find_links(results, of_results([slide])):
+        return f"{links[0]}: {LINK}"
     work, log = work_folder(results, slide, stage), results / slide / "logs" / f"{stage}.log"
     reason = reason_of(work)
     try:

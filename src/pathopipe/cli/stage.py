@@ -15,6 +15,7 @@ from pathopipe.cli.options import PATH, STAGES, config_options, examples, find_c
 _GLIBC: Final = {-1: 8_000_000, -3: 2_000_000, -8: 1}
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
+_LOG = click.option("--log", type=PATH, hidden=True, help="A file of the results for what is said and complained of.")
 _SLIDES = click.option(
     "--slides",
     "sheet",
@@ -39,8 +40,10 @@ def stage_command(name: str, help_text: str) -> click.Command:
     @_SLIDES
     @config_options
     @_SETTINGS
+    @_LOG
     @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
-    def command(slide: str, results: Path, sheet: Path | None, workers: int, **options: Any) -> None:
+    def command(slide: str, results: Path, sheet: Path | None, log: Path | None, workers: int, **options: Any) -> None:
+        _say_to(log, results)
         _keep_no_memory()
         from pathopipe.samples import find_sample
         from pathopipe.stages.execution import execute
@@ -58,11 +61,13 @@ def stage_command(name: str, help_text: str) -> click.Command:
 @_SLIDES
 @config_options
 @_SETTINGS
+@_LOG
 @click.option(
     "--partial", is_flag=True, hidden=True, help="Some slides failed: date the files so that they are redone."
 )
-def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> None:
+def cohort(results: Path, sheet: Path | None, log: Path | None, partial: bool, **options: Any) -> None:
     """Gather all slides."""
+    _say_to(log, results)
     _keep_no_memory()
     from pathopipe.samples import read_samples
     from pathopipe.stages.execution import execute_cohort, predate
@@ -72,6 +77,17 @@ def cohort(results: Path, sheet: Path | None, partial: bool, **options: Any) -> 
     if partial:
         predate(results)
     click.echo(f"cohort: {spoken(manifest['counts'])}")
+
+
+def _say_to(log: Path | None, results: Path) -> None:
+    """Let all that this process says go to a log; the shell would follow a link in its place."""
+    if log is not None:
+        from pathopipe.files import open_file
+
+        file = open_file(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, results)
+        for stream in (1, 2):
+            os.dup2(file, stream)
+        os.close(file)
 
 
 def _keep_no_memory() -> None:
