@@ -208,7 +208,7 @@ def wilson(hits: int, count: int) -> str:
     """Share with its 95 % interval (Wilson 1927)."""
     z, share = 1.96, hits / count
     middle, half = share + z * z / 2 / count, z * math.sqrt(share * (1 - share) / count + (z / 2 / count) ** 2)
-    low, high = ((middle + sign * half) / (1 + z * z / count) for sign in (-1, 1))
+    low, high = (abs(middle + sign * half) / (1 + z * z / count) for sign in (-1, 1))
     return f"{hits}/{count} = {share:.0%} [{low:.0%}, {high:.0%}]"
 
 
