@@ -282,12 +282,12 @@ def test_real_slides_are_told(shared_data: Any) -> None:
         image = tifffile.imread(shared_data / "slides" / name, key=0)
         patches = [image[y : y + 240, x : x + 240] for y in range(0, 960, 240) for x in range(0, 960, 240)]
         for patch in patches:
-            for stated in (True, False):
-                # A single patch may leave it open; it is never told wrong where the statement is right.
-                assert jpeg.stored_as_ycc([ycc_of(patch)], True)
-                assert not jpeg.stored_as_ycc([patch], False)
-                assert jpeg.stored_as_ycc([ycc_of(part) for part in patches], stated)
-                assert not jpeg.stored_as_ycc(patches, stated)
+            # A single patch may leave it open; a right statement is never overruled.
+            assert jpeg.stored_as_ycc([ycc_of(patch)], True)
+            assert not jpeg.stored_as_ycc([patch], False)
+        for stated in (True, False):
+            assert jpeg.stored_as_ycc([ycc_of(part) for part in patches], stated)
+            assert not jpeg.stored_as_ycc(patches, stated)
 
 
 def test_luma_and_chroma_become_the_colors_of_libjpeg() -> None:
