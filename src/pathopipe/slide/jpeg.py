@@ -4,7 +4,6 @@ A JPEG holds no checksum. Damage shows where the decoder warns (codes that don't
 over), and where tables or descriptions of components can't be right; all of it is an error here.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 from pathopipe.errors import SlideRejectedError
 from pathopipe.slide.backend import RGB, DecodeError
 from pathopipe.slide.jpeg_jumps import has_jump
+from pathopipe.slide.jpeg_tables import tables_can_be
 
 SOI: Final = b"\xff\xd8"
 _EOI: Final = b"\xff\xd9"
 _LAST: Final = {b"\xff\xda", _EOI}  # the scan, and the end of a stream of tables alone
 _FILLING: Final = {0x00, 0xFF}  # 0xff is allowed between segments, and some writers leave zeros
-_QUANTIZATION, _HUFFMAN = 0xDB, 0xC4
 _WITHOUT_LENGTH: Final = {0x01, *range(0xD0, 0xD8)}
 _FRAMES: Final = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _OTHER_FRAMES: Final = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -30,13 +29,6 @@ _ADOBE: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\0\0\0\0"
 _UNSUPPORTED: Final = ("Unsupported", "not supported", "arithmetic")
 _PADDED: Final = "before marker 0xd9"
 
-# Tables of Annex K of the standard (ITU-T T.81, 1992), in the order of the file, which most encoders scale.
-_LUMINANCE: Final = """
-16 11 12 14 12 10 16 14 13 14 18 17 16 19 24 40 26 24 22 22 24 49 35 37 29 40 58 51 61 60 57 51
-56 55 64 72 92 78 64 68 87 69 55 56 80 109 81 87 95 98 103 104 103 62 77 113 121 112 100 120 92 101 103 99
-"""
-_CHROMINANCE: Final = "17 18 18 24 21 24 47 26 26 47 99 66 56 66 99 99" + 48 * " 99"
-_FEW: Final = 2
 _STEADY: Final = 4
 _TOGETHER: Final = 0.3
 _BLOCK: Final = 8
@@ -232,8 +224,7 @@ def _check(segments: list[tuple[int, bytes]]) -> None:
     if odd and not any(marker in _FRAMES for marker, _ in segments):
         raise _unsupported(f"of process {odd[0] - 0xC0}")
     for marker, segment in segments:
-        can_be = _CHECKS.get(marker)
-        if can_be is not None and not can_be(segment[4:]):
+        if not tables_can_be(marker, segment[4:]):
             raise DecodeError("a table of a JPEG is damaged")
 
 
@@ -241,47 +232,3 @@ def _unsupported(kind: str) -> SlideRejectedError:
     return SlideRejectedError(
         f"the file holds a JPEG of a kind that is not supported ({kind}): export it as JPEG of 8 bits, baseline"
     )
-
-
-@functools.lru_cache(maxsize=64)
-def _quantization_can_be(content: bytes) -> bool:
-    """Whether tables have no zeros, and are not a usual table but for one or two steps."""
-    at = 0
-    while at < len(content):
-        wide = content[at] >> 4
-        size = 64 * (1 + wide)
-        steps = np.frombuffer(content[at + 1 : at + 1 + size], ">u2" if wide else np.uint8)
-        if wide > 1 or content[at] & 15 > 3 or len(steps) != 64 or not steps.all():
-            return False
-        if 0 < (_usual_tables() != steps).sum(axis=1).min() <= _FEW:
-            return False
-        at += 1 + size
-    return True
-
-
-@functools.lru_cache(maxsize=64)
-def _codes_can_be(content: bytes) -> bool:
-    """Whether tables of Huffman codes have no more codes of a length than there are, and each symbol once."""
-    at = 0
-    while at < len(content):
-        counts = content[at + 1 : at + 17]
-        symbols = content[at + 17 : at + 17 + sum(counts)]
-        used = sum(count << (15 - bits) for bits, count in enumerate(counts))
-        if len(counts) < 16 or used > 1 << 16 or content[at] & 15 > 3 or content[at] >> 4 > 1:
-            return False
-        if len(symbols) < sum(counts) or len(set(symbols)) < len(symbols):
-            return False
-        at += 17 + len(symbols)
-    return True
-
-
-_CHECKS: Final = {_QUANTIZATION: _quantization_can_be, _HUFFMAN: _codes_can_be}
-
-
-@functools.cache
-def _usual_tables() -> NDArray[np.int64]:
-    """The tables (200, 64) that libjpeg makes of Annex K's for the qualities 1 to 100."""
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)[:, None]
-    bases = [np.array(text.split(), int) for text in (_LUMINANCE, _CHROMINANCE)]
-    return np.concatenate([np.clip((base * scale + 50) // 100, 1, 255) for base in bases])
