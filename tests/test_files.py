@@ -1,6 +1,8 @@
 """Writing and removing does not follow symbolic links below the root, whenever they were put there."""
 
+import ast
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,27 @@ from pathopipe.errors import FaultError
 from pathopipe.files import checked, make_folder, open_file, remove, whole, write_whole
 from pathopipe.ownership import Lock, adopt, claim, release
 from tests.canary import KINDS, make_canary, put_link, state
+
+SOURCE = Path(files.__file__).parent
+CHANGES = {
+    *("chmod", "copy", "copyfile", "copytree", "imwrite", "makedirs", "mkdir", "move", "removedirs", "rename", "rmdir"),
+    *("rmtree", "symlink_to", "touch", "unlink", "utime", "write_bytes", "write_text"),
+}
+CHECKED = ("job.output(", "gathering.output(")
+"""These look for links right before a library opens the file."""
+ELSEWHERE = {
+    ("cli/bench.py", "mkdir"): "the folder that is named",
+    ("cli/demo.py", "mkdir"): "the folder that is named, and a folder in it, for files that are written whole",
+    ("cli/evaluation.py", "imwrite"): "a temporary folder",
+    ("cli/train.py", "mkdir"): "the folder that is named",
+    ("schemas.py", "write_text"): "a clone, for its developers",
+    ("stages/execution.py", "rmdir"): "directly below the root: a link is no folder",
+    ("stages/execution.py", "utime"): "directly below the root: not followed",
+    ("stages/tissue.py", "write_bytes"): "given by job.output",
+    ("training/session.py", "rmdir"): "directly below the root: a link is no folder",
+    ("training/session.py", "unlink"): "directly below the root: the link itself",
+    ("workflow.py", "mkdir"): "the folder that is named, and one in it right after the check",
+}
 
 
 @pytest.fixture
@@ -147,3 +170,24 @@ def test_a_dead_owner_behind_a_link_is_left_alone(root: Path, canary: Path) -> N
     with pytest.raises(FaultError, match="is a symbolic link"):
         Lock(root / "work" / "owner.json", root).take()
     assert state(canary) == before
+
+
+def changes(file: Path) -> Iterator[str]:
+    """Calls that change files by their paths."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+            by_descriptor = any(key.arg and key.arg.endswith("dir_fd") for key in node.keywords)
+            of_an_array = node.func.attr == "copy" and not node.args
+            if not (by_descriptor or of_an_array or any(way in ast.unparse(node) for way in CHECKED)):
+                yield node.func.attr
+
+
+def test_nothing_else_writes_or_removes() -> None:
+    """A new way would have to be told of here."""
+    found = {
+        (file.relative_to(SOURCE).as_posix(), name)
+        for file in SOURCE.rglob("*.py")
+        if file.name != "files.py"
+        for name in changes(file)
+    }
+    assert found == set(ELSEWHERE)

@@ -100,9 +100,9 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._stop.wait(_BEAT_S):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, FaultError), opened(self._file.parent, self._root) as place:
                 if self.held:
-                    os.utime(self._file, follow_symlinks=False)
+                    os.utime(self._file.name, dir_fd=place, follow_symlinks=False)
 
     def _beaten(self) -> float:
         with contextlib.suppress(OSError):
@@ -146,7 +146,7 @@ def claim(results: Path) -> None:
     lock = Lock(results.absolute() / ".pathopipe" / "owner.json", results.absolute())
     if living := lock.take():
         raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another")
-    (results / ASKED).unlink(missing_ok=True)  # of an earlier run
+    remove(results / ASKED, results)  # of an earlier run
     _runs[results.absolute()] = lock
 
 

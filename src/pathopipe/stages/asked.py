@@ -56,7 +56,7 @@ class Asked:
 def note(results: Path, slides: Iterable[str], last: str, again: str | None, made_by: Mapping[str, Any]) -> float:
     """Note what a run is asked for, until another begins; returns when it began, by the clock of the file system."""
     content = {"slides": list(slides), "last": last, "again": again, "made_by": dict(made_by)}
-    write_json(results / ASKED, content)
+    write_json(results / ASKED, content, results)
     return (results / ASKED).stat().st_mtime
 
 
