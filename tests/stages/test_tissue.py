@@ -124,7 +124,7 @@ def test_unusable_slides_are_rejected_with_valid_empty_files(write: Any, words: 
 
 def test_a_slide_without_mpp_is_rejected(tmp_path: Path) -> None:
     write_svs(tmp_path / "a.svs", np.full((600, 800, 3), 200, np.uint8), mpp=None, compression="jpeg")
-    assert "add the column 'mpp'" in run(tmp_path, tmp_path / "a.svs")["reason"]
+    assert "in the sheet's column 'mpp'" in run(tmp_path, tmp_path / "a.svs")["reason"]
 
 
 def test_sheet_and_file_that_disagree_are_told(pyramid: Path, tmp_path: Path) -> None:

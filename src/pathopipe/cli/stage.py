@@ -14,7 +14,7 @@ from pathopipe.cli.options import PATH, STAGES, config_options, examples, find_c
 # the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
 _GLIBC: Final = {-1: 8_000_000, -3: 2_000_000, -8: 1}
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
-_RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
+_RESULTS = click.option("--results", type=PATH, help="Results folder; default: the one that the config names.")
 _LOG = click.option("--log", type=PATH, hidden=True, help="A file of the results for what is said and complained of.")
 _SLIDES = click.option(
     "--slides",
@@ -42,13 +42,15 @@ def stage_command(name: str, help_text: str) -> click.Command:
     @_SETTINGS
     @_LOG
     @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
-    def command(slide: str, results: Path, sheet: Path | None, log: Path | None, workers: int, **options: Any) -> None:
+    def command(
+        slide: str, results: Path | None, sheet: Path | None, log: Path | None, workers: int, **options: Any
+    ) -> None:
         _say_to(log, results)
         _keep_no_memory()
         from pathopipe.samples import find_sample
         from pathopipe.stages.execution import execute
 
-        settings, named_sheet = _settings(name, results, **options)
+        settings, results, named_sheet = _settings(name, results, **options)
         sample = find_sample(sheet or named_sheet, slide)
         manifest = execute(name, slide, results, settings, sample, workers)
         click.echo(f"{slide} {name}: {manifest['reason'] or spoken(manifest['counts']) or 'done'}")
@@ -65,23 +67,23 @@ def stage_command(name: str, help_text: str) -> click.Command:
 @click.option(
     "--partial", is_flag=True, hidden=True, help="Some slides failed: date the files so that they are redone."
 )
-def cohort(results: Path, sheet: Path | None, log: Path | None, partial: bool, **options: Any) -> None:
+def cohort(results: Path | None, sheet: Path | None, log: Path | None, partial: bool, **options: Any) -> None:
     """Gather all slides."""
     _say_to(log, results)
     _keep_no_memory()
     from pathopipe.samples import read_samples
     from pathopipe.stages.execution import execute_cohort, predate
 
-    settings, named_sheet = _settings("cohort", results, **options)
+    settings, results, named_sheet = _settings("cohort", results, **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
     if partial:
         predate(results)
     click.echo(f"cohort: {spoken(manifest['counts'])}")
 
 
-def _say_to(log: Path | None, results: Path) -> None:
-    """Let all that this process says go to a log; the shell would follow a link in its place."""
-    if log is not None:
+def _say_to(log: Path | None, results: Path | None) -> None:
+    """Let all that this process says go to a log of the results; the shell would follow a link in its place."""
+    if log is not None and results is not None:
         from pathopipe.files import open_file
 
         file = open_file(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, results)
@@ -102,14 +104,15 @@ def _keep_no_memory() -> None:
 
 
 def _settings(
-    stage: str, results: Path, config_file: Path | None, changes: tuple[str, ...], settings: str | None
-) -> tuple[Any, Path]:
-    """Return the stage's settings and the sample sheet that the configuration names."""
+    stage: str, results: Path | None, config_file: Path | None, changes: tuple[str, ...], settings: str | None
+) -> tuple[Any, Path, Path]:
+    """Return the stage's settings, and the results folder and the sample sheet that were given or are configured."""
     from pathopipe.config import load_config, settings_of
 
     if settings is not None:
-        return settings_of(stage, settings), Path("slides.tsv")
+        return settings_of(stage, settings), results or Path("results"), Path("slides.tsv")
     from pathopipe.workflow import adopt_model
 
-    config = adopt_model(load_config(find_config(config_file), changes), results)
-    return getattr(config, stage), Path(config.slides)
+    config = load_config(find_config(config_file), changes)
+    results = results or Path(config.results)
+    return getattr(adopt_model(config, results), stage), results, Path(config.slides)

@@ -82,7 +82,7 @@ class Slide:
         values, source = (self._sheet_mpp, "sheet") if self._sheet_mpp else (self.backend.mpp, "metadata")
         if values is None:
             raise SlideRejectedError(
-                "the file does not say how many micrometers a pixel spans: add the column 'mpp' to the sample sheet"
+                "the file does not say how many micrometers a pixel spans: give it in the sheet's column 'mpp'"
             )
         mpp = Mpp(*values, source)
         if not mpp.plausible:
