@@ -21,7 +21,9 @@ def folder(tmp_path: Path, small_slide: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_the_configuration_says_where_results_are(options: list[str], place: str, folder: Path) -> None:
     for command in (["tissue", "s"], ["cohort"]):
-        main([*command, *options])
+        with pytest.raises(SystemExit) as end:
+            main([*command, *options])
+        assert end.value.code == 0
     assert (folder / place / "s" / "tissue" / "manifest.json").exists()
     assert (folder / place / "cohort" / "index.html").exists()
     assert not (folder / "results").exists()
