@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from pathopipe.artifacts import write_json
 from pathopipe.config import CohortSettings, Config
 from pathopipe.errors import FaultError
+from pathopipe.provenance import sha256
 from pathopipe.samples import Sample
 from pathopipe.stages.execution import execute, execute_cohort, predate
 from pathopipe.stages.leftovers import fault_of, sweep
@@ -108,8 +110,11 @@ def test_a_folder_of_the_cohort_that_is_moved_away(
 
 @pytest.mark.parametrize("place", ["s/.work", "s/.work/tiles", "s/.work/tiles/draft"])
 def test_links_of_one_slide_do_not_stop_the_cohort(place: str, results: Path, canary: Path, small_slide: Path) -> None:
-    """What is to be cleared away there stays."""
+    """What looks as if it were to be cleared away stays."""
     (results / "s" / ".work" / "tiles").mkdir(parents=True)
+    (canary / "empty").mkdir()
+    (canary / "owner.json").unlink()
+    write_json(canary / "publishing.json", {"manifest": sha256(results / "s" / "tiles" / "manifest.json")})
     put_link(results / place, "outside", canary)
     before = state(canary)
     sweep(results / "s")
