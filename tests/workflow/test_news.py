@@ -35,13 +35,13 @@ def test_every_slide_is_named_when_it_ends_and_again_at_the_end(mixed: Project) 
     assert any(line.startswith("3 slides to do, about ") for line in told)
     during = [re.sub(r" \(\d of 3\)$", "", line) for line in told if line.startswith("@ ")][1:-1]
     assert {"@ good: done", f"@ nompp: rejected: {NO_MPP}", "@ broken: tiles is tried again"} <= set(during)
-    assert sum(line.startswith("@ broken: tiles failed: FileExistsError") for line in during) == 2
+    assert sum(line.startswith("@ broken: tiles failed: NotADirectoryError") for line in during) == 2
     assert len(during) == 5
     end = told[told.index("rejected:") :]
     assert end[1] == f"  nompp: {NO_MPP}"
     assert "@ 3 slides: 1 done, 1 rejected, 1 failed" in end
     assert end[-1] == f"cohort page: {mixed.results / 'cohort' / 'index.html'}"
-    assert "slide broken: tiles: FileExistsError" in done.stderr
+    assert "slide broken: tiles: NotADirectoryError" in done.stderr
 
 
 def test_a_run_that_stops_early_says_so_and_leaves_the_cohort_alone(finished: Project) -> None:
