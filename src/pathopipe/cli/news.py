@@ -107,16 +107,17 @@ def why(results: Path, slide: str, stage: str) -> str | None:
     The note names no path of the machine, the log does, unless it is of an earlier time. Where there are symbolic links
     by now, there may be neither.
     """
-    if links := find_links(results, of_results([slide])):
-        return f"{links[0]}: {LINK}"
     work, log = work_folder(results, slide, stage), results / slide / "logs" / f"{stage}.log"
     reason = reason_of(work)
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         late = reason is None or log.stat().st_mtime >= (work / FAULT).stat().st_mtime
     except OSError:
-        return reason
-    return lines[-1].removeprefix("pathopipe: ") if late and lines and _COMPLAINT.match(lines[-1]) else reason
+        lines, late = [], False
+    if late and lines and _COMPLAINT.match(lines[-1]):
+        return lines[-1].removeprefix("pathopipe: ")
+    links = find_links(results, of_results([slide]))
+    return f"{links[0]}: {LINK}" if links else reason
 
 
 def follow(lines: Iterable[str], news: News, show: bool) -> None:
