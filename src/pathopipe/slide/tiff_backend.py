@@ -92,8 +92,11 @@ class _Levels:
 
     def _is_small_image(self, image: TiffImage) -> bool:
         """Whether a file's own words, or its scanner's habit, say that an image is no scene of its own."""
-        stripped = self._tiff.is_svs and not image.keyframe.is_tiled
-        return image.reduced or image.is_small_image or stripped
+        return image.reduced or image.is_small_image or self._is_picture(image)
+
+    def _is_picture(self, image: TiffImage) -> bool:
+        """Whether an SVS stores an image in strips, as it does its thumbnail, label and macro."""
+        return bool(self._tiff.is_svs) and not image.keyframe.is_tiled
 
     def _is_padded(self, image: TiffImage) -> bool:
         """Whether an image is a smaller version of the main one that ends with whole tiles."""
@@ -103,7 +106,7 @@ class _Levels:
             tiles = (-(-side // tile) for side, tile in zip(size, (frame.tilewidth, frame.tilelength), strict=True))
             across, down = tiles
             if image.size == (across * frame.tilewidth, down * frame.tilelength):
-                return self._shows_the_same(self._levels[0], image, factor)
+                return self._shows_the_same(self._levels[0], self._pieces(image), factor)
         return False
 
     def _as_level(self, image: TiffImage) -> Pieces | None:
@@ -111,18 +114,19 @@ class _Levels:
         factor = factor_between(self._levels[-1].size, image.size)
         if self._is_no_level(image) or factor is None or factor_between(self._main.size, image.size) is None:
             return None
-        return self._pieces(image) if self._shows_the_same(self._levels[-1], image, factor) else None
+        pieces = self._pieces(image)
+        return pieces if self._shows_the_same(self._levels[-1], pieces, factor) else None
 
     def _is_no_level(self, image: TiffImage) -> bool:
         try:
             check_samples(image.keyframe)
         except SlideRejectedError:
             return True
-        return image.is_small_image or (self._tiff.is_svs and not image.keyframe.is_tiled)
+        return image.is_small_image or self._is_picture(image)
 
-    def _shows_the_same(self, above: Stored, image: TiffImage, factor: float) -> bool:
+    def _shows_the_same(self, above: Stored, pieces: Pieces, factor: float) -> bool:
         with self._path.open("rb") as file:
-            return shows_the_same(above.pieces, self._pieces(image), factor, file.fileno())
+            return shows_the_same(above.pieces, pieces, factor, file.fileno())
 
     def _pieces(self, image: TiffImage) -> Pieces:
         """Describe how an image is stored."""
