@@ -17,6 +17,41 @@ from pathopipe.ownership import adopt, claim, owning, release
 CLAIM = "import sys; from pathlib import Path; from pathopipe.ownership import claim; claim(Path(sys.argv[1])); {}"
 
 
+KILLED_AT_EACH_LINE = """
+import os, signal, sys
+from pathlib import Path
+from pathopipe.ownership import claim, release
+
+def dies_at(number):
+    def trace(frame, event, argument):
+        nonlocal number
+        if not frame.f_code.co_filename.endswith(("pathopipe/ownership.py", "pathopipe/files.py")):
+            return None
+        number -= event == "line"
+        if number < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+    return trace
+
+def code(number):
+    if (child := os.fork()) == 0:
+        sys.settrace(None if number is None else dies_at(number))
+        claim(Path(sys.argv[1]))
+        sys.settrace(None)
+        if number is None:
+            release(Path(sys.argv[1]))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+killed = 0
+while code(killed):
+    if code(None):
+        sys.exit(f"killed at line {killed}, and not taken over")
+    killed += 1
+print(killed)
+"""
+
+
 def owner_file(results: Path) -> Path:
     return results / ".pathopipe" / "owner.json"
 
@@ -97,3 +132,20 @@ def test_a_process_that_ended_unnoticed_does_not_own(tmp_path: Path) -> None:
     claim(tmp_path)
     release(tmp_path)
     zombie.wait()
+
+
+def test_a_run_killed_while_it_becomes_the_owner_is_taken_over_at_once(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED_AT_EACH_LINE, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 30
+
+
+def test_without_hard_links_one_still_owns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", no_links)
+    claim(tmp_path)
+    assert exit_code(elsewhere(tmp_path)) == 1
+    assert [file.name for file in owner_file(tmp_path).parent.iterdir()] == ["owner.json"]
+    release(tmp_path)

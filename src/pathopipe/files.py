@@ -73,6 +73,33 @@ def write_whole(path: Path, content: bytes, root: Path | None = None) -> None:
         stream.write(content)
 
 
+def write_new(path: Path, content: bytes, root: Path | None = None) -> None:
+    """As `write_whole`, for a file that must not be there yet: of several that write it at once, one succeeds.
+
+    Raises
+    ------
+    FileExistsError
+        When it is there.
+    """
+    root = root or path.parent
+    with opened(path.parent, root, make=True) as place:
+        _refuse(path, place, root)
+        draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}.tmp")
+        try:
+            with open(draft, "xb", opener=lambda _, flags: _open(draft, flags, place, root)) as stream:
+                stream.write(content)
+            try:
+                os.link(draft.name, path.name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links: there a kill in between leaves an empty file
+                with open(path, "xb", opener=lambda _, flags: _open(path, flags, place, root)) as stream:
+                    stream.write(content)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(draft.name, dir_fd=place)
+
+
 def open_file(path: Path, flags: int, root: Path | None = None) -> int:
     """Open a file as `os.open` does, and make its folder; returns its descriptor."""
     root = root or path.parent

@@ -16,12 +16,11 @@ from typing import Any, Final
 
 from pathopipe.artifacts import ASKED
 from pathopipe.errors import FaultError, RefusalError
-from pathopipe.files import open_file, opened, remove, write_whole
+from pathopipe.files import opened, remove, write_new, write_whole
 
 _BEAT_S: Final = 20.0
 _DEAD_AFTER_S: Final = 300.0
 _POLL_S: Final = 1.0
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _INHERITED: Final = "PATHOPIPE_OWNS"
 _ENDED: Final = {"Z", "X"}  # killed, but not yet taken note of by its parent
 _runs: dict[Path, "Lock"] = {}
@@ -41,18 +40,15 @@ class Lock:
 
     def take(self) -> str | None:
         """Become the owner; else return who is, in words. What a dead owner left is taken over."""
+        text = _owner(os.getpid())
         for _ in range(3):
             try:
-                file = open_file(self._file, _NEW, self._root)
+                write_new(self._file, text.encode(), self._root)
             except FileExistsError:
                 if living := _dismiss_dead(self._file, self._root):
                     return living
             else:
-                self._text = _owner(os.getpid())
-                try:
-                    os.write(file, self._text.encode())
-                finally:
-                    os.close(file)
+                self._text = text
                 threading.Thread(target=self._beat, daemon=True).start()
                 return None
         return "a run that is just starting"
