@@ -1,6 +1,7 @@
 from snakemake.utils import min_version
 
 from pathopipe.cli.options import find_config
+from pathopipe.pipeline import COHORT, STAGES
 
 min_version("9.20")
 
@@ -30,14 +31,9 @@ if PLAN.config.container:
     container: PLAN.config.container
 
 
-include: "workflow/rules/tissue.smk"
-include: "workflow/rules/tiles.smk"
-include: "workflow/rules/detect.smk"
-include: "workflow/rules/segment.smk"
-include: "workflow/rules/features.smk"
-include: "workflow/rules/grade.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/cohort.smk"
+for stage in (*STAGES, COHORT.name):
+
+    include: f"workflow/rules/{stage}.smk"
 
 
 rule all:
@@ -56,7 +52,7 @@ onstart:
         claim(PLAN.results)
     calm(workflow.scheduler)
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
-        warm.start()
+        warm.start("pathopipe.cli.app:call", "pathopipe.cli.stage")
 
 
 onsuccess:

@@ -20,9 +20,9 @@ from skimage.morphology import remove_small_objects
 from skimage.segmentation import watershed
 
 from pathopipe.annotations import match
-from pathopipe.cli.evaluation import evaluate_images
-from pathopipe.config import Config
-from pathopipe.ops.metrics import Counts, compare, scores
+from pathopipe.evaluation.metrics import Counts, compare, scores
+from pathopipe.evaluation.scoring import evaluate_images
+from pathopipe.pipeline import Config
 
 WORKING_MPP = 0.5
 MIN_AREA_PX = 30

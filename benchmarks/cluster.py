@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.cluster.local_slurm import local_slurm
 
-from pathopipe.artifacts import CONTRACTS
+from pathopipe.pipeline import STAGES
 from pathopipe.synthetic import Scene, write_slide
 
 
@@ -33,7 +33,7 @@ def make_cohort(folder: Path, slides: int) -> None:
 
 def own_work(results: Path) -> float:
     """Seconds that the stages of all slides worked, as they say themselves."""
-    records = [json.loads(file.read_text()) for stage in CONTRACTS for file in results.glob(f"*/{stage}/run.json")]
+    records = [json.loads(file.read_text()) for stage in STAGES for file in results.glob(f"*/{stage}/run.json")]
     return sum(record["seconds"] for record in records)
 
 

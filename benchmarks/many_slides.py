@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import CONTRACTS
+from pathopipe.pipeline import STAGES
 from pathopipe.synthetic import Scene, write_slide
 
 
@@ -68,7 +68,7 @@ def run(folder: Path, sheet: str, cores: int, warm: bool) -> tuple[float, float]
 
 def records(results: Path) -> Iterator[dict[str, Any]]:
     """What the stages of all slides say of themselves."""
-    for stage in CONTRACTS:
+    for stage in STAGES:
         for file in results.glob(f"*/{stage}/run.json"):
             yield json.loads(file.read_text())
 

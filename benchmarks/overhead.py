@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pathopipe.artifacts import CONTRACTS
+from pathopipe.pipeline import STAGES
 from pathopipe.synthetic import Scene, write_slide
 
 RUNS = 3
@@ -30,7 +30,7 @@ def seconds(*command: str, folder: Path) -> float:
 
 def stage_seconds(results: Path) -> dict[str, float]:
     """Seconds of each job as Snakemake's benchmark files say, interpreter start included."""
-    files = {stage: results / "s" / "logs" / f"{stage}.tsv" for stage in CONTRACTS}
+    files = {stage: results / "s" / "logs" / f"{stage}.tsv" for stage in STAGES}
     files["cohort"] = results / "cohort" / "logs" / "cohort.tsv"
     return {stage: float(next(csv.DictReader(file.open(), delimiter="\t"))["s"]) for stage, file in files.items()}
 
@@ -47,7 +47,7 @@ def main() -> None:
             seconds(sys.executable, "-c", "import snakemake.cli", folder=folder) for _ in range(RUNS)
         )
         stages = stage_seconds(folder / "results1")
-        own = sum(json.loads((folder / "results1" / "s" / s / "run.json").read_text())["seconds"] for s in CONTRACTS)
+        own = sum(json.loads((folder / "results1" / "s" / s / "run.json").read_text())["seconds"] for s in STAGES)
     whole = statistics.median(times)
     print(f"cores {os.cpu_count()}")
     print(f"whole run, median of {RUNS}: {whole:.1f} s (from {min(times):.1f} to {max(times):.1f})")

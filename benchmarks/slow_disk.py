@@ -12,12 +12,13 @@ import threading
 import time
 from pathlib import Path
 
-from pathopipe.artifacts import RUN, read_json
 from pathopipe.cli.bench import synthetic_slide
-from pathopipe.config import Config
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import Config
+from pathopipe.results.documents import read_json
+from pathopipe.results.names import RUN
 from pathopipe.samples import Sample
 from pathopipe.slide.pieces import Layout
-from pathopipe.stages.execution import execute
 
 WORKERS = 2
 _read, _disk = Layout.bytes_of, threading.Lock()

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from pathopipe.errors import SlideRejectedError
+from pathopipe.inspection.guards import check_background, color_warnings
 from pathopipe.ops.stain import densities, estimate_stains
-from pathopipe.stages.guards import check_background, color_warnings
 
 MPP = {
     "nucls": 0.25, "tnbc": 0.25, "brca_m2c": 0.5, "nuinsseg": 0.25, "dsb2018_colour": 0.35, "dsb2018_test_colour": 0.35,
@@ -40,20 +40,20 @@ ORDERS = {"BGR": (2, 1, 0), "RBG": (0, 2, 1), "GRB": (1, 0, 2), "GBR": (1, 2, 0)
 
 def main(data: Path, others: list[Path]) -> None:
     """Print how often each kind of image is rejected, warned of by code, or taken for H&E."""
-    told: dict[str, list[str]] = defaultdict(list)
+    reported: dict[str, list[str]] = defaultdict(list)
     for name, mpp in MPP.items():
         for place, path in enumerate(fields(data, name)):
             rgb = read(path, mpp)
-            told[f"H&E {name}"].append(judge(rgb))
-            if told[f"H&E {name}"][-1] != "-":
-                print("alarm:", name, path.name, told[f"H&E {name}"][-1], file=sys.stderr)
+            reported[f"H&E {name}"].append(judge(rgb))
+            if reported[f"H&E {name}"][-1] != "-":
+                print("alarm:", name, path.name, reported[f"H&E {name}"][-1], file=sys.stderr)
             if name in STAINED_ANEW and place % STAINED_ANEW[name] == 0:
                 for kind, image in (*stained_anew(rgb[:SIDE, :SIDE]), *mixed_up(rgb[:SIDE, :SIDE])):
-                    told[kind].append(judge(image))
+                    reported[kind].append(judge(image))
     for path in others:
-        told[path.name].append(judge(read(path, 0.5)))
+        reported[path.name].append(judge(read(path, 0.5)))
     print("kind\timages\trejected\tnot_he\timplausible_color\tnone")
-    for kind, verdicts in told.items():
+    for kind, verdicts in reported.items():
         shares = (
             verdicts.count(verdict) / len(verdicts) for verdict in ("rejected", "not_he", "implausible_color", "-")
         )

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from pathopipe.annotations import read_sheet
-from pathopipe.cli.evaluation import Row, evaluate_images
-from pathopipe.cli.score_tables import aligned, outline_lines, pooled_only, tsv
-from pathopipe.config import Config
+from pathopipe.evaluation.scoring import Row, evaluate_images
+from pathopipe.evaluation.tables import aligned, outline_lines, pooled_only, tsv
+from pathopipe.pipeline import Config
 
 
 def main() -> None:

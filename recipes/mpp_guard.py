@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pathopipe.config import Config
+from pathopipe.jobs.execution import execute
 from pathopipe.models import registry
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Discriminant, Sight, measures, seen
 from pathopipe.ops.stain import Stains
+from pathopipe.pipeline import Config
 from pathopipe.samples import Sample
 from pathopipe.stages import detect
-from pathopipe.stages.execution import execute
 
 # Those that are fitted on come first.
 FACTORS = (1.0, 0.5, 2.0, 1.5, 0.67, 4.0)

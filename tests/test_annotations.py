@@ -26,7 +26,7 @@ def square() -> np.ndarray:
     return labels
 
 
-def told(action: Callable[[], Any]) -> str:
+def reported(action: Callable[[], Any]) -> str:
     with pytest.raises(RefusalError) as caught:
         action()
     return str(caught.value)
@@ -100,21 +100,21 @@ def test_no_nucleus_is_no_mistake(tmp_path: Path) -> None:
 )
 def test_what_is_no_label_image(image: np.ndarray, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb" if image.shape[-1] == 3 else "minisblack")
-    assert "a.tif: is no label image: give one channel" in told(lambda: read_annotations(tmp_path / "a.tif"))
+    assert "a.tif: is no label image: give one channel" in reported(lambda: read_annotations(tmp_path / "a.tif"))
 
 
 def test_color_and_damage_are_no_label_image(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 12, 3), np.uint8))
     (tmp_path / "b.png").write_bytes(b"\x89PNG but no more")
     for name in ("a.png", "b.png"):
-        assert f"{name}: is no label image" in told(lambda name=name: read_annotations(tmp_path / name))
+        assert f"{name}: is no label image" in reported(lambda name=name: read_annotations(tmp_path / name))
     (tmp_path / "c.tif").write_bytes(b"no TIFF at all")
-    assert "c.tif: is no TIFF that can be read" in told(lambda: read_annotations(tmp_path / "c.tif"))
+    assert "c.tif: is no TIFF that can be read" in reported(lambda: read_annotations(tmp_path / "c.tif"))
 
 
 def test_labels_of_another_size(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), square().astype(np.uint8))
-    said = told(lambda: read_annotations(tmp_path / "a.png", (8, 13)))
+    said = reported(lambda: read_annotations(tmp_path / "a.png", (8, 13)))
     assert "a.png: is 12 x 8 pixels, its image 13 x 8: give labels of the image's own size" in said
 
 
@@ -125,7 +125,7 @@ def test_a_mask_of_all_nuclei_has_one_label_in_many_pieces(tmp_path: Path) -> No
     assert outlines(tmp_path / "a.png").max() == 255  # a nucleus may be cut in two
     mask[1:3, 8:10] = 255
     cv2.imwrite(str(tmp_path / "a.png"), mask)
-    assert "like a mask of all nuclei" in told(lambda: read_annotations(tmp_path / "a.png"))
+    assert "like a mask of all nuclei" in reported(lambda: read_annotations(tmp_path / "a.png"))
 
 
 def test_a_mask_of_types_has_labels_of_many_pieces(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_mask_of_types_has_labels_of_many_pieces(tmp_path: Path) -> None:
     for number, (y, x) in enumerate((y, x) for y in range(1, 40, 6) for x in range(1, 40, 6)):
         mask[y : y + 3, x : x + 3] = 1 + number % 4
     cv2.imwrite(str(tmp_path / "a.png"), mask)
-    assert "like a mask of all nuclei or of their types" in told(lambda: read_annotations(tmp_path / "a.png"))
+    assert "like a mask of all nuclei or of their types" in reported(lambda: read_annotations(tmp_path / "a.png"))
 
 
 def test_large_numbers_are_made_small(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_large_numbers_are_made_small(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_of_file(tmp_path: Path) -> None:
-    assert "labels end in .png, " in told(lambda: read_annotations(tmp_path / "a.xml"))
+    assert "labels end in .png, " in reported(lambda: read_annotations(tmp_path / "a.xml"))
 
 
 # GeoJSON
@@ -187,7 +187,7 @@ def test_the_annotation_around_nuclei_is_no_nucleus(first: bool, tmp_path: Path)
     assert outlines(path, (40, 40)).max() == 4
     around = box(0, 0, 38)
     write(path, json.dumps([around, *nuclei] if first else [*nuclei, around]))
-    said = told(lambda: read_annotations(path, (40, 40)))
+    said = reported(lambda: read_annotations(path, (40, 40)))
     assert "the polygon that begins at x 0, y 0 encloses 4 others: export the nuclei without the annotation" in said
 
 
@@ -224,7 +224,7 @@ def test_points_of_qupath_have_the_class_as_their_type(tmp_path: Path) -> None:
 )
 def test_damaged_geojson(content: Any, sentence: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.geojson", content)
-    said = told(lambda: read_annotations(path, (8, 12)))
+    said = reported(lambda: read_annotations(path, (8, 12)))
     assert sentence in said
     assert len(said.splitlines()) == 1
 
@@ -263,13 +263,13 @@ def test_other_numbers_are_coordinates(tmp_path: Path) -> None:
 )
 def test_damaged_tables_of_points(text: str, sentence: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", text)
-    assert sentence in told(lambda: read_annotations(path, (8, 12)))
+    assert sentence in reported(lambda: read_annotations(path, (8, 12)))
 
 
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"x\ty\n\xff\xfe\n")
-    assert "a.tsv: is no text in UTF-8" in told(lambda: read_annotations(tmp_path / "a.tsv"))
-    assert "b.csv: cannot be read (No such file" in told(lambda: read_annotations(tmp_path / "b.csv"))
+    assert "a.tsv: is no text in UTF-8" in reported(lambda: read_annotations(tmp_path / "a.tsv"))
+    assert "b.csv: cannot be read (No such file" in reported(lambda: read_annotations(tmp_path / "b.csv"))
 
 
 # Sheets and folders
@@ -308,7 +308,7 @@ def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
         f"{'x' * 300}.png,sheet.xml,0.5,1\n"
     )
     write(folder / "sheet.xml", "")
-    said = told(lambda: read_sheet(write(folder / "sheet.csv", text))).splitlines()
+    said = reported(lambda: read_sheet(write(folder / "sheet.csv", text))).splitlines()
     expected = [
         "line 3: the file ",
         "line 3: the file ",
@@ -335,12 +335,12 @@ def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
 )
 def test_a_sheet_without_columns_or_lines(text: str, sentences: list[str], tmp_path: Path) -> None:
     path = write(tmp_path / "sheet.tsv", text)
-    assert told(lambda: read_sheet(path)).splitlines() == [f"{path}: {sentence}" for sentence in sentences]
+    assert reported(lambda: read_sheet(path)).splitlines() == [f"{path}: {sentence}" for sentence in sentences]
 
 
 def test_columns_nearly_named_as_one_that_is_known_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "sheet.tsv", "image path\tlabels\tmpp\tPatient_ID\tShare\tsite\n")
-    assert told(lambda: read_sheet(path)).splitlines() == [
+    assert reported(lambda: read_sheet(path)).splitlines() == [
         f"{path}: the column '{name}' is not known: did you mean '{meant}'? Rename it"
         for name, meant in (("image path", "image"), ("Patient_ID", "patient"), ("Share", "share"))
     ]
@@ -371,8 +371,8 @@ def test_labels_may_lie_beside_their_images(tmp_path: Path) -> None:
 
 
 def test_folders_that_do_not_match(folder: Path) -> None:
-    assert "no labels for 1 of 2, the first is 'b'" in told(lambda: match(folder / "one", folder / "two", 0.5))
-    assert "there are no images" in told(lambda: match(folder, folder, 0.5))
-    assert "mpp '25' is no plausible number" in told(lambda: match(folder / "one", folder / "labels", 25))
+    assert "no labels for 1 of 2, the first is 'b'" in reported(lambda: match(folder / "one", folder / "two", 0.5))
+    assert "there are no images" in reported(lambda: match(folder, folder, 0.5))
+    assert "mpp '25' is no plausible number" in reported(lambda: match(folder / "one", folder / "labels", 25))
     (folder / "one" / "a.jpg").touch()
-    assert "there are several images 'a'" in told(lambda: match(folder / "one", folder / "labels", 0.5))
+    assert "there are several images 'a'" in reported(lambda: match(folder / "one", folder / "labels", 0.5))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.config import Config, SegmentSettings, load_config, parse_config, settings_of
+from pathopipe.config import load_config, parse_config, settings_of
 from pathopipe.errors import RefusalError
+from pathopipe.pipeline import Config, SegmentSettings
 
 
 def problems(text: str, tmp_path: Path, *changes: str) -> tuple[str, ...]:
@@ -38,13 +39,13 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     text = "tiles:\n  size: 500\n  sise: 3\ndetekt: {}\nsegment:\n  foreground: high\n"
-    told = problems(text, tmp_path)
-    assert len(told) == 4
-    assert all(str(tmp_path / "config.yaml") in problem for problem in told)
-    assert any("tiles.size should be a multiple of 256, got 500" in problem for problem in told)
-    assert any("unknown key 'tiles.sise', did you mean 'size'?" in problem for problem in told)
-    assert any("unknown key 'detekt', did you mean 'detect'?" in problem for problem in told)
-    assert any("segment.foreground should be a valid number" in problem for problem in told)
+    reported = problems(text, tmp_path)
+    assert len(reported) == 4
+    assert all(str(tmp_path / "config.yaml") in problem for problem in reported)
+    assert any("tiles.size should be a multiple of 256, got 500" in problem for problem in reported)
+    assert any("unknown key 'tiles.sise', did you mean 'size'?" in problem for problem in reported)
+    assert any("unknown key 'detekt', did you mean 'detect'?" in problem for problem in reported)
+    assert any("segment.foreground should be a valid number" in problem for problem in reported)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,9 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_in_words(text: str, words: str, tmp_path: Path) -> None:
-    told = problems(text, tmp_path)
-    assert any(words in problem for problem in told)
-    assert all("\n" not in problem for problem in told)
+    reported = problems(text, tmp_path)
+    assert any(words in problem for problem in reported)
+    assert all("\n" not in problem for problem in reported)
 
 
 @pytest.mark.parametrize("change", ["tiles.size", "=3", "slides.x=3", "tiles.size.x=1"])

@@ -10,7 +10,7 @@ import pytest
 from pathopipe import files
 from pathopipe.errors import FaultError
 from pathopipe.files import checked, make_folder, open_file, remove, whole, write_whole
-from pathopipe.ownership import Lock, adopt, claim, release
+from pathopipe.jobs.ownership import Lock, adopt, claim, release
 from tests.canary import KINDS, make_canary, put_link, state
 
 SOURCE = Path(files.__file__).parent
@@ -95,9 +95,9 @@ def test_no_way_leads_through_a_link(place: str, kind: str, root: Path, canary: 
         lambda: remove(root / place, root),
         lambda: checked(path, root),
     ):
-        with pytest.raises(FaultError, match=rf"^{root / place}: is a symbolic link") as told:
+        with pytest.raises(FaultError, match=rf"^{root / place}: is a symbolic link") as reported:
             act()
-        assert told.value.reason == f"{place}: {files.LINK}"
+        assert reported.value.reason == f"{place}: {files.LINK}"
     assert (state(root.resolve()), state(canary)) == before
 
 
@@ -140,9 +140,9 @@ def test_a_link_that_comes_after_the_check(
 
 
 def test_errors_name_the_whole_path(root: Path) -> None:
-    with pytest.raises(NotADirectoryError) as told:
+    with pytest.raises(NotADirectoryError) as reported:
         write_whole(root / "a" / "b" / "old.txt" / "c", b"", root)
-    assert told.value.filename == str(root / "a" / "b" / "old.txt")
+    assert reported.value.filename == str(root / "a" / "b" / "old.txt")
     with pytest.raises(FileNotFoundError) as missing:
         checked(root / "x" / "y", root)
     assert missing.value.filename == str(root / "x")

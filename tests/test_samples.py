@@ -15,7 +15,7 @@ def sheet(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def told(path: Path) -> tuple[str, ...]:
+def reported(path: Path) -> tuple[str, ...]:
     with pytest.raises(RefusalError) as caught:
         read_samples(path)
     return caught.value.problems
@@ -53,7 +53,7 @@ def test_what_spreadsheets_make_of_a_sheet(tmp_path: Path) -> None:
 
 
 def test_a_cell_without_end_is_told(tmp_path: Path) -> None:
-    assert "is not a table" in told(sheet(tmp_path, 'slide\tpath\na\t"' + "x" * 200_000))[0]
+    assert "is not a table" in reported(sheet(tmp_path, 'slide\tpath\na\t"' + "x" * 200_000))[0]
 
 
 def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
         "-x\ta.svs\t\n"
         "--help\ta.svs\t\n",
     )
-    problems = told(path)
+    problems = reported(path)
     for line, words in [
         (2, "'../x' must consist of"),
         (3, "'a b' must"),
@@ -102,13 +102,13 @@ def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_header_is_refused(text: str, words: str, tmp_path: Path) -> None:
-    assert any(words in problem for problem in told(sheet(tmp_path, text)))
+    assert any(words in problem for problem in reported(sheet(tmp_path, text)))
 
 
 def test_missing_and_binary_sheets_are_refused(tmp_path: Path) -> None:
-    assert "pathopipe init" in told(tmp_path / "none.tsv")[0]
+    assert "pathopipe init" in reported(tmp_path / "none.tsv")[0]
     (tmp_path / "slides.tsv").write_bytes(b"slide\tpath\n\xff\xfe")
-    assert "UTF-8" in told(tmp_path / "slides.tsv")[0]
+    assert "UTF-8" in reported(tmp_path / "slides.tsv")[0]
 
 
 def test_one_line_is_found(tmp_path: Path) -> None:
@@ -143,12 +143,12 @@ def test_one_line_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_columns_nearly_named_as_one_that_is_known_are_refused(name: str, meant: str, tmp_path: Path) -> None:
-    (problem,) = told(sheet(tmp_path, f"slide\tpath\t{name}\na\ta.svs\t1\n"))
+    (problem,) = reported(sheet(tmp_path, f"slide\tpath\t{name}\na\ta.svs\t1\n"))
     assert f"the column '{name}' is not known: did you mean '{meant}'?" in problem
 
 
 def test_near_misses_of_columns_that_must_be_there_are_told_once(tmp_path: Path) -> None:
-    problems = told(sheet(tmp_path, "Slide ID\tPath\tMPP\na\ta.svs\t1\n"))
+    problems = reported(sheet(tmp_path, "Slide ID\tPath\tMPP\na\ta.svs\t1\n"))
     assert [problem.split("'")[1::2] for problem in problems] == [
         ["Slide ID", "slide"],
         ["Path", "path"],
@@ -157,7 +157,7 @@ def test_near_misses_of_columns_that_must_be_there_are_told_once(tmp_path: Path)
 
 
 def test_another_spelling_of_a_column_beside_it_is_refused(tmp_path: Path) -> None:
-    assert "'MPP'" in told(sheet(tmp_path, "slide\tpath\tmpp\tMPP\na\ta.svs\t\t1\n"))[0]
+    assert "'MPP'" in reported(sheet(tmp_path, "slide\tpath\tmpp\tMPP\na\ta.svs\t\t1\n"))[0]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_what_excel_writes(first: str, encoding: str, tmp_path: Path) -> None:
     path.write_bytes(
         (first + "slide;path;mpp\r\né_1;x.svs;-1\r\na;ä, b.svs;0.25\r\n".replace(";", separator)).encode(encoding)
     )
-    (problem, mpp) = told(path)
+    (problem, mpp) = reported(path)
     assert f"line {3 if first else 2}: slide id 'é_1'" in problem
     assert "mpp '-1'" in mpp
     path.write_bytes((first + "slide;path;mpp\r\na;ä, b.svs;0.25\r\n".replace(";", separator)).encode(encoding))
@@ -196,7 +196,7 @@ def test_what_excel_writes(first: str, encoding: str, tmp_path: Path) -> None:
 def test_encodings_that_are_not_told_apart_are_refused(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "slides.csv"
     path.write_bytes("slide;path\na;ä.svs\n".encode(encoding))
-    assert "UTF-8" in told(path)[0]
+    assert "UTF-8" in reported(path)[0]
 
 
 @pytest.mark.parametrize(("on_disk", "in_sheet"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC"), ("NFD", "NFD")])

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from pathopipe import schemas
-from pathopipe.config import Config
+from pathopipe.pipeline import Config
 from pathopipe.samples import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(7))
 def test_files_are_in_step(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     path, text = list(schemas.files().items())[number]

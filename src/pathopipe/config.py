@@ -1,143 +1,17 @@
-"""The typed configuration: one section per stage."""
+"""The configuration as people give it: files and changes, checked against the sections of `pipeline`."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
 from pathopipe.errors import RefusalError
+from pathopipe.pipeline import Config
 
-CHUNK = 256
-"""Side of the chunks of the stored maps in working pixels; tiles hold whole chunks."""
-WORKING_MPP = (0.1, 2)
-"""Finest and coarsest working resolution in micrometers per pixel."""
-MAX_HALO = 512
-"""Working pixels that may be read around a tile: how far a model may look."""
 _LONG = 100
 _FATES = {"missing": "missing", "unexpected_keyword_argument": "unknown"}
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class TissueSettings(_Section):
-    """Finding tissue."""
-
-    min_area_mm2: Annotated[float, Field(ge=0)] = Field(0.02, description="drop pieces of tissue smaller than this")
-    margin_um: Annotated[float, Field(ge=0, le=500)] = Field(24.0, description="widen the tissue mask by this")
-
-
-class TilesSettings(_Section):
-    """Laying the tile grid."""
-
-    mpp: Annotated[float, Field(ge=WORKING_MPP[0], le=WORKING_MPP[1])] = Field(
-        0.5, description="working resolution in micrometers per pixel"
-    )
-    size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(1024, description="side of a tile in working pixels")
-    halo: Annotated[int, Field(ge=0, le=MAX_HALO)] = Field(
-        96, description="working pixels read around a tile; at least the radius of the model"
-    )
-
-    @field_validator("size")
-    @classmethod
-    def _whole_chunks(cls, size: int) -> int:
-        if size % CHUNK:
-            raise ValueError(f"should be a multiple of {CHUNK}")
-        return size
-
-
-class DetectSettings(_Section):
-    """Finding nuclei."""
-
-    model: str = Field(
-        "open", description="nucleus model: `open`, `research` (non-commercial), `classical`, or the path of weights"
-    )
-    device: Literal["auto", "cpu", "gpu"] = Field(
-        "auto", description="where a network runs; auto: a GPU if there is one"
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of a network; auto: half precision where the machine computes in it"
-    )
-
-
-class SegmentSettings(_Section):
-    """Outlining nuclei."""
-
-    foreground: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="least foreground of a nucleus' pixel")
-    min_area_um2: Annotated[float, Field(ge=0)] = Field(4.0, description="drop nuclei smaller than this")
-    min_solidity: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.75, description="drop outlines that fill less of their convex hull: folds, keratin, debris"
-    )
-    max_radius_um: Annotated[float, Field(gt=1, le=32)] = Field(
-        16.0, description="farthest that a nucleus may reach from its seed"
-    )
-
-
-class FeaturesSettings(_Section):
-    """Measuring nuclei; nothing to set yet."""
-
-
-class GradeSettings(_Section):
-    """Grading."""
-
-    grader: str = Field("nottingham-pleomorphism", description="name of the grader")
-    min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
-    min_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives its grade"
-    )
-    out_of_scope: bool = Field(
-        False, description="grade tissue and stains that the grader is not made for, too; the grade is marked so"
-    )
-    reference: Literal["slide", "fixed"] = Field(
-        "slide", description="yardstick of the grader: the slide's own lymphocytes, or always reference_area_um2"
-    )
-    reference_area_um2: Annotated[float, Field(gt=0)] = Field(
-        32.0, description="area of a nucleus of normal epithelium, used where the slide shows too few lymphocytes"
-    )
-
-
-class ReportSettings(_Section):
-    """The page per slide."""
-
-    gallery: Annotated[int, Field(ge=0, le=200)] = Field(48, description="nuclei shown")
-    fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="fields of view shown with outlines")
-
-
-class CohortSettings(_Section):
-    """The table and page over all slides."""
-
-    columns: tuple[str, ...] = Field((), description="further columns of the sample sheet to show")
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _one_or_several(cls, columns: object) -> object:
-        """Take one name, or several with commas between them, as a list, too."""
-        return [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
-
-
-class Config(_Section):
-    """Everything that can be set; the command line's ``--set tiles.size=1024`` goes before the file."""
-
-    slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
-    results: str = Field("results", description="results folder, relative to the current folder")
-    skip_missing: bool = Field(False, description="go on without slides whose file is missing")
-    container: str = Field(
-        "", description="image for `--sdm apptainer`: the path of a `.sif` file, or an address that Apptainer knows"
-    )
-    keep_maps: bool = Field(
-        True, description="keep `detect`'s maps; without them, other settings of `segment` need `detect` again"
-    )
-    tissue: TissueSettings = TissueSettings()
-    tiles: TilesSettings = TilesSettings()
-    detect: DetectSettings = DetectSettings()
-    segment: SegmentSettings = SegmentSettings()
-    features: FeaturesSettings = FeaturesSettings()
-    grade: GradeSettings = GradeSettings()
-    report: ReportSettings = ReportSettings()
-    cohort: CohortSettings = CohortSettings()
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
@@ -206,10 +80,10 @@ def _apply(values: dict[str, Any], change: str) -> None:
 def _sentence(problem: Any, source: str) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{source}: unknown key '{_key(problem)}'{_hint(problem['loc'])}"
-    return f"{source}: {told(problem)}"
+    return f"{source}: {reported(problem)}"
 
 
-def told(problem: Any) -> str:
+def reported(problem: Any) -> str:
     """Say in words what pydantic found: which key, what it should be, and what it is."""
     if (fate := _FATES.get(problem["type"])) is not None:
         return f"{_key(problem)} is {fate}"

@@ -1,10 +1,9 @@
-"""What a stage is expected to take: seconds, memory and disk, from the tissue that a slide's file must hold.
+"""What a stage is expected to take: seconds, memory and disk, from the tissue that a slide's file must hold."""
 
-The figures are those that ``pathopipe bench --mm2 16`` printed (docs/performance.md), rounded up.
-"""
-
-from dataclasses import dataclass
 from typing import Final
+
+from pathopipe.pipeline import STAGES
+from pathopipe.record import Demand
 
 _BYTES_PER_PIXEL: Final = 0.25
 _COARSEST_MPP: Final = 0.5
@@ -12,26 +11,12 @@ _SLOWER: Final = 4.0
 _PIECE_MM2: Final = 0.262144  # 1024 x 1024 working pixels
 
 
-@dataclass(frozen=True)
-class Rate:
-    """Of one stage: seconds to start, core seconds and megabytes of results per mm2, megabytes of memory, threads."""
-
-    start_s: float
-    s_per_mm2: float
-    disk_mb_per_mm2: float
-    memory_mb: int
-    threads: int = 1
-
-
-RATES: Final = {
-    "tissue": Rate(2.0, 0.1, 0.1, 800),
-    "tiles": Rate(1.0, 0.0, 0.0, 500),
-    "detect": Rate(3.0, 3.5, 6.0, 2000, 8),
-    "segment": Rate(2.0, 1.0, 0.5, 1500, 2),
-    "features": Rate(2.0, 1.5, 0.4, 2000, 2),
-    "grade": Rate(2.0, 0.05, 0.0, 1000),
-    "report": Rate(2.0, 0.1, 0.5, 1500),
-}
+def demand_of(stage: str) -> Demand:
+    """What a stage that runs per slide takes."""
+    demand = STAGES[stage].demand
+    if demand is None:
+        raise KeyError(f"{stage} says nothing of its demand")
+    return demand
 
 
 def tissue_mm2(file_bytes: int, mpp: float | None = None, area_mm2: float | None = None) -> float:
@@ -51,19 +36,19 @@ def tissue_mm2(file_bytes: int, mpp: float | None = None, area_mm2: float | None
 
 def seconds(mm2: float, slides: int, cores: int) -> float:
     """Expected duration of all stages over slides that hold so much tissue in all."""
-    work = sum(rate.start_s * slides + rate.s_per_mm2 * mm2 for rate in RATES.values())
+    work = sum(rate.start_s * slides + rate.s_per_mm2 * mm2 for rate in map(demand_of, STAGES))
     return work / cores
 
 
 def disk_mb(mm2: float) -> float:
     """Expected size of the results, and of the pieces that are kept while a stage runs."""
-    rates = RATES.values()
+    rates = [*map(demand_of, STAGES)]
     return mm2 * (sum(rate.disk_mb_per_mm2 for rate in rates) + max(rate.disk_mb_per_mm2 for rate in rates))
 
 
 def limit_minutes(stage: str, mm2: float, attempt: int) -> int:
     """Time that a scheduler should grant a stage, on a machine several times slower; more when it is tried again."""
-    return attempt * (10 + round(_SLOWER * RATES[stage].s_per_mm2 * mm2 / 60))
+    return attempt * (10 + round(_SLOWER * demand_of(stage).s_per_mm2 * mm2 / 60))
 
 
 def limit_memory_mb(stage: str, attempt: int, held_mb: int = 0) -> int:
@@ -74,9 +59,9 @@ def limit_memory_mb(stage: str, attempt: int, held_mb: int = 0) -> int:
     held_mb
         What of the slide the stage has to hold as a whole, as of a PNG.
     """
-    return (RATES[stage].memory_mb + held_mb) * attempt
+    return (demand_of(stage).memory_mb + held_mb) * attempt
 
 
 def limit_threads(stage: str, mm2: float) -> int:
     """Threads that a stage can use: one for each piece of a slide, so that small ones are done side by side."""
-    return max(1, min(RATES[stage].threads, round(mm2 / _PIECE_MM2)))
+    return max(1, min(demand_of(stage).threads, round(mm2 / _PIECE_MM2)))

@@ -1,6 +1,5 @@
-"""What made a result: digests of inputs, versions, and the fingerprint of the code that ran."""
+"""What made a result: digests of inputs, versions, and what the run took."""
 
-import ast
 import contextlib
 import functools
 import hashlib
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parent
-_COUNTED = ("slide", "models", "ops", "reporting", "jit", "units")
 _LIBRARIES = (
     "numpy",
     "opencv-python-headless",
@@ -69,64 +67,6 @@ def workflow_folder() -> Path:
     """Where the Snakefile is: in the installed package, else in the clone that the package was installed from."""
     places = (_ROOT / "_workflow", _ROOT.parents[1])
     return next(place for place in places if (place / "Snakefile").is_file())
-
-
-@functools.cache
-def fingerprint(stage: str) -> str:
-    """Fingerprint of the code that a stage runs: its module and what it imports, directly or not, of `_COUNTED`.
-
-    Taken from the syntax trees without docstrings, so that comments and layout don't count, and from the text of
-    templates. Shared plumbing (artifacts, stages.base) is covered by the contract version.
-    """
-    digest = hashlib.sha256()
-    for file in _reachable(_ROOT / "stages" / f"{stage}.py"):
-        digest.update(f"{file.relative_to(_ROOT)}\n".encode())
-        digest.update(_essence(file).encode())
-    return digest.hexdigest()[:16]
-
-
-def _reachable(start: Path) -> list[Path]:
-    found, waiting = set[Path](), [start]
-    while waiting:
-        file = waiting.pop()
-        if file not in found:
-            found.add(file)
-            waiting.extend(_read(file)[1])
-    if any(file.parent.name == "reporting" for file in found):
-        found.update(file for file in (_ROOT / "reporting" / "templates").rglob("*") if file.is_file())
-    return sorted(found)
-
-
-def _essence(file: Path) -> str:
-    return _read(file)[0] if file.suffix == ".py" else file.read_text(encoding="utf-8")
-
-
-@functools.cache
-def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
-    """Return a module's syntax tree as text, without docstrings, and the counted modules that it imports."""
-    tree = ast.parse(file.read_bytes())
-    names = list[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
-    return ast.dump(tree, annotate_fields=False), tuple(path for name in names if (path := _module_file(name)))
-
-
-def _is_text(item: ast.stmt) -> bool:
-    """Whether a statement is a docstring: of a module, class, function or attribute."""
-    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
-
-
-def _module_file(name: str) -> Path | None:
-    package, *rest = name.split(".")
-    if package != "pathopipe" or not rest or rest[0] not in _COUNTED:
-        return None
-    place = _ROOT.joinpath(*rest)
-    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
 def _peak_memory_mb() -> float:

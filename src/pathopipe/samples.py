@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pathopipe.errors import RefusalError
-from pathopipe.tables import as_on_disk, decode, header_problems, parse_rows
+from pathopipe.spreadsheets import as_on_disk, decode, header_problems, parse_rows
 
 ID_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _RESERVED = {"cohort"}

@@ -1,6 +1,6 @@
-"""The configuration for people and editors: JSON schemas and the tables of ``config/README.md``.
+"""What is made from the stages' records and settings: schemas, tables, names for the command line, groups of profiles.
 
-They are made from the typed configuration by ``python -m pathopipe.schemas`` at the root of the repository; a test
+All is made by ``python -m pathopipe.schemas`` at the root of the repository; a test
 fails when they are stale.
 """
 
@@ -11,10 +11,12 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pathopipe.config import Config
+from pathopipe.pipeline import STAGES, Config
 from pathopipe.samples import COLUMNS, ID_PATTERN
 
 README = Path("config/README.md")
+NAMES = Path("src/pathopipe/cli/stage_names.py")
+PROFILES = tuple(Path(f"profiles/{name}/profile.yaml") for name in ("kubernetes", "slurm", "slurm-no-accounting"))
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIMITS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
 
@@ -88,6 +90,30 @@ def fill(text: str) -> str:
     return text
 
 
+def stage_names() -> str:
+    """Module that holds what the command line needs of the stages, without what importing the records takes."""
+    entries = "".join(f'    "{stage.name}": "{stage.help}",\n' for stage in STAGES.values())
+    return (
+        '"""Stages and what they do, in order, without what importing the records takes.\n\n'
+        'Made by ``python -m pathopipe.schemas``.\n"""\n\n'
+        f"STAGES = {{\n{entries}}}\n"
+    )
+
+
+def group(text: str) -> str:
+    """Put the groups of stages that are submitted together between the marks of a profile."""
+    grouped = [stage for stage in STAGES.values() if stage.group]
+    parts = {
+        "groups": [f"  {stage.name}: {stage.group}" for stage in grouped],
+        "turns": [f"  {stage.name}: {{turn: 1}}" for stage in grouped],
+    }
+    for name, lines in parts.items():
+        start, end = f"  # {name}, made by python -m pathopipe.schemas\n", f"  # end of {name}\n"
+        before, rest = text.split(start)
+        text = "".join([before, start, *(f"{line}\n" for line in lines), end, rest.split(end)[1]])
+    return text
+
+
 def files() -> dict[Path, str]:
     """The generated files, relative to the root of the repository, and what they should hold."""
     schemas = {"config": config_schema(), "slides": slides_schema()}
@@ -95,7 +121,8 @@ def files() -> dict[Path, str]:
         Path(f"workflow/schemas/{name}.schema.json"): json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in schemas.items()
     }
-    return texts | {README: fill(README.read_text(encoding="utf-8"))}
+    texts |= {profile: group(profile.read_text(encoding="utf-8")) for profile in PROFILES}
+    return texts | {README: fill(README.read_text(encoding="utf-8")), NAMES: stage_names()}
 
 
 if __name__ == "__main__":

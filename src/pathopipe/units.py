@@ -2,10 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 MIN_MPP = 0.05
 MAX_MPP = 2.0
 SNAP_TOLERANCE = 0.03
+
+CHUNK: Final = 256
+"""Side of the chunks of the stored maps in working pixels; tiles hold whole chunks."""
+WORKING_MPP: Final = (0.1, 2)
+"""Finest and coarsest working resolution in micrometers per pixel."""
+MAX_HALO: Final = 512
+"""Working pixels that may be read around a tile: how far a model may look."""
 
 
 @dataclass(frozen=True)

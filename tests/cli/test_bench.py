@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pathopipe.artifacts import CONTRACTS, read_json
 from pathopipe.cli.bench import bench
 from pathopipe.errors import FaultError
+from pathopipe.pipeline import STAGES
+from pathopipe.results.documents import read_json
 
 
 def test_every_stage_has_a_line_with_its_figures(small_slide: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(bench, ["--slide", str(small_slide), "--keep", str(tmp_path)], catch_exceptions=False)
-    table = done.output.splitlines()[2 : 3 + len(CONTRACTS)]
+    table = done.output.splitlines()[2 : 3 + len(STAGES)]
     lines = {line.split()[0]: line.split() for line in table}
-    assert list(lines) == [*CONTRACTS, "all"]
+    assert list(lines) == [*STAGES, "all"]
     folder = tmp_path / "results" / "bench"
     area = read_json(folder / "tissue" / "manifest.json")["tissue_mm2"]
-    for stage in CONTRACTS:
+    for stage in STAGES:
         record = read_json(folder / stage / "run.json")
         assert float(lines[stage][1]) == pytest.approx(record["seconds"], abs=0.051)
         assert float(lines[stage][2]) == pytest.approx(record["seconds"] / area, abs=0.0051)

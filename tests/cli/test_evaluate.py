@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from pathopipe.cli.evaluate import evaluate
-from pathopipe.cli.evaluation import STAGES
-from pathopipe.cli.score_tables import POOLED
-from pathopipe.config import Config, DetectSettings
 from pathopipe.errors import RefusalError
+from pathopipe.evaluation.perturbation import PERTURBATIONS
+from pathopipe.evaluation.scoring import STAGES
+from pathopipe.evaluation.tables import POOLED
+from pathopipe.jobs.execution import execute
 from pathopipe.models.registry import weights_of
 from pathopipe.models.weights import save_weights
-from pathopipe.ops.perturbation import PERTURBATIONS
+from pathopipe.pipeline import Config, DetectSettings
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute
 
 CENTERS = [(x, y) for y in (60, 140, 220) for x in (50, 120, 190, 260)]
 RADIUS_PX = 16

@@ -58,9 +58,9 @@ def test_every_command_refuses_it_in_one_sentence(
     save_file(dict(tensors()), folder / "w.safetensors", metadata={"pathopipe": text})
     with pytest.raises(SystemExit) as stop:
         main(list(COMMANDS[command]))
-    told = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2, told
-    (line,) = told
+    reported = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2, reported
+    (line,) = reported
     assert line.startswith(f"pathopipe: w.safetensors: has a card that is not right: {words}")
     assert line.isprintable()
     assert not [file for file in folder.rglob("*") if file.name in {"tissue", "trained"}]

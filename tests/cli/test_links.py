@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from pathopipe.cli import evaluate, init, main, pods
+from pathopipe.cli import evaluate, init, main
+from pathopipe.running import pods
 from pathopipe.cli.run import _copied
 from pathopipe.errors import FaultError, RefusalError
 from pathopipe.training import session

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.artifacts import write_json
 from pathopipe.cli.news import News, follow, why
-from pathopipe.cli.watch import Event, State
+from pathopipe.results.documents import write_json
+from pathopipe.running.watch import Event, State
 
 JOB = "localrule {stage}:\n    jobid: {job}\n    wildcards: slide={slide}\n"
 ERROR = "Error in rule {stage}:\n    jobid: {job}\n"
@@ -28,7 +28,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(results: Path, *events: Event, last: str = "report") -> list[str]:
+def reported(results: Path, *events: Event, last: str = "report") -> list[str]:
     state = State(planned={last: 5})
     state.events.extend(events)
     return list(News(results, (), last).of(state))
@@ -36,18 +36,18 @@ def told(results: Path, *events: Event, last: str = "report") -> list[str]:
 
 def test_a_rejection_is_told_by_the_stage_that_made_it_and_once(results: Path) -> None:
     events = [Event("finished", stage, "blank") for stage in ("tissue", "report")]
-    assert told(results, *events) == ["blank: rejected: the slide is blank (1 of 5)"]
+    assert reported(results, *events) == ["blank: rejected: the slide is blank (1 of 5)"]
 
 
 def test_a_slide_is_done_with_the_last_stage_that_was_asked_for(results: Path) -> None:
-    assert told(results, *(Event("finished", stage, "fine") for stage in ("tissue", "report"))) == [
+    assert reported(results, *(Event("finished", stage, "fine") for stage in ("tissue", "report"))) == [
         "fine: done (1 of 5)"
     ]
-    assert told(results, Event("finished", "tissue", "fine"), last="tissue") == ["fine: done up to tissue (1 of 5)"]
+    assert reported(results, Event("finished", "tissue", "fine"), last="tissue") == ["fine: done up to tissue (1 of 5)"]
 
 
 def test_a_failure_is_told_with_its_reason(results: Path) -> None:
-    lines = told(results, *(Event("failed", "detect", slide) for slide in ("full", "logged", "killed")))
+    lines = reported(results, *(Event("failed", "detect", slide) for slide in ("full", "logged", "killed")))
     assert lines == [
         "full: detect failed: the disk is full (1 of 5)",
         "logged: detect failed: no space (2 of 5)",
@@ -66,12 +66,12 @@ def test_the_log_of_a_failure_tells_its_path_unless_it_is_of_an_earlier_time(res
 
 def test_a_slide_that_is_tried_again_is_not_at_its_end(results: Path) -> None:
     again = [Event("failed", "detect", "full"), Event("again", "detect", "full"), Event("finished", "report", "fine")]
-    assert told(results, *again)[1:] == ["full: detect is tried again", "fine: done (1 of 5)"]
+    assert reported(results, *again)[1:] == ["full: detect is tried again", "fine: done (1 of 5)"]
 
 
 def test_of_a_group_only_the_job_is_named_that_says_it_failed(results: Path) -> None:
     events = [Event("failed", "detect", slide, grouped=True) for slide in ("full", "killed")]
-    assert told(results, *events) == ["full: detect failed: the disk is full (1 of 5)"]
+    assert reported(results, *events) == ["full: detect failed: the disk is full (1 of 5)"]
 
 
 @pytest.mark.parametrize("show", [True, False])

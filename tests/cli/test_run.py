@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from pathopipe import slide as slide_package
-from pathopipe.artifacts import CACHE
 from pathopipe.cli.run import _expectations
 from pathopipe.cli.selection import Selection
-from pathopipe.config import Config
 from pathopipe.errors import RefusalError
-from pathopipe.workflow import Plan, plan
+from pathopipe.pipeline import Config
+from pathopipe.results.names import CACHE
+from pathopipe.running.plan import Plan, plan
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.artifacts import write_json
 from pathopipe.cli import main
-from pathopipe.stages.asked import note
-from tests.stages.test_standing import NOW, STAGES, finish, work
+from pathopipe.jobs.asked import note
+from pathopipe.pipeline import ORDER
+from pathopipe.results.documents import write_json
+from tests.status.test_slides import NOW, finish, work
 
 PRIVATE = "Mustermann Erika"
 
@@ -18,9 +19,9 @@ PRIVATE = "Mustermann Erika"
 def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One slide of each state, and a hundred that wait; the current folder is another one."""
     results = tmp_path / "results"
-    finish(results, "done", *STAGES)
-    finish(results, "rejected", *STAGES, state="rejected", reason="the slide is blank")
-    finish(results, "half", *STAGES[:3])
+    finish(results, "done", *ORDER)
+    finish(results, "rejected", *ORDER, state="rejected", reason="the slide is blank")
+    finish(results, "half", *ORDER[:3])
     finish(results, "broken", "tissue")
     work(results, "broken", "tiles", "fault.json", reason="the disk is full")
     slides = ["done", "rejected", "half", "broken", *(f"later{number}" for number in range(100))]
@@ -64,7 +65,7 @@ def test_json_holds_every_stage_of_every_slide(cohort: Path, capsys: pytest.Capt
     found = json.loads(ask(capsys, "--results", str(cohort), "--json"))
     assert len(found) == 104
     assert found["half"]["stages"]["detect"]["state"] == "done"
-    assert found["broken"]["stages"]["tiles"] == {"state": "failed", "share": None, "told": "the disk is full"}
+    assert found["broken"]["stages"]["tiles"] == {"state": "failed", "share": None, "reported": "the disk is full"}
 
 
 def test_a_cohort_page_that_is_older_than_the_results_is_told(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,17 +79,17 @@ def test_a_cohort_page_that_is_older_than_the_results_is_told(cohort: Path, caps
 
 
 def test_a_run_that_is_going_on_is_named(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from pathopipe.ownership import owning
+    from pathopipe.jobs.ownership import owning
 
     with owning(cohort):
         assert f"process {os.getpid()} on" in ask(capsys, "--results", str(cohort))
 
 
 def test_what_a_run_was_not_asked_for_is_not_left(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from pathopipe.ownership import owning
+    from pathopipe.jobs.ownership import owning
 
     with owning(cohort):
-        note(cohort, ["half", "later1"], "segment", None, {stage: {} for stage in STAGES})
+        note(cohort, ["half", "later1"], "segment", None, {stage: {} for stage in ORDER})
         assert "is at work on 2 of these slides, up to segment:" in ask(capsys, "--results", str(cohort))
     with owning(cohort):
         assert "is at work: " in ask(capsys, "--results", str(cohort))

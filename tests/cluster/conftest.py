@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from pathopipe.cli.cluster import check_interpreter
 from pathopipe.errors import RefusalError
+from pathopipe.running.cluster import check_interpreter
 from pathopipe.synthetic import Scene, write_slide
 from tests.cluster.local_slurm import LocalSlurm, local_slurm, missing
 from tests.workflow.conftest import ROOT, Project

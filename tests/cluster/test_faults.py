@@ -44,7 +44,7 @@ def start(project: ClusterProject, *options: str) -> subprocess.Popen:
         )
 
 
-def told(project: ClusterProject) -> str:
+def reported(project: ClusterProject) -> str:
     return (project.folder / "run.out").read_text() + log_of(project)
 
 
@@ -75,7 +75,7 @@ def test_node_memory_controller_and_a_cancelled_job(cluster: ClusterProject, at_
             )
             cancelled = jobs_of(cluster, "after", "RUNNING")
             slurm.call("scancel", *cancelled)
-            assert run.wait(timeout=PATIENCE_S) == 0, told(cluster)
+            assert run.wait(timeout=PATIENCE_S) == 0, reported(cluster)
         finally:
             run.kill()
     assert len(killed_for_memory(cluster)) >= len(GOOD)

@@ -16,8 +16,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pathopipe.cli import pods
+from pathopipe.cli import pods as commands
 from pathopipe.errors import RefusalError
+from pathopipe.running import pods
 from tests.cluster.conftest import GOOD, write_sheet
 from tests.cluster.local_kubernetes import POD, LocalKubernetes, local_kubernetes
 from tests.cluster.watching import Watch, contents, differing, gathered, states
@@ -54,7 +55,7 @@ class PodProject(Project):
             )
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         return (self.folder / "run.out").read_text() + log_of(self)
 
 
@@ -85,7 +86,7 @@ def test_a_cohort_in_pods_of_which_one_is_lost(cluster: PodProject, at_home: Pro
     everything = (*GOOD, "corrupt")
     cluster.kubernetes.losing = 1
     with Watch(cluster.results) as watch:
-        assert cluster.start().wait(PATIENCE_S) == 0, cluster.told
+        assert cluster.start().wait(PATIENCE_S) == 0, cluster.reported
     assert differing(contents(cluster, *everything), contents(at_home, *everything)) == []
     assert states(cluster) == {"done": 4, "rejected": 1}
     for stage in ("tissue", "detect", "report"):
@@ -114,9 +115,9 @@ def test_a_run_that_ends_early_leaves_nothing_for_long(
         run.wait(PATIENCE_S)
     left = cluster.kubernetes.running
     assert (left == []) == (end == signal.SIGINT)
-    assert cluster.start().wait(PATIENCE_S) == 0, cluster.told
+    assert cluster.start().wait(PATIENCE_S) == 0, cluster.reported
     assert set(left) <= set(cluster.kubernetes.deleted)
-    assert left == [] or f"deleting jobs that were left: {' '.join(left)}" in cluster.told
+    assert left == [] or f"deleting jobs that were left: {' '.join(left)}" in cluster.reported
     expected = gathered(at_home, tmp_path / "expected", *GOOD[:2])
     assert differing(contents(cluster, *GOOD[:2]), contents(expected, *GOOD[:2])) == []
 
@@ -164,7 +165,7 @@ def test_a_job_is_submitted_in_spite_of_an_outage(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pods, "_PAUSES_S", (0.0,) * 3)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    done = CliRunner().invoke(pods.submit, ["--cores=1", "--memory-mb=1", "--minutes=1", "job.sh"])
+    done = CliRunner().invoke(commands.submit, ["--cores=1", "--memory-mb=1", "--minutes=1", "job.sh"])
     assert done.output.startswith("pathopipe-") == started
     assert (done.exit_code == 0) == started
     assert (tmp_path / "calls").read_text().split() == ["get", "get", "create", "create"]

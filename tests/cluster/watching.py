@@ -7,7 +7,8 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from pathopipe.artifacts import CONTRACTS, RUN
+from pathopipe.pipeline import STAGES
+from pathopipe.results.names import RUN
 from tests.workflow.conftest import Project
 
 
@@ -42,7 +43,7 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        for stage in CONTRACTS:
+        for stage in STAGES:
             for file in self._results.glob(f"*/{stage}/{RUN}"):
                 with contextlib.suppress(OSError):
                     self._seen.add((file.parts[-3], stage, file.read_text()))
@@ -56,7 +57,7 @@ def states(project: Project) -> dict[str, int]:
 
 def contents(project: Project, *slides: str) -> dict[str, bytes]:
     """Every file of the slides and of the cohort that must be the same for each run, by name."""
-    folders = [project.results / slide / stage for slide in slides for stage in CONTRACTS]
+    folders = [project.results / slide / stage for slide in slides for stage in STAGES]
     files = [file for folder in (*folders, project.results / "cohort") for file in folder.iterdir() if file.is_file()]
     return {str(file.relative_to(project.results)): file.read_bytes() for file in files if file.name != RUN}
 

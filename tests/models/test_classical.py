@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathopipe.config import TilesSettings
 from pathopipe.models.classical import CONSTANTS, TRAITS, ClassicalModel, capped_depth, cleaned
 from pathopipe.ops.stain import Stains, estimate_stains
+from pathopipe.pipeline import TilesSettings
 
 SIZE = 320
 

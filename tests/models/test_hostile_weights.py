@@ -72,12 +72,12 @@ def is_right(found: Card) -> bool:
 def refused(path: Path, read: Callable[[Path], object]) -> str:
     with pytest.raises(RefusalError) as refusal:
         read(path)
-    told = str(refusal.value)
-    assert told.startswith(f"{path}: ")
-    assert told.isprintable()
-    assert len(told) < len(str(path)) + 400
+    reported = str(refusal.value)
+    assert reported.startswith(f"{path}: ")
+    assert reported.isprintable()
+    assert len(reported) < len(str(path)) + 400
     assert str(path) not in refusal.value.reason
-    return told
+    return reported
 
 
 WRONG = [

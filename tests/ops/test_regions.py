@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pathopipe.ops.regions import (
-    Cells,
+    Bins,
     cut_mask,
     from_geojson,
     mask_to_polygons,
@@ -25,8 +25,8 @@ MASKS = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements
 SIDES = st.sampled_from([(16.0, 16.0), (16.032064128, 15.9), (1.0, 3.0), (35.2422907489, 35.24)])
 
 
-def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Cells:
-    return Cells(mask.shape[1], mask.shape[0], *sides, 64.0)
+def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Bins:
+    return Bins(mask.shape[1], mask.shape[0], *sides, 64.0)
 
 
 @given(mask=MASKS, sides=SIDES)
@@ -34,10 +34,10 @@ def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Cel
 def test_a_mask_survives_the_way_through_a_file(
     mask: np.ndarray, sides: tuple[float, float], origin: tuple[float, float]
 ) -> None:
-    cells = cells_of(mask, sides)
-    polygons = mask_to_polygons(mask, cells)
+    bins = cells_of(mask, sides)
+    polygons = mask_to_polygons(mask, bins)
     content = json.loads(json.dumps(to_geojson(polygons, [{"n": i} for i, _ in enumerate(polygons)], origin)))
-    np.testing.assert_array_equal(polygons_to_mask(from_geojson(content, origin), cells), mask)
+    np.testing.assert_array_equal(polygons_to_mask(from_geojson(content, origin), bins), mask)
 
 
 def test_geojson_begins_where_the_scan_does() -> None:
@@ -66,29 +66,29 @@ def test_a_rectangle_has_four_corners() -> None:
 
 @given(mask=MASKS, sides=SIDES, data=st.data())
 def test_cutting_looks_up_cells(mask: np.ndarray, sides: tuple[float, float], data: st.DataObject) -> None:
-    cells = cells_of(mask, sides)
+    bins = cells_of(mask, sides)
     x = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
     y = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
 
     def expected(px: float, py: float) -> bool:
         column, row = int(np.floor(px / sides[0])), int(np.floor(py / sides[1]))
-        return 0 <= column < cells.width and 0 <= row < cells.height and bool(mask[row, column])
+        return 0 <= column < bins.width and 0 <= row < bins.height and bool(mask[row, column])
 
-    assert cut_mask(mask, cells, x, y).tolist() == [[expected(px, py) for px in x] for py in y]
+    assert cut_mask(mask, bins, x, y).tolist() == [[expected(px, py) for px in x] for py in y]
 
 
 def test_any_polygon_covers_the_cells_whose_center_it_holds() -> None:
-    cells = Cells(10, 8, 10.0, 10.0, 64.0)
+    bins = Bins(10, 8, 10.0, 10.0, 64.0)
     triangle = shapely.Polygon([(0, 0), (100, 0), (0, 80)])
-    mask = polygons_cover([triangle], cells)
+    mask = polygons_cover([triangle], bins)
     expected = [[triangle.contains(shapely.Point(10 * x + 5, 10 * y + 5)) for x in range(10)] for y in range(8)]
     assert mask.tolist() == expected
 
 
 def test_a_polygon_that_crosses_itself_is_mended() -> None:
-    cells = Cells(10, 10, 10.0, 10.0, 64.0)
+    bins = Bins(10, 10, 10.0, 10.0, 64.0)
     bow_tie = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
-    assert polygons_cover([bow_tie], cells).sum() == pytest.approx(50, abs=10)
+    assert polygons_cover([bow_tie], bins).sum() == pytest.approx(50, abs=10)
 
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]}

@@ -1,6 +1,6 @@
 import pytest
 
-from pathopipe.reporting import manifests as told
+from pathopipe.reporting import manifests as reported
 from pathopipe.reporting.vocabulary import MPP_CHECKS
 
 TISSUE = {
@@ -27,35 +27,35 @@ def texts(facts):
 
 @pytest.mark.parametrize("checked_by", ["scales", "size", "nothing"])
 def test_by_what_the_resolution_was_checked(checked_by):
-    (fact,) = told.mpp_facts({"mpp_checked_by": checked_by})
+    (fact,) = reported.mpp_facts({"mpp_checked_by": checked_by})
     assert fact.label == "Resolution checked by"
     assert fact.value == MPP_CHECKS[checked_by]
-    assert told.mpp_facts({}) == ()
+    assert reported.mpp_facts({}) == ()
 
 
 def test_size_and_resolution_with_their_source():
-    facts = texts(told.slide_facts(TISSUE))
+    facts = texts(reported.slide_facts(TISSUE))
     assert facts["Size"] == ("1.00 × 2.00\u202fmm", "(4,000 × 8,000 px)")
     assert facts["Resolution"] == ("0.25\u202fµm per pixel", "(given in the sample sheet)")
-    different = told.resolution(TISSUE | {"mpp_y": 0.5})
+    different = reported.resolution(TISSUE | {"mpp_y": 0.5})
     assert different == "0.25 × 0.5\u202fµm per pixel"
 
 
 def test_what_a_rejected_slide_does_not_know_is_left_out():
-    assert told.slide_facts({"mpp_x": None, "slide_info": {"width": 10, "height": 20}})[0].value == "10 × 20 px"
-    assert told.slide_facts({}) == ()
-    assert told.identity_facts({}) == ()
-    assert told.warnings({}) == ()
+    assert reported.slide_facts({"mpp_x": None, "slide_info": {"width": 10, "height": 20}})[0].value == "10 × 20 px"
+    assert reported.slide_facts({}) == ()
+    assert reported.identity_facts({}) == ()
+    assert reported.warnings({}) == ()
 
 
 def test_the_first_stage_that_rejected_is_named():
-    assert told.rejection({"tissue": TISSUE}) is None
-    found = told.rejection({"tissue": TISSUE, "segment": REJECTED, "features": REJECTED | {"reason": "passed on"}})
-    assert found == told.Rejection("Nucleus segmentation", "No nuclei were found.")
+    assert reported.rejection({"tissue": TISSUE}) is None
+    found = reported.rejection({"tissue": TISSUE, "segment": REJECTED, "features": REJECTED | {"reason": "passed on"}})
+    assert found == reported.Rejection("Nucleus segmentation", "No nuclei were found.")
 
 
 def test_warnings_are_sentences():
-    (warning,) = told.warnings({"tissue": TISSUE})
+    (warning,) = reported.warnings({"tissue": TISSUE})
     assert (warning.message, warning.label, warning.stops_grade) == ("Pen marks cover 3 %.", "Pen marks", False)
 
 
@@ -70,12 +70,12 @@ def test_warnings_of_all_stages_are_told_those_that_stop_a_grade_first():
         "features": {"quality": [entry("implausible_mpp", -3.0)]},
         "grade": {"quality": [entry("out_of_scope")], "params": {"out_of_scope": False}},
     }
-    found = [(warning.code, warning.stops_grade) for warning in told.warnings(manifests)]
+    found = [(warning.code, warning.stops_grade) for warning in reported.warnings(manifests)]
     stops = [("not_he", True), ("implausible_mpp", True), ("out_of_scope", True)]
     assert found == [*stops, ("pen", False), ("damaged", False)]
     manifests["grade"]["params"]["out_of_scope"] = True
     manifests["detect"]["quality"] = [entry("damaged", 0.051)]
-    assert [warning.code for warning in told.warnings(manifests) if warning.stops_grade] == [
+    assert [warning.code for warning in reported.warnings(manifests) if warning.stops_grade] == [
         "damaged",
         "implausible_mpp",
     ]
@@ -85,7 +85,7 @@ def test_warnings_of_all_stages_are_told_those_that_stop_a_grade_first():
 def test_grade_is_read_with_probabilities_in_the_order_of_the_grades(probabilities):
     content = {"grader": "g", "grade": "high", "grades": ["low", "high"], "probabilities": probabilities}
     content["evidence"] = [{"name": "area_um2_mean", "value": 30.0, "unit": "µm²", "meaning": "large"}]
-    grade = told.grade_of(content)
+    grade = reported.grade_of(content)
     assert grade.probabilities == (0.2, 0.8)
     assert not grade.abstained
     assert grade.evidence[0].label == "Nuclear area, mean"
@@ -93,22 +93,22 @@ def test_grade_is_read_with_probabilities_in_the_order_of_the_grades(probabiliti
 
 
 def test_abstention_without_probabilities():
-    grade = told.grade_of({"grader": "g", "grade": None, "grades": ["1"], "abstained": True, "reason": "too few"})
+    grade = reported.grade_of({"grader": "g", "grade": None, "grades": ["1"], "abstained": True, "reason": "too few"})
     assert (grade.grade, grade.abstained, grade.reason, grade.bars) == (None, True, "Too few.", None)
-    assert told.grade_of({}) is None
+    assert reported.grade_of({}) is None
 
 
 def test_long_evidence_is_cut_beside_the_grade_and_short_is_not():
     evidence = [{"name": f"n{i}", "value": i, "unit": "", "meaning": ""} for i in range(9)]
-    long = told.grade_of({"grader": "g", "evidence": evidence})
+    long = reported.grade_of({"grader": "g", "evidence": evidence})
     assert long.is_cut
     assert [item.name for item in long.leading] == ["n0", "n1", "n2", "n3"]
-    assert not told.grade_of({"grader": "g", "evidence": evidence[:6]}).is_cut
+    assert not reported.grade_of({"grader": "g", "evidence": evidence[:6]}).is_cut
 
 
 def test_records_say_how_a_stage_was_run():
     model = {"name": "net", "sha256": "ff" * 32}
-    first, second = told.stage_records({"tissue": TISSUE, "detect": TISSUE | {"model": model}})
+    first, second = reported.stage_records({"tissue": TISSUE, "detect": TISSUE | {"model": model}})
     assert texts(first.params) == {"margin_um": ("24", "")}
     assert texts(first.counts) == {"samples": ("44", "")}
     assert first.model == ()
@@ -116,12 +116,12 @@ def test_records_say_how_a_stage_was_run():
 
 
 def test_versions_that_differ_between_stages_are_all_named():
-    assert texts(told.version_facts({"a": TISSUE, "b": REJECTED, "c": TISSUE})) == {"numpy": ("2.0, 2.1", "")}
+    assert texts(reported.version_facts({"a": TISSUE, "b": REJECTED, "c": TISSUE})) == {"numpy": ("2.0, 2.1", "")}
 
 
 def test_a_model_is_named_with_its_terms():
     detect = {"model": {"name": "research", "sha256": "ab", "licence": "CC BY-NC-SA 4.0"}}
-    assert texts(told.model_facts(detect)) == {"Nuclei found by": ("research", "(CC BY-NC-SA 4.0)")}
-    assert told.model_facts({"model": None}) == ()
-    record = told.stage_records({"detect": {"state": "done"} | detect})[0]
+    assert texts(reported.model_facts(detect)) == {"Nuclei found by": ("research", "(CC BY-NC-SA 4.0)")}
+    assert reported.model_facts({"model": None}) == ()
+    record = reported.stage_records({"detect": {"state": "done"} | detect})[0]
     assert texts(record.model)["Licence"] == ("CC BY-NC-SA 4.0", "")

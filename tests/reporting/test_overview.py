@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pathopipe.reporting import pictures
-from pathopipe.reporting.cells import Window
+from pathopipe.reporting.bins import Window
 from pathopipe.reporting.overview import Overview
 
 PIXELS = pictures.jpeg(np.full((30, 40, 3), 200, np.uint8))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pathopipe.reporting import pictures, slide_page
-from pathopipe.reporting.cells import Window
+from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.vocabulary import Term, feature

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import shapely
 
-from pathopipe.reporting.cells import Window
+from pathopipe.reporting.bins import Window
 from pathopipe.reporting.views import CROP_UM, Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.slide import open_slide
 from tests.stages.finished_slide import MPP, draw_slide

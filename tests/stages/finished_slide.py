@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from pathopipe.artifacts import TableWriter, write_json
 from pathopipe.identity import identify
 from pathopipe.ops.statistics import summarize
+from pathopipe.results.documents import write_json
+from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 
 MPP = 0.5

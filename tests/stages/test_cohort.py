@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pathopipe.artifacts import COHORT, read_json, write_json
-from pathopipe.config import CohortSettings, ReportSettings
+from pathopipe.jobs.execution import execute, execute_cohort
+from pathopipe.pipeline import COHORT, CohortSettings, ReportSettings
+from pathopipe.results.documents import read_json, write_json
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute, execute_cohort
 from tests.stages.finished_slide import finish, reject
 
 SIZE = (256, 200)

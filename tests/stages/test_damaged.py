@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from pathopipe.artifacts import read_json, read_table
-from pathopipe.config import Config
 from pathopipe.errors import FaultError
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import Config
+from pathopipe.results.documents import read_json
+from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute
 from pathopipe.synthetic import Scene, write_slide
 
 TILE = 256

@@ -10,10 +10,10 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pathopipe.artifacts import read_table
-from pathopipe.config import Config
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import Config
+from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute
 from pathopipe.synthetic import Scene, render
 
 STAGES = ("tissue", "tiles", "detect", "segment")

@@ -8,18 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from pathopipe.artifacts import TableWriter, read_json, write_json
-from pathopipe.config import FeaturesSettings
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
+from pathopipe.jobs.execution import execute
 from pathopipe.models.mpp_guard import DISCRIMINANTS, SCALES
 from pathopipe.ops.intensity import measure_intensities
 from pathopipe.ops.outline import outlines
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains, densities
+from pathopipe.pipeline import FeaturesSettings
+from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 from pathopipe.stages import features
-from pathopipe.stages.execution import execute
 from pathopipe.units import Grid, Mpp
 from tests.stages.finished_slide import NUCLEI
 

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pathopipe.artifacts import write_json
-from pathopipe.config import GradeSettings
+from pathopipe.caveats import STOPS_GRADE, warning
 from pathopipe.errors import RefusalError
-from pathopipe.quality import STOPS_GRADE, warning
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import GradeSettings
+from pathopipe.results.documents import write_json
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute
 
 WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
 SAMPLE = Sample("s1", Path("s1.svs"))

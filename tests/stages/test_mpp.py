@@ -5,11 +5,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pathopipe.artifacts import read_json
-from pathopipe.config import Config
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import Config
+from pathopipe.results.documents import read_json
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
-from pathopipe.stages.execution import execute
 from pathopipe.synthetic import Scene, write_slide
 
 STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade")

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from pathopipe.config import ReportSettings
 from pathopipe.errors import FaultError
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import ReportSettings
 from pathopipe.samples import Sample
 from pathopipe.slide.slide import Slide
-from pathopipe.stages.execution import execute
 from tests.stages.finished_slide import SIZE, finish, reject
 
 
@@ -94,8 +94,8 @@ def test_all_nuclei_of_a_field_are_outlined(finished):
     """The discs that were drawn, found again by color, are as many as the outlines that don't touch another."""
     page = finished[3]
     figure = re.search(r'<svg class="field-image".*?</svg>', page, re.DOTALL)[0]
-    told = int(re.search(r"<dt>Nuclei</dt><dd>(\d+)</dd></div>\n<div><dt>Density", page)[1])
-    assert told <= len(outlines(figure)) <= told + 30
+    reported = int(re.search(r"<dt>Nuclei</dt><dd>(\d+)</dd></div>\n<div><dt>Density", page)[1])
+    assert reported <= len(outlines(figure)) <= reported + 30
     width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', figure).groups())
     assert (width, height) == (640, 480), "320 x 240 µm at 0.5 mpp"
 

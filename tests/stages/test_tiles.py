@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pathopipe.artifacts import read_json, read_table
-from pathopipe.config import TilesSettings, TissueSettings
-from pathopipe.ops.regions import Cells, cut_mask, from_geojson, polygons_to_mask
+from pathopipe.jobs.execution import execute
+from pathopipe.ops.regions import Bins, cut_mask, from_geojson, polygons_to_mask
+from pathopipe.pipeline import TilesSettings, TissueSettings
+from pathopipe.results.documents import read_json
+from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute
 from pathopipe.synthetic import Scene, write_slide
 from pathopipe.units import Grid
 
@@ -38,10 +39,10 @@ def coverage(results: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
     for number in range(len(table["tile_id"])):
         x, y, width, height = (table[f"grid_{name}_px"][number] for name in ("x", "y", "width", "height"))
         covered[y : y + height, x : x + width] += 1
-    cells = Cells(**read_json(results / "s" / "tissue" / "manifest.json")["cells"])
-    mask = polygons_to_mask(from_geojson(read_json(results / "s" / "tissue" / "tissue.geojson"), (0, 0)), cells)
+    bins = Bins(**read_json(results / "s" / "tissue" / "manifest.json")["bins"])
+    mask = polygons_to_mask(from_geojson(read_json(results / "s" / "tissue" / "tissue.geojson"), (0, 0)), bins)
     x_px, y_px = (np.arange(grid.width) + 0.5) * grid.factor_x, (np.arange(grid.height) + 0.5) * grid.factor_y
-    return covered, cut_mask(mask, cells, x_px, y_px)
+    return covered, cut_mask(mask, bins, x_px, y_px)
 
 
 @pytest.mark.parametrize("size", [256, 512, 1024, 65536])

@@ -12,13 +12,13 @@ import shapely
 import tifffile
 from PIL import Image
 
-from pathopipe import slide as slide_package
-from pathopipe.artifacts import CONTRACTS, read_json
-from pathopipe.config import TilesSettings, TissueSettings
 from pathopipe.errors import FaultError, RefusalError
-from pathopipe.ops.regions import Cells, from_geojson, polygons_to_mask
+from pathopipe.jobs import pixels
+from pathopipe.jobs.execution import execute
+from pathopipe.ops.regions import Bins, from_geojson, polygons_to_mask
+from pathopipe.pipeline import STAGES, TilesSettings, TissueSettings
+from pathopipe.results.documents import read_json
 from pathopipe.samples import Sample
-from pathopipe.stages.execution import execute
 from pathopipe.synthetic import Scene, write_slide
 from tests.slide.files import write_svs
 
@@ -61,8 +61,8 @@ def test_polygons_are_valid_and_add_up(pyramid: Path, tmp_path: Path) -> None:
     for feature in content["features"]:
         assert feature["properties"]["objectType"] == "annotation"
         assert feature["properties"]["classification"]["name"] == "Tissue"
-    cells = Cells(**manifest["cells"])
-    covered_mm2 = polygons_to_mask(polygons, cells).sum() * cells.cell_um2 / 1e6
+    bins = Bins(**manifest["bins"])
+    covered_mm2 = polygons_to_mask(polygons, bins).sum() * bins.cell_um2 / 1e6
     assert covered_mm2 == pytest.approx(manifest["tissue_mm2"], rel=0.02)
 
 
@@ -72,7 +72,7 @@ def test_the_same_slide_gives_the_same_bytes_wherever_it_lies(pyramid: Path, tmp
     moved.parent.mkdir()
     moved.write_bytes(pyramid.read_bytes())
     run(tmp_path, moved, "two")
-    for name in (*CONTRACTS["tissue"].writes, "manifest.json"):
+    for name in (*STAGES["tissue"].writes, "manifest.json"):
         one, two = ((tmp_path / results / "s" / "tissue" / name).read_bytes() for results in ("one", "two"))
         assert one == two, name
         assert b"other name" not in two
@@ -197,7 +197,7 @@ def test_the_mask_covers_a_field_to_its_last_pixel(tmp_path: Path) -> None:
     """1000 px at 0.25 mpp are 31.25 cells."""
     write_slide(Scene(1000, 1000, mpp=0.25, seed=3, tissue="field"), tmp_path / "a.tiff", levels=1)
     manifest = execute("tissue", "s", tmp_path / "results", TissueSettings(), Sample("s", tmp_path / "a.tiff"))
-    assert manifest["cells"]["width"] == manifest["cells"]["height"] == 32
+    assert manifest["bins"]["width"] == manifest["bins"]["height"] == 32
     (tissue,) = from_geojson(read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson"), (0, 0))
     assert tissue.covers(shapely.box(0, 0, 1000, 1000))
 
@@ -232,14 +232,14 @@ def test_regions_count_from_where_the_scan_begins(
     for name, moved in (("plain", roi), ("bounded", shapely.transform(roi, lambda xy: xy - offset))):
         (tmp_path / f"{name}.json").write_text(shapely.to_geojson(moved))
     run(plain, pyramid, roi=tmp_path / "plain.json")
-    really_open = slide_package.open_slide
+    really_open = pixels.open_slide
 
     def bounded(*arguments: Any, **options: Any) -> Any:
         slide = really_open(*arguments, **options)
         slide.backend.bounds = (320, 160, 2000, 2000)
         return slide
 
-    monkeypatch.setattr(slide_package, "open_slide", bounded)
+    monkeypatch.setattr(pixels, "open_slide", bounded)
     run(tmp_path, pyramid, roi=tmp_path / "bounded.json")
     tables, corners = [], []
     for folder in (plain, tmp_path):

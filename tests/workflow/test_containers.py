@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pathopipe.artifacts import CONTRACTS
+from pathopipe.pipeline import STAGES
 from tests.workflow.conftest import ROOT, Project
 
 APPTAINER = """#!/bin/bash
@@ -36,7 +36,7 @@ def test_every_rule_runs_in_the_image(fresh: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     ran = [line for line in notes.read_text().splitlines() if "pathopipe " in line]
     assert all(line.startswith(str(image)) for line in ran)
-    assert {match for line in ran for match in re.findall(r"pathopipe (\w+) ", line)} == {*CONTRACTS, "cohort"}
+    assert {match for line in ran for match in re.findall(r"pathopipe (\w+) ", line)} == {*STAGES, "cohort"}
 
 
 def test_an_image_that_is_missing_is_refused(fresh: Project) -> None:

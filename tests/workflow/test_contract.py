@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import zarr
 
-from pathopipe.artifacts import COHORT, CONTRACTS, MANIFEST, RUN
+from pathopipe.pipeline import COHORT, STAGES
+from pathopipe.record import MANIFEST
+from pathopipe.results.names import RUN
 from tests.workflow.conftest import Project
 
 SLIDES = ("s0", "s1")
@@ -35,14 +37,14 @@ def manifest(project: Project, slide: str, stage: str) -> dict:
 
 
 @pytest.mark.parametrize("slide", SLIDES)
-@pytest.mark.parametrize("stage", CONTRACTS)
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_writes_its_files_and_manifest(finished_once: Project, slide: str, stage: str) -> None:
     folder = finished_once.results / slide / stage
-    assert {file.name for file in folder.iterdir()} == {*CONTRACTS[stage].writes, MANIFEST, RUN}
+    assert {file.name for file in folder.iterdir()} == {*STAGES[stage].writes, MANIFEST, RUN}
     content = manifest(finished_once, slide, stage)
     assert set(content) >= MANIFEST_KEYS
     assert (content["stage"], content["slide"], content["state"]) == (stage, slide, "done")
-    assert content["contract"] == CONTRACTS[stage].version
+    assert content["contract"] == STAGES[stage].contract
     for name, digest in content["inputs"].items():
         assert hashlib.sha256((finished_once.results / slide / name).read_bytes()).hexdigest() == digest
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pathopipe.ownership import owning
+from pathopipe.jobs.ownership import owning
 from tests.workflow.conftest import ROOT, Project
 
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--cores", "2")

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 from rocrate.rocrate import ROCrate
 
-from pathopipe.artifacts import COHORT, CONTRACTS, CRATE, MANIFEST, read_json
+from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import sha256
+from pathopipe.record import MANIFEST
+from pathopipe.results.documents import read_json
+from pathopipe.results.names import CRATE
 from tests.workflow.conftest import Project
 
 # What RO-Crate 1.1 calls otherwise than 1.3, whose context the library carries.
@@ -33,7 +36,7 @@ def listed(value: Any) -> list[str]:
 def test_every_file_of_a_slide_is_described_by_its_digest(finished_once: Project) -> None:
     folder = finished_once.results / "s0"
     known = described(folder)
-    for stage, contract in CONTRACTS.items():
+    for stage, contract in STAGES.items():
         for name in (*contract.writes, MANIFEST):
             assert known[f"{stage}/{name}"]["sha256"] == sha256(folder / stage / name)
         assert "sha256" not in known[f"{stage}/run.json"]
@@ -41,8 +44,8 @@ def test_every_file_of_a_slide_is_described_by_its_digest(finished_once: Project
 
 def test_every_stage_is_an_action_on_what_it_read(finished_once: Project) -> None:
     known = described(finished_once.results / "s0")
-    assert listed(known["./"]["mentions"]) == [f"#run-{stage}" for stage in CONTRACTS]
-    for stage, contract in CONTRACTS.items():
+    assert listed(known["./"]["mentions"]) == [f"#run-{stage}" for stage in STAGES]
+    for stage, contract in STAGES.items():
         action = known[f"#run-{stage}"]
         assert set(contract.reads) <= set(listed(action["object"]))
         assert set(listed(action["result"])) == {f"{stage}/{name}" for name in (*contract.writes, MANIFEST)}
@@ -59,8 +62,8 @@ def test_slides_and_weights_are_known_by_their_digests(finished_once: Project) -
     )
     assert known["#slide"]["sha256"] == tissue["sha256"] == sha256(finished_once.folder / "slide 0.tiff")
     (weights,) = (known[name] for name in listed(known["#run-detect"]["object"]) if name.startswith("#model-"))
-    told = {"name": weights["name"], "sha256": weights["sha256"], "licence": weights["license"]}
-    assert told == detect["model"]
+    reported = {"name": weights["name"], "sha256": weights["sha256"], "licence": weights["license"]}
+    assert reported == detect["model"]
 
 
 def test_the_cohort_describes_the_run_and_its_slides(finished_once: Project) -> None:

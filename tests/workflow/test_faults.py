@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pathopipe.artifacts import CONTRACTS
+from pathopipe.pipeline import STAGES
 from tests.workflow.conftest import Project, make_project
 
 
@@ -22,7 +22,7 @@ def states(project: Project) -> dict[str, str]:
 
 def finished_stages(project: Project, slide: str) -> dict[str, int]:
     """Time of the manifest of each finished stage."""
-    files = {stage: project.results / slide / stage / "manifest.json" for stage in CONTRACTS}
+    files = {stage: project.results / slide / stage / "manifest.json" for stage in STAGES}
     return {stage: file.stat().st_mtime_ns for stage, file in files.items() if file.exists()}
 
 

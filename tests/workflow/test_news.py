@@ -30,14 +30,14 @@ def mixed(fresh: Project) -> Project:
 def test_every_slide_is_named_when_it_ends_and_again_at_the_end(mixed: Project) -> None:
     done = mixed.run("--set", "detect.model=classical")
     assert done.returncode == 1
-    told = lines(done.stdout)
-    assert told[0].startswith("@ 3 slides of ")
-    assert any(line.startswith("3 slides to do, about ") for line in told)
-    during = [re.sub(r" \(\d of 3\)$", "", line) for line in told if line.startswith("@ ")][1:-1]
+    reported = lines(done.stdout)
+    assert reported[0].startswith("@ 3 slides of ")
+    assert any(line.startswith("3 slides to do, about ") for line in reported)
+    during = [re.sub(r" \(\d of 3\)$", "", line) for line in reported if line.startswith("@ ")][1:-1]
     assert {"@ good: done", f"@ nompp: rejected: {NO_MPP}", "@ broken: tiles is tried again"} <= set(during)
     assert sum(line.startswith("@ broken: tiles failed: NotADirectoryError") for line in during) == 2
     assert len(during) == 5
-    end = told[told.index("rejected:") :]
+    end = reported[reported.index("rejected:") :]
     assert end[1] == f"  nompp: {NO_MPP}"
     assert "@ 3 slides: 1 done, 1 rejected, 1 failed" in end
     assert end[-1] == f"cohort page: {mixed.results / 'cohort' / 'index.html'}"
@@ -48,9 +48,9 @@ def test_a_run_that_stops_early_says_so_and_leaves_the_cohort_alone(finished: Pr
     pages = {file: file.stat().st_mtime_ns for file in (finished.results / "cohort").iterdir()}
     done = finished.run("--until", "segment", "--set", "segment.min_area_um2=20")
     assert done.returncode == 0, done.stderr
-    told = lines(done.stdout)
-    assert sum(re.match(r"@ s\d: done up to segment", line) is not None for line in told) == 2
-    assert told[-1] == "@ 2 slides: 2 done up to segment"
+    reported = lines(done.stdout)
+    assert sum(re.match(r"@ s\d: done up to segment", line) is not None for line in reported) == 2
+    assert reported[-1] == "@ 2 slides: 2 done up to segment"
     assert {file: file.stat().st_mtime_ns for file in (finished.results / "cohort").iterdir()} == pages
 
 
@@ -62,8 +62,8 @@ def test_the_first_slides_up_to_a_stage_get_no_cohort_page(fresh: Project) -> No
 
 def test_warnings_are_named_at_the_end(fresh: Project) -> None:
     fresh.write_sheet("s0\tslide 0.tiff\t1.5")
-    told = lines(fresh.run("--until", "tissue").stdout)
-    (warned,) = told[told.index("warnings:") + 1 : -1]
+    reported = lines(fresh.run("--until", "tissue").stdout)
+    (warned,) = reported[reported.index("warnings:") + 1 : -1]
     assert warned.startswith("  s0: ")
     assert "The sheet's mpp is 3.00 times the file's." in warned
 
@@ -71,13 +71,13 @@ def test_warnings_are_named_at_the_end(fresh: Project) -> None:
 def test_a_dry_run_counts_what_would_be_done_and_does_nothing(finished: Project) -> None:
     files = {file: file.stat().st_mtime_ns for file in finished.results.glob("s*/*/*")}
     assert lines(finished.run("--dry-run").stdout)[-1] == "nothing to do: all is up to date"
-    told = lines(finished.run("-n", "--set", "segment.min_area_um2=20", "--only", "s1").stdout)
-    assert told[-5:-1] == [f"  {stage:<9} 1 slide: s1" for stage in ("segment", "features", "grade", "report")]
-    assert "nothing was run" in told[-1]
+    reported = lines(finished.run("-n", "--set", "segment.min_area_um2=20", "--only", "s1").stdout)
+    assert reported[-5:-1] == [f"  {stage:<9} 1 slide: s1" for stage in ("segment", "features", "grade", "report")]
+    assert "nothing was run" in reported[-1]
     assert {file: file.stat().st_mtime_ns for file in finished.results.glob("s*/*/*")} == files
 
 
 def test_a_run_with_nothing_to_do_says_so(finished: Project) -> None:
-    told = lines(finished.run().stdout)
-    assert "@ nothing to do: all is up to date" in told
-    assert told[-2:] == ["@ 2 slides: 2 done", f"cohort page: {finished.results / 'cohort' / 'index.html'}"]
+    reported = lines(finished.run().stdout)
+    assert "@ nothing to do: all is up to date" in reported
+    assert reported[-2:] == ["@ 2 slides: 2 done", f"cohort page: {finished.results / 'cohort' / 'index.html'}"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.cli.options import STAGES
+from pathopipe.pipeline import ORDER as STAGES
 from tests.cli.test_train import write_images
 from tests.workflow.conftest import ROOT, Project, make_project
 from tests.workflow.tracing import Trace, is_attempt, reason_against, traced
@@ -66,7 +66,7 @@ def test_a_run_and_what_is_asked_about_it(project: Project) -> None:
     """With the default model, in forks of the warm process."""
     others = ("status --all", "verify results", "cohort", "doctor", "--version")
     seen = check(project, *(f"pathopipe {command}" for command in ("run --cores 2", *others)))
-    assert sum("pathopipe.cli.warm_process" in call for call in seen.started) == 1
+    assert sum("pathopipe.running.warm_process" in call for call in seen.started) == 1
 
 
 @watched

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pathopipe.cli import main
-from pathopipe.ownership import owning
+from pathopipe.jobs.ownership import owning
 
 
 @pytest.fixture

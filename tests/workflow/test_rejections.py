@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pathopipe.artifacts import CONTRACTS, MANIFEST, RUN
+from pathopipe.pipeline import STAGES
+from pathopipe.record import MANIFEST
+from pathopipe.results.names import RUN
 from tests.workflow.conftest import Project, make_project
 
 REASONS = {
@@ -57,7 +59,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.mark.parametrize("slide", REASONS)
 def test_a_rejected_slide_says_why_in_every_stage(cohort: Project, slide: str) -> None:
     reasons = set()
-    for stage, contract in CONTRACTS.items():
+    for stage, contract in STAGES.items():
         folder = cohort.results / slide / stage
         assert {file.name for file in folder.iterdir()} == {*contract.writes, MANIFEST, RUN}
         manifest = json.loads((folder / MANIFEST).read_text())

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.artifacts import CONTRACTS
 from pathopipe.models.architecture import Architecture
+from pathopipe.pipeline import STAGES
 from tests.models.weights_files import write
 from tests.workflow.conftest import ROOT, Project, log_of
 
-STAGES = (*CONTRACTS, "cohort")
+STAGES = (*STAGES, "cohort")
 
 
 def from_stage(stage: str, slides: int = 2) -> dict[str, int]:

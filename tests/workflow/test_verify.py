@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.artifacts import CRATE
+from pathopipe.results.names import CRATE
 from tests.workflow.conftest import Project
 
 

@@ -2,16 +2,16 @@ import shlex
 import sys
 from pathlib import Path
 
-from pathopipe.artifacts import MAPS
-from pathopipe.cli import warm
+from pathopipe.pipeline import MAPS
+from pathopipe.running import warm
 from pathopipe.cli.closing import conclude_own
-from pathopipe.cli.cluster import check_interpreter
+from pathopipe.running.cluster import check_interpreter
 from pathopipe.cli.telling import telling
-from pathopipe.ownership import claim, release
-from pathopipe.scheduling import calm
-from pathopipe.slurm import remember_job_age
-from pathopipe.sparing import spare_links
-from pathopipe.workflow import plan, slides_of
+from pathopipe.jobs.ownership import claim, release
+from pathopipe.running.scheduler_patch import calm
+from pathopipe.running.slurm_patch import remember_job_age
+from pathopipe.running.link_patch import spare_links
+from pathopipe.running.plan import plan, slides_of
 
 with telling():
     PLAN = plan(config, slides_of(sys.argv))

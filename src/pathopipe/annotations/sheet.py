@@ -9,7 +9,7 @@ from typing import Final
 from pathopipe.annotations.labels import LABEL_SUFFIXES
 from pathopipe.annotations.tables import number, read_rows
 from pathopipe.errors import RefusalError
-from pathopipe.tables import as_on_disk
+from pathopipe.spreadsheets import as_on_disk
 from pathopipe.units import MAX_MPP, MIN_MPP
 
 # Said of the labels of an image that shows no nuclei: an artifact to learn from.

@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from pathopipe.errors import RefusalError
-from pathopipe.tables import decode, header_problems, parse_rows
+from pathopipe.spreadsheets import decode, header_problems, parse_rows
 
 
 def read_text(path: Path) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from pathopipe.cli.options import STAGES, Suggesting, examples
+from pathopipe.cli.options import Suggesting, examples
+from pathopipe.cli.stage_names import STAGES
 from pathopipe.cli.telling import telling
 
 _COMMANDS = {
@@ -19,13 +20,7 @@ _COMMANDS = {
     "bench": ("bench", "Measure every stage on this machine."),
     "train": ("train", "Train a model on annotated images of your own."),
     "pods": ("pods", ""),  # for Snakemake
-    "tissue": ("stage", "Stage 1: find tissue, check the image."),
-    "tiles": ("stage", "Stage 2: lay tiles over the tissue."),
-    "detect": ("stage", "Stage 3: find nuclei."),
-    "segment": ("stage", "Stage 4: outline nuclei."),
-    "features": ("stage", "Stage 5: measure nuclei and the slide."),
-    "grade": ("stage", "Stage 6: grade the slide."),
-    "report": ("stage", "Stage 7: write the slide's page."),
+    **{name: ("stage", f"Stage {number}: {text}") for number, (name, text) in enumerate(STAGES.items(), 1)},
     "cohort": ("stage", "Gather all slides into one table and page."),
 }
 

@@ -47,10 +47,10 @@ def bench(
     Seconds include the start of the process; 's/mm2' is per area of tissue, 'MP/s' counts working pixels of tissue,
     'network' is the share of its threads' time that a network's forward pass took.
     """
-    from pathopipe.artifacts import write_json
     from pathopipe.config import load_config
-    from pathopipe.links import files, of_results, refuse_links
-    from pathopipe.workflow import adopt_model
+    from pathopipe.jobs.chosen_model import adopt_model
+    from pathopipe.results.documents import write_json
+    from pathopipe.results.links import files, of_results, refuse_links
 
     with tempfile.TemporaryDirectory(prefix="pathopipe-") as folder:
         place = (keep or Path(folder)).absolute()
@@ -102,16 +102,17 @@ def measure(path: Path, mpp: float | None, place: Path, workers: int) -> list[Ro
     FaultError
         When a stage fails, or the slide is rejected.
     """
-    from pathopipe.artifacts import CONTRACTS
     from pathopipe.files import write_whole
+    from pathopipe.pipeline import STAGES
 
     write_whole(place / "slides.tsv", f"slide\tpath\tmpp\n{_ID}\t{path}\t{mpp or ''}\n".encode())
-    return [_run(stage, place, workers) for stage in CONTRACTS]
+    return [_run(stage, place, workers) for stage in STAGES]
 
 
 def _run(stage: str, place: Path, workers: int) -> Row:
-    from pathopipe.artifacts import RUN, read_json
     from pathopipe.errors import FaultError
+    from pathopipe.results.documents import read_json
+    from pathopipe.results.names import RUN
 
     results = place / "results"
     command = [sys.executable, "-m", "pathopipe", stage, _ID, "--results", str(results)]
@@ -130,7 +131,7 @@ def _run(stage: str, place: Path, workers: int) -> Row:
 
 
 def _report(rows: list[Row], folder: Path) -> str:
-    from pathopipe.artifacts import read_json
+    from pathopipe.results.documents import read_json
 
     tissue, tiles = (read_json(folder / stage / "manifest.json") for stage in ("tissue", "tiles"))
     nuclei = read_json(folder / "segment" / "manifest.json")["counts"]["nuclei"]

@@ -16,8 +16,8 @@ from pathopipe.cli.options import many, spoken
 
 if TYPE_CHECKING:
     from pathopipe.cli.selection import Selection
-    from pathopipe.stages.standing import SlideStanding
-    from pathopipe.workflow import Plan
+    from pathopipe.running.plan import Plan
+    from pathopipe.status.slides import SlideStatus
 
 _LITTLE_DISK = 20_000_000
 _OURS = "pathopipe: "
@@ -26,7 +26,7 @@ _JOB_LOG = re.compile(r"^ +log: (.+/slurm_logs/.+\.log) \(check log")
 
 def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> None:
     """Say how the run went; exits with 1 after a fault."""
-    from pathopipe.stages.standing import look
+    from pathopipe.status.slides import look
 
     found = look(plan_.results, chosen.slides(plan_))
     faults = _tell(plan_, found)
@@ -44,14 +44,14 @@ def conclude(plan_: "Plan", code: int, chosen: "Selection", begun: float) -> Non
 
 def conclude_own(plan_: "Plan") -> None:
     """Say which slides were rejected or failed after a run of Snakemake itself; `pathopipe run` does so for its own."""
-    from pathopipe.ownership import owned
-    from pathopipe.stages.standing import look
+    from pathopipe.jobs.ownership import owned
+    from pathopipe.status.slides import look
 
     if owned(plan_.results):
         _tell(plan_, look(plan_.results, [sample.slide for sample in plan_.samples]))
 
 
-def _tell(plan_: "Plan", found: list["SlideStanding"]) -> bool:
+def _tell(plan_: "Plan", found: list["SlideStatus"]) -> bool:
     """Name the slides that were rejected, warned of, or failed; return whether any failed."""
     for line in (*_rejected(found), *_warned(plan_.results, found)):
         click.echo(line)
@@ -67,14 +67,14 @@ def log_of(results: Path) -> Path:
 
 
 def _where(
-    plan_: "Plan", code: int, chosen: "Selection", found: Iterable["SlideStanding"], begun: float
+    plan_: "Plan", code: int, chosen: "Selection", found: Iterable["SlideStatus"], begun: float
 ) -> Iterator[str]:
     """Count the slides, and name the cohort's page if it tells of this run."""
     done = f"done{up_to(chosen.last)}"
     names = {"done": done, "rejected": "rejected", "failed": "failed"}
     counts = Counter(names.get(slide.up_to(chosen.last).state, "not finished") for slide in found)
-    told = spoken({state: counts[state] for state in (*names.values(), "not finished")})
-    yield dated(f"{many(sum(counts.values()))}: {told}")
+    reported = spoken({state: counts[state] for state in (*names.values(), "not finished")})
+    yield dated(f"{many(sum(counts.values()))}: {reported}")
     page = plan_.results / "cohort" / "index.html"
     with contextlib.suppress(OSError):
         made = page.with_name("run.json").stat().st_mtime  # the page itself may have been predated
@@ -82,7 +82,7 @@ def _where(
             yield f"cohort page: {page}"
 
 
-def _rejected(found: Iterable["SlideStanding"]) -> Iterator[str]:
+def _rejected(found: Iterable["SlideStatus"]) -> Iterator[str]:
     """Name the rejected slides, those with the same reason in one line."""
     slides = dict[str, list[str]]()
     for slide in found:
@@ -93,22 +93,22 @@ def _rejected(found: Iterable["SlideStanding"]) -> Iterator[str]:
     yield from (f"  {', '.join(names)}: {reason}" for reason, names in slides.items())
 
 
-def _warned(results: Path, found: Iterable["SlideStanding"]) -> Iterator[str]:
+def _warned(results: Path, found: Iterable["SlideStatus"]) -> Iterator[str]:
     """Name the slides that a stage warned of, and what it warned of."""
-    from pathopipe.artifacts import read_manifests
     from pathopipe.reporting.manifests import warnings
+    from pathopipe.results.documents import read_manifests
 
     sound = [slide.slide for slide in found if not slide.rejection]
-    warned = {slide: told for slide in sound if (told := warnings(read_manifests(results / slide)))}
+    warned = {slide: reported for slide in sound if (reported := warnings(read_manifests(results / slide)))}
     if warned:
         yield "warnings:"
-    for slide, told in warned.items():
-        sentences = (f"{warning.message}{' No grade.' if warning.stops_grade else ''}" for warning in told)
+    for slide, reported in warned.items():
+        sentences = (f"{warning.message}{' No grade.' if warning.stops_grade else ''}" for warning in reported)
         yield f"  {slide}: {' '.join(sentences)}"
 
 
-def _faults(plan_: "Plan", found: Iterable["SlideStanding"]) -> Iterator[tuple[str, str]]:
-    from pathopipe.stages.leftovers import STOPPED, unfinished
+def _faults(plan_: "Plan", found: Iterable["SlideStatus"]) -> Iterator[tuple[str, str]]:
+    from pathopipe.jobs.leftovers import STOPPED, unfinished
 
     paths = {sample.slide: sample.path for sample in plan_.samples}
     for slide in found:
@@ -127,8 +127,10 @@ def last_words(log: Path) -> str:
     lines = _lines(log)
     if ours := [line for line in lines if line.startswith(_OURS)]:
         return ours[-1].removeprefix(_OURS)
-    told = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
-    words = " ".join(line.strip() for line in lines[told[-1] : told[-1] + 2]) if told else "it does not say why"
+    reported = [index for index, line in enumerate(lines) if re.search(r"(Error|Exception|error:)", line)]
+    words = (
+        " ".join(line.strip() for line in lines[reported[-1] : reported[-1] + 2]) if reported else "it does not say why"
+    )
     jobs = [last for line in lines if (match := _JOB_LOG.match(line)) for last in _lines(Path(match[1]))[-1:]]
     return words.rstrip(" .:") + (f"; the last words of a job at Slurm were '{jobs[-1].strip()}'" if jobs else "")
 

@@ -28,9 +28,9 @@ _NAMES = tuple(f"demo_pleomorphism_{level}" for level in (1, 2, 3))
 def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None) -> None:
     """Run the workflow on three synthetic H&E slides of rising nuclear pleomorphism, and say where to look."""
     from pathopipe.cli.run import execute
-    from pathopipe.config import Config
     from pathopipe.files import write_whole
-    from pathopipe.links import files, of_results, refuse_links
+    from pathopipe.pipeline import Config
+    from pathopipe.results.links import files, of_results, refuse_links
 
     _make(folder)
     refuse_links(folder, files("slides.tsv") | {"slides": None})

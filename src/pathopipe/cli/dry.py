@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import click
 
-from pathopipe.cli.options import STAGES, many
-from pathopipe.cli.watch import State
+from pathopipe.cli.options import many
+from pathopipe.cli.stage_names import STAGES
+from pathopipe.running.watch import State
 
 
 def tell_plan(command: list[str], environment: Mapping[str, str]) -> int:

@@ -12,8 +12,8 @@ import click
 from pathopipe.cli.options import Suggesting, annotated_images, config_options, examples, find_config
 
 if TYPE_CHECKING:
-    from pathopipe.cli.evaluation import Row
-    from pathopipe.config import Config
+    from pathopipe.evaluation.scoring import Row
+    from pathopipe.pipeline import Config
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -72,11 +72,11 @@ def nuclei(
     Counts are pooled over all images before they are scored; in brackets are 95 % intervals (bootstrap over images,
     too narrow where several are of one patient). Outlines are compared at the images' own pixels.
     """
-    from pathopipe.cli.score_tables import tsv
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
+    from pathopipe.evaluation.tables import tsv
     from pathopipe.files import open_file
-    from pathopipe.links import files, refuse_links
+    from pathopipe.results.links import files, refuse_links
 
     if working_mpp is not None:
         changes = (*changes, f"tiles.mpp={working_mpp}")
@@ -95,8 +95,8 @@ def nuclei(
 
 def _evaluate(given: _Given, config: "Config") -> list["Row"]:
     """Choose between images and results."""
-    from pathopipe.cli.evaluation import evaluate_images, evaluate_results
     from pathopipe.errors import RefusalError
+    from pathopipe.evaluation.scoring import evaluate_images, evaluate_results
 
     if [given.images, given.sheet, given.results].count(None) != 2:
         raise RefusalError("give either --images or --sheet (to run the workflow on), or --results (of a finished run)")
@@ -121,7 +121,7 @@ def _show(rows: Sequence["Row"], per_image: bool) -> None:
 
 
 def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> Iterator[str]:
-    from pathopipe.cli import score_tables as tables
+    from pathopipe.evaluation import tables
 
     for what, those, make, score, name in (
         ("Outlines", tables.outlines(plain), tables.outline_lines, tables.outline_f1, "F1"),
@@ -130,8 +130,8 @@ def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> I
         if those:
             lines = make(those) if per_image else tables.pooled_only(make(those))
             yield f"{what} of {tables.count_images(those)}\n{tables.aligned(lines)}"
-            if standings := tables.standings(those, score, name):
-                yield "\n".join(standings)
+            if rankings := tables.rankings(those, score, name):
+                yield "\n".join(rankings)
     if len(rows) > len(plain):
         yield f"Lost when images are changed\n{tables.aligned(tables.drops(rows))}"
 

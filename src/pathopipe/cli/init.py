@@ -56,7 +56,7 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool, add: bool) 
 
 def _check(neutral_ids: bool, force: bool, add: bool) -> None:
     from pathopipe.errors import RefusalError
-    from pathopipe.links import files, refuse_links
+    from pathopipe.results.links import files, refuse_links
     from pathopipe.samples import read_samples
 
     if force and add:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import click
 
-from pathopipe.artifacts import MANIFEST, read_json
 from pathopipe.cli.options import about
-from pathopipe.cli.watch import Event, State
 from pathopipe.errors import ArtifactError
 from pathopipe.files import LINK
-from pathopipe.links import find_links, of_results
-from pathopipe.stages.leftovers import FAULT, STOPPED, reason_of, work_folder
+from pathopipe.jobs.leftovers import FAULT, STOPPED, reason_of, work_folder
+from pathopipe.record import MANIFEST
+from pathopipe.results.documents import read_json
+from pathopipe.results.links import find_links, of_results
+from pathopipe.running.watch import Event, State
 
 _COMPLAINT = re.compile(r"^(pathopipe: |\w*(Error|Exception)\b|Killed)")
 _LOOK_S = 10.0
@@ -61,8 +62,8 @@ class News:
 
     def left(self) -> str:
         """How long the rest takes, in words."""
-        from pathopipe.stages.outlook import seconds_left
-        from pathopipe.stages.standing import look
+        from pathopipe.status.estimate import seconds_left
+        from pathopipe.status.slides import look
 
         return f"{about(seconds_left(self.results, look(self.results, self.slides), self.last))} left"
 
@@ -128,8 +129,8 @@ def follow(lines: Iterable[str], news: News, show: bool) -> None:
     else:
         for line in lines:
             state.read(line)
-            for told in news.of(state):
-                say(told)
+            for reported in news.of(state):
+                say(reported)
     if state.idle:
         say("nothing to do: all is up to date")
 

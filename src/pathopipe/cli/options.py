@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from pathopipe.annotations import Annotated
 
 F = TypeVar("F", bound=Callable[..., Any])
-STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
-"""As in `artifacts.CONTRACTS`, without what importing that takes."""
 PATH = click.Path(path_type=Path)
 CONFIG_NAMES = (Path("config.yaml"), Path("config/config.yaml"))
 
@@ -128,9 +126,10 @@ def find_results(
     RefusalError
         When the results folder is not there.
     """
-    from pathopipe.artifacts import RUN_CONFIG, read_json
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
+    from pathopipe.results.documents import read_json
+    from pathopipe.results.names import RUN_CONFIG
 
     config = load_config(find_config(config_file), changes)
     folder = results or Path(config.results)

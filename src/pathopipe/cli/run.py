@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathopipe.cli.closing import conclude, log_of
-from pathopipe.cli.cluster import HERE, Place, environment, find_place, prepared
-from pathopipe.cli.options import PATH, STAGES, Hinting, about, config_options, examples, find_config, many
+from pathopipe.cli.options import PATH, Hinting, about, config_options, examples, find_config, many
 from pathopipe.cli.selection import Selection, no_place_for
+from pathopipe.cli.stage_names import STAGES
+from pathopipe.running.cluster import HERE, Place, environment, find_place, prepared
 
 if TYPE_CHECKING:
     from pathopipe.cli.news import News
+    from pathopipe.running.plan import Plan
     from pathopipe.samples import Sample
-    from pathopipe.workflow import Plan
 
 _MUCH_DISK_GB = 1.0
 _ASKED = 20
@@ -98,8 +99,8 @@ def execute(
 ) -> None:
     """Check everything, own the results folder, run Snakemake, and say how it went; exits with 1 after a fault."""
     from pathopipe.cli.news import News, say
-    from pathopipe.ownership import owning
-    from pathopipe.workflow import plan
+    from pathopipe.jobs.ownership import owning
+    from pathopipe.running.plan import plan
 
     plan_, chosen = plan(values), chosen or Selection()
     # Weights by their name among the results: Snakemake, and jobs elsewhere, start in another folder.
@@ -107,7 +108,7 @@ def execute(
     slides, targets = chosen.slides(plan_), chosen.targets(plan_)
     cores = cores or (os.cpu_count() or 1 if place == HERE else None)
     with owning(plan_.results):
-        say(chosen.told(plan_))
+        say(chosen.reported(plan_))
         for message in (*_notes(plan_), *_expectations(plan_, slides, cores)):
             click.echo(message)
         passed_on = (*place.arguments, *chosen.forced, *arguments)
@@ -140,9 +141,10 @@ def _plan_only(command: list[str], environment: dict[str, str], counted: bool) -
 def _command(
     plan_: "Plan", values: dict[str, Any], cores: int | None, arguments: tuple[str, ...], targets: list[str]
 ) -> list[str]:
-    from pathopipe.artifacts import CACHE, RUN_CONFIG, write_json
     from pathopipe.files import remove
     from pathopipe.provenance import workflow_folder
+    from pathopipe.results.documents import write_json
+    from pathopipe.results.names import CACHE, RUN_CONFIG
 
     config_file = plan_.results / RUN_CONFIG
     write_json(config_file, values, plan_.results)
@@ -164,8 +166,8 @@ def _command(
 
 def _run(news: "News", command: list[str], arguments: tuple[str, ...]) -> int:
     from pathopipe.cli.news import follow
-    from pathopipe.keeper import kept
-    from pathopipe.ownership import adopt
+    from pathopipe.jobs.ownership import adopt
+    from pathopipe.running.keeper import kept
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -200,9 +202,9 @@ def _unfinished(plan_: "Plan", slides: tuple[str, ...], chosen: Selection) -> li
 
 def _gather(plan_: "Plan") -> None:
     """Bring the cohort page up to date after a run of some slides or stages; a full run makes it anew."""
-    from pathopipe.config import CohortSettings
+    from pathopipe.jobs.execution import execute_cohort, predate
+    from pathopipe.pipeline import CohortSettings
     from pathopipe.samples import read_samples
-    from pathopipe.stages.execution import execute_cohort, predate
 
     execute_cohort(
         plan_.results, read_samples(plan_.sheet), CohortSettings.model_validate_json(plan_.settings("cohort"))
@@ -231,9 +233,9 @@ def _expectations(plan_: "Plan", slides: tuple[str, ...], cores: int | None) -> 
     mm2 = sum(known) / len(known) * len(pending)
     expected, needed = seconds(mm2, len(pending), cores or 1), disk_mb(mm2) / 1e3
     free = shutil.disk_usage(plan_.results).free / 1e9
-    told = f"{about(expected)} on {cores} cores" if cores else f"{about(expected)} of processor time"
+    reported = f"{about(expected)} on {cores} cores" if cores else f"{about(expected)} of processor time"
     disk = f", and up to {needed:,.0f} GB of disk ({free:,.0f} GB are free)" if needed > _MUCH_DISK_GB else ""
-    yield f"{many(len(pending))} to do, about {mm2:,.1f} mm2 of tissue: expect {told} without a GPU{disk}"
+    yield f"{many(len(pending))} to do, about {mm2:,.1f} mm2 of tissue: expect {reported} without a GPU{disk}"
     if needed > free:
         yield f"warning: {plan_.results} may run out of space: free some, or give another folder with --results"
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathopipe.cli.options import STAGES, many
+from pathopipe.cli.options import many
+from pathopipe.cli.stage_names import STAGES
 
 if TYPE_CHECKING:
-    from pathopipe.workflow import Plan
+    from pathopipe.running.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Selection:
         """What Snakemake is told of the stage that runs in any case."""
         return ("--forcerun", self.rerun) if self.rerun else ()
 
-    def told(self, plan_: "Plan") -> str:
+    def reported(self, plan_: "Plan") -> str:
         """Say what is asked for."""
         count, listed = len(self.slides(plan_)), len(plan_.samples)
         some = "" if count == listed else f"{count:,} of "
@@ -66,9 +67,8 @@ class Selection:
 
     def note(self, plan_: "Plan") -> float:
         """Note for `pathopipe status` what is asked for; returns when the run began, by the file system's clock."""
-        from pathopipe.provenance import fingerprint
-        from pathopipe.stages.asked import note
-        from pathopipe.stages.standing import STAGES
+        from pathopipe.fingerprint import fingerprint
+        from pathopipe.jobs.asked import note
 
         made_by = {stage: {"params": json.loads(plan_.settings(stage)), "code": fingerprint(stage)} for stage in STAGES}
         return note(plan_.results, self.slides(plan_), self.last, self.rerun, made_by)

@@ -24,7 +24,7 @@ class Sheet:
 
     def path(self, row: Row) -> Path:
         """Where a row's slide lies."""
-        from pathopipe.tables import as_on_disk
+        from pathopipe.spreadsheets import as_on_disk
 
         return as_on_disk((self.folder / row["path"]).absolute())
 
@@ -35,7 +35,7 @@ class Sheet:
 
 def read(path: Path) -> Sheet:
     """Read a sheet whatever its cells hold; empty where it is none."""
-    from pathopipe.tables import decode, parse_rows
+    from pathopipe.spreadsheets import decode, parse_rows
 
     try:
         lines = parse_rows(decode(path.read_bytes()))
@@ -44,7 +44,7 @@ def read(path: Path) -> Sheet:
     header = lines[0][1] if lines else []
     if not {"slide", "path"} <= set(header):
         return Sheet()
-    rows = [dict(zip_longest(header, cells[: len(header)], fillvalue="")) for _, cells in lines[1:]]
+    rows = [dict(zip_longest(header, bins[: len(header)], fillvalue="")) for _, bins in lines[1:]]
     return Sheet(header, [row for row in rows if row["path"]], path.parent)
 
 
@@ -61,7 +61,7 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> bool:
 
 def append(path: Path, header: Sequence[str], rows: Iterable[Row]) -> None:
     """Add rows at the end of a sheet, in its own encoding, separator and line ends; the rest stays as it is."""
-    from pathopipe.tables import decode, separator
+    from pathopipe.spreadsheets import decode, separator
 
     data = path.read_bytes()
     text = decode(data)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import click
 
-from pathopipe.cli.options import PATH, STAGES, config_options, examples, find_config, spoken
+from pathopipe.cli.options import PATH, config_options, examples, find_config, spoken
+from pathopipe.cli.stage_names import STAGES
 
 # Of mallopt of glibc: return free memory at the end of the heap above so many bytes; take arrays of so many bytes from
 # the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
@@ -29,11 +30,11 @@ _ABOUT_SLIDE: Final = "SLIDE is the id of a slide, as in the column 'slide' of t
 
 def stage_command(name: str, help_text: str) -> click.Command:
     """Build the command of a stage."""
-    source = "the slide" if name == STAGES[0] else "what the stages before it wrote"
-    told = f"{help_text} It starts from {source}.\n\n{_ABOUT_SLIDE}"
+    source = "the slide" if name == next(iter(STAGES)) else "what the stages before it wrote"
+    reported = f"{help_text} It starts from {source}.\n\n{_ABOUT_SLIDE}"
 
     @click.command(
-        name, help=told, epilog=examples(f"pathopipe {name} slide_1", f"pathopipe {name} slide_1 --workers 2")
+        name, help=reported, epilog=examples(f"pathopipe {name} slide_1", f"pathopipe {name} slide_1 --workers 2")
     )
     @click.argument("slide")
     @_RESULTS
@@ -47,8 +48,8 @@ def stage_command(name: str, help_text: str) -> click.Command:
     ) -> None:
         _say_to(log, results)
         _keep_no_memory()
+        from pathopipe.jobs.execution import execute
         from pathopipe.samples import find_sample
-        from pathopipe.stages.execution import execute
 
         settings, results, named_sheet = _settings(name, results, **options)
         sample = find_sample(sheet or named_sheet, slide)
@@ -71,8 +72,8 @@ def cohort(results: Path | None, sheet: Path | None, log: Path | None, partial: 
     """Gather all slides."""
     _say_to(log, results)
     _keep_no_memory()
+    from pathopipe.jobs.execution import execute_cohort, predate
     from pathopipe.samples import read_samples
-    from pathopipe.stages.execution import execute_cohort, predate
 
     settings, results, named_sheet = _settings("cohort", results, **options)
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
@@ -111,7 +112,7 @@ def _settings(
 
     if settings is not None:
         return settings_of(stage, settings), results or Path("results"), Path("slides.tsv")
-    from pathopipe.workflow import adopt_model
+    from pathopipe.jobs.chosen_model import adopt_model
 
     config = load_config(find_config(config_file), changes)
     results = results or Path(config.results)

@@ -11,7 +11,7 @@ import click
 from pathopipe.cli.options import PATH, Hinting, about, config_options, examples, find_results, many, spoken
 
 if TYPE_CHECKING:
-    from pathopipe.stages.standing import SlideStanding, StageStanding
+    from pathopipe.status.slides import SlideStatus, StageStatus
 
 _STATES = ("done", "rejected", "failed", "running", "begun", "waiting")
 _WIDTH = 10
@@ -40,7 +40,7 @@ def status(
     It only reads, so it may be asked at any time, also on another machine than the one that runs.
     """
     from pathopipe.samples import read_samples
-    from pathopipe.stages.standing import look
+    from pathopipe.status.slides import look
 
     folder, listed = find_results(results, sheet, config_file, changes)
     found = look(folder, [sample.slide for sample in read_samples(listed)])
@@ -54,14 +54,15 @@ def status(
         click.echo("'pathopipe status --all' lists finished slides and those not begun, too")
 
 
-def _table(shown: Sequence["SlideStanding"], found: Sequence["SlideStanding"]) -> Iterator[str]:
-    from pathopipe.stages.standing import FINISHED, STAGES
+def _table(shown: Sequence["SlideStatus"], found: Sequence["SlideStatus"]) -> Iterator[str]:
+    from pathopipe.pipeline import ORDER
+    from pathopipe.status.slides import FINISHED
 
     width = max(len("slide"), *(len(slide.slide) for slide in shown), len("finished")) + 2
-    yield _row("slide", STAGES, width)
+    yield _row("slide", ORDER, width)
     for slide in shown:
-        yield _row(slide.slide, (*map(_cell, slide.stages.values()), slide.told), width)
-    finished = [sum(slide.stages[stage].state in FINISHED for slide in found) for stage in STAGES]
+        yield _row(slide.slide, (*map(_cell, slide.stages.values()), slide.reported), width)
+    finished = [sum(slide.stages[stage].state in FINISHED for slide in found) for stage in ORDER]
     yield _row("finished", (f"{count:,}" for count in finished), width)
 
 
@@ -69,15 +70,15 @@ def _row(name: str, cells: Iterable[str], width: int) -> str:
     return f"{name:<{width}}{''.join(f'{cell:<{_WIDTH}}' for cell in cells)}".rstrip()
 
 
-def _cell(stage: "StageStanding") -> str:
+def _cell(stage: "StageStatus") -> str:
     if stage.state == "waiting":
         return "-"
     return stage.state if stage.share is None else f"{stage.share:.0%}"
 
 
-def _summary(results: Path, found: Sequence["SlideStanding"]) -> Iterator[str]:
-    from pathopipe.stages.outlook import seconds_left
-    from pathopipe.stages.standing import running_on
+def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
+    from pathopipe.status.estimate import seconds_left
+    from pathopipe.status.slides import running_on
 
     counts = Counter[str](slide.state for slide in found)
     yield f"{many(len(found))}: {spoken({state: counts[state] for state in _STATES})}"
@@ -85,38 +86,39 @@ def _summary(results: Path, found: Sequence["SlideStanding"]) -> Iterator[str]:
     if runner:
         yield _at_work(results, found, runner)
     elif left:
-        told = about(seconds_left(results, found))
-        yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes {told} at the pace so far"
+        reported = about(seconds_left(results, found))
+        yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes {reported} at the pace so far"
     page = results / "cohort" / "index.html"
     if page.exists():
         yield f"cohort page{_age(page, found)}: {page}"
 
 
-def _age(page: Path, found: Sequence["SlideStanding"]) -> str:
+def _age(page: Path, found: Sequence["SlideStatus"]) -> str:
     """Say so if something has been finished since the page was made."""
-    from pathopipe.artifacts import RUN
+    from pathopipe.results.names import RUN
 
     made = page.with_name(RUN)  # the page itself may have been dated back
     latest = max((end for slide in found for end in slide.ended.values()), default=0.0)
     return ", older than some of the results" if made.exists() and made.stat().st_mtime < latest else ""
 
 
-def _at_work(results: Path, found: Sequence["SlideStanding"], runner: str) -> str:
+def _at_work(results: Path, found: Sequence["SlideStatus"], runner: str) -> str:
     """Who is at work, on what, and for how long."""
-    from pathopipe.stages.asked import noted
-    from pathopipe.stages.outlook import seconds_left
-    from pathopipe.stages.standing import STAGES
+    from pathopipe.jobs.asked import noted
+    from pathopipe.pipeline import ORDER
+    from pathopipe.status.estimate import seconds_left
 
     asked = noted(results)
-    last = asked.last if asked else STAGES[-1]
+    last = asked.last if asked else ORDER[-1]
     wanted = [slide for slide in found if asked is None or slide.slide in asked.slides]
     some = f" on {len(wanted):,} of these slides" if len(wanted) < len(found) else ""
-    limit = "" if last == STAGES[-1] else f", up to {last}"
+    limit = "" if last == ORDER[-1] else f", up to {last}"
     return f"{runner} is at work{some}{limit}: {about(seconds_left(results, wanted, last))} left"
 
 
-def _plain(slide: "SlideStanding") -> dict[str, object]:
+def _plain(slide: "SlideStatus") -> dict[str, object]:
     stages = {
-        name: {"state": stage.state, "share": stage.share, "told": stage.told} for name, stage in slide.stages.items()
+        name: {"state": stage.state, "share": stage.share, "reported": stage.reported}
+        for name, stage in slide.stages.items()
     }
     return {"state": slide.state, "stages": stages}

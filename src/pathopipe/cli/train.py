@@ -97,7 +97,7 @@ def _check_card(request: "Request") -> None:
     """See now that the card can be written, which is done after hours of training."""
     from pydantic import ValidationError
 
-    from pathopipe.config import told
+    from pathopipe.config import reported
     from pathopipe.errors import RefusalError
     from pathopipe.models.card import Card
 
@@ -110,7 +110,7 @@ def _check_card(request: "Request") -> None:
             data=request.data,
         )
     except ValidationError as error:
-        raise RefusalError(f"--licence, --data: {told(error.errors()[0])}") from None
+        raise RefusalError(f"--licence, --data: {reported(error.errors()[0])}") from None
 
 
 def _check_folder(out: Path) -> None:

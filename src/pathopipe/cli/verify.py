@@ -19,7 +19,7 @@ def verify(results: Path, sheet: Path | None) -> None:
     """
     from pathopipe.errors import RefusalError
     from pathopipe.samples import read_samples
-    from pathopipe.stages.verification import verify as check
+    from pathopipe.status.verification import verify as check
 
     samples = read_samples(sheet) if sheet else None
     found = check(results, samples)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from pathopipe.config import MAX_HALO, WORKING_MPP
 from pathopipe.models.architecture import CHECKED, UPSAMPLING, Architecture
 from pathopipe.models.base import NAME, Traits
 from pathopipe.models.seeds import SeedRule
+from pathopipe.units import MAX_HALO, WORKING_MPP
 
 if TYPE_CHECKING:
     from pathopipe.models.weights import Weights

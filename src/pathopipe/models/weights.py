@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from pathopipe.config import told
+from pathopipe.config import reported
 from pathopipe.errors import RefusalError
 from pathopipe.files import write_whole
 from pathopipe.models.card import Card
@@ -124,7 +124,7 @@ def _parse_card(text: object, path: Path) -> Card:
     try:
         return _CARD.validate_json(json.dumps(values))
     except ValidationError as error:
-        problem = told(error.errors()[0])
+        problem = reported(error.errors()[0])
         raise _refusal(path, f"has a card that is not right: {problem}: train the weights again") from None
 
 

@@ -24,17 +24,17 @@ def origin_of(bounds: Sequence[int] | None) -> Origin:
 
 
 @dataclass(frozen=True)
-class Cells:
+class Bins:
     """A coarse grid over a slide: cell j spans level-0 pixels from ``j * cell_px_x`` to ``(j + 1) * cell_px_x``."""
 
     width: int
     height: int
-    cell_px_x: float
-    cell_px_y: float
+    bin_px_x: float
+    bin_px_y: float
     cell_um2: float
 
 
-def mask_to_polygons(mask: Mask, cells: Cells) -> list[shapely.Polygon]:
+def mask_to_polygons(mask: Mask, bins: Bins) -> list[shapely.Polygon]:
     """Outline the True cells of ``mask`` (height, width), as polygons in level-0 pixels with holes, top-left first."""
     padded = np.zeros((mask.shape[0], mask.shape[1] + 2), np.int8)
     padded[:, 1:-1] = mask
@@ -45,17 +45,17 @@ def mask_to_polygons(mask: Mask, cells: Cells) -> list[shapely.Polygon]:
     parts = [part for part in shapely.get_parts(merged) if part.area > 0]
     whole = [shapely.normalize(shapely.simplify(part, 0)) for part in parts]
     whole.sort(key=lambda part: (part.bounds[1], part.bounds[0], part.area))
-    return [shapely.transform(part, lambda xy: xy * (cells.cell_px_x, cells.cell_px_y)) for part in whole]
+    return [shapely.transform(part, lambda xy: xy * (bins.bin_px_x, bins.bin_px_y)) for part in whole]
 
 
-def polygons_to_mask(polygons: list[shapely.Polygon], cells: Cells) -> Mask:
+def polygons_to_mask(polygons: list[shapely.Polygon], bins: Bins) -> Mask:
     """Recover the mask from polygons along cell borders: odd crossings of vertical edges, counted from the left."""
-    mask = np.zeros((cells.height + 1, cells.width + 1), bool)
+    mask = np.zeros((bins.height + 1, bins.width + 1), bool)
     for polygon in polygons:
         for ring in (polygon.exterior, *polygon.interiors):
-            xy = np.rint(shapely.get_coordinates(ring) / (cells.cell_px_x, cells.cell_px_y)).astype(np.int64)
+            xy = np.rint(shapely.get_coordinates(ring) / (bins.bin_px_x, bins.bin_px_y)).astype(np.int64)
             _mark_edges(mask, xy)
-    edges = np.zeros(cells.width + 1, bool)
+    edges = np.zeros(bins.width + 1, bool)
     for row in mask:  # in place: a large slide's mask is there once
         edges ^= row
         np.bitwise_xor.accumulate(edges, out=row)
@@ -70,13 +70,13 @@ def _mark_edges(mask: Mask, xy: NDArray[np.int64]) -> None:
         np.bitwise_xor.at(mask, (ends[vertical], x[vertical]), True)
 
 
-def cut_mask(mask: Mask, cells: Cells, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
+def cut_mask(mask: Mask, bins: Bins, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
     """Sample the mask at a grid of level-0 coordinates: (rows, columns) from ``y_px`` and ``x_px``, False outside."""
-    column = np.floor(x_px / cells.cell_px_x).astype(np.int64)
-    row = np.floor(y_px / cells.cell_px_y).astype(np.int64)
-    out: Mask = mask[np.clip(row, 0, cells.height - 1)][:, np.clip(column, 0, cells.width - 1)]
-    out[(row < 0) | (row >= cells.height)] = False
-    out[:, (column < 0) | (column >= cells.width)] = False
+    column = np.floor(x_px / bins.bin_px_x).astype(np.int64)
+    row = np.floor(y_px / bins.bin_px_y).astype(np.int64)
+    out: Mask = mask[np.clip(row, 0, bins.height - 1)][:, np.clip(column, 0, bins.width - 1)]
+    out[(row < 0) | (row >= bins.height)] = False
+    out[:, (column < 0) | (column >= bins.width)] = False
     return out
 
 
@@ -134,10 +134,10 @@ def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
     return polygons
 
 
-def polygons_cover(polygons: list[shapely.Polygon], cells: Cells) -> Mask:
+def polygons_cover(polygons: list[shapely.Polygon], bins: Bins) -> Mask:
     """Mask of the cells whose center lies in one of any polygons (level-0 pixels)."""
-    x = (np.arange(cells.width) + 0.5) * cells.cell_px_x
-    y = (np.arange(cells.height) + 0.5) * cells.cell_px_y
+    x = (np.arange(bins.width) + 0.5) * bins.bin_px_x
+    y = (np.arange(bins.height) + 0.5) * bins.bin_px_y
     merged = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])
     shapely.prepare(merged)
     return np.stack([shapely.contains_xy(merged, x, np.full_like(x, row)) for row in y])

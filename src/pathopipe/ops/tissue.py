@@ -248,9 +248,9 @@ def _shrink(mask: Mask, radius: int) -> Mask:
     return cv2.erode(mask.astype(np.uint8), _disc(radius)).astype(bool)
 
 
-def _keep_large(mask: Mask, cells: float) -> Mask:
+def _keep_large(mask: Mask, bins: float) -> Mask:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    large = stats[:, cv2.CC_STAT_AREA] >= cells
+    large = stats[:, cv2.CC_STAT_AREA] >= bins
     large[0] = False
     return _chosen(labels, large)
 

@@ -9,9 +9,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import COHORT, CONTRACTS, CRATE, MANIFEST, RUN
+from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import sha256
+from pathopipe.record import MANIFEST
 from pathopipe.reporting.crate import PROCESS_RUN, WORKFLOW, WORKFLOW_RUN, Crate
+from pathopipe.results.names import CRATE, RUN
 
 COMMAND = "pathopipe run --slides cohort/slides.tsv --config cohort/config.json"
 _COLUMNS = ("slide", "path", "mpp", "tissue", "stain", "identity", "sha256", "roi_sha256")
@@ -35,7 +37,7 @@ class SlideRecord:
     @property
     def finished(self) -> bool:
         """Whether the slide has a crate of its own."""
-        return set(self.manifests) == set(CONTRACTS)
+        return set(self.manifests) == set(STAGES)
 
 
 def sheet(records: Iterable[SlideRecord]) -> str:
@@ -49,15 +51,15 @@ def sheet(records: Iterable[SlideRecord]) -> str:
         mpp = f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if given else ""
         known = (tissue.get("identity"), tissue.get("sha256"), tissue.get("inputs", {}).get("roi"))
         about = record.manifests.get("grade", {}).get("about", {})
-        told = (about.get("tissue"), about.get("stain"), *known)
-        rows.writerow((record.slide, "", mpp, *(value or "" for value in told)))
+        reported = (about.get("tissue"), about.get("stain"), *known)
+        rows.writerow((record.slide, "", mpp, *(value or "" for value in reported)))
     return text.getvalue()
 
 
 def settings(records: Sequence[SlideRecord], cohort: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sections of the configuration that all slides share; one that differs is in the slides' own crates."""
     sections = {}
-    for stage in CONTRACTS:
+    for stage in STAGES:
         used = [record.manifests[stage]["params"] for record in records if stage in record.manifests]
         if used and all(other == used[0] for other in used[1:]):
             sections[stage] = used[0]
@@ -100,8 +102,8 @@ def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord
 
 def _file(crate: Crate, draft: Path, name: str) -> Any:
     file = draft / name
-    told = {"description": _ABOUT[name]} if name in _ABOUT else {}
-    return crate.file(f"cohort/{name}", file.stat().st_size, sha256(file), **told)
+    reported = {"description": _ABOUT[name]} if name in _ABOUT else {}
+    return crate.file(f"cohort/{name}", file.stat().st_size, sha256(file), **reported)
 
 
 def _slide(crate: Crate, results: Path, slide: str) -> Any:

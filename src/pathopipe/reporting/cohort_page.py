@@ -12,8 +12,8 @@ from pathopipe.reporting.cohort_table import CohortRow
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.slide_page import QualityWarning
-from pathopipe.reporting.text import count, number, percent
 from pathopipe.reporting.vocabulary import Term, column_term
+from pathopipe.text import count, number, percent
 
 STATES = {
     "done": "Analyzed",

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pathopipe.artifacts import CRATE, write_json
+from pathopipe.results.documents import write_json
+from pathopipe.results.names import CRATE
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity
@@ -68,8 +69,8 @@ class Crate:
         """Add a file of the folder; one without digest differs between runs."""
         known = {"contentSize": None if size is None else str(size), "sha256": sha256}
         known |= {"encodingFormat": _FORMATS.get(Path(name).suffix)}
-        told = {key: value for key, value in known.items() if value is not None}
-        return self._crate.add_file(dest_path=name, properties={"name": name} | told | properties)
+        reported = {key: value for key, value in known.items() if value is not None}
+        return self._crate.add_file(dest_path=name, properties={"name": name} | reported | properties)
 
     def folder(self, name: str, **properties: Any) -> "Entity":
         """Add a folder in the folder."""
@@ -94,14 +95,14 @@ class Crate:
         libraries = [self._application(name, versions[name]) for name in sorted(versions) if name != "pathopipe"]
         address = f"#pathopipe-{hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:8]}"
         version = versions["pathopipe"]
-        told = {"softwareVersion": version, "softwareRequirements": libraries}
-        return self.thing(address, "SoftwareApplication", name="pathopipe", **told)
+        reported = {"softwareVersion": version, "softwareRequirements": libraries}
+        return self.thing(address, "SoftwareApplication", name="pathopipe", **reported)
 
     def weights(self, model: dict[str, Any]) -> "Entity":
         """Add a nucleus model, by the digest of its weights where it has some."""
         digest = model.get("sha256")
-        told = {"sha256": digest, "license": model.get("licence")}
-        known = {key: value for key, value in told.items() if value}
+        reported = {"sha256": digest, "license": model.get("licence")}
+        known = {key: value for key, value in reported.items() if value}
         return self.thing(f"#model-{model['name']}-{(digest or '')[:16]}", "CreativeWork", name=model["name"], **known)
 
     def action(

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from pathopipe.reporting import svg
 from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.pictures import color_table
-from pathopipe.reporting.text import count, fixed, number, percent, quantity
 from pathopipe.reporting.vocabulary import Term
+from pathopipe.text import count, fixed, number, percent, quantity
 
 _WIDTH, _HEIGHT = 460.0, 236.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 26.0, 46.0

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pathopipe.quality import stops_grade
-from pathopipe.reporting import text
+from pathopipe import text
+from pathopipe.caveats import stops_grade
+from pathopipe.pipeline import STAGES
 from pathopipe.reporting.slide_page import Evidence, Fact, Grade, QualityWarning, Rejection, StageRecord
-from pathopipe.reporting.vocabulary import MPP_CHECKS, MPP_SOURCES, STAGES
+from pathopipe.reporting.vocabulary import MPP_CHECKS, MPP_SOURCES
 
 Manifest = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ def rejection(manifests: Mapping[str, Manifest]) -> Rejection | None:
 
 def stage_title(stage: str) -> str:
     """Name a stage in a person's words."""
-    return STAGES.get(stage, stage)
+    return STAGES[stage].title if stage in STAGES else stage
 
 
 def slide_facts(tissue: Manifest) -> tuple[Fact, ...]:
@@ -67,12 +68,12 @@ def resolution(manifest: Manifest) -> str:
 def warnings(manifests: Mapping[str, Manifest]) -> tuple[QualityWarning, ...]:
     """Return the quality warnings of a slide, given its manifests by stage; those that leave it ungraded come first."""
     lifted = bool(manifests.get("grade", {}).get("params", {}).get("out_of_scope"))
-    told = [
+    reported = [
         QualityWarning(str(item["code"]), text.sentence(str(item["message"])), stops_grade(item, out_of_scope=lifted))
         for manifest in manifests.values()
         for item in manifest.get("quality") or []
     ]
-    return tuple(sorted(told, key=lambda warning: not warning.stops_grade))
+    return tuple(sorted(reported, key=lambda warning: not warning.stops_grade))
 
 
 def grade_of(content: Mapping[str, Any]) -> Grade | None:

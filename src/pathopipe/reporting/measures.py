@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pathopipe.reporting import text
+from pathopipe import text
 from pathopipe.reporting.slide_page import Fact, StatisticsRow
 from pathopipe.reporting.vocabulary import SLIDE_MEASURES, STATISTICS, feature, statistic_column
 

@@ -7,9 +7,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pathopipe.reporting import figures, svg
-from pathopipe.reporting.cells import Window
+from pathopipe.reporting.bins import Window
 from pathopipe.reporting.pictures import Picture
-from pathopipe.reporting.text import quantity
+from pathopipe.text import quantity
 
 LETTERS = "ABCDEFGHIJKL"
 

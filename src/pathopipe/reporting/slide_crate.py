@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pathopipe.artifacts import CONTRACTS, MANIFEST, RUN
+from pathopipe.pipeline import STAGES
 from pathopipe.provenance import sha256
+from pathopipe.record import MANIFEST
 from pathopipe.reporting.crate import PROCESS_RUN, Crate
+from pathopipe.results.names import RUN
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity
@@ -36,7 +38,7 @@ def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
     files = _files(crate, folder, draft, _digests(manifests))
     outside = _outside(crate, slide, manifests["tissue"])
     for stage, manifest in manifests.items():
-        used = [files[name] for name in CONTRACTS[stage].reads if name in files]
+        used = [files[name] for name in STAGES[stage].reads if name in files]
         used += outside if stage == "tissue" else outside[:1] if stage in {"detect", "features", "report"} else []
         if manifest.get("model"):
             used.append(crate.weights(manifest["model"]))
@@ -63,7 +65,7 @@ def _digests(manifests: Manifests) -> dict[str, str]:
 def _files(crate: Crate, folder: Path, draft: Path, digests: dict[str, str]) -> dict[str, "Entity"]:
     """Add the files of all stages that are there: maps may have been deleted when they had served."""
     found = {}
-    for stage, contract in CONTRACTS.items():
+    for stage, contract in STAGES.items():
         home = draft if contract.describes else folder / stage
         for name in (*contract.writes, MANIFEST):
             file, called = home / name, f"{stage}/{name}"
@@ -76,8 +78,8 @@ def _files(crate: Crate, folder: Path, draft: Path, digests: dict[str, str]) -> 
 
 def _outside(crate: Crate, slide: str, tissue: Mapping[str, Any]) -> list["Entity"]:
     """Add what came from outside: the slide's file, by its content alone, and regions of interest, if any."""
-    told = {"identifier": tissue.get("identity"), "sha256": tissue.get("sha256")}
-    known = {name: value for name, value in told.items() if value}
+    reported = {"identifier": tissue.get("identity"), "sha256": tissue.get("sha256")}
+    known = {name: value for name, value in reported.items() if value}
     found = [crate.thing("#slide", "ImageObject", name=slide, description="The slide's file, not included", **known)]
     if roi := tissue["inputs"].get("roi"):
         about = "Regions of interest as GeoJSON, not included"

@@ -8,13 +8,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pathopipe.reporting import figures, svg
-from pathopipe.reporting.cells import Window
+from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
-from pathopipe.reporting.text import anything, count, number, percent, quantity
 from pathopipe.reporting.vocabulary import WARNINGS, Term, in_words
+from pathopipe.text import anything, count, number, percent, quantity
 
 WINDOWS = {
     "whole": ("The whole image", "The image is not larger than a field of view."),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.reporting import pictures, text
-from pathopipe.reporting.cells import Window
+from pathopipe import text
+from pathopipe.reporting import pictures
+from pathopipe.reporting.bins import Window
 from pathopipe.reporting.slide_page import Fact, FieldOfView, NucleusCrop, Outline
 from pathopipe.units import Grid
 

@@ -65,18 +65,6 @@ SLIDE_MEASURES = MappingProxyType(
     }
 )
 
-STAGES = MappingProxyType(
-    {
-        "tissue": "Tissue detection",
-        "tiles": "Tiling",
-        "detect": "Nucleus detection",
-        "segment": "Nucleus segmentation",
-        "features": "Measurement",
-        "grade": "Grading",
-        "report": "Report",
-    }
-)
-
 WARNINGS = MappingProxyType(
     {
         "implausible_mpp": "Doubtful resolution",

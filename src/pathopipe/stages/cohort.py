@@ -4,17 +4,18 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
-from pathopipe.artifacts import read_json, read_table, write_json
 from pathopipe.errors import ArtifactError
+from pathopipe.jobs.job import Gathering, Outcome
+from pathopipe.jobs.leftovers import fault_of
 from pathopipe.provenance import requirements, versions, workflow_folder
-from pathopipe.reporting import manifests as told
+from pathopipe.reporting import manifests as reported
 from pathopipe.reporting.cohort_crate import SlideRecord, settings, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
 from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parquet, to_tsv
 from pathopipe.reporting.pictures import Picture, shrunk
+from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample
-from pathopipe.stages.base import Gathering, Outcome
-from pathopipe.stages.leftovers import fault_of
 
 THUMBNAIL_PX = 124
 
@@ -77,7 +78,7 @@ def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str,
 
 
 def _done(gathering: Gathering, sample: Sample, content: dict[str, Any]) -> CohortRow:
-    grade = told.grade_of(content)
+    grade = reported.grade_of(content)
     table = read_table(gathering.results / sample.slide / "features" / "statistics.parquet")
     rows: list[dict[str, Any]] = table.to_pylist()
     row = next((row for row in rows if row.get("region", "slide") == "slide"), {})
@@ -105,7 +106,7 @@ def _extra(gathering: Gathering, sample: Sample) -> dict[str, str]:
 def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
     report = gathering.results / row.slide / "report" / "report.html"
     known = gathering.manifests[row.slide] if row.state in {"done", "rejected"} else {}
-    warnings = told.warnings(known)
+    warnings = reported.warnings(known)
     row = replace(row, warnings=" ".join(dict.fromkeys(warning.code for warning in warnings)) if known else None)
     return CohortEntry(row, _thumbnail(gathering, row.slide), report.exists(), warnings)
 

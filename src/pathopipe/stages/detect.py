@@ -10,22 +10,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import MAPS, ROWS_PER_GROUP, TableWriter, read_table, weights_folder
-from pathopipe.config import CHUNK, DetectSettings
 from pathopipe.errors import FaultError, SlideRejectedError
+from pathopipe.inspection.scales import look
+from pathopipe.jobs.job import Job, Outcome, damage_warning
+from pathopipe.jobs.journal import advance, unpack_one
+from pathopipe.jobs.pixels import open_slide_of
+from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.models.base import NucleusModel, Prediction
 from pathopipe.models.registry import create
-from pathopipe.ops.regions import Cells, cut_mask, polygons_to_mask
+from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.ops.stain import Stains
+from pathopipe.pipeline import MAPS, DetectSettings
 from pathopipe.provenance import Stopwatch
+from pathopipe.results.maps import chunks, write_maps
+from pathopipe.results.names import weights_folder
+from pathopipe.results.tables import ROWS_PER_GROUP, TableWriter, read_table
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
 from pathopipe.slide.damage import Damage
-from pathopipe.stages.base import Job, Outcome, damage_warning, tissue_polygons
-from pathopipe.stages.journal import advance, unpack_one
-from pathopipe.stages.maps import chunks, write_maps
-from pathopipe.stages.scales import look
-from pathopipe.units import Grid
+from pathopipe.units import CHUNK, Grid
 
 _SCHEMA = pa.schema(
     [
@@ -55,7 +58,7 @@ class _Scan:
     halo: int
     model: NucleusModel
     mask: NDArray[np.bool_]
-    cells: Cells
+    bins: Bins
     watch: Stopwatch
     turns: Semaphore
 
@@ -89,7 +92,7 @@ class _Scan:
         left, top = (times * value for value in origin)
         x_px = (np.arange(x, x + width) + 0.5) * self.fine.factor_x
         y_px = (np.arange(y, y + height) + 0.5) * self.fine.factor_y
-        tissue = cut_mask(self.mask, self.cells, x_px, y_px)
+        tissue = cut_mask(self.mask, self.bins, x_px, y_px)
         seeds = prediction.seeds.astype(np.int64) - (y - top, x - left)
         inside = np.all((seeds >= 0) & (seeds < (height, width)), axis=1)
         inside[inside] = tissue[tuple(seeds[inside].T)]
@@ -107,13 +110,13 @@ def run(job: Job[DetectSettings]) -> Outcome:
         raise FaultError(f"the model '{model.name}' looks {traits.radius} pixels far: set tiles.halo to at least that")
     # Tiles begin at whole strides, and so must what is read for them.
     halo, fine = -(-tiles["halo"] // traits.stride) * traits.stride, grid.refined(traits.upsampling)
-    cells = Cells(**tissue["cells"])
-    mask = polygons_to_mask(tissue_polygons(job), cells)
-    with job.open_slide(sweep=True) as slide:
-        scan = _Scan(slide, grid, fine, halo, model, mask, cells, job.watch, Semaphore(job.workers))
+    bins = Bins(**tissue["bins"])
+    mask = polygons_to_mask(tissue_polygons(job), bins)
+    with open_slide_of(job, sweep=True) as slide:
+        scan = _Scan(slide, grid, fine, halo, model, mask, bins, job.watch, Semaphore(job.workers))
         found = _scan(job, scan)
         with job.watch.spending("scales"):
-            looks = look(slide, mask, cells, model, tissue["tissue_mm2"], job.workers)
+            looks = look(slide, mask, bins, model, tissue["tissue_mm2"], job.workers)
     damaged = found.damage.area_px * tissue["mpp_x"] * tissue["mpp_y"] / 1e6 / max(tissue["tissue_mm2"], 1e-6)
     if damaged > MAX_DAMAGED_SHARE:
         raise SlideRejectedError(f"{found.damage.sentence}; {min(damaged, 1):.0%} of the tissue is lost")

@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import TableWriter, read_batches, read_columns
-from pathopipe.config import FeaturesSettings
+from pathopipe.caveats import warning
+from pathopipe.jobs.job import Job, Outcome
+from pathopipe.jobs.journal import Journal, advance
+from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
 from pathopipe.ops.raster import rasterize
@@ -22,11 +24,10 @@ from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import STATISTICS, summarize
 from pathopipe.ops.wkb import from_wkb
+from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
-from pathopipe.quality import warning
+from pathopipe.results.tables import TableWriter, read_batches, read_columns
 from pathopipe.slide import Slide
-from pathopipe.stages.base import Job, Outcome
-from pathopipe.stages.journal import Journal, advance
 from pathopipe.units import Grid
 
 _BLOCK = 1024
@@ -89,7 +90,7 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
     nearest, neighbors = _neighbors(job, tissue["mpp_x"], tissue["mpp_y"])
     total = len(nearest)
     table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
-    with job.open_slide() as slide, table, job.journal() as journal:
+    with open_slide_of(job) as slide, table, job.journal() as journal:
         pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]), job.watch)
         for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "geometry"]):
             rows = slice(table.count, table.count + len(batch))

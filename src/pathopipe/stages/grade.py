@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pathopipe.artifacts import numbers, read_batches, write_json
-from pathopipe.config import GradeSettings
-from pathopipe.models.graders import Columns, Grader, GradeResult, make_grader, out_of_scope
-from pathopipe.quality import ABOUT_SCOPE, stopping, warning
-from pathopipe.reporting.text import sentence
-from pathopipe.stages.base import Job, Outcome
+from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
+from pathopipe.grading.base import Columns, Grader, GradeResult, make_grader, out_of_scope
+from pathopipe.jobs.job import Job, Outcome
+from pathopipe.pipeline import GradeSettings
+from pathopipe.results.documents import write_json
+from pathopipe.results.tables import numbers, read_batches
+from pathopipe.text import sentence
 
 
 def run(job: Job[GradeSettings]) -> Outcome:

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import CONTRACTS, MANIFEST, numbers, read_batches, read_columns, read_json, read_table
-from pathopipe.config import ReportSettings
+from pathopipe import text
 from pathopipe.errors import SlideRejectedError
-from pathopipe.reporting import cells as grids
-from pathopipe.reporting import manifests as told
-from pathopipe.reporting import measures, pictures, text
+from pathopipe.jobs.job import Job, Outcome
+from pathopipe.jobs.pixels import open_slide_of
+from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.pipeline import STAGES, ReportSettings
+from pathopipe.record import MANIFEST
+from pathopipe.reporting import bins as grids
+from pathopipe.reporting import manifests as reported
+from pathopipe.reporting import measures, pictures
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.reporting.vocabulary import feature
-from pathopipe.stages.base import Job, Outcome, tissue_polygons
+from pathopipe.results.documents import read_json
+from pathopipe.results.tables import numbers, read_batches, read_columns, read_table
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -36,13 +41,13 @@ Manifests = Mapping[str, Mapping[str, Any]]
 def run(job: ReportJob) -> Outcome:
     """Write the page of a slide, whatever became of it."""
     manifests = _manifests(job)
-    rejected = told.rejection(manifests)
+    rejected = reported.rejection(manifests)
     page = None
     if rejected is None:
         try:
             page = _page(job, manifests)
         except SlideRejectedError as error:
-            rejected = Rejection(told.stage_title("report"), text.sentence(str(error)))
+            rejected = Rejection(reported.stage_title("report"), text.sentence(str(error)))
     if page is None:
         assert rejected is not None  # noqa: S101 - one of the two is there
         return _write_rejected(job, manifests, rejected)
@@ -53,7 +58,7 @@ def run(job: ReportJob) -> Outcome:
 def write_empty(job: ReportJob) -> None:
     """Write the page of a rejected slide."""
     manifests = _manifests(job)
-    rejected = told.rejection(manifests) or Rejection(told.stage_title("report"), "The slide was rejected.")
+    rejected = reported.rejection(manifests) or Rejection(reported.stage_title("report"), "The slide was rejected.")
     _write_rejected(job, manifests, rejected)
 
 
@@ -64,21 +69,21 @@ def describe(job: ReportJob) -> None:
 
 
 def _manifests(job: ReportJob) -> dict[str, dict[str, Any]]:
-    return {stage: job.manifest(stage) for stage in CONTRACTS if f"{stage}/manifest.json" in CONTRACTS["report"].reads}
+    return {stage: job.manifest(stage) for stage in STAGES if f"{stage}/manifest.json" in STAGES["report"].reads}
 
 
 def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -> Outcome:
     page = SlidePage(
         slide=job.slide,
-        facts=told.slide_facts(manifests["tissue"]),
+        facts=reported.slide_facts(manifests["tissue"]),
         rejection=rejected,
-        warnings=told.warnings(manifests),
+        warnings=reported.warnings(manifests),
         overview=_bare_overview(job, manifests["tissue"]),
-        records=told.stage_records(
+        records=reported.stage_records(
             {name: told_by for name, told_by in manifests.items() if told_by["state"] == "done"}
         ),
-        versions=told.version_facts(manifests),
-        identity=told.identity_facts(manifests["tissue"]),
+        versions=reported.version_facts(manifests),
+        identity=reported.identity_facts(manifests["tissue"]),
     )
     job.output("report.html").write_bytes(render_slide(page))
     reason = next((entry["reason"] for entry in manifests.values() if entry["state"] == "rejected"), rejected.reason)
@@ -99,7 +104,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
     row = read_table(job.input("features/statistics.parquet")).to_pylist()[0]
     columns, rows = measures.statistics_table(row)
-    with job.open_slide() as slide:
+    with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
         chosen = _gather(job, windows, survey.gallery)
@@ -110,12 +115,12 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     return SlidePage(
         slide=job.slide,
         facts=(
-            *told.slide_facts(tissue),
-            *told.mpp_facts(manifests["features"]),
-            *told.model_facts(manifests["detect"]),
+            *reported.slide_facts(tissue),
+            *reported.mpp_facts(manifests["features"]),
+            *reported.model_facts(manifests["detect"]),
         ),
-        warnings=told.warnings(manifests),
-        grade=told.grade_of(read_json(job.input("grade/grade.json"))),
+        warnings=reported.warnings(manifests),
+        grade=reported.grade_of(read_json(job.input("grade/grade.json"))),
         key_figures=measures.key_figures(row),
         overview=overview,
         fields=fields,
@@ -124,9 +129,9 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         histograms=tuple(_histograms(job)),
         statistics_columns=columns,
         statistics=rows,
-        records=told.stage_records(manifests),
-        versions=told.version_facts(manifests),
-        identity=told.identity_facts(tissue),
+        records=reported.stage_records(manifests),
+        versions=reported.version_facts(manifests),
+        identity=reported.identity_facts(tissue),
     )
 
 

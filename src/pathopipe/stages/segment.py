@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import MAPS, TableWriter, read_columns
-from pathopipe.config import SegmentSettings
 from pathopipe.errors import SlideRejectedError
+from pathopipe.jobs.job import Job, Outcome
+from pathopipe.jobs.journal import advance
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import Nuclei, segment_block, solid
 from pathopipe.ops.wkb import to_wkb
-from pathopipe.stages.base import Job, Outcome
-from pathopipe.stages.journal import advance
-from pathopipe.stages.maps import open_maps
+from pathopipe.pipeline import MAPS, SegmentSettings
+from pathopipe.results.maps import open_maps
+from pathopipe.results.tables import TableWriter, read_columns
 from pathopipe.units import Grid
 
 BLOCK = 2048

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pathopipe.artifacts import TableWriter
-from pathopipe.config import TilesSettings
-from pathopipe.ops.regions import Cells, cut_mask, polygons_to_mask
-from pathopipe.stages.base import Job, Outcome, tissue_polygons
+from pathopipe.jobs.job import Job, Outcome
+from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
+from pathopipe.pipeline import TilesSettings
+from pathopipe.results.tables import TableWriter
 from pathopipe.units import Grid, Mpp
 
 _SCHEMA = pa.schema(
@@ -32,9 +33,9 @@ def run(job: Job[TilesSettings]) -> Outcome:
     """List the tiles that touch tissue, row by row."""
     tissue = job.manifest("tissue")
     grid = _grid(tissue, job.settings.mpp)
-    cells = Cells(**tissue["cells"])
-    mask = polygons_to_mask(tissue_polygons(job), cells)
-    rows = np.array(list(_tiles(grid, cells, mask, job.settings.size))).reshape(-1, 5)
+    bins = Bins(**tissue["bins"])
+    mask = polygons_to_mask(tissue_polygons(job), bins)
+    rows = np.array(list(_tiles(grid, bins, mask, job.settings.size))).reshape(-1, 5)
     x, y, width, height = rows[:, :4].T
     with TableWriter(job.output("tiles.parquet"), _SCHEMA) as table:
         table.write(
@@ -66,7 +67,7 @@ def _grid(tissue: dict[str, Any], mpp: float) -> Grid:
 
 
 def _tiles(
-    grid: Grid, cells: Cells, mask: np.ndarray[Any, np.dtype[np.bool_]], size: int
+    grid: Grid, bins: Bins, mask: np.ndarray[Any, np.dtype[np.bool_]], size: int
 ) -> Iterator[tuple[int, int, int, int, float]]:
     """Yield x, y, width, height in working pixels and the share of tissue of each tile that touches tissue."""
     for y in range(0, grid.height, size):
@@ -74,6 +75,6 @@ def _tiles(
         y_px = (np.arange(y, y + height) + 0.5) * grid.factor_y
         for x in range(0, grid.width, size):
             width = min(size, grid.width - x)
-            share = float(cut_mask(mask, cells, (np.arange(x, x + width) + 0.5) * grid.factor_x, y_px).mean())
+            share = float(cut_mask(mask, bins, (np.arange(x, x + width) + 0.5) * grid.factor_x, y_px).mean())
             if share > 0:
                 yield x, y, width, height, share

@@ -9,12 +9,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import write_json
-from pathopipe.config import TissueSettings
 from pathopipe.errors import RefusalError, SlideRejectedError
 from pathopipe.identity import full_sha256
+from pathopipe.inspection.guards import check_background, image_warnings, no_tissue
+from pathopipe.inspection.windows import read_windows
+from pathopipe.jobs.job import Job, Outcome, damage_warning
+from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.ops.regions import (
-    Cells,
+    Bins,
     Origin,
     mask_to_polygons,
     origin_of,
@@ -24,11 +26,10 @@ from pathopipe.ops.regions import (
 )
 from pathopipe.ops.stain import estimate_stains
 from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark
+from pathopipe.pipeline import TissueSettings
+from pathopipe.results.documents import write_json
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
-from pathopipe.stages.base import Job, Outcome, damage_warning
-from pathopipe.stages.guards import check_background, image_warnings, no_tissue
-from pathopipe.stages.windows import read_windows
 from pathopipe.units import Grid, Mpp
 
 _CELL_UM = 8.0
@@ -48,7 +49,7 @@ RGB = NDArray[np.uint8]
 
 def run(job: Job[TissueSettings]) -> Outcome:
     """Find tissue and describe the slide."""
-    with job.open_slide() as slide:
+    with open_slide_of(job) as slide:
         known = _slide_details(slide)
         try:
             return _describe(job, slide, known)
@@ -62,19 +63,19 @@ def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> 
     known |= _mpp_details(slide.mpp)
     _check_extent(slide)
     grid = slide.grid(_CELL_UM, covering=True)
-    cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
+    bins = Bins(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
     view = _view(slide, grid, job)
     _damaged_share(slide)
     tissue = _find(view, grid, slide, job)
-    areas = _write_polygons(job, tissue, cells, slide)
+    areas = _write_polygons(job, tissue, bins, slide)
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
     del view
-    samples = list(read_windows(slide, tissue.tissue, cells, _SAMPLE_MPP, _SAMPLE_SIDE, _MAX_SAMPLES))
+    samples = list(read_windows(slide, tissue.tissue, bins, _SAMPLE_MPP, _SAMPLE_SIDE, _MAX_SAMPLES))
     damaged = _damaged_share(slide)
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
     found = {
         "tissue_mm2": round(sum(areas), 6),
-        "cells": vars(cells),
+        "bins": vars(bins),
         "stain": stains.to_dict(),
         "quality": [*image_warnings(slide, samples, stains, tissue), *damage_warning(damaged, "slide")],
         "sha256": full_sha256(slide.path),
@@ -123,8 +124,8 @@ def _find(view: RGB, grid: Grid, slide: Slide, job: Job[TissueSettings]) -> Tiss
     roi = job.require_sample().roi
     if roi is None:
         return found
-    cells = Cells(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
-    inside = found.tissue & polygons_cover(_read_roi(roi, origin_of(slide.backend.bounds)), cells)
+    bins = Bins(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
+    inside = found.tissue & polygons_cover(_read_roi(roi, origin_of(slide.backend.bounds)), bins)
     if not inside.any():
         raise SlideRejectedError("no tissue lies within the regions of the column 'roi'")
     return TissueView(inside, found.pen_share)
@@ -137,10 +138,10 @@ def _read_roi(path: Path, origin: Origin) -> list[shapely.Polygon]:
         raise RefusalError(str(error), path=path, called="the roi") from None
 
 
-def _write_polygons(job: Job[TissueSettings], tissue: TissueView, cells: Cells, slide: Slide) -> list[float]:
+def _write_polygons(job: Job[TissueSettings], tissue: TissueView, bins: Bins, slide: Slide) -> list[float]:
     """Write the tissue along the borders of cells; return the area of each piece within the slide, in mm2."""
-    polygons = mask_to_polygons(tissue.tissue, cells)
-    mm2_per_px = cells.cell_um2 / (cells.cell_px_x * cells.cell_px_y) / 1e6
+    polygons = mask_to_polygons(tissue.tissue, bins)
+    mm2_per_px = bins.cell_um2 / (bins.bin_px_x * bins.bin_px_y) / 1e6
     frame = shapely.box(0, 0, slide.width_px, slide.height_px)
     areas = [round(polygon.intersection(frame).area * mm2_per_px, 6) for polygon in polygons]
     entries = [_QUPATH | {"area_mm2": area} for area in areas]

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pathopipe.synthetic.ink import COVER, EOSIN, HEMATOXYLIN, ink_layers
 from pathopipe.synthetic.noise import hash_cell, noise_table, ramp, table_noise
 from pathopipe.synthetic.scene import Layout, Scene, fiber_wave, terrain, tone
+from pathopipe.synthetic.stain import COVER, EOSIN, HEMATOXYLIN, stain_layers
 
 Floats = npt.NDArray[np.float64]
 Layers = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ def render(scene: Scene, x: int, y: int, width: int, height: int) -> Image:
     table = noise_table(layout.seed)
     step = max(1, round(FIELD_UM / scene.mpp))
     fields = _fields(layout, scene.mpp, step, left, top, width, height)
-    ink = ink_layers(scene, table, left, top, width, height)
+    ink = stain_layers(scene, table, left, top, width, height)
     colors = np.array([stain.hematoxylin, stain.eosin]) * [[stain.hematoxylin_strength], [stain.eosin_strength]]
     image = np.empty((height, width, 3), np.uint8)
     _compose(layout, table, fields, step, ink, scene.mpp, left, top, colors, np.array(stain.glass), image)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.perturbation import compressed
+from pathopipe.evaluation.perturbation import compressed
 
 Image = NDArray[np.float32]
 Generator = np.random.Generator

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.artifacts import read_json, write_json
 from pathopipe.errors import FaultError
 from pathopipe.files import remove, write_whole
 from pathopipe.models.architecture import Architecture
@@ -17,6 +16,7 @@ from pathopipe.models.network import NucleusNet, load_tensors, tensors_of
 from pathopipe.models.openvino_engine import resolve
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.torch_engine import network_engine
+from pathopipe.results.documents import read_json, write_json
 from pathopipe.training.augment import DEFAULT, Augmentation, Field
 from pathopipe.training.checkpoint import load_checkpoint, save_checkpoint
 from pathopipe.training.examples import Example

@@ -13,12 +13,12 @@ import cv2
 
 from pathopipe.errors import FaultError
 from pathopipe.files import remove, write_whole
-from pathopipe.links import files, refuse_links
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.card import Card, to_markdown
 from pathopipe.models.engines import Engine, any_size, make_engine
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.weights import Weights, read_weights, save_weights
+from pathopipe.results.links import files, refuse_links
 from pathopipe.training.augment import Field
 from pathopipe.training.course import Course, Moment, Tensors, train
 from pathopipe.training.examples import Example, make_fields

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.config import SegmentSettings
+from pathopipe.evaluation.metrics import MATCH_UM, Counts, Scores, compare, match, scores
 from pathopipe.models.architecture import UPSAMPLING, Architecture
 from pathopipe.models.engines import Engine, any_size
 from pathopipe.models.seeds import SeedRule, pick, with_barrier
 from pathopipe.ops.instances import Nuclei, segment_block, solid
-from pathopipe.ops.metrics import MATCH_UM, Counts, Scores, compare, match, scores
 from pathopipe.ops.raster import rasterize
+from pathopipe.pipeline import SegmentSettings
 from pathopipe.stages.segment import assign_settings
 from pathopipe.training.examples import Example
 

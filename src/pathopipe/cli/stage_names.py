@@ -1,0 +1,14 @@
+"""Stages and what they do, in order, without what importing the records takes.
+
+Made by ``python -m pathopipe.schemas``.
+"""
+
+STAGES = {
+    "tissue": "find tissue, check the image.",
+    "tiles": "lay tiles over the tissue.",
+    "detect": "find nuclei.",
+    "segment": "outline nuclei.",
+    "features": "measure nuclei and the slide.",
+    "grade": "grade the slide.",
+    "report": "write the slide's page.",
+}

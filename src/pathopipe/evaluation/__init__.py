@@ -1,0 +1,1 @@
+"""How well models find nuclei: metrics, perturbations, tables of scores."""

@@ -1,0 +1,200 @@
+"""The loop behind ``pathopipe evaluate``: the workflow's own stages over annotated images, then their counts."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import shapely
+
+from pathopipe.annotations import Annotated, Outlines, Points, Size, find_labels, paint, read_annotations
+from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
+from pathopipe.evaluation.metrics import Counts, compare
+from pathopipe.evaluation.perturbation import PERTURBATIONS, Perturbation, perturb, perturb_labels, perturb_points
+from pathopipe.evaluation.point_metrics import PointCounts, compare_points
+from pathopipe.jobs.chosen_model import adopt_model, model_problems
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import Config
+from pathopipe.results.documents import read_json
+from pathopipe.results.tables import numbers, read_table
+from pathopipe.samples import Sample
+from pathopipe.slide import open_slide
+
+STAGES = ("tissue", "tiles", "detect", "segment")
+
+Progress = Callable[[int, int, str], None]
+Annotation = Outlines | Points
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one model found in one image.
+
+    Attributes
+    ----------
+    note
+        Why nothing could be found, if so.
+    change
+        Name of the perturbation of the image, "" for none.
+    """
+
+    model: str
+    image: str
+    counts: Counts | PointCounts
+    note: str | None = None
+    change: str = ""
+
+
+def evaluate_images(
+    images: Sequence[Annotated], config: Config, models: Sequence[str], progress: Progress, robustness: bool = False
+) -> list[Row]:
+    """Run the workflow up to the outlines on every image, for each model, and count what agrees with the labels.
+
+    Parameters
+    ----------
+    models
+        Names, or paths of weights.
+    robustness
+        Do so for every perturbation of each image, too.
+
+    Raises
+    ------
+    RefusalError
+        An unknown model, or one made for another resolution; images that can't be read, labels that can't be read or
+        don't fit; all at once.
+    """
+    if problems := [problem for model in models for problem in model_problems(model, config.tiles)]:
+        raise RefusalError(*problems)
+    _check(images)
+    changes = (None, *PERTURBATIONS) if robustness else (None,)
+    titles, total = _titles(models), len(models) * len(images) * len(changes)
+    rows = list[Row]()
+    for title, model in zip(titles, models, strict=True):
+        for row in _run(images, title, model, config, changes, lambda name: progress(len(rows), total, name)):
+            rows.append(row)
+    progress(total, total, "")
+    return rows
+
+
+def evaluate_results(results: Path, labels: Path, progress: Progress) -> list[Row]:
+    """Count how the nuclei of a finished run agree with labels named by slide.
+
+    Raises
+    ------
+    RefusalError
+        No results, missing labels, labels that can't be read or don't fit.
+    """
+    found = {path.parent.parent.name: path.parent.parent for path in results.glob("*/segment/nuclei.parquet")}
+    paths = find_labels(found, labels, results)
+    manifests = (read_json(folder / "detect" / "manifest.json")["model"] for folder in found.values())
+    title = " + ".join(sorted({manifest["name"] for manifest in manifests if manifest})) or "-"
+    rows = list[Row]()
+    for slide, path in paths.items():
+        size = read_json(found[slide] / "tissue" / "manifest.json").get("slide_info")
+        annotation = read_annotations(path, None if size is None else (size["height"], size["width"]))
+        progress(len(rows), len(paths), slide)
+        rows.append(Row(title, slide, *_count(annotation, found[slide])))
+    progress(len(paths), len(paths), "")
+    return rows
+
+
+def _titles(models: Sequence[str]) -> list[str]:
+    """Names of models, and of weights their files' names; all that is given where those are alike."""
+    short = [Path(model).stem if "/" in model or Path(model).is_file() else model for model in models]
+    alike = Counter(short)
+    return [model if alike[name] > 1 else name for name, model in zip(short, models, strict=True)]
+
+
+def _check(images: Sequence[Annotated]) -> None:
+    """Read every image and its labels once, before the work starts."""
+    problems = list[str]()
+    for image in images:
+        try:
+            read_annotations(image.labels, _size(image))
+        except RefusalError as error:
+            problems += error.problems
+        except (SlideRejectedError, FaultError) as error:
+            problems.append(f"{image.image}: {error}")
+    if problems:
+        raise RefusalError(*problems)
+
+
+def _run(
+    images: Sequence[Annotated],
+    title: str,
+    model: str,
+    config: Config,
+    changes: Sequence[Perturbation | None],
+    announce: Callable[[str], None],
+) -> Iterator[Row]:
+    """Run one model over all images and changes of them."""
+    with tempfile.TemporaryDirectory(prefix="pathopipe-") as name:
+        folder = Path(name)
+        detect = config.detect.model_copy(update={"model": model})
+        chosen = adopt_model(config.model_copy(update={"detect": detect}), folder)
+        for image in images:
+            size = _size(image)
+            annotation = read_annotations(image.labels, size)
+            for how in changes:
+                announce(f"{title}: {image.name}")
+                path = image.image if how is None else _changed(image, how, chosen.tiles.mpp, folder)
+                results = _analyze(path, folder, chosen, image.mpp)
+                wanted = annotation if how is None else _moved(annotation, how, size)
+                yield Row(title, image.name, *_count(wanted, results), "" if how is None else how.name)
+
+
+def _size(image: Annotated) -> Size:
+    with open_slide(image.image) as slide:
+        return slide.height_px, slide.width_px
+
+
+def _changed(image: Annotated, how: Perturbation, working_mpp: float, folder: Path) -> Path:
+    """Write the changed image."""
+    with open_slide(image.image, (image.mpp, image.mpp)) as slide:
+        rgb = slide.read(slide.grid(image.mpp), 0, 0, slide.width_px, slide.height_px)
+    path = folder / "changed.png"
+    cv2.imwrite(str(path), perturb(rgb, how, working_mpp / image.mpp)[..., ::-1])
+    return path
+
+
+def _moved(annotation: Annotation, how: Perturbation, size: Size) -> Annotation:
+    if isinstance(annotation, Points):
+        return Points(perturb_points(annotation.xy, how, size), annotation.types)
+    return Outlines(perturb_labels(annotation.labels, how))
+
+
+def _analyze(path: Path, results: Path, config: Config, mpp: float) -> Path:
+    sample = Sample("image", path.resolve(), (mpp, mpp))
+    for stage in STAGES:
+        execute(stage, sample.slide, results, getattr(config, stage), sample)
+    return results / sample.slide
+
+
+def _count(annotation: Annotation, folder: Path) -> tuple[Counts | PointCounts, str | None]:
+    """Compare a slide's nuclei with its labels; also says why there are none, if so."""
+    manifest = read_json(folder / "segment" / "manifest.json")
+    nuclei = folder / "segment" / "nuclei.parquet"
+    # Without a scale nothing was found either, and any one will do.
+    mpp = (manifest["mpp_x"] or 1.0, manifest["mpp_y"] or 1.0)
+    if isinstance(annotation, Points):
+        return _count_points(annotation, nuclei, mpp), manifest["reason"]
+    geometry = read_table(nuclei, ["geometry"])["geometry"].to_numpy()
+    predicted = paint(list(shapely.from_wkb(geometry)), annotation.labels.shape)
+    return compare(predicted, annotation.labels, mpp[0]), manifest["reason"]
+
+
+def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float]) -> PointCounts:
+    table = read_table(nuclei, ["x_px", "y_px", "type"])
+    centroids = np.stack([numbers(table["x_px"]), numbers(table["y_px"])], axis=1)
+    scale = np.array(mpp)
+    said = _folded(table["type"].to_pylist()) if "type" in table.column_names else None
+    true = None if points.types is None else _folded(points.types)
+    return compare_points(centroids * scale, points.xy * scale, said, true)
+
+
+def _folded(types: Sequence[str | None]) -> list[str]:
+    """Types of labels and of results are written by different people."""
+    return [(name or "").strip().casefold() for name in types]

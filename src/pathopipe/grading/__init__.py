@@ -1,0 +1,1 @@
+"""Graders: their protocol and registry, and those that follow published criteria."""

@@ -1,0 +1,159 @@
+"""Graders: measurements of nuclei in, a grade with its evidence out. For research use only.
+
+A grader abstains, in a plain sentence, rather than give a grade that its own measurements don't carry.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.errors import RefusalError
+
+Columns = Mapping[str, NDArray[np.float64]]
+Parts = Callable[[Sequence[str]], Iterator[Columns]]
+"""Gives columns of all nuclei, in the same order on every call, some at a time: a million are not held at once."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A number behind a grade; ``unit`` is empty for a pure number."""
+
+    name: str
+    value: float | int | None
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class GradeResult:
+    """What a grader says about a slide.
+
+    Attributes
+    ----------
+    grade
+        One of ``grades`` (ordered from best to worst), or None when it abstains.
+    probabilities
+        By grade; empty where nothing could be graded.
+    scope
+        What tissue the grader is made for, a sentence.
+    outside_scope
+        Why the slide is nothing that the grader is made for, a sentence; None where nothing speaks against it.
+    shares_of
+        What the probabilities are, a sentence.
+    calibrated
+        Whether the probabilities say how often such a grade is right.
+    reason
+        Why it abstains, a sentence; None when it doesn't.
+    """
+
+    grader: str
+    grade: str | None
+    grades: tuple[str, ...]
+    scope: str
+    probabilities: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    outside_scope: str | None = None
+    shares_of: str = ""
+    calibrated: bool = False
+
+    @property
+    def stability(self) -> float | None:
+        """Share of resamples that give the grade, where a grade is given and shares are not calibrated."""
+        return None if self.grade is None or self.calibrated else self.probabilities.get(self.grade)
+
+    @property
+    def abstained(self) -> bool:
+        """Whether there is no grade."""
+        return self.grade is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``grade.json``."""
+        return {
+            "grader": self.grader,
+            "grade": self.grade,
+            "grades": list(self.grades),
+            "scope": self.scope,
+            "outside_scope": self.outside_scope,
+            "stability": self.stability,
+            "probabilities": self.probabilities,
+            "probabilities_are": self.shares_of,
+            "probabilities_calibrated": self.calibrated,
+            "abstained": self.abstained,
+            "reason": self.reason,
+            "evidence": [vars(item) for item in self.evidence],
+            "research_use_only": True,
+        }
+
+
+class Grader(Protocol):
+    """Grades a slide from the measurements of its nuclei."""
+
+    @property
+    def name(self) -> str:
+        """The name that the settings know it by."""
+
+    @property
+    def grades(self) -> tuple[str, ...]:
+        """All grades, from best to worst."""
+
+    @property
+    def scope(self) -> str:
+        """What tissue it is made for, a sentence."""
+
+    @property
+    def made_for(self) -> Mapping[str, tuple[str, ...]]:
+        """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
+
+    def grade(self, nuclei: Parts) -> GradeResult:
+        """Grade nuclei given by their features and places (``x_um``, ``y_um``), any of which may be asked for.
+
+        Whether the image is fit to be graded is none of its business: the stage says so, whatever the grader.
+        """
+
+
+def out_of_scope(grader: Grader, about: Mapping[str, str]) -> str | None:
+    """Say why a slide is nothing that a grader is made for, from what the sheet says of its tissue and stain.
+
+    A cell may say more than the organ: ``breast, left`` is breast. What the sheet doesn't say speaks against nothing.
+    """
+    others = [
+        f"the sheet says {column} '{reported}', and the grader is made for {grader.made_for[column][0]}"
+        for column, reported in about.items()
+        if column in grader.made_for and not any(_is(reported, name) for name in grader.made_for[column])
+    ]
+    return "; ".join(others) or None
+
+
+def _is(reported: str, name: str) -> bool:
+    """Whether a cell says a name, perhaps with more after it."""
+    return re.match(rf"{re.escape(_plain(name))}(?![a-z])", _plain(reported)) is not None
+
+
+def _plain(text: str) -> str:
+    """In small letters, without what the spelling of a stain varies in."""
+    return re.sub(r"\s*(?:&|\+|/|\band\b|-)\s*", "", text.casefold()).replace("haem", "hem").strip()
+
+
+def make_grader(name: str, **settings: Any) -> Grader:
+    """Make the grader of a name.
+
+    Raises
+    ------
+    RefusalError
+        When there is none of that name.
+    """
+    known = _graders()
+    if name not in known:
+        raise RefusalError(f"grade.grader: there is no grader '{name}'; known are {', '.join(known)}")
+    return known[name](**settings)
+
+
+def _graders() -> dict[str, Callable[..., Grader]]:
+    from pathopipe.grading.nottingham import NottinghamPleomorphism
+
+    return {"nottingham-pleomorphism": NottinghamPleomorphism}

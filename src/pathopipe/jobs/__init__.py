@@ -1,0 +1,1 @@
+"""How the work of a stage is done: job, journal, leftovers, threads, progress, ownership."""

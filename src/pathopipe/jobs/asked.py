@@ -1,0 +1,71 @@
+"""What the run that is going on was asked for, so that others can tell what is still to be done."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pathopipe.errors import ArtifactError
+from pathopipe.jobs.leftovers import FAULT
+from pathopipe.pipeline import ORDER
+from pathopipe.record import MANIFEST
+from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.names import ASKED
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Slides, stages and settings of a run.
+
+    Attributes
+    ----------
+    slides
+        Ids of the slides that it is about.
+    last
+        The stage that it ends with.
+    again
+        The stage that it runs again in any case, if one was named.
+    made_by
+        Settings and fingerprint of the code by stage, as in the manifests.
+    begun
+        When it began, in seconds since 1970 by the clock of the file system.
+    """
+
+    slides: frozenset[str]
+    last: str
+    again: str | None
+    made_by: Mapping[str, Any]
+    begun: float
+
+    def redoes(self, folder: Path, stage: str, ended: float) -> bool:
+        """Whether a finished stage, which ended then, has its turn still to come."""
+        if ended >= self.begun or folder.name not in self.slides or ORDER.index(stage) > ORDER.index(self.last):
+            return False
+        with contextlib.suppress(ArtifactError):
+            manifest = read_json(folder / stage / MANIFEST)
+            return stage == self.again or any(manifest.get(key) != value for key, value in self.made_by[stage].items())
+        return True
+
+    def retries(self, work: Path) -> bool:
+        """Whether what failed did so before this run, and has its turn still to come."""
+        with contextlib.suppress(OSError):
+            return work.parents[1].name in self.slides and (work / FAULT).stat().st_mtime < self.begun
+        return False
+
+
+def note(results: Path, slides: Iterable[str], last: str, again: str | None, made_by: Mapping[str, Any]) -> float:
+    """Note what a run is asked for, until another begins; returns when it began, by the clock of the file system."""
+    content = {"slides": list(slides), "last": last, "again": again, "made_by": dict(made_by)}
+    write_json(results / ASKED, content, results)
+    return (results / ASKED).stat().st_mtime
+
+
+def noted(results: Path) -> Asked | None:
+    """What the last run was asked for; None where it was not started by `pathopipe run`."""
+    try:
+        content = read_json(results / ASKED)
+        begun = (results / ASKED).stat().st_mtime
+        return Asked(frozenset(content["slides"]), content["last"], content["again"], content["made_by"], begun)
+    except (ArtifactError, OSError, KeyError, TypeError):
+        return None

@@ -1,0 +1,36 @@
+"""The nucleus model that a configuration names: kept with the results, and checked against the tiles."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pathopipe.errors import RefusalError
+from pathopipe.models.registry import adopt, find
+from pathopipe.pipeline import Config, TilesSettings
+from pathopipe.results.links import of_results, refuse_links
+from pathopipe.results.names import weights_folder
+
+_MPP_TOLERANCE: Final = 0.1
+
+
+def adopt_model(config: Config, results: Path) -> Config:
+    """Keep weights that are given by their path with the results, and name them by their digest.
+
+    So other weights make `detect` run again, a moved file does not, and no manifest holds a path.
+    """
+    refuse_links(results, of_results())
+    model = adopt(config.detect.model, weights_folder(results), results)
+    return config.model_copy(update={"detect": config.detect.model_copy(update={"model": model})})
+
+
+def model_problems(name: str, tiles: TilesSettings, folder: Path | None = None) -> Iterator[str]:
+    """Tell why a nucleus model can't be used on these tiles, a sentence each; ``folder`` holds adopted weights."""
+    try:
+        traits = find(name, folder)
+    except RefusalError as error:
+        yield str(error)
+        return
+    if traits.radius > tiles.halo:
+        yield f"tiles.halo: the model '{name}' looks {traits.radius} pixels far, got {tiles.halo}"
+    if abs(tiles.mpp / traits.mpp - 1) > _MPP_TOLERANCE:
+        yield f"tiles.mpp: the model '{name}' is made for {traits.mpp:g} micrometers per pixel, got {tiles.mpp:g}"

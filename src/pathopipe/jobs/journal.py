@@ -1,0 +1,153 @@
+"""The finished pieces of a stage, in one growing file: a job that was killed goes on from the last of them.
+
+The file lies in the stage's work folder and is no output: it is gone when the stage is finished.
+"""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.files import open_file
+from pathopipe.jobs.parallel import ordered_map
+
+ItemT = TypeVar("ItemT")
+Arrays = Mapping[str, NDArray[Any]]
+
+_HEADER: Final = struct.Struct("<8sQQI")
+_MAGIC: Final = b"pathopi1"
+
+
+class Journal:
+    """Numbered records of bytes, each with its length and checksum; what a killed writer left half is cut off.
+
+    Parameters
+    ----------
+    path
+        The file; made with its folder when the first record is added.
+    check
+        Called before each write; raises when another job took this work over.
+    root
+        Below it no symbolic link is followed; the file's own folder by default.
+    """
+
+    def __init__(self, path: Path, check: Callable[[], None], root: Path | None = None) -> None:
+        self._check = check
+        self._file = open_file(path, os.O_RDWR | os.O_CREAT, root)
+        self._places: dict[int, tuple[int, int]] = {}
+        self._end = self._scan()
+        check()
+        os.ftruncate(self._file, self._end)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, number: int) -> bytes:
+        """Return a record; may be called by any thread."""
+        place, length = self._places[number]
+        return _read(self._file, length, place)
+
+    def append(self, number: int, payload: bytes) -> None:
+        """Add a record; all of it is in the file, or none."""
+        self._check()
+        head = _HEADER.pack(_MAGIC, number, len(payload), _checksum(number, payload))
+        try:
+            _write(self._file, head + payload, self._end)
+        except OSError:
+            os.ftruncate(self._file, self._end)
+            raise
+        self._places[number] = (self._end + _HEADER.size, len(payload))
+        self._end += _HEADER.size + len(payload)
+
+    def _scan(self) -> int:
+        """Find the whole records; returns where they end."""
+        place, size = 0, os.fstat(self._file).st_size
+        while place + _HEADER.size <= size:
+            magic, number, length, checksum = _HEADER.unpack(_read(self._file, _HEADER.size, place))
+            start = place + _HEADER.size
+            if magic != _MAGIC or start + length > size:
+                break
+            if _checksum(number, _read(self._file, length, start)) != checksum:
+                break
+            self._places[number] = (start, length)
+            place = start + length
+        return place
+
+
+def advance(
+    journal: Journal, work: Callable[[ItemT], Arrays], items: Sequence[ItemT], workers: int, first: int = 0
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """Apply ``work`` in ``workers`` threads to the items that are not in the journal yet; yields all results in order.
+
+    Item i has number ``first`` + i. A result is kept before it is yielded.
+    """
+
+    def make(number: int) -> bytes | None:
+        return None if number in journal else pack(work(items[number - first]))
+
+    numbers = range(first, first + len(items))
+    for number, made in zip(numbers, ordered_map(make, numbers, workers), strict=True):
+        if made is not None:
+            journal.append(number, made)
+        yield unpack(journal.read(number) if made is None else made)
+
+
+def pack(arrays: Arrays) -> bytes:
+    """Arrays by name as bytes: NumPy's own format, nothing of it pickled."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(payload: bytes) -> dict[str, NDArray[Any]]:
+    """Arrays that `pack` made bytes of."""
+    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def unpack_one(payload: bytes, name: str) -> NDArray[Any]:
+    """One of the arrays that `pack` made bytes of."""
+    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        found: NDArray[Any] = archive[name]
+        return found
+
+
+def _checksum(number: int, payload: bytes) -> int:
+    return zlib.crc32(payload, number & 0xFFFFFFFF)
+
+
+def _read(file: int, length: int, place: int) -> bytes:
+    """Read so many bytes; a system call may return fewer."""
+    parts = list[bytes]()
+    while length:
+        part = os.pread(file, length, place)
+        if not part:
+            raise EOFError("the work folder's journal was cut off while it was in use")
+        parts.append(part)
+        length, place = length - len(part), place + len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _write(file: int, data: bytes, place: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, place)
+        view, place = view[written:], place + written

@@ -1,0 +1,267 @@
+"""The stages in order, each with its section of the configuration and its record; and the configuration as a whole."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, field_validator
+
+from pathopipe.record import MANIFEST, Demand, Section, Stage
+from pathopipe.units import CHUNK, MAX_HALO, WORKING_MPP
+
+MAPS: Final = "maps.zarr.zip"
+
+
+class TissueSettings(Section):
+    """Finding tissue."""
+
+    min_area_mm2: Annotated[float, Field(ge=0)] = Field(0.02, description="drop pieces of tissue smaller than this")
+    margin_um: Annotated[float, Field(ge=0, le=500)] = Field(24.0, description="widen the tissue mask by this")
+
+
+TISSUE: Final = Stage(
+    name="tissue",
+    title="Tissue detection",
+    help="find tissue, check the image.",
+    settings=TissueSettings,
+    contract=2,
+    reads=(),
+    writes=("tissue.geojson", "thumbnail.jpg"),
+    demand=Demand(2.0, 0.1, 0.1, 800),
+    reads_pixels=True,
+    group="before",
+)
+
+
+class TilesSettings(Section):
+    """Laying the tile grid."""
+
+    mpp: Annotated[float, Field(ge=WORKING_MPP[0], le=WORKING_MPP[1])] = Field(
+        0.5, description="working resolution in micrometers per pixel"
+    )
+    size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(1024, description="side of a tile in working pixels")
+    halo: Annotated[int, Field(ge=0, le=MAX_HALO)] = Field(
+        96, description="working pixels read around a tile; at least the radius of the model"
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _whole_chunks(cls, size: int) -> int:
+        if size % CHUNK:
+            raise ValueError(f"should be a multiple of {CHUNK}")
+        return size
+
+
+TILES: Final = Stage(
+    name="tiles",
+    title="Tiling",
+    help="lay tiles over the tissue.",
+    settings=TilesSettings,
+    contract=1,
+    reads=("tissue/manifest.json", "tissue/tissue.geojson"),
+    writes=("tiles.parquet",),
+    demand=Demand(1.0, 0.0, 0.0, 500),
+    group="before",
+)
+
+
+class DetectSettings(Section):
+    """Finding nuclei."""
+
+    model: str = Field(
+        "open", description="nucleus model: `open`, `research` (non-commercial), `classical`, or the path of weights"
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="where a network runs; auto: a GPU if there is one"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of a network; auto: half precision where the machine computes in it"
+    )
+
+
+DETECT: Final = Stage(
+    name="detect",
+    title="Nucleus detection",
+    help="find nuclei.",
+    settings=DetectSettings,
+    contract=2,
+    reads=("tissue/manifest.json", "tissue/tissue.geojson", "tiles/manifest.json", "tiles/tiles.parquet"),
+    writes=("detections.parquet", MAPS),
+    demand=Demand(3.0, 3.5, 6.0, 2000, 8),
+    reads_pixels=True,
+)
+
+
+class SegmentSettings(Section):
+    """Outlining nuclei."""
+
+    foreground: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="least foreground of a nucleus' pixel")
+    min_area_um2: Annotated[float, Field(ge=0)] = Field(4.0, description="drop nuclei smaller than this")
+    min_solidity: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.75, description="drop outlines that fill less of their convex hull: folds, keratin, debris"
+    )
+    max_radius_um: Annotated[float, Field(gt=1, le=32)] = Field(
+        16.0, description="farthest that a nucleus may reach from its seed"
+    )
+
+
+SEGMENT: Final = Stage(
+    name="segment",
+    title="Nucleus segmentation",
+    help="outline nuclei.",
+    settings=SegmentSettings,
+    contract=1,
+    reads=("detect/manifest.json", "detect/detections.parquet", f"detect/{MAPS}"),
+    writes=("nuclei.parquet",),
+    demand=Demand(2.0, 1.0, 0.5, 1500, 2),
+    group="after",
+)
+
+
+class FeaturesSettings(Section):
+    """Measuring nuclei; nothing to set yet."""
+
+
+FEATURES: Final = Stage(
+    name="features",
+    title="Measurement",
+    help="measure nuclei and the slide.",
+    settings=FeaturesSettings,
+    contract=2,
+    reads=("tissue/manifest.json", "detect/manifest.json", "segment/manifest.json", "segment/nuclei.parquet"),
+    writes=("features.parquet", "statistics.parquet"),
+    demand=Demand(2.0, 1.5, 0.4, 2000, 2),
+    reads_pixels=True,
+    group="after",
+)
+
+
+class GradeSettings(Section):
+    """Grading."""
+
+    grader: str = Field("nottingham-pleomorphism", description="name of the grader")
+    min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
+    min_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives its grade"
+    )
+    out_of_scope: bool = Field(
+        False, description="grade tissue and stains that the grader is not made for, too; the grade is marked so"
+    )
+    reference: Literal["slide", "fixed"] = Field(
+        "slide", description="yardstick of the grader: the slide's own lymphocytes, or always reference_area_um2"
+    )
+    reference_area_um2: Annotated[float, Field(gt=0)] = Field(
+        32.0, description="area of a nucleus of normal epithelium, used where the slide shows too few lymphocytes"
+    )
+
+
+GRADE: Final = Stage(
+    name="grade",
+    title="Grading",
+    help="grade the slide.",
+    settings=GradeSettings,
+    contract=2,
+    reads=(
+        "tissue/manifest.json",
+        "detect/manifest.json",
+        "segment/nuclei.parquet",
+        "features/manifest.json",
+        "features/features.parquet",
+    ),
+    writes=("grade.json",),
+    demand=Demand(2.0, 0.05, 0.0, 1000),
+    group="after",
+)
+
+
+class ReportSettings(Section):
+    """The page per slide."""
+
+    gallery: Annotated[int, Field(ge=0, le=200)] = Field(48, description="nuclei shown")
+    fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="fields of view shown with outlines")
+
+
+_BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, GRADE)
+
+REPORT: Final = Stage(
+    name="report",
+    title="Report",
+    help="write the slide's page.",
+    settings=ReportSettings,
+    contract=3,
+    reads=(
+        *(f"{stage.name}/{MANIFEST}" for stage in _BEFORE_REPORT),
+        "tissue/tissue.geojson",
+        "tissue/thumbnail.jpg",
+        "segment/nuclei.parquet",
+        "features/features.parquet",
+        "features/statistics.parquet",
+        "grade/grade.json",
+    ),
+    writes=("report.html",),
+    demand=Demand(2.0, 0.1, 0.5, 1500),
+    reads_pixels=True,
+    group="after",
+    describes=True,
+)
+
+
+class CohortSettings(Section):
+    """The table and page over all slides."""
+
+    columns: tuple[str, ...] = Field((), description="further columns of the sample sheet to show")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _one_or_several(cls, columns: object) -> object:
+        """Take one name, or several with commas between them, as a list, too."""
+        return [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
+
+
+COHORT: Final = Stage(
+    name="cohort",
+    title="Cohort",
+    help="Gather all slides into one table and page.",
+    settings=CohortSettings,
+    contract=3,
+    reads=(
+        "tissue/manifest.json",
+        "tissue/thumbnail.jpg",
+        "detect/manifest.json",
+        "features/manifest.json",
+        "features/statistics.parquet",
+        "grade/manifest.json",
+        "grade/grade.json",
+        "report/manifest.json",
+    ),
+    writes=("cohort.tsv", "cohort.parquet", "index.html", "slides.tsv", "config.json", "requirements.txt", "Snakefile"),
+    describes=True,
+)
+"""What the gathering stage reads of each slide, and writes to ``results/cohort``."""
+
+
+STAGES: Final = {stage.name: stage for stage in (*_BEFORE_REPORT, REPORT)}
+"""The stages that run per slide, in order, by name."""
+
+ORDER: Final = tuple(STAGES)
+"""Their names."""
+
+
+class Config(Section):
+    """Everything that can be set; the command line's ``--set tiles.size=1024`` goes before the file."""
+
+    slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
+    results: str = Field("results", description="results folder, relative to the current folder")
+    skip_missing: bool = Field(False, description="go on without slides whose file is missing")
+    container: str = Field(
+        "", description="image for `--sdm apptainer`: the path of a `.sif` file, or an address that Apptainer knows"
+    )
+    keep_maps: bool = Field(
+        True, description="keep `detect`'s maps; without them, other settings of `segment` need `detect` again"
+    )
+    tissue: TissueSettings = TissueSettings()
+    tiles: TilesSettings = TilesSettings()
+    detect: DetectSettings = DetectSettings()
+    segment: SegmentSettings = SegmentSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    grade: GradeSettings = GradeSettings()
+    report: ReportSettings = ReportSettings()
+    cohort: CohortSettings = CohortSettings()

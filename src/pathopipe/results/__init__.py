@@ -1,0 +1,1 @@
+"""The artifact contract: names, schemas, manifests, one reader and one writer."""

@@ -1,0 +1,1 @@
+"""What is done, what it will take, and whether it is still as it was written."""

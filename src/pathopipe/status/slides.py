@@ -1,0 +1,174 @@
+"""How far the slides of a sheet are, read from the results folder alone; nothing is written, nothing is claimed."""
+
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pathopipe.errors import ArtifactError
+from pathopipe.jobs.asked import Asked, noted
+from pathopipe.jobs.leftovers import OWNER, STOPPED, reason_of, unfinished
+from pathopipe.jobs.ownership import living_owner
+from pathopipe.pipeline import ORDER, STAGES
+from pathopipe.provenance import sha256
+from pathopipe.record import MANIFEST
+from pathopipe.results.documents import read_json
+
+State = Literal["done", "rejected", "running", "failed", "waiting", "begun"]
+"""A stage is never just begun, a slide is between two stages."""
+FINISHED: frozenset[State] = frozenset({"done", "rejected"})
+_READERS = 16
+"""Threads: on a network file system, looking is waiting."""
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far one stage of one slide is.
+
+    Attributes
+    ----------
+    told
+        Why it failed or was rejected, or what has been counted so far.
+    share
+        What of a running stage is done, 0 to 1; None where it does not say.
+    """
+
+    state: State = "waiting"
+    reported: str = ""
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class SlideStatus:
+    """How far one slide is.
+
+    Attributes
+    ----------
+    stages
+        By name, in order.
+    ended
+        When each finished stage ended, in seconds since 1970.
+    """
+
+    slide: str
+    stages: dict[str, StageStatus]
+    ended: dict[str, float]
+
+    @property
+    def state(self) -> State:
+        """The slide as a whole: what calls for attention goes before what is going on, and that before what waits.
+
+        A rejection counts as soon as one stage has made it: the others only pass it on.
+        """
+        found = {stage.state for stage in self.stages.values()}
+        order: tuple[State, ...] = ("failed", "rejected", "running", "waiting", "done")
+        state = next(state for state in order if state in found)
+        return "begun" if state == "waiting" and self.begun else state
+
+    def up_to(self, last: str) -> "SlideStatus":
+        """The slide as if this stage were the last."""
+        return replace(self, stages={name: self.stages[name] for name in ORDER[: ORDER.index(last) + 1]})
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of its stages has been started."""
+        return any(stage.state != "waiting" for stage in self.stages.values())
+
+    @property
+    def reported(self) -> str:
+        """Why the slide failed or was rejected, or what is being counted."""
+        return next((f"{name}: {stage.reported}" for name, stage in self.stages.items() if stage.reported), "")
+
+    @property
+    def rejection(self) -> str:
+        """Why it was rejected."""
+        return next((stage.reported for stage in self.stages.values() if stage.state == "rejected"), "")
+
+
+def running_on(results: Path) -> str | None:
+    """Who runs the workflow on a results folder, in words; None where nobody does."""
+    return living_owner(results / ".pathopipe" / "owner.json")
+
+
+def look(results: Path, slides: Iterable[str]) -> list[SlideStatus]:
+    """Look at all slides, in the order given."""
+    going_on = running_on(results) is not None
+    asked = noted(results) if going_on else None
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda slide: _look(results / slide, going_on, asked), slides))
+
+
+def _look(folder: Path, going_on: bool, asked: Asked | None) -> SlideStatus:
+    ended, work = dict(_ends(folder)), {work.name: work for work in unfinished(folder)}
+    stages, last = dict.fromkeys(ORDER, StageStatus()), ""
+    for stage in ORDER:
+        if stage in work:
+            stages[stage] = _unfinished(work[stage], going_on, asked)
+        if stage in work or stage not in ended or _is_outdated(folder, stage, ended):
+            break
+        if asked and asked.redoes(folder, stage, ended[stage]):
+            break
+        stages[stage], last = StageStatus("done"), stage
+    if last and _rejection(folder, last):
+        stages |= _rejected(folder, last)
+    current = {stage: ended[stage] for stage in ORDER if stages[stage].state in FINISHED}
+    return SlideStatus(folder.name, stages, current)
+
+
+def _ends(folder: Path) -> Iterator[tuple[str, float]]:
+    for stage in ORDER:
+        try:
+            yield stage, (folder / stage / MANIFEST).stat().st_mtime
+        except OSError:
+            continue
+
+
+def _unfinished(work: Path, going_on: bool, asked: Asked | None) -> StageStatus:
+    """A stage whose work folder is there: it is at work, failed, was stopped, or its turn comes again in this run."""
+    if living_owner(work / OWNER):
+        return _progress(work)
+    reason = reason_of(work)
+    if reason and not (asked and asked.retries(work)):
+        return StageStatus("failed", reason)
+    if going_on:
+        return StageStatus()
+    return StageStatus("failed", STOPPED)
+
+
+def _progress(work: Path) -> StageStatus:
+    try:
+        content = json.loads((work / "progress.json").read_text(encoding="utf-8"))
+        done, total = int(content["done"]), int(content["total"])
+        return StageStatus("running", f"{done:,} of {total:,} {content['unit']}", done / total)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return StageStatus("running")
+
+
+def _is_outdated(folder: Path, stage: str, ended: dict[str, float]) -> bool:
+    """Whether an earlier stage has run again since, and what it found is not what this stage started from."""
+    newer = [before for before in STAGES[stage].upstream if ended.get(before, 0.0) > ended[stage]]
+    try:
+        known = read_json(folder / stage / MANIFEST)["inputs"] if newer else {}
+        return any(sha256(folder / before / MANIFEST) != known[f"{before}/{MANIFEST}"] for before in newer)
+    except (ArtifactError, OSError, KeyError):
+        return True
+
+
+def _rejection(folder: Path, stage: str) -> str | None:
+    """Why a stage rejected the slide, None where it did not; later stages pass it on."""
+    try:
+        manifest = read_json(folder / stage / MANIFEST)
+    except ArtifactError:
+        return None
+    return str(manifest.get("reason")) if manifest.get("state") == "rejected" else None
+
+
+def _rejected(folder: Path, last: str) -> dict[str, StageStatus]:
+    """The stages up to ``last`` that rejected the slide."""
+    found = {}
+    for stage in ORDER[: ORDER.index(last) + 1]:
+        if reason := _rejection(folder, stage):
+            found[stage] = StageStatus("rejected", reason)
+    return found

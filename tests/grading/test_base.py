@@ -1,0 +1,64 @@
+import pytest
+
+from pathopipe.errors import RefusalError
+from pathopipe.grading.base import Evidence, GradeResult, make_grader, out_of_scope
+
+
+def test_graders_are_made_by_name():
+    grader = make_grader("nottingham-pleomorphism", min_nuclei=5)
+    assert grader.name == "nottingham-pleomorphism"
+    assert grader.grades == ("1", "2", "3")
+
+
+def test_an_unknown_grader_is_refused_with_the_known_ones():
+    with pytest.raises(RefusalError, match="no grader 'fuhrman'; known are nottingham-pleomorphism"):
+        make_grader("fuhrman")
+
+
+def test_a_result_has_the_content_of_the_contract():
+    result = GradeResult("g", None, ("1", "2"), "Made for tests.", {}, "Too few.", (Evidence("n", 3, "", "nuclei"),))
+    assert result.to_dict() == {
+        "grader": "g",
+        "grade": None,
+        "grades": ["1", "2"],
+        "scope": "Made for tests.",
+        "outside_scope": None,
+        "stability": None,
+        "probabilities": {},
+        "probabilities_are": "",
+        "probabilities_calibrated": False,
+        "abstained": True,
+        "reason": "Too few.",
+        "evidence": [{"name": "n", "value": 3, "unit": "", "meaning": "nuclei"}],
+        "research_use_only": True,
+    }
+
+
+def test_a_share_of_resamples_is_no_certainty():
+    result = GradeResult("g", "2", ("1", "2"), "", {"1": 0.3, "2": 0.7})
+    assert (result.stability, result.to_dict()["probabilities_calibrated"]) == (0.7, False)
+    assert GradeResult("g", "2", ("1", "2"), "", {"1": 0.3, "2": 0.7}, calibrated=True).stability is None
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({}, None),
+        ({"tissue": "breast", "stain": "H&E"}, None),
+        ({"tissue": "Breast, left", "stain": "HE"}, None),
+        ({"tissue": "breast carcinoma", "stain": "Haematoxylin and eosin"}, None),
+        ({"stain": "hematoxylin & eosin"}, None),
+        ({"stain": "h/e"}, None),
+        ({"tissue": "colon"}, "the sheet says tissue 'colon', and the grader is made for breast"),
+        ({"tissue": "breastplate"}, "tissue 'breastplate'"),
+        ({"stain": "HES"}, "the sheet says stain 'HES', and the grader is made for H&E"),
+        ({"stain": "Hedgehog"}, "stain 'Hedgehog'"),
+        ({"stain": "ER"}, "stain 'ER'"),
+        ({"tissue": "lung", "stain": "PAS"}, "made for breast; the sheet says stain 'PAS'"),
+    ],
+    ids=str,
+)
+def test_what_the_sheet_says_is_held_against_what_the_grader_is_made_for(about, words):
+    found = out_of_scope(make_grader("nottingham-pleomorphism"), about)
+    assert (found is None) == (words is None)
+    assert words is None or words in found

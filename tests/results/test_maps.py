@@ -1,0 +1,68 @@
+"""The file of the maps: readable by Zarr as it is, equal for equal maps, without chunks of background."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from pathopipe.results.maps import chunks, open_maps, write_maps
+
+SIDE = 16
+
+
+@pytest.fixture(scope="module")
+def maps() -> np.ndarray:
+    found = np.random.default_rng(2).integers(0, 255, (2, 70, 50), np.uint8)
+    found[:, 16:48, 16:] = 0
+    return found
+
+
+def write(path: Path, maps: np.ndarray, step: int) -> None:
+    """Write the maps piece by piece, each of ``step`` pixels a side."""
+    _, height, width = maps.shape
+    stored = dict[str, np.ndarray]()
+    for y in range(0, height, step):
+        for x in range(0, width, step):
+            stored |= chunks(maps[:, y : y + step, x : x + step], (y, x), SIDE)
+    write_maps(path, (height, width), SIDE, sorted(stored.items()))
+
+
+def test_zarr_reads_what_was_written(maps: np.ndarray, tmp_path: Path) -> None:
+    write(tmp_path / "maps.zarr.zip", maps, 32)
+    with open_maps(tmp_path / "maps.zarr.zip") as found:
+        np.testing.assert_array_equal(found[:], maps)
+        assert found.attrs["channels"] == ["foreground", "barrier"]
+    with zarr.storage.ZipStore(tmp_path / "maps.zarr.zip", mode="r") as store:
+        np.testing.assert_array_equal(zarr.open_array(store, mode="r")[:, 60:, 40:], maps[:, 60:, 40:])
+
+
+def test_pieces_change_no_byte_and_background_takes_no_room(maps: np.ndarray, tmp_path: Path) -> None:
+    for step in (16, 32, 48, 80):
+        write(tmp_path / f"{step}.zip", maps, step)
+    assert len({(tmp_path / f"{step}.zip").read_bytes() for step in (16, 32, 48, 80)}) == 1
+    with zipfile.ZipFile(tmp_path / "16.zip") as archive:
+        names = archive.namelist()
+    assert names == sorted(names)
+    assert len(names) == 5 * 4 - 2 * 3 + 1
+
+
+def test_maps_without_chunks_are_valid(tmp_path: Path) -> None:
+    write_maps(tmp_path / "maps.zarr.zip", (1, 1), SIDE, ())
+    with open_maps(tmp_path / "maps.zarr.zip") as found:
+        np.testing.assert_array_equal(found[:], np.zeros((2, 1, 1)))
+
+
+def test_a_damaged_chunk_is_not_read(maps: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "maps.zarr.zip"
+    write(path, maps, 32)
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo("c/0/0/0").header_offset + 100
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with open_maps(path) as found:
+        np.testing.assert_array_equal(found[:, 48:], maps[:, 48:])
+        with pytest.raises(zipfile.BadZipFile):
+            found[:, :16, :16]

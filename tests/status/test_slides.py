@@ -1,0 +1,226 @@
+"""How far slides are, from manifests, work folders and locks as runs leave them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pathopipe.jobs.asked import note
+from pathopipe.jobs.ownership import Lock
+from pathopipe.pipeline import ORDER, STAGES
+from pathopipe.provenance import sha256
+from pathopipe.results.documents import write_json
+from pathopipe.results.names import ASKED
+from pathopipe.status.estimate import seconds_left
+from pathopipe.status.slides import SlideStatus, look, running_on
+
+NOW = 1_800_000_000.0
+
+
+def finish(
+    results: Path, slide: str, *stages: str, begin: float = NOW, seconds: float = 60.0, **content: object
+) -> float:
+    """Leave what finished stages leave, one after the other; returns when the last ended."""
+    folder, clock = results / slide, begin
+    for stage in stages:
+        reads = (name for name in STAGES[stage].reads if name.endswith("manifest.json"))
+        inputs = {name: sha256(folder / name) for name in reads}
+        file, clock = folder / stage / "manifest.json", clock + seconds
+        write_json(file, {"stage": stage, "state": "done", "inputs": inputs} | content)
+        write_json(file.with_name("run.json"), {"seconds": seconds})
+        os.utime(file, (clock, clock))
+    return clock
+
+
+def work(results: Path, slide: str, stage: str, name: str = "", **content: object) -> Path:
+    folder = results / slide / ".work" / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    if name:
+        write_json(folder / name, content)
+    return folder
+
+
+@pytest.fixture
+def living_run(tmp_path: Path) -> Iterator[None]:
+    lock = Lock(tmp_path / ".pathopipe" / "owner.json")
+    assert lock.take() is None
+    yield
+    lock.release()
+
+
+def standing(results: Path, slide: str = "s") -> SlideStatus:
+    return look(results, [slide])[0]
+
+
+def states(slide: SlideStatus) -> list[str]:
+    return [stage.state for stage in slide.stages.values()]
+
+
+def test_a_slide_that_nobody_touched_waits(tmp_path: Path) -> None:
+    slide = standing(tmp_path)
+    assert states(slide) == ["waiting"] * 7
+    assert (slide.state, slide.begun) == ("waiting", False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_finished_stages_are_done_and_the_next_waits(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", "tiles")
+    slide = standing(tmp_path)
+    assert states(slide) == ["done", "done"] + ["waiting"] * 5
+    assert (slide.state, slide.begun) == ("begun", True)
+    finish(tmp_path, "s", *ORDER)
+    assert standing(tmp_path).state == "done"
+
+
+def test_a_stage_with_a_living_owner_runs(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", "tiles")
+    lock = Lock(work(tmp_path, "s", "detect", "progress.json", done=25, total=1000, unit="tiles") / "owner.json")
+    assert lock.take() is None
+    slide = standing(tmp_path)
+    assert states(slide) == ["done", "done", "running"] + ["waiting"] * 4
+    assert (slide.state, slide.reported, slide.stages["detect"].share) == (
+        "running",
+        "detect: 25 of 1,000 tiles",
+        0.025,
+    )
+    assert lock.held
+    lock.release()
+
+
+def test_what_a_dead_owner_left_failed_unless_a_run_will_take_it_up(tmp_path: Path) -> None:
+    work(tmp_path, "s", "tissue", "owner.json", host="gone", processes={"1": "1"})
+    os.utime(tmp_path / "s" / ".work" / "tissue" / "owner.json", (1, 1))
+    slide = standing(tmp_path)
+    assert states(slide) == ["failed"] + ["waiting"] * 6
+    assert "was stopped before it was finished" in slide.reported
+
+
+def test_during_a_run_a_stopped_stage_waits_for_its_turn(tmp_path: Path, living_run: None) -> None:
+    assert running_on(tmp_path)
+    work(tmp_path, "s", "tissue")
+    assert standing(tmp_path).state == "waiting"
+
+
+def test_a_fault_is_told(tmp_path: Path, living_run: None) -> None:
+    finish(tmp_path, "s", "tissue")
+    work(tmp_path, "s", "tiles", "fault.json", reason="the disk is full")
+    slide = standing(tmp_path)
+    assert states(slide) == ["done", "failed"] + ["waiting"] * 5
+    assert (slide.state, slide.reported) == ("failed", "tiles: the disk is full")
+
+
+def test_a_rejection_is_told_from_the_stage_on_that_made_it(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue")
+    end = finish(tmp_path, "s", "tiles", state="rejected", reason="no tissue", begin=NOW + 60)
+    finish(tmp_path, "s", *ORDER[2:], state="rejected", reason="no tissue", begin=end)
+    slide = standing(tmp_path)
+    assert states(slide) == ["done"] + ["rejected"] * 6
+    assert (slide.state, slide.reported) == ("rejected", "tiles: no tissue")
+
+
+def test_a_rejected_slide_counts_as_such_before_its_page_is_written(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", state="rejected", reason="no tissue")
+    slide = standing(tmp_path)
+    assert states(slide) == ["rejected"] + ["waiting"] * 6
+    assert (slide.state, slide.rejection) == ("rejected", "no tissue")
+
+
+def test_up_to_the_last_stage_that_was_asked_for_a_slide_is_done(tmp_path: Path) -> None:
+    finish(tmp_path, "s", "tissue", "tiles")
+    assert standing(tmp_path).up_to("tiles").state == "done"
+    assert standing(tmp_path).up_to("detect").state == "begun"
+
+
+def asked(results: Path, *, last: str = "report", again: str | None = None, **settings: object) -> None:
+    """Note what a run was asked for that begins when the stages have long ended."""
+    made_by = {stage: {"params": settings if stage == "segment" else {}} for stage in ORDER}
+    note(results, ["s"], last, again, made_by)
+    os.utime(results / ASKED, (NOW - 1, NOW - 1))
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, living_run: None) -> Path:
+    """Two finished slides of an earlier run, while a run goes on."""
+    for slide in ("s", "other"):
+        finish(tmp_path, slide, *ORDER, begin=1e9, params={})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("how", "done"),
+    [
+        ({}, 7),
+        ({"min_area_um2": 20}, 3),
+        ({"min_area_um2": 20, "last": "detect"}, 7),
+        ({"again": "grade"}, 5),
+    ],
+)
+def test_during_a_run_what_it_will_do_again_waits(earlier: Path, how: dict, done: int) -> None:
+    asked(earlier, **how)
+    assert states(standing(earlier)) == ["done"] * done + ["waiting"] * (7 - done)
+    assert standing(earlier, "other").state == "done"
+
+
+def test_what_a_run_has_done_again_is_done(earlier: Path) -> None:
+    asked(earlier, min_area_um2=20)
+    finish(earlier, "s", "segment", begin=NOW, params={"min_area_um2": 20})
+    assert states(standing(earlier)) == ["done"] * 4 + ["waiting"] * 3
+
+
+def test_a_fault_of_an_earlier_run_waits_to_be_tried_again(tmp_path: Path, living_run: None) -> None:
+    for slide in ("s", "other"):
+        fault = work(tmp_path, slide, "tissue", "fault.json", reason="the disk is full") / "fault.json"
+        os.utime(fault, (1e9, 1e9))
+    asked(tmp_path)
+    assert [standing(tmp_path, slide).state for slide in ("s", "other")] == ["waiting", "failed"]
+    os.utime(tmp_path / "s" / ".work" / "tissue" / "fault.json", (NOW, NOW))
+    assert standing(tmp_path).state == "failed"
+
+
+def test_results_that_an_earlier_stage_overtook_wait(tmp_path: Path) -> None:
+    end = finish(tmp_path, "s", *ORDER)
+    finish(tmp_path, "s", "segment", begin=end, reason="other settings")
+    assert states(standing(tmp_path)) == ["done"] * 4 + ["waiting"] * 3
+
+
+def test_a_stage_that_found_the_same_again_overtakes_nothing(tmp_path: Path) -> None:
+    end = finish(tmp_path, "s", *ORDER)
+    finish(tmp_path, "s", "segment", begin=end)
+    assert standing(tmp_path).state == "done"
+
+
+def test_the_time_left_follows_from_what_finished_stages_took(tmp_path: Path) -> None:
+    begin = NOW
+    for slide in ("a", "b"):
+        begin = finish(tmp_path, slide, *ORDER, begin=begin)
+    left = seconds_left(tmp_path, look(tmp_path, ["a", "b", "c", "d", "e"]))
+    assert left == pytest.approx(3 * 7 * 60)
+
+
+def test_what_ran_side_by_side_halves_the_time_left(tmp_path: Path) -> None:
+    """And a night between two runs does not count."""
+    for slide in ("a", "b"):
+        finish(tmp_path, slide, *ORDER)
+    for slide in ("c", "d"):
+        finish(tmp_path, slide, *ORDER, begin=NOW + 50_000)
+    left = seconds_left(tmp_path, look(tmp_path, ["a", "b", "c", "d", "e", "f", "g"]))
+    assert left == pytest.approx(3 * 7 * 60 / 2, rel=0.15)
+
+
+def test_before_anything_is_finished_the_sizes_of_the_slides_say_what_is_left(tmp_path: Path) -> None:
+    def left(size: int) -> float:
+        identities = {"a": {"identity": f"{size}-0"}, "b": {"identity": "unreadable"}}
+        write_json(tmp_path / ".pathopipe" / "identities.json", identities)
+        return seconds_left(tmp_path, look(tmp_path, ["a", "b"]))
+
+    assert 0 < left(10**6) < left(10**9) / 10
+
+
+def test_what_is_done_of_a_running_stage_is_not_left(tmp_path: Path) -> None:
+    finish(tmp_path, "a", *ORDER)
+    finish(tmp_path, "b", *ORDER[:6], begin=NOW + 420)
+    lock = Lock(work(tmp_path, "b", "report", "progress.json", done=3, total=4, unit="fields") / "owner.json")
+    lock.take()
+    assert seconds_left(tmp_path, look(tmp_path, ["a", "b"])) == pytest.approx(60 / 4)
+    lock.release()
