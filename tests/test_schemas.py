@@ -24,7 +24,7 @@ def keys(model: Any = Config, prefix: str = "") -> list[str]:
     found = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        found += keys(inner, f"{name}.") if hasattr(inner, "model_fields") else [prefix + name]
+        found += keys(inner, f"{prefix}{name}.") if hasattr(inner, "model_fields") else [prefix + name]
     return found
 
 

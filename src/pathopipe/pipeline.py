@@ -134,23 +134,29 @@ FEATURES: Final = Stage(
 )
 
 
-class GradeSettings(Section):
-    """Grading."""
+class NottinghamSettings(Section):
+    """The grader `nottingham-pleomorphism`."""
 
-    grader: str = Field("nottingham-pleomorphism", description="name of the grader")
     min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives its grade"
     )
-    out_of_scope: bool = Field(
-        False, description="grade tissue and stains that the grader is not made for, too; the grade is marked so"
-    )
     reference: Literal["slide", "fixed"] = Field(
-        "slide", description="yardstick of the grader: the slide's own lymphocytes, or always reference_area_um2"
+        "slide", description="normal nuclear area: from the slide's own lymphocytes, or always reference_area_um2"
     )
     reference_area_um2: Annotated[float, Field(gt=0)] = Field(
         32.0, description="area of a nucleus of normal epithelium, used where the slide shows too few lymphocytes"
     )
+
+
+class GradeSettings(Section):
+    """Grading."""
+
+    grader: str = Field("nottingham-pleomorphism", description="name of the grader")
+    out_of_scope: bool = Field(
+        False, description="grade tissue and stains that the grader is not made for, too; the grade is marked so"
+    )
+    nottingham: NottinghamSettings = NottinghamSettings()
 
 
 GRADE: Final = Stage(

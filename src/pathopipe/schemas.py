@@ -5,6 +5,7 @@ fails when they are stale.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -45,14 +46,16 @@ def slides_schema() -> dict[str, Any]:
 
 def settings_table() -> str:
     """All keys of the configuration as a Markdown table."""
-    rows = ["| key | default | values | meaning |", "|---|---|---|---|"]
-    for name, field in Config.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            rows += [_row(f"{name}.{key}", entry) for key, entry in section.model_fields.items()]
+    return "\n".join(["| key | default | values | meaning |", "|---|---|---|---|", *_rows(Config)])
+
+
+def _rows(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _rows(inner, f"{prefix}{name}.")
         else:
-            rows.append(_row(name, field))
-    return "\n".join(rows)
+            yield _row(f"{prefix}{name}", field)
 
 
 def columns_table() -> str:

@@ -86,7 +86,7 @@ def said(*arguments: str) -> str:
 
 def test_force_keeps_what_was_entered_by_hand(folder: Path) -> None:
     assert run(str(folder)) == 0
-    Path("config.yaml").write_text("slides: slides.tsv\ngrade: {min_nuclei: 7}\n", encoding="utf-8")
+    Path("config.yaml").write_text("slides: slides.tsv\ngrade: {nottingham: {min_nuclei: 7}}\n", encoding="utf-8")
     Path("slides.tsv").write_text(
         "slide\tpath\tmpp\tpatient\troi\tsite\n"
         f"mine\t{folder}/b/s1.svs\t0.25\tP1\troi.json\tGent\n"

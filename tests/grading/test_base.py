@@ -1,18 +1,21 @@
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.grading.base import Evidence, GradeResult, make_grader, out_of_scope
+from pathopipe.grading.base import Evidence, GradeResult, out_of_scope
+from pathopipe.grading.registry import make_grader
+from pathopipe.pipeline import GradeSettings, NottinghamSettings
 
 
 def test_graders_are_made_by_name():
-    grader = make_grader("nottingham-pleomorphism", min_nuclei=5)
+    grader = make_grader(GradeSettings(nottingham=NottinghamSettings(min_nuclei=5)))
+    assert grader.min_nuclei == 5
     assert grader.name == "nottingham-pleomorphism"
     assert grader.grades == ("1", "2", "3")
 
 
 def test_an_unknown_grader_is_refused_with_the_known_ones():
     with pytest.raises(RefusalError, match="no grader 'fuhrman'; known are nottingham-pleomorphism"):
-        make_grader("fuhrman")
+        make_grader(GradeSettings(grader="fuhrman"))
 
 
 def test_a_result_has_the_content_of_the_contract():
@@ -59,6 +62,6 @@ def test_a_share_of_resamples_is_no_certainty():
     ids=str,
 )
 def test_what_the_sheet_says_is_held_against_what_the_grader_is_made_for(about, words):
-    found = out_of_scope(make_grader("nottingham-pleomorphism"), about)
+    found = out_of_scope(make_grader(GradeSettings()), about)
     assert (found is None) == (words is None)
     assert words is None or words in found

@@ -9,7 +9,7 @@ import pytest
 from pathopipe.caveats import STOPS_GRADE, warning
 from pathopipe.errors import RefusalError
 from pathopipe.jobs.execution import execute
-from pathopipe.pipeline import GradeSettings
+from pathopipe.pipeline import GradeSettings, NottinghamSettings
 from pathopipe.results.documents import write_json
 from pathopipe.samples import Sample
 
@@ -40,7 +40,9 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
 
 
 def grade(results: Path, sample: Sample = SAMPLE, **settings) -> dict:
-    execute("grade", "s1", results, GradeSettings(**settings), sample)
+    common = {name: settings.pop(name) for name in ("grader", "out_of_scope") if name in settings}
+    own = NottinghamSettings(**settings)
+    execute("grade", "s1", results, GradeSettings(**common, nottingham=own), sample)
     return json.loads((results / "s1" / "grade" / "grade.json").read_text())
 
 

@@ -26,7 +26,7 @@ def field(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(path: Path, results: Path, mpp: float, min_nuclei: int = 100) -> Path:
-    config = Config.model_validate({"grade": {"min_nuclei": min_nuclei}})
+    config = Config.model_validate({"grade": {"nottingham": {"min_nuclei": min_nuclei}}})
     for stage in STAGES:
         execute(stage, "s", results, getattr(config, stage), Sample("s", path, (mpp, mpp)))
     return results / "s"

@@ -50,7 +50,7 @@ def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -
         ("tiles.size=256", "tiles"),
         ("detect.model=classical", "detect"),
         ("segment.foreground=0.55", "segment"),
-        ("grade.min_nuclei=20", "grade"),
+        ("grade.nottingham.min_nuclei=20", "grade"),
         ("grade.out_of_scope=true", "grade"),
         ("report.gallery=8", "report"),
     ],
@@ -158,6 +158,6 @@ def test_maps_that_are_not_kept_are_made_again_only_for_other_settings_of_segmen
     assert not (fresh.results / "s0" / "detect" / "maps.zarr.zip").exists()
     assert (fresh.results / "s0" / "detect" / "detections.parquet").exists()
     assert fresh.planned_with("keep_maps=false") == {}
-    assert fresh.planned_with("keep_maps=false", "grade.min_nuclei=5") == from_stage("grade", slides=1)
+    assert fresh.planned_with("keep_maps=false", "grade.nottingham.min_nuclei=5") == from_stage("grade", slides=1)
     again = fresh.planned_with("keep_maps=false", "segment.min_area_um2=9")
     assert again == from_stage("detect", slides=1)

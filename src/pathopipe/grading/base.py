@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.errors import RefusalError
-
 Columns = Mapping[str, NDArray[np.float64]]
 Parts = Callable[[Sequence[str]], Iterator[Columns]]
 """Gives columns of all nuclei, in the same order on every call, some at a time: a million are not held at once."""
@@ -137,23 +135,3 @@ def _is(reported: str, name: str) -> bool:
 def _plain(text: str) -> str:
     """In small letters, without what the spelling of a stain varies in."""
     return re.sub(r"\s*(?:&|\+|/|\band\b|-)\s*", "", text.casefold()).replace("haem", "hem").strip()
-
-
-def make_grader(name: str, **settings: Any) -> Grader:
-    """Make the grader of a name.
-
-    Raises
-    ------
-    RefusalError
-        When there is none of that name.
-    """
-    known = _graders()
-    if name not in known:
-        raise RefusalError(f"grade.grader: there is no grader '{name}'; known are {', '.join(known)}")
-    return known[name](**settings)
-
-
-def _graders() -> dict[str, Callable[..., Grader]]:
-    from pathopipe.grading.nottingham import NottinghamPleomorphism
-
-    return {"nottingham-pleomorphism": NottinghamPleomorphism}

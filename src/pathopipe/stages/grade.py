@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
-from pathopipe.grading.base import Columns, Grader, GradeResult, make_grader, out_of_scope
+from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
+from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.pipeline import GradeSettings
 from pathopipe.results.documents import write_json
@@ -16,7 +17,7 @@ from pathopipe.text import sentence
 
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
-    grader, about = _grader(job), job.require_sample().about
+    grader, about = make_grader(job.settings), job.require_sample().about
     own = _scope_warnings(grader, about)
     result = _withheld(grader.grade(lambda names: _parts(job, names)), [*_upstream_warnings(job), *own], job.settings)
     write_json(job.output("grade.json"), result.to_dict())
@@ -29,7 +30,7 @@ def run(job: Job[GradeSettings]) -> Outcome:
 
 def write_empty(job: Job[GradeSettings]) -> None:
     """Write an abstention for a slide that was rejected, with the reason why."""
-    grader, reason = _grader(job), job.manifest("features")["reason"]
+    grader, reason = make_grader(job.settings), job.manifest("features")["reason"]
     result = GradeResult(grader.name, None, grader.grades, grader.scope, reason=f"The slide was rejected: {reason}")
     write_json(job.output("grade.json"), result.to_dict())
 
@@ -72,13 +73,3 @@ def _columns(path: Path, wanted: Mapping[str, tuple[str, float]]) -> Iterator[Co
     """Columns under other names and in other units: from what they are stored as, by a factor."""
     for batch in read_batches(path, [name for name, _ in wanted.values()]):
         yield {name: numbers(batch.column(stored)) * unit for name, (stored, unit) in wanted.items()}
-
-
-def _grader(job: Job[GradeSettings]) -> Grader:
-    return make_grader(
-        job.settings.grader,
-        min_nuclei=job.settings.min_nuclei,
-        min_share=job.settings.min_share,
-        reference=job.settings.reference,
-        reference_area_um2=job.settings.reference_area_um2,
-    )
