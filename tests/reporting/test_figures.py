@@ -6,7 +6,7 @@ import pytest
 
 from pathopipe.reporting import figures, svg
 from pathopipe.reporting.distribution import distribution
-from pathopipe.reporting.vocabulary import Term
+from pathopipe.results.schemas.column import Term
 
 AREA = Term("Nuclear area", "µm²", "")
 

@@ -10,7 +10,8 @@ from pathopipe.reporting import pictures, slide_page
 from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.overview import Overview
-from pathopipe.reporting.vocabulary import Term, feature
+from pathopipe.results.schemas.column import Term
+from pathopipe.results.schemas.features import term_of
 
 ATTACK = "\"'><script>alert(1)</script>"
 PIXELS = pictures.jpeg(np.full((30, 40, 3), 200, np.uint8))
@@ -36,7 +37,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         fields=tuple(slide_page.FieldOfView(window, PIXELS, 0.25, (outline,), (fact,)) for window in windows),
         crops=(slide_page.NucleusCrop(PIXELS, outline),),
         crop_um=24.0,
-        histograms=(slide_page.Histogram(replace(feature("area_um2"), label=words), distribution([1, 2, 3])),),
+        histograms=(slide_page.Histogram(replace(term_of("area_um2"), label=words), distribution([1, 2, 3])),),
         statistics_columns=(words,),
         statistics=(slide_page.StatisticsRow(Term(words, words, words), (1.0,)),),
         records=(record,),

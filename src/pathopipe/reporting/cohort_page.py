@@ -12,7 +12,8 @@ from pathopipe.reporting.cohort_table import CohortRow
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.slide_page import QualityWarning
-from pathopipe.reporting.vocabulary import Term, column_term
+from pathopipe.results.schemas.column import Term
+from pathopipe.results.schemas.statistics import column_term
 from pathopipe.text import count, number, percent
 
 STATES = {

@@ -1,15 +1,20 @@
 """The table over all slides: one row per slide, as TSV for spreadsheets and as Parquet for programs."""
 
-import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pathopipe.results.schemas.cohort import SHARE, SLIDE, of_sheet, share, statistic
+from pathopipe.results.schemas.column import Column, schema_of
+
 Number = int | float | None
-_FIRST = ("slide", "state", "reason", "grade", "abstained", "outside_scope", "warnings", "model", "model_licence")
 _FORMULA = re.compile(r"\s*[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BREAKS = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\x00": ""})
@@ -49,36 +54,36 @@ class CohortRow:
     warnings: str | None = None
 
 
-def table_columns(rows: Sequence[CohortRow]) -> dict[str, list[Any]]:
-    """Return the columns of the table by name, in order; what a slide does not have is None.
+def table_of(rows: Sequence[CohortRow]) -> pd.DataFrame:
+    """Return the table, a row per slide, as objects of Python; what a slide does not have is missing.
 
     A column of the sheet that is called like one of ours gets the prefix ``sheet_``.
     """
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _FIRST}
-    for grade in _in_order(row.shares for row in rows):
-        columns[f"share_of_resamples_{grade}"] = [row.shares.get(grade) for row in rows]
-    for name in _in_order(row.statistics for row in rows):
-        columns[name] = [row.statistics.get(name) for row in rows]
-    for name in _in_order(row.extra for row in rows):
-        columns[f"sheet_{name}" if name in columns else name] = [row.extra.get(name) for row in rows]
-    return columns
+    first = [column.name for column in SLIDE]
+    parts = (
+        pd.DataFrame([[getattr(row, name) for name in first] for row in rows], columns=first, dtype=object),
+        pd.DataFrame([dict(row.shares) for row in rows], dtype=object).add_prefix(SHARE),
+        pd.DataFrame([dict(row.statistics) for row in rows], dtype=object),
+    )
+    table = pd.concat(parts, axis="columns")
+    for name, values in pd.DataFrame([dict(row.extra) for row in rows], dtype=object).items():
+        table[_free(name, table)] = values
+    return table
 
 
-def _in_order(names: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(name for group in names for name in group))
+def _free(name: str, table: pd.DataFrame) -> str:
+    return _free(f"sheet_{name}", table) if name in table else name
 
 
-def to_tsv(columns: Mapping[str, Sequence[Any]]) -> bytes:
+def to_tsv(table: pd.DataFrame) -> bytes:
     r"""Write a tab-separated table that every reader splits alike and no spreadsheet runs.
 
     Tabs and line breaks in text become ``\t`` and ``\n``. Text that a spreadsheet would take for a formula gets an
     apostrophe in front; numbers stay numbers. Floats are written so that reading gives the same bits.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
-    writer.writerow([_cell(name) for name in columns])
-    writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-    return out.getvalue().encode("utf-8")
+    cells = table.map(_cell).rename(columns=_cell)
+    text: str = cells.to_csv(sep="\t", index=False, lineterminator="\n")
+    return text.encode("utf-8")
 
 
 def _cell(value: Any) -> str:
@@ -93,23 +98,21 @@ def _cell(value: Any) -> str:
     return ("'" if risky else "") + text.translate(_BREAKS)
 
 
-def to_parquet(columns: Mapping[str, Sequence[Any]]) -> bytes:
-    """Write the table with its types; text is kept as it is."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    arrays = {name: pa.array(values, _type(name, values)) for name, values in columns.items()}
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """Write the table with its types and what its columns are; text is kept as it is."""
+    schema = schema_of(_column(name, table[name]) for name in table)
+    arrays = [pa.array(table[field.name], field.type, from_pandas=True) for field in schema]
     out = io.BytesIO()
-    pq.write_table(pa.table(arrays), out, compression="zstd")
+    pq.write_table(pa.table(arrays, schema=schema), out, compression="zstd")
     return out.getvalue()
 
 
-def _type(name: str, values: Sequence[Any]) -> Any:
-    import pyarrow as pa
-
-    if name in {"abstained", "outside_scope"}:
-        return pa.bool_()
-    known = [value for value in values if value is not None]
-    if name in _FIRST or not known or isinstance(known[0], str):
-        return pa.string()
-    return pa.int64() if all(isinstance(value, int) for value in known) else pa.float64()
+def _column(name: str, values: pd.Series) -> Column:
+    known = {column.name: column for column in SLIDE}
+    if name in known:
+        return known[name]
+    found = values.dropna()
+    if found.empty or isinstance(found.iloc[0], str):
+        return of_sheet(name)
+    kind = "int64" if all(isinstance(value, int) for value in found) else "float64"
+    return share(name.removeprefix(SHARE), kind) if name.startswith(SHARE) else statistic(name, kind)

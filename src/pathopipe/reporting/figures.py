@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pathopipe.reporting import svg
 from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.pictures import color_table
-from pathopipe.reporting.vocabulary import Term
+from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, fixed, number, percent, quantity
 
 _WIDTH, _HEIGHT = 460.0, 236.0

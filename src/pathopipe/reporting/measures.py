@@ -5,7 +5,8 @@ from typing import Any
 
 from pathopipe import text
 from pathopipe.reporting.slide_page import Fact, StatisticsRow
-from pathopipe.reporting.vocabulary import SLIDE_MEASURES, STATISTICS, feature, statistic_column
+from pathopipe.results.schemas.features import term_of
+from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, split
 
 Row = Mapping[str, Any]
 SHOWN_AS_HISTOGRAM = ("area_um2", "circularity", "hematoxylin_mean", "nearest_um")
@@ -18,7 +19,7 @@ def key_figures(row: Row) -> tuple[Fact, ...]:
         Fact(
             "Nuclear density",
             text.number(row.get("nuclei_per_mm2")),
-            SLIDE_MEASURES["nuclei_per_mm2"].unit + " of tissue",
+            SLIDE_TERMS["nuclei_per_mm2"].unit + " of tissue",
         ),
         Fact("Tissue area", text.quantity(row.get("tissue_mm2"), "mm²")),
     ]
@@ -36,12 +37,12 @@ def statistics_table(row: Row) -> tuple[tuple[str, ...], tuple[StatisticsRow, ..
     """Return the names of the table's columns, and a row per feature in the order of the statistics' columns."""
     by_feature: dict[str, dict[str, float | None]] = {}
     for column, value in row.items():
-        split = statistic_column(column)
-        if split is not None:
-            by_feature.setdefault(split[0], {})[split[1]] = value
+        parts = split(column)
+        if parts is not None:
+            by_feature.setdefault(parts[0], {})[parts[1]] = value
     present = [name for name in STATISTICS if any(name in values for values in by_feature.values())]
     rows = tuple(
-        StatisticsRow(feature(name), tuple(values.get(statistic) for statistic in present))
+        StatisticsRow(term_of(name), tuple(values.get(statistic) for statistic in present))
         for name, values in by_feature.items()
     )
     return tuple(_short(name) for name in present), rows

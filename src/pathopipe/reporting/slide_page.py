@@ -13,7 +13,8 @@ from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
-from pathopipe.reporting.vocabulary import WARNINGS, Term, in_words
+from pathopipe.reporting.vocabulary import WARNINGS, in_words
+from pathopipe.results.schemas.column import Term
 from pathopipe.text import anything, count, number, percent, quantity
 
 WINDOWS = {

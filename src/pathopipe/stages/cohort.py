@@ -11,7 +11,7 @@ from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as reported
 from pathopipe.reporting.cohort_crate import SlideRecord, settings, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
-from pathopipe.reporting.cohort_table import CohortRow, table_columns, to_parquet, to_tsv
+from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
 from pathopipe.reporting.pictures import Picture, shrunk
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.tables import read_table
@@ -25,9 +25,9 @@ def run(gathering: Gathering) -> Outcome:
     found = [_gather(gathering, sample) for sample in gathering.samples]
     entries = tuple(entry for entry, _ in found)
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
-    columns = table_columns([entry.row for entry in entries])
-    gathering.output("cohort.tsv").write_bytes(to_tsv(columns))
-    gathering.output("cohort.parquet").write_bytes(to_parquet(columns))
+    table = table_of([entry.row for entry in entries])
+    gathering.output("cohort.tsv").write_bytes(to_tsv(table))
+    gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     page = CohortPage(entries, grades, gathering.settings.columns)
     gathering.output("index.html").write_bytes(render_cohort(page))
     _write_recipe(gathering)

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pathopipe.caveats import warning
@@ -22,10 +21,13 @@ from pathopipe.ops.raster import rasterize
 from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
 from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
-from pathopipe.ops.statistics import STATISTICS, summarize
+from pathopipe.ops.statistics import summarize
 from pathopipe.ops.wkb import from_wkb
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
+from pathopipe.results.schemas.column import schema_of
+from pathopipe.results.schemas.features import MEASURES, NUCLEUS_ID
+from pathopipe.results.schemas.statistics import BY_FEATURE, REGION, SLIDE, WHOLE_SLIDE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
@@ -34,29 +36,13 @@ _BLOCK = 1024
 _NEIGHBOR_UM = 50.0
 _STAINS = ("hematoxylin", "eosin")
 _INTENSITIES = tuple(f"{stain}_{statistic}" for stain in _STAINS for statistic in INTENSITY_STATISTICS)
-_MEASURES = (*SHAPE_FEATURES, *_INTENSITIES, "nearest_um")
-_COUNTS = ("neighbors_50um",)
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
 # multiple. Medians of annotated nuclei are 13 to 48 um2 in fields of TNBC and NuCLS, and 14 to 52 in those of MoNuSeg
 # but three, whose scale is in doubt (docs/network.md).
 _MEDIAN_UM2 = (10.0, 130.0)
 
-_NUCLEI_SCHEMA = pa.schema(
-    [
-        ("nucleus_id", pa.int64()),
-        *((name, pa.float64()) for name in _MEASURES),
-        *((name, pa.int64()) for name in _COUNTS),
-    ]
-)
-_SLIDE_SCHEMA = pa.schema(
-    [
-        ("region", pa.string()),
-        ("nuclei_count", pa.int64()),
-        ("tissue_mm2", pa.float64()),
-        ("nuclei_per_mm2", pa.float64()),
-        *((f"{name}_{statistic}", pa.float64()) for name in (*_MEASURES, *_COUNTS) for statistic in STATISTICS),
-    ]
-)
+_NUCLEI_SCHEMA = schema_of((NUCLEUS_ID, *MEASURES))
+_SLIDE_SCHEMA = schema_of((REGION, *SLIDE, *BY_FEATURE))
 
 Floats = NDArray[np.float64]
 Features = dict[str, Floats]
@@ -176,13 +162,13 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
     """Summarize the finished table in a row; a column at a time, so that memory doesn't grow with the features."""
     path = job.output("features.parquet")
     row: dict[str, Any] = {
-        "region": "slide",
+        REGION.name: WHOLE_SLIDE,
         "nuclei_count": nuclei,
         "tissue_mm2": tissue_mm2,
         "nuclei_per_mm2": density_per_mm2(nuclei, tissue_mm2),
     }
-    for name in (*_MEASURES, *_COUNTS):
-        row |= summarize({name: read_columns(path, [name])[name]})
+    for column in MEASURES:
+        row |= summarize(read_columns(path, [column.name]))
     with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
         table.write({name: [value] for name, value in row.items()})
     return row

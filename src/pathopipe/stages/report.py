@@ -22,8 +22,8 @@ from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
-from pathopipe.reporting.vocabulary import feature
 from pathopipe.results.documents import read_json
+from pathopipe.results.schemas.features import term_of
 from pathopipe.results.tables import numbers, read_batches, read_columns, read_table
 
 if TYPE_CHECKING:
@@ -225,4 +225,4 @@ def _histograms(job: ReportJob) -> Iterator[Histogram]:
         column = read_columns(job.input("features/features.parquet"), [name])[name]
         data = distribution(column, overwrite=True)
         if data is not None:
-            yield Histogram(feature(name), data)
+            yield Histogram(term_of(name), data)

@@ -4,29 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.pipeline import TilesSettings
+from pathopipe.results.schemas.tiles import SCHEMA
 from pathopipe.results.tables import TableWriter
 from pathopipe.units import Grid, Mpp
-
-_SCHEMA = pa.schema(
-    [
-        ("tile_id", pa.int64()),
-        ("x_px", pa.float64()),
-        ("y_px", pa.float64()),
-        ("width_px", pa.float64()),
-        ("height_px", pa.float64()),
-        ("grid_x_px", pa.int64()),
-        ("grid_y_px", pa.int64()),
-        ("grid_width_px", pa.int64()),
-        ("grid_height_px", pa.int64()),
-        ("tissue_share", pa.float64()),
-    ]
-)
 
 
 def run(job: Job[TilesSettings]) -> Outcome:
@@ -37,7 +22,7 @@ def run(job: Job[TilesSettings]) -> Outcome:
     mask = polygons_to_mask(tissue_polygons(job), bins)
     rows = np.array(list(_tiles(grid, bins, mask, job.settings.size))).reshape(-1, 5)
     x, y, width, height = rows[:, :4].T
-    with TableWriter(job.output("tiles.parquet"), _SCHEMA) as table:
+    with TableWriter(job.output("tiles.parquet"), SCHEMA) as table:
         table.write(
             {
                 "tile_id": np.arange(len(rows)),
@@ -57,7 +42,7 @@ def run(job: Job[TilesSettings]) -> Outcome:
 
 def write_empty(job: Job[TilesSettings]) -> None:
     """Write a table without rows."""
-    with TableWriter(job.output("tiles.parquet"), _SCHEMA):
+    with TableWriter(job.output("tiles.parquet"), SCHEMA):
         pass
 
 

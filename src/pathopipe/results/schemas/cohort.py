@@ -1,0 +1,38 @@
+"""Columns of ``cohort/cohort.parquet``, a row per slide of the sheet."""
+
+from typing import Final
+
+from pathopipe.results.schemas.column import Column
+from pathopipe.results.schemas.statistics import column_term
+
+SHARE: Final = "share_of_resamples_"
+"""Before a grade: the column of its share."""
+SLIDE: Final = (
+    Column("slide", "string", "", "id of the slide"),
+    Column("state", "string", "", "done, rejected, fault, or missing where there is no result yet"),
+    Column("reason", "string", "", "why the slide is not done, or why it has no grade"),
+    Column("grade", "string", "", "what the grader said; empty where it abstained"),
+    Column("abstained", "bool", "", "whether the grader gave no grade"),
+    Column("outside_scope", "bool", "", "whether tissue or stain are others than the grader is made for"),
+    Column("warnings", "string", "", "codes of the warnings about the slide, with a blank between them"),
+    Column("model", "string", "", "what found the nuclei"),
+    Column("model_licence", "string", "", "terms that its results may be used under"),
+)
+"""What each slide has, whatever became of it."""
+
+
+def share(grade: str, kind: str) -> Column:
+    """Return the column of a grade's share of the resamples."""
+    return Column(f"{SHARE}{grade}", kind, "", f"share of the resamples of the tissue that give grade {grade}")
+
+
+def statistic(name: str, kind: str) -> Column:
+    """Return the column of a statistic of the slide."""
+    term = column_term(name)
+    return Column(name, kind, term.unit, term.meaning or "statistic of the slide", term.label if term.meaning else "")
+
+
+def of_sheet(name: str) -> Column:
+    """Return a column of text that was taken from the sample sheet, or that no slide has a value in."""
+    meaning = column_term(name).meaning or "column of the sample sheet, or without any value"
+    return Column(name, "string", "", meaning)

@@ -1,0 +1,65 @@
+"""What a column of a table is: for the file, whose schema carries unit and meaning, and in front of people."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Term:
+    """Name, unit (empty for a pure number) and meaning of a measure, in a pathologist's words."""
+
+    label: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name, kind
+        In the table, and Arrow's name of its type.
+    unit
+        Empty for a pure number and for text.
+    meaning
+        A phrase without its full stop.
+    label
+        What pages call it; empty where none shows it.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    label: str = ""
+
+    @property
+    def term(self) -> Term:
+        """What it is in front of people."""
+        return Term(self.label or self.name, self.unit, self.meaning)
+
+    @property
+    def description(self) -> str:
+        """What the file says of it."""
+        return f"{self.label}: {self.meaning}" if self.label else self.meaning
+
+
+def schema_of(columns: Iterable[Column], metadata: Mapping[str, str] | None = None) -> "pa.Schema":
+    """Arrow's schema of a table; each field's metadata holds ``description`` and, where there is one, ``unit``."""
+    import pyarrow as pa
+
+    fields = [
+        pa.field(column.name, pa.type_for_alias(column.kind), metadata=_metadata(column.unit, column.description))
+        for column in columns
+    ]
+    return pa.schema(fields, metadata=metadata)
+
+
+def _metadata(unit: str, description: str) -> dict[str, str]:
+    return ({"unit": unit} if unit else {}) | {"description": description}

@@ -1,0 +1,89 @@
+"""Columns of the tables: what each file says of its own columns, in one vocabulary with the pages."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pathopipe.ops.intensity import INTENSITY_STATISTICS
+from pathopipe.ops.shape import SHAPE_FEATURES
+from pathopipe.ops.statistics import STATISTICS
+from pathopipe.results.schemas import detections, nuclei, statistics, tiles
+from pathopipe.results.schemas.column import Column, schema_of
+from pathopipe.results.schemas.features import MEASURES, NUCLEUS_ID, TERMS, term_of
+from pathopipe.results.tables import TableWriter, read_table
+
+TABLES = {
+    "tiles": tiles.TILES,
+    "detections": detections.DETECTIONS,
+    "nuclei": nuclei.NUCLEI,
+    "features": (NUCLEUS_ID, *MEASURES),
+    "statistics": (statistics.REGION, *statistics.SLIDE, *statistics.BY_FEATURE),
+}
+SUFFIXES = {"_um": "µm", "_um2": "µm²", "_mm2": "mm²"}
+
+
+@pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
+def test_a_table_says_what_its_columns_are(columns: tuple[Column, ...], tmp_path: Path) -> None:
+    with TableWriter(tmp_path / "t.parquet", schema_of(columns)):
+        pass
+    written = read_table(tmp_path / "t.parquet").schema
+    assert written.names == [column.name for column in columns]
+    for field, column in zip(written, columns, strict=True):
+        assert len(field.metadata[b"description"]) > 5, field.name
+        assert field.metadata.get(b"unit", b"").decode() == column.unit
+
+
+@pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
+def test_units_agree_with_the_names_of_columns(columns: tuple[Column, ...]) -> None:
+    for column in columns:
+        known = next((unit for suffix, unit in SUFFIXES.items() if column.name.endswith(suffix)), None)
+        assert column.unit == ("per mm²" if column.name.endswith("_per_mm2") else known) or known is None, column
+        assert column.unit.endswith("px") == column.name.endswith("_px") or column.name == "geometry", column
+
+
+def test_a_float_stays_a_float_and_a_count_a_count() -> None:
+    types = {field.name: field.type for field in schema_of((NUCLEUS_ID, *MEASURES))}
+    assert types["nucleus_id"] == types["neighbors_50um"] == pa.int64()
+    assert types["area_um2"] == types["nearest_um"] == pa.float64()
+    assert detections.SCHEMA.field("score").type == pa.float32()
+    assert detections.SCHEMA.field("grid_x_px").type == pa.int32()
+    assert statistics.REGION.kind == "string"
+
+
+def test_nuclei_are_geoparquet_without_a_coordinate_system(tmp_path: Path) -> None:
+    with TableWriter(tmp_path / "nuclei.parquet", nuclei.SCHEMA):
+        pass
+    geo = json.loads(pq.read_schema(tmp_path / "nuclei.parquet").metadata[b"geo"])
+    assert geo["primary_column"] == "geometry"
+    assert geo["columns"]["geometry"] == {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None}
+
+
+def test_every_measure_of_the_product_has_a_term() -> None:
+    intensities = [f"{stain}_{name}" for stain in ("hematoxylin", "eosin") for name in INTENSITY_STATISTICS]
+    assert {*SHAPE_FEATURES, *intensities, "nearest_um", "neighbors_50um"} == set(TERMS)
+    assert set(statistics.STATISTICS) == set(STATISTICS)
+    assert term_of("unheard_of").label == "unheard_of"
+
+
+@pytest.mark.parametrize(
+    ("column", "parts"),
+    [
+        ("area_um2_p50", ("area_um2", "p50")),
+        ("hematoxylin_sd_sd", ("hematoxylin_sd", "sd")),
+        ("nuclei_count", None),
+        ("mean", None),
+    ],
+)
+def test_statistic_columns_are_split(column: str, parts: tuple[str, str] | None) -> None:
+    assert statistics.split(column) == parts
+
+
+def test_columns_have_labels_and_units() -> None:
+    assert statistics.column_term("area_um2_mean").label == "Nuclear area, mean"
+    assert statistics.column_term("area_um2_mean").unit == "µm²"
+    assert statistics.column_term("area_um2_cv").label == "Nuclear area, CV"
+    assert statistics.column_term("area_um2_cv").unit == ""
+    assert statistics.column_term("tissue_mm2").unit == "mm²"
