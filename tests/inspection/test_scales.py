@@ -39,11 +39,11 @@ class Bright:
         height, width = rgb.shape[:2]
         rows = np.arange(1, height - 1, 4)
         columns = np.clip(rgb[rows, :, 0].argmax(axis=1), 1, width - 2)
-        maps = np.zeros((2, 2 * height, 2 * width), np.uint8)
+        foreground = np.zeros((2 * height, 2 * width), np.uint8)
         for row, column in zip(rows, columns, strict=True):
-            maps[0, 2 * row - 2 : 2 * row + 4, 2 * column - 2 : 2 * column + 4] = 200
+            foreground[2 * row - 2 : 2 * row + 4, 2 * column - 2 : 2 * column + 4] = 200
         seeds = 2 * np.stack([rows, columns], axis=1).astype(np.int32)
-        return Prediction(seeds, rgb[rows, columns, 0].astype(np.float32) / 255, maps)
+        return Prediction(seeds, rgb[rows, columns, 0].astype(np.float32) / 255, {"foreground": foreground})
 
 
 def tissue_of(slide: Noise) -> tuple[np.ndarray, Bins]:
@@ -89,7 +89,8 @@ def test_nothing_is_seen_where_the_model_finds_nothing():
     class Blind(Bright):
         def predict(self, rgb: np.ndarray) -> Prediction:
             empty = np.empty((0, 2), np.int32), np.empty(0, np.float32)
-            return Prediction(*empty, np.zeros((2, 2 * rgb.shape[0], 2 * rgb.shape[1]), np.uint8))
+            foreground = np.zeros((2 * rgb.shape[0], 2 * rgb.shape[1]), np.uint8)
+            return Prediction(*empty, {"foreground": foreground})
 
     slide = Noise(1000, 1000, 0.5)
     found = look(slide, *tissue_of(slide), Blind(), 0.25, 1)  # type: ignore[arg-type]

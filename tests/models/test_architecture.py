@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pathopipe.models.architecture import CHANNELS, UPSAMPLING, Architecture
+from pathopipe.models.architecture import UPSAMPLING, Architecture
 from pathopipe.models.network import NucleusNet, load_tensors
 from tests.models.weights_files import SMALL, tensors
 
@@ -39,7 +39,7 @@ def test_no_pixel_looks_further_than_the_radius_and_one_looks_as_far(architectur
 
 def test_the_output_is_finer_than_the_input() -> None:
     with torch.inference_mode():
-        assert NucleusNet(SMALL).eval()(torch.zeros(2, 3, 16, 24)).shape == (2, CHANNELS, 32, 48)
+        assert NucleusNet(SMALL).eval()(torch.zeros(2, 3, 16, 24)).shape == (2, 2, 32, 48)
 
 
 @pytest.mark.parametrize(

@@ -45,14 +45,14 @@ def test_radius_fits_the_default_halo() -> None:
 
 def test_result_has_the_promised_shape_and_order(model: ClassicalModel, rgb: np.ndarray) -> None:
     found = model.predict(rgb)
-    assert found.maps.shape == (2, SIZE, SIZE)
-    assert found.maps.dtype == np.uint8
+    assert tuple(found.maps) == model.traits.channels == ("foreground", "barrier")
+    assert all((image.shape, image.dtype) == ((SIZE, SIZE), np.uint8) for image in found.maps.values())
     assert found.seeds.dtype == np.int32
     assert found.scores.dtype == np.float32
     assert len(found.seeds) == len(found.scores) > 20
     assert ((found.scores >= 0) & (found.scores <= 1)).all()
     assert (np.diff(found.seeds[:, 0].astype(int) * SIZE + found.seeds[:, 1]) > 0).all()
-    assert (found.maps[0][tuple(found.seeds.T)] >= 128).all()
+    assert (found.maps["foreground"][tuple(found.seeds.T)] >= 128).all()
 
 
 @settings(deadline=None, max_examples=40)
@@ -64,7 +64,8 @@ def test_a_tile_with_its_halo_shows_what_the_whole_shows(y: int, x: int, height:
     y1, x1 = min(SIZE, y + height), min(SIZE, x + width)
     top, left = max(0, y - TRAITS.radius), max(0, x - TRAITS.radius)
     tile = model.predict(rgb[top : y1 + TRAITS.radius, left : x1 + TRAITS.radius])
-    assert np.array_equal(tile.maps[:, y - top : y1 - top, x - left : x1 - left], whole.maps[:, y:y1, x:x1])
+    for name, image in tile.maps.items():
+        assert np.array_equal(image[y - top : y1 - top, x - left : x1 - left], whole.maps[name][y:y1, x:x1])
     assert within(tile.seeds + np.array([top, left]), tile.scores, y, x, y1, x1) == within(
         whole.seeds, whole.scores, y, x, y1, x1
     )
@@ -82,8 +83,8 @@ def test_every_disc_is_one_nucleus(model: ClassicalModel) -> None:
         disc(rgb, y, x, radius)
     found = model.predict(rgb)
     assert sorted(map(tuple, found.seeds.tolist())) == pytest.approx(np.array(centers), abs=3)
-    assert found.maps[0][30, 30] == 255
-    assert found.maps[0][60, 60] < 128
+    assert found.maps["foreground"][30, 30] == 255
+    assert found.maps["foreground"][60, 60] < 128
 
 
 def test_two_touching_discs_are_two_nuclei_with_a_barrier_between(model: ClassicalModel) -> None:
@@ -92,7 +93,7 @@ def test_two_touching_discs_are_two_nuclei_with_a_barrier_between(model: Classic
     disc(rgb, 60, 65, 8)
     found = model.predict(rgb)
     assert len(found.seeds) == 2
-    barrier = found.maps[1][60]
+    barrier = found.maps["barrier"][60]
     assert barrier[57] > barrier[50]
     assert barrier[58] > barrier[65]
 
@@ -101,12 +102,12 @@ def test_two_touching_discs_are_two_nuclei_with_a_barrier_between(model: Classic
 def test_nothing_is_found_where_nothing_stands_out(model: ClassicalModel, color: tuple[int, int, int]) -> None:
     found = model.predict(np.full((150, 150, 3), color, np.uint8))
     assert not len(found.seeds)
-    assert not (found.maps[0] >= 128).any()
+    assert not (found.maps["foreground"] >= 128).any()
 
 
 def test_an_image_smaller_than_the_windows_is_no_problem(model: ClassicalModel) -> None:
     found = model.predict(np.full((3, 2, 3), 250, np.uint8))
-    assert found.maps.shape == (2, 3, 2)
+    assert [image.shape for image in found.maps.values()] == [(3, 2)] * 2
     assert found.seeds.shape == (0, 2)
 
 

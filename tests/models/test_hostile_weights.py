@@ -64,6 +64,7 @@ def is_right(found: Card) -> bool:
         and not any(UNSEEN.search(text) for text in [*shown, *entries])
         and all(isinstance(number, int) or math.isfinite(number) for number in numbers)
         and all(type(number) is int and 0 <= number <= 1024 for number in whole)
+        and all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in found.architecture.channels)
         and 0.1 <= found.mpp <= 2
         and 0 < found.traits.radius <= 512
     )
@@ -103,6 +104,14 @@ WRONG = [
     ("architecture", {"widths": [8] * 40}, "architecture.widths tuple should have at most 6 items"),
     ("architecture", HUGE, "100,000,000 parameters at most"),
     ("architecture", FAR, "should look 512 pixels far at most"),
+    ("architecture", {"channels": []}, "architecture.channels tuple should have at least 1 item"),
+    ("architecture", {"channels": ["foreground", "distance", "Type 1"]}, r"architecture.channels.2 string should match"),
+    ("architecture", {"channels": ["foreground", "distance", "x\n"]}, r"architecture.channels.2 string should match"),
+    ("architecture", {"channels": ["foreground", "distance", "distance"]}, "should have channels of different names"),
+    ("architecture", {"channels": ["foreground", "mitosis"]}, "should have a channel 'distance', not only foreground, m"),
+    ("architecture", {"channels": ["distance"]}, "should have a channel 'foreground', not only distance"),
+    ("architecture", {"channels": ["foreground", "distance", "barrier"]}, "should have no channel 'barrier': it is made"),
+    ("architecture", {"channels": ["foreground", "distance", "third"]}, "do not fit their card, .* is 'head.bias'"),
     ("architecture", {"widths": [8, 12, 17]}, "do not fit their card, the first that differs is 'down"),
     ("name", "a b", "name should be 1 to 60 letters, digits, '_' and '-', the first no '-', got 'a b'"),
     ("name", "../x", "name should be"),

@@ -5,10 +5,16 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from pathopipe.ops.assign import AssignSettings
+from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
 
 # Few distinct values and constant maps, so that ties and plateaus abound.
 FOREGROUNDS = [[255], [0, 255], [127, 128, 255], [0, 160, 200, 255]]
 BARRIERS = [[0], [0, 255], [0, 32, 64, 255]]
+
+
+def named(maps: np.ndarray) -> Channels:
+    """Foreground and barrier by their names, from one array (2, H, W)."""
+    return dict(zip((FOREGROUND, BARRIER), maps, strict=True))
 
 
 @st.composite

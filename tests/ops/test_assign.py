@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from pathopipe.ops.assign import AssignSettings, assign, finish, halo
-from tests.ops.strategies import scenes
+from tests.ops.strategies import named, scenes
 
 
 def costs_from(seed, maps, options):
@@ -68,14 +68,14 @@ def reference_nuclei(labels, seeds, options):
 @given(scenes(largest=12))
 def test_assign_is_the_least_cost_then_the_first_seed(scene):
     seeds, maps, options = scene
-    np.testing.assert_array_equal(assign(seeds, maps, options), reference_labels(seeds, maps, options))
+    np.testing.assert_array_equal(assign(seeds, named(maps), options), reference_labels(seeds, maps, options))
 
 
 @settings(deadline=None, max_examples=100)
 @given(scenes(largest=16))
 def test_finish_is_the_filled_component_of_the_seed(scene):
     seeds, maps, options = scene
-    labels = assign(seeds, maps, options)
+    labels = assign(seeds, named(maps), options)
     np.testing.assert_array_equal(finish(labels, seeds, options), reference_nuclei(labels, seeds, options))
 
 
@@ -83,7 +83,7 @@ def test_finish_is_the_filled_component_of_the_seed(scene):
 @given(scenes())
 def test_nuclei_hold_their_seed_in_one_piece_without_holes(scene):
     seeds, maps, options = scene
-    labels = finish(assign(seeds, maps, options), seeds, options)
+    labels = finish(assign(seeds, named(maps), options), seeds, options)
     for i in np.unique(labels[labels > 0]) - 1:
         nucleus = labels == i + 1
         assert nucleus[tuple(seeds[i])]
@@ -103,8 +103,8 @@ def test_a_label_depends_on_nothing_beyond_the_radius(scene, noise):
     far = np.maximum(abs(rows - center[0]), abs(columns - center[1])) > options.radius_px
     changed = np.where(far, rng.permutation(maps.ravel()).reshape(maps.shape), maps)
     near = ~far[seeds[:, 0], seeds[:, 1]]
-    before = assign(seeds, maps, options)[tuple(center)]
-    after = assign(np.ascontiguousarray(seeds[near]), changed, options)[tuple(center)]
+    before = assign(seeds, named(maps), options)[tuple(center)]
+    after = assign(np.ascontiguousarray(seeds[near]), named(changed), options)[tuple(center)]
     assert after == (0 if before == 0 else near[:before].sum())
 
 
@@ -114,9 +114,9 @@ def test_shifting_the_scene_shifts_the_nuclei(scene, margins):
     seeds, maps, options = scene
     top, bottom, left, right = margins
     moved = np.pad(maps, ((0, 0), (top, bottom), (left, right)))
-    there = finish(assign(seeds, maps, options), seeds, options)
+    there = finish(assign(seeds, named(maps), options), seeds, options)
     shifted = seeds + np.array([top, left], np.int32)
-    here = finish(assign(shifted, moved, options), shifted, options)
+    here = finish(assign(shifted, named(moved), options), shifted, options)
     np.testing.assert_array_equal(np.pad(there, ((top, bottom), (left, right))), here)
 
 
@@ -127,7 +127,7 @@ def test_a_barrier_parts_touching_nuclei_where_it_lies():
     maps[1, 1:10, 14] = 255
     seeds = np.array([[5, 5], [5, 16]], np.int32)
     options = AssignSettings(barrier_weight=8)
-    labels = finish(assign(seeds, maps, options), seeds, options)
+    labels = finish(assign(seeds, named(maps), options), seeds, options)
     assert (labels[2:9, 2:14] == 1).all()
     assert (labels[2:9, 15:18] == 2).all()
 
@@ -139,10 +139,10 @@ def test_a_nucleus_inside_a_ring_is_absorbed_unless_the_ring_is_too_large():
     maps[0, 5:8, 5:8] = 255
     seeds = np.array([[1, 6], [6, 6]], np.int32)
     options = AssignSettings(min_area_px=1, smooth=False)
-    labels = finish(assign(seeds, maps, options), seeds, options)
+    labels = finish(assign(seeds, named(maps), options), seeds, options)
     assert (labels[1:12, 1:12] == 1).all()
     small = AssignSettings(min_area_px=1, max_area_px=120, smooth=False)
-    assert np.unique(finish(assign(seeds, maps, small), seeds, small)).tolist() == [0, 2]
+    assert np.unique(finish(assign(seeds, named(maps), small), seeds, small)).tolist() == [0, 2]
 
 
 def test_unwanted_nuclei_are_left_out():
@@ -150,7 +150,7 @@ def test_unwanted_nuclei_are_left_out():
     maps[0, 1:4, [1, 2, 3, 7, 8, 9]] = 255
     seeds = np.array([[2, 2], [2, 8]], np.int32)
     options = AssignSettings(min_area_px=1)
-    labels = finish(assign(seeds, maps, options), seeds, options, wanted=np.array([False, True]))
+    labels = finish(assign(seeds, named(maps), options), seeds, options, wanted=np.array([False, True]))
     assert np.unique(labels).tolist() == [0, 2]
 
 
@@ -164,13 +164,19 @@ def test_halo_is_three_reaches():
     [
         ([[2, 1], [1, 1]], (2, 4, 4), "sorted"),
         ([[1, 4]], (2, 4, 4), "inside"),
-        ([[1, 1]], (3, 4, 4), "maps must be"),
+        ([[1, 1]], (2, 4, 4, 3), "foreground and barrier must be"),
         ([1, 1], (2, 4, 4), "seeds must be"),
     ],
 )
 def test_wrong_input_is_named(seeds, shape, words):
     with pytest.raises(ValueError, match=words):
-        assign(np.array(seeds, np.int32), np.zeros(shape, np.uint8), AssignSettings())
+        assign(np.array(seeds, np.int32), named(np.zeros(shape, np.uint8)), AssignSettings())
+
+
+def test_maps_of_two_sizes_are_named():
+    maps = {"foreground": np.zeros((4, 4), np.uint8), "barrier": np.zeros((4, 5), np.uint8)}
+    with pytest.raises(ValueError, match="foreground and barrier must be"):
+        assign(np.array([[1, 1]], np.int32), maps, AssignSettings())
 
 
 @pytest.mark.parametrize(
@@ -196,5 +202,5 @@ def test_seeds_and_costs_too_many_for_32_bits_are_assigned_too():
     seeded = np.ones((257, 257), bool)
     seeded[100:105, 50:55] = False
     options = AssignSettings(foreground_threshold=0, radius_px=1000, barrier_weight=1000, foreground_weight=1000)
-    labels = assign(np.argwhere(seeded).astype(np.int32), maps, options)
+    labels = assign(np.argwhere(seeded).astype(np.int32), named(maps), options)
     np.testing.assert_array_equal(labels, np.where(seeded, np.cumsum(seeded).reshape(seeded.shape), 0))

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import Nuclei, segment_block, solid
-from tests.ops.strategies import scenes
+from tests.ops.strategies import named, scenes
 
 
 def segment_whole(seeds, scores, maps, options):
-    return segment_block(maps, seeds, scores, (0, 0, *maps.shape[1:]), options)
+    return segment_block(named(maps), seeds, scores, (0, 0, *maps.shape[1:]), options)
 
 
 def segment_in_blocks(seeds, scores, maps, options, size, context, start=(0, 0)):
@@ -21,7 +21,7 @@ def segment_in_blocks(seeds, scores, maps, options, size, context, start=(0, 0))
             top, left = max(row - context, 0), max(column - context, 0)
             bottom, right = min(row + size + context, height), min(column + size + context, width)
             inside = ((seeds >= (top, left)) & (seeds < (bottom, right))).all(1)
-            block = np.ascontiguousarray(maps[:, top:bottom, left:right])
+            block = named(np.ascontiguousarray(maps[:, top:bottom, left:right]))
             core = (row - top, column - left, row + size - top, column + size - left)
             local = seeds[inside] - np.array([top, left], np.int32)
             found.append(segment_block(block, local, scores[inside], core, options, origin=(top, left)))
@@ -108,7 +108,7 @@ def test_jagged_outlines_are_dropped() -> None:
     maps[0][(abs(y - 30) < 3) & (abs(x - 90) < 12)] = 255
     maps[0][(abs(x - 90) < 3) & (abs(y - 30) < 12)] = 255
     seeds, scores = np.array([[30, 30], [30, 90]], np.int32), np.ones(2, np.float32)
-    both = segment_block(maps, seeds, scores, (0, 0, 60, 120), AssignSettings())
+    both = segment_block(named(maps), seeds, scores, (0, 0, 60, 120), AssignSettings())
     kept = solid(both, 0.8)
     assert (len(both), len(kept)) == (2, 1)
     assert kept.seed.tolist() == [[30, 30]]

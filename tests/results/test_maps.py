@@ -10,6 +10,7 @@ import zarr
 from pathopipe.results.maps import chunks, open_maps, write_maps
 
 SIDE = 16
+CHANNELS = ("foreground", "barrier", "type_epithelial")
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +27,33 @@ def write(path: Path, maps: np.ndarray, step: int) -> None:
     for y in range(0, height, step):
         for x in range(0, width, step):
             stored |= chunks(maps[:, y : y + step, x : x + step], (y, x), SIDE)
-    write_maps(path, (height, width), SIDE, sorted(stored.items()))
+    ordered = ((name, data.tobytes()) for name, data in sorted(stored.items()))
+    write_maps(path, CHANNELS[: len(maps)], (height, width), SIDE, ordered)
 
 
 def test_zarr_reads_what_was_written(maps: np.ndarray, tmp_path: Path) -> None:
     write(tmp_path / "maps.zarr.zip", maps, 32)
     with open_maps(tmp_path / "maps.zarr.zip") as found:
-        np.testing.assert_array_equal(found[:], maps)
-        assert found.attrs["channels"] == ["foreground", "barrier"]
+        assert (found.channels, found.height, found.width) == (("foreground", "barrier"), 70, 50)
+        for name, image in found.read(("barrier", "foreground"), 0, 0, 70, 50).items():
+            np.testing.assert_array_equal(image, maps[("foreground", "barrier").index(name)])
     with zarr.storage.ZipStore(tmp_path / "maps.zarr.zip", mode="r") as store:
-        np.testing.assert_array_equal(zarr.open_array(store, mode="r")[:, 60:, 40:], maps[:, 60:, 40:])
+        array = zarr.open_array(store, mode="r")
+        np.testing.assert_array_equal(array[:, 60:, 40:], maps[:, 60:, 40:])
+        assert dict(array.attrs) == {"channels": ["foreground", "barrier"], "scale": 1 / 255}
+        assert array.metadata.dimension_names == ("channel", "y", "x")
+
+
+def test_a_map_is_found_by_its_name_beside_any_others(maps: np.ndarray, tmp_path: Path) -> None:
+    third = np.random.default_rng(3).integers(0, 255, (1, 70, 50), np.uint8)
+    write(tmp_path / "maps.zarr.zip", np.concatenate([maps, third]), 32)
+    with open_maps(tmp_path / "maps.zarr.zip") as found:
+        assert found.channels == CHANNELS
+        image = found.read(["type_epithelial"], 10, 5, 60, 40)
+        assert list(image) == ["type_epithelial"]
+        np.testing.assert_array_equal(image["type_epithelial"], third[0, 10:60, 5:40])
+        with pytest.raises(KeyError, match="distance"):
+            found.read(["distance"], 0, 0, 1, 1)
 
 
 def test_pieces_change_no_byte_and_background_takes_no_room(maps: np.ndarray, tmp_path: Path) -> None:
@@ -49,9 +67,9 @@ def test_pieces_change_no_byte_and_background_takes_no_room(maps: np.ndarray, tm
 
 
 def test_maps_without_chunks_are_valid(tmp_path: Path) -> None:
-    write_maps(tmp_path / "maps.zarr.zip", (1, 1), SIDE, ())
+    write_maps(tmp_path / "maps.zarr.zip", ("foreground",), (1, 1), SIDE, ())
     with open_maps(tmp_path / "maps.zarr.zip") as found:
-        np.testing.assert_array_equal(found[:], np.zeros((2, 1, 1)))
+        assert found.read(["foreground"], 0, 0, 1, 1)["foreground"].tolist() == [[0]]
 
 
 def test_a_damaged_chunk_is_not_read(maps: np.ndarray, tmp_path: Path) -> None:
@@ -63,6 +81,6 @@ def test_a_damaged_chunk_is_not_read(maps: np.ndarray, tmp_path: Path) -> None:
     content[place] ^= 1
     path.write_bytes(content)
     with open_maps(path) as found:
-        np.testing.assert_array_equal(found[:, 48:], maps[:, 48:])
+        np.testing.assert_array_equal(found.read(["barrier"], 48, 0, 70, 50)["barrier"], maps[1, 48:])
         with pytest.raises(zipfile.BadZipFile):
-            found[:, :16, :16]
+            found.read(["foreground"], 0, 0, 16, 16)

@@ -1,14 +1,15 @@
 import cv2
 import numpy as np
 
+from pathopipe.ops.channels import Channels
 from pathopipe.training.points import outline_points, turned
 from tests.training.fields import discs
 
 
-def maps_of(labels: np.ndarray) -> np.ndarray:
+def maps_of(labels: np.ndarray) -> Channels:
     foreground = (labels > 0).astype(np.uint8)
     distance = cv2.distanceTransform(foreground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.stack([255 * foreground, np.minimum(20 * distance, 255).astype(np.uint8)])
+    return {"foreground": 255 * foreground, "distance": np.minimum(20 * distance, 255).astype(np.uint8)}
 
 
 def test_each_point_gets_the_foreground_around_it() -> None:
@@ -34,7 +35,7 @@ def test_what_nobody_marked_counts_less() -> None:
 
 
 def test_a_point_without_foreground_gets_a_disc_and_doubtful_surroundings() -> None:
-    learned = outline_points(np.zeros((2, 80, 80), np.uint8), np.array([[40.5, 30.5]]))
+    learned = outline_points(maps_of(np.zeros((80, 80), np.int32)), np.array([[40.5, 30.5]]))
     assert learned[30, 40, 0] == 255
     assert 200 < (learned[..., 0] > 0).sum() < 320
     assert learned[30, 40 + 14, 2] == 0

@@ -15,6 +15,7 @@ import numpy as np
 from pathopipe.inspection.windows import Mask, Window, choose_windows
 from pathopipe.models.base import NucleusModel
 from pathopipe.models.mpp_guard import SCALES, Sight
+from pathopipe.ops.channels import FOREGROUND
 from pathopipe.ops.regions import Bins
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
@@ -74,7 +75,7 @@ def _places(
 
 def _see(slide: Slide, model: NucleusModel, grid: Grid, window: Window) -> _Seen:
     prediction = model.predict(slide.read(grid, *window))
-    foreground = (prediction.maps[0] >= _FOREGROUND).view(np.uint8)
+    foreground = (prediction.maps[FOREGROUND] >= _FOREGROUND).view(np.uint8)
     areas = cv2.connectedComponentsWithStats(foreground, connectivity=4)[2][1:, cv2.CC_STAT_AREA]
     median = float(np.median(areas)) / model.traits.upsampling**2 if len(areas) else 0.0
     score = float(prediction.scores.sum(dtype=np.float64))

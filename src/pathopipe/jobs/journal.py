@@ -3,7 +3,7 @@
 The file lies in the stage's work folder and is no output: it is gone when the stage is finished.
 """
 
-import io
+import json
 import os
 import struct
 import zlib
@@ -20,9 +20,13 @@ from pathopipe.jobs.parallel import ordered_map
 
 ItemT = TypeVar("ItemT")
 Arrays = Mapping[str, NDArray[Any]]
+Span = tuple[int, int]
+"""Where bytes lie in the journal's file, and how many."""
 
 _HEADER: Final = struct.Struct("<8sQQI")
 _MAGIC: Final = b"pathopi1"
+# Of the size that safetensors begin with: that of the JSON after it.
+_SIZE: Final = 8
 
 
 class Journal:
@@ -41,7 +45,7 @@ class Journal:
     def __init__(self, path: Path, check: Callable[[], None], root: Path | None = None) -> None:
         self._check = check
         self._file = open_file(path, os.O_RDWR | os.O_CREAT, root)
-        self._places: dict[int, tuple[int, int]] = {}
+        self._places: dict[int, Span] = {}
         self._end = self._scan()
         check()
         os.ftruncate(self._file, self._end)
@@ -62,8 +66,21 @@ class Journal:
 
     def read(self, number: int) -> bytes:
         """Return a record; may be called by any thread."""
-        place, length = self._places[number]
+        return self.read_span(self._places[number])
+
+    def read_span(self, span: Span) -> bytes:
+        """Return some of the file's bytes; may be called by any thread."""
+        place, length = span
         return _read(self._file, length, place)
+
+    def spans(self, number: int) -> dict[str, Span]:
+        """Where the values of each array lie that `pack` made a record of: to read one and not all."""
+        place, _ = self._places[number]
+        size = int.from_bytes(_read(self._file, _SIZE, place), "little")
+        start = place + _SIZE + size
+        arrays = json.loads(_read(self._file, size, place + _SIZE))
+        ends = {name: array["data_offsets"] for name, array in arrays.items()}
+        return {name: (start + first, after - first) for name, (first, after) in ends.items()}
 
     def append(self, number: int, payload: bytes) -> None:
         """Add a record; all of it is in the file, or none."""
@@ -111,23 +128,18 @@ def advance(
 
 
 def pack(arrays: Arrays) -> bytes:
-    """Arrays by name as bytes: NumPy's own format, nothing of it pickled."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    """Arrays by name as bytes: safetensors, nothing of it pickled."""
+    from safetensors.numpy import save
+
+    # It takes the bytes as they lie in memory, whatever their order there.
+    return bytes(save({name: np.asarray(array, order="C") for name, array in arrays.items()}))
 
 
 def unpack(payload: bytes) -> dict[str, NDArray[Any]]:
     """Arrays that `pack` made bytes of."""
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-        return dict(archive)
+    from safetensors.numpy import load
 
-
-def unpack_one(payload: bytes, name: str) -> NDArray[Any]:
-    """One of the arrays that `pack` made bytes of."""
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-        found: NDArray[Any] = archive[name]
-        return found
+    return dict(load(payload))
 
 
 def _checksum(number: int, payload: bytes) -> int:

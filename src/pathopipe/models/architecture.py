@@ -12,10 +12,10 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from pathopipe.ops.channels import DISTANCE, FOREGROUND
+
 UPSAMPLING: Final = 2
 """Output pixels per input pixel, along each axis."""
-CHANNELS: Final = 2
-"""Foreground, and distance from the edge relative to the nucleus' own largest."""
 FOLD: Final = 2
 """Input pixels per feature of the finest level, along each axis."""
 CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -24,6 +24,7 @@ CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _MOST_PARAMETERS: Final = 100_000_000
 _Width = Annotated[int, Field(ge=1, le=1024)]
 _Blocks = Annotated[int, Field(ge=0, le=16)]
+_Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}\z")]
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -38,6 +39,8 @@ class Architecture:
         Residual blocks on the way down, for each of the widths.
     up_blocks
         Residual blocks on the way up, for each of the widths but the last.
+    channels
+        What it puts out, by name and in order.
 
     Raises
     ------
@@ -48,10 +51,13 @@ class Architecture:
     widths: Annotated[tuple[_Width, ...], Field(min_length=2, max_length=6)] = (48, 64, 128)
     blocks: Annotated[tuple[_Blocks, ...], Field(max_length=6)] = (1, 1, 2)
     up_blocks: Annotated[tuple[_Blocks, ...], Field(max_length=6)] = (1, 1)
+    channels: Annotated[tuple[_Channel, ...], Field(min_length=1, max_length=64)] = (FOREGROUND, DISTANCE)
 
     def __post_init__(self) -> None:
         if not len(self.widths) == len(self.blocks) == len(self.up_blocks) + 1:
             raise ValueError("should have as many blocks as widths, and one up-block fewer")
+        if len(set(self.channels)) < len(self.channels):
+            raise ValueError("should have channels of different names")
         if (parameters := sum(map(prod, self.shapes().values()))) > _MOST_PARAMETERS:
             raise ValueError(f"should have {_MOST_PARAMETERS:,} parameters at most, not {parameters:,}")
 
@@ -95,7 +101,7 @@ class Architecture:
             yield f"lateral.{level}.bias", (width,)
             for block in range(blocks):
                 yield from _residual(f"up.{level}.{block}", width)
-        outputs = CHANNELS * (FOLD * UPSAMPLING) ** 2
+        outputs = len(self.channels) * (FOLD * UPSAMPLING) ** 2
         yield "head.weight", (outputs, self.widths[0], 1, 1)
         yield "head.bias", (outputs,)
 

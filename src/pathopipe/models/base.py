@@ -6,6 +6,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
+
 TOP_SIDE: Final = 5
 """Side of the square in which the top of a landscape, which becomes a seed, is the highest pixel."""
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}"
@@ -23,15 +25,14 @@ class Prediction:
     scores
         float32 (N,), 0 to 1: how sure the model is of each seed.
     maps
-        uint8 (2, f H, f W), f the model's `upsampling`: the foreground probability times 255, and the barrier (0 inside
-        a nucleus, 255 between two).
+        The channels that the model's traits declare, in that order: uint8 (f H, f W), f the model's `upsampling`.
     network_s
         Seconds that a network's forward pass took, 0 for a model without one.
     """
 
     seeds: NDArray[np.int32]
     scores: NDArray[np.float32]
-    maps: NDArray[np.uint8]
+    maps: Channels
     network_s: float = 0.0
 
 
@@ -51,6 +52,8 @@ class Traits:
         Pixels of the maps per working pixel, along each axis.
     licence
         Terms under which the model may be used.
+    channels
+        Names of the maps that it puts out, see :mod:`pathopipe.ops.channels`.
     """
 
     mpp: float
@@ -58,6 +61,7 @@ class Traits:
     stride: int = 1
     upsampling: int = 1
     licence: str = "Apache-2.0"
+    channels: tuple[str, ...] = (FOREGROUND, BARRIER)
 
 
 class NucleusModel(Protocol):
@@ -77,7 +81,7 @@ class NucleusModel(Protocol):
 
     @property
     def traits(self) -> Traits:
-        """Resolution, radius and grid."""
+        """Resolution, radius, grid and channels."""
 
     def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Find the nuclei of a uint8 (H, W, 3) image. Thread-safe."""

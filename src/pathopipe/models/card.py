@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from pathopipe.models.architecture import CHECKED, UPSAMPLING, Architecture
 from pathopipe.models.base import NAME, Traits
-from pathopipe.models.seeds import SeedRule
+from pathopipe.models.seeds import SeedRule, channels_of
+from pathopipe.ops.channels import BARRIER, DISTANCE, FOREGROUND
 from pathopipe.units import MAX_HALO, WORKING_MPP
 
 if TYPE_CHECKING:
@@ -75,14 +76,20 @@ class Card:
     figures: Mapping[Text, Mapping[Text, float]] = Field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        names = self.architecture.channels
+        if missing := [name for name in (FOREGROUND, DISTANCE) if name not in names]:
+            raise ValueError(f"should have a channel '{missing[0]}', not only {', '.join(names)}")
+        if BARRIER in names:
+            raise ValueError(f"should have no channel '{BARRIER}': it is made of '{DISTANCE}'")
         if self.traits.radius > MAX_HALO:
             raise ValueError(f"should look {MAX_HALO} pixels far at most, not {self.traits.radius}")
 
     @property
     def traits(self) -> Traits:
-        """Resolution, radius and grid of the model."""
-        radius = self.architecture.radius + self.rule.working_radius
-        return Traits(self.mpp, radius, self.architecture.stride, UPSAMPLING, self.licence)
+        """Resolution, radius, grid and channels of the model."""
+        shape = self.architecture
+        radius = shape.radius + self.rule.working_radius
+        return Traits(self.mpp, radius, shape.stride, UPSAMPLING, self.licence, channels_of(shape))
 
 
 def to_markdown(weights: "Weights") -> str:
@@ -97,7 +104,8 @@ def _lines(weights: "Weights") -> Iterator[str]:
     yield from ("For research use only. Not for diagnosis.", "")
     yield f"* **Licence:** {card.licence}"
     yield f"* **Input:** H&E, brightfield RGB at {card.mpp:g} µm per pixel; looks {card.traits.radius} pixels far"
-    yield f"* **Output:** foreground and distance maps at {card.mpp / card.traits.upsampling:g} µm per pixel"
+    channels = ", ".join(card.architecture.channels)
+    yield f"* **Output:** maps at {card.mpp / card.traits.upsampling:g} µm per pixel: {channels}"
     yield f"* **Size:** {parameters / 1e6:.2f} million parameters, widths {card.architecture.widths}"
     yield from (f"* **SHA-256:** `{weights.sha256}`", "")
     yield from ("## Trained on", "", *(f"* {line}" for line in card.data), "")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pathopipe.models.base import TOP_SIDE, Prediction, Traits
 from pathopipe.models.blobs import prominent
+from pathopipe.ops.channels import BARRIER, FOREGROUND
 from pathopipe.ops.stain import Stains, densities, optical_density
 
 NAME = "classical"
@@ -144,7 +145,7 @@ class ClassicalModel:
         seeds = prominent(landscape, depth > c.thinnest, c.reach, c.valley)
         scores = _scores(seeds, density, depth, background, contrast, c)
         likely = scores >= c.doubtful
-        maps = np.stack([_foreground(probability, mask), _barrier(landscape, c)])
+        maps = {FOREGROUND: _foreground(probability, mask), BARRIER: _barrier(landscape, c)}
         return Prediction(seeds[likely], scores[likely], maps)
 
 

@@ -23,7 +23,7 @@ Device = Literal["auto", "cpu", "gpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Maps = NDArray[np.uint8]
 Engine = Callable[[NDArray[np.uint8]], Maps]
-"""A uint8 (H, W, 3) image, sides of whole strides, to uint8 (2, 2 H, 2 W): foreground and distance, times 255."""
+"""A uint8 (H, W, 3) image, sides of whole strides, to uint8 (C, 2 H, 2 W): its channels, in their order, times 255."""
 
 
 def make_engine(weights: Weights, device: Device = "auto", precision: Precision = "auto", workers: int = 1) -> Engine:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pathopipe.models.architecture import CHANNELS, FOLD, UPSAMPLING, Architecture
+from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
 
 
 class NucleusNet(nn.Module):
-    """Images (B, 3, H, W) of values from 0 to 1 to logits (B, 2, 2 H, 2 W); H and W are multiples of the stride."""
+    """Images (B, 3, H, W) of values from 0 to 1 to logits (B, C, 2 H, 2 W); H and W are multiples of the stride."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class NucleusNet(nn.Module):
             nn.Sequential(*(_Residual(width) for _ in range(blocks)))
             for width, blocks in zip(widths, architecture.up_blocks, strict=False)
         )
-        self.head = nn.Conv2d(widths[0], CHANNELS * (FOLD * UPSAMPLING) ** 2, 1)
+        self.head = nn.Conv2d(widths[0], len(architecture.channels) * (FOLD * UPSAMPLING) ** 2, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute the logits."""

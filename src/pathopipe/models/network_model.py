@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pathopipe.models.base import Prediction, Traits
 from pathopipe.models.card import Card
 from pathopipe.models.engines import Engine, any_size
-from pathopipe.models.seeds import pick, with_barrier
+from pathopipe.models.seeds import named, pick, with_barrier
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ class NetworkModel:
 
     @property
     def traits(self) -> Traits:
-        """Resolution, radius and grid."""
+        """Resolution, radius, grid and channels."""
         return self.card.traits
 
     def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
         """Find the nuclei of a uint8 (H, W, 3) image that begins at a whole stride of the slide."""
         began = time.perf_counter()
-        maps = any_size(self.engine, self.card.architecture)(rgb)
+        stacked = any_size(self.engine, self.card.architecture)(rgb)
         network_s = time.perf_counter() - began
+        maps = named(stacked, self.card.architecture)
         seeds, scores = pick(maps, self.card.rule)
         return Prediction(seeds, scores, with_barrier(maps), network_s)

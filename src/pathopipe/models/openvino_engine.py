@@ -44,7 +44,7 @@ def resolve(precision: Precision) -> str:
 
 
 def graph(architecture: Architecture, tensors: Tensors) -> Any:
-    """The network as an OpenVINO model: uint8 (1, H, W, 3) in, uint8 (1, 2, 2 H, 2 W) out."""
+    """The network as an OpenVINO model: uint8 (1, H, W, 3) in, uint8 (1, C, 2 H, 2 W) out."""
     image = ops.parameter([1, -1, -1, 3], np.uint8, name="image")
     scaled = ops.subtract(ops.multiply(ops.convert(image, "f32"), _number(2 / 255)), _number(1))
     planes = ops.transpose(scaled, np.array([0, 3, 1, 2]))

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pathopipe.models.architecture import CHECKED, UPSAMPLING
+from pathopipe.models.architecture import CHECKED, UPSAMPLING, Architecture
 from pathopipe.models.base import TOP_SIDE
+from pathopipe.ops.channels import BARRIER, DISTANCE, STEPS, Channels
 
 _SIGMAS = 3
 
@@ -46,17 +47,27 @@ class SeedRule:
         return ceil((self.reach + TOP_SIDE // 2 + self.cut) / UPSAMPLING)
 
 
-def with_barrier(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn maps (2, H, W) of foreground and distance into those that `segment` takes: foreground and barrier."""
-    return np.stack([maps[0], 255 - maps[1]])
+def named(stacked: NDArray[np.uint8], architecture: Architecture) -> Channels:
+    """Give the outputs (C, H, W) of a network their names."""
+    return dict(zip(architecture.channels, stacked, strict=True))
 
 
-def pick(maps: NDArray[np.uint8], rule: SeedRule) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Pick seeds (N, 2), row and column, from maps (2, H, W) of foreground and distance; and their scores (N,)."""
+def channels_of(architecture: Architecture) -> tuple[str, ...]:
+    """Names of what `with_barrier` makes of a network's outputs."""
+    return tuple(BARRIER if name == DISTANCE else name for name in architecture.channels)
+
+
+def with_barrier(maps: Channels) -> Channels:
+    """Put the barrier that `segment` takes in the place of the distance that a network learns."""
+    return dict((BARRIER, ~image) if name == DISTANCE else (name, image) for name, image in maps.items())
+
+
+def pick(maps: Channels, rule: SeedRule) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Pick seeds (N, 2), row and column, from a network's distance map; and their scores (N,)."""
     from pathopipe.models.blobs import prominent  # its loops are compiled, which a card alone does not need
 
     side = 2 * rule.cut + 1
-    distance = maps[1].astype(np.float32) / np.float32(255)
+    distance: NDArray[np.float32] = maps[DISTANCE].astype(np.float32) / np.float32(STEPS)
     landscape = cv2.GaussianBlur(distance, (side, side), rule.smoothing, borderType=cv2.BORDER_REFLECT)
     seeds = prominent(landscape, landscape >= rule.least, rule.reach, rule.valley)
     return seeds, landscape[seeds[:, 0], seeds[:, 1]]

@@ -1,6 +1,7 @@
 """One block of seeds and maps to the nuclei that the block owns: the same as the whole image would give."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import shapely
@@ -8,7 +9,11 @@ from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
 from pathopipe.ops.assign import AssignSettings, label_nuclei
+from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
 from pathopipe.ops.outline import trace
+
+NEEDED: Final = (FOREGROUND, BARRIER)
+"""Channels that nuclei are outlined on."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Nuclei:
 
 
 def segment_block(
-    maps: NDArray[np.uint8],
+    maps: Channels,
     seeds: NDArray[np.int32],
     scores: NDArray[np.float32],
     core: tuple[int, int, int, int],
@@ -53,8 +58,8 @@ def segment_block(
     Parameters
     ----------
     maps
-        (2, H, W) foreground and barrier, the core with :func:`pathopipe.ops.assign.halo` pixels around it, as far as
-        the image goes.
+        (H, W) each, of which `NEEDED` are looked at: the core with :func:`pathopipe.ops.assign.halo` pixels around
+        it, as far as the image goes.
     seeds
         (N, 2) rows and columns of all seeds in the block, relative to ``maps``, in any order. Of several on one pixel
         that of the highest score counts.
@@ -77,7 +82,7 @@ def segment_block(
     rings = trace(labels, _inside(seeds, core, 0), origin)
     index = rings.labels - 1
     sums = np.zeros(len(seeds), np.int64)
-    _sum_by_label(labels, maps[0], sums)
+    _sum_by_label(labels, maps[FOREGROUND], sums)
     foreground = sums[index] / (255.0 * rings.area_px)
     return Nuclei(
         coords=rings.coords,

@@ -1,11 +1,11 @@
-"""The file of the dense maps: a Zarr array in a zip that `detect` writes piece by piece and `segment` reads.
+"""The file of the dense maps: a Zarr array in a zip that `detect` writes piece by piece and `segment` reads by name.
 
 Zarr's own zip store stamps the clock and is written as one; here chunks are compressed where they are made, and stored
 under sorted names and a fixed date, so that equal maps are equal files.
 """
 
 import zipfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,8 @@ import zarr.storage
 from numcodecs import blosc
 from numpy.typing import NDArray
 
-CHANNELS: Final = ("foreground", "barrier")
+from pathopipe.ops.channels import STEPS, Channels
+
 _CODEC: Final = blosc.Blosc("lz4", clevel=9, shuffle=blosc.NOSHUFFLE)
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -32,7 +33,7 @@ def chunks(maps: NDArray[np.uint8], origin: tuple[int, int], side: int) -> dict[
     Parameters
     ----------
     maps
-        (2, H, W).
+        (C, H, W).
     origin
         Row and column of its first pixel, multiples of ``side``.
     side
@@ -47,18 +48,22 @@ def chunks(maps: NDArray[np.uint8], origin: tuple[int, int], side: int) -> dict[
         for left in range(0, maps.shape[2], side):
             part = maps[:, top : top + side, left : left + side]
             if part.any():
-                whole = np.zeros((len(CHANNELS), side, side), np.uint8)
+                whole = np.zeros((len(maps), side, side), np.uint8)
                 whole[:, : part.shape[1], : part.shape[2]] = part
                 name = f"c/0/{(origin[0] + top) // side}/{(origin[1] + left) // side}"
                 found[name] = np.frombuffer(_CODEC.encode(whole), np.uint8)
     return found
 
 
-def write_maps(path: Path, size: tuple[int, int], side: int, stored: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
+def write_maps(
+    path: Path, channels: Sequence[str], size: tuple[int, int], side: int, stored: Iterable[tuple[str, bytes]]
+) -> None:
     """Write the maps of a slide.
 
     Parameters
     ----------
+    channels
+        Names of the maps, in the order that the chunks hold them in.
     size
         Height and width in pixels of the maps' grid.
     side
@@ -68,15 +73,45 @@ def write_maps(path: Path, size: tuple[int, int], side: int, stored: Iterable[tu
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in stored:
-            archive.writestr(zipfile.ZipInfo(name, _DATE), data.tobytes())
-        archive.writestr(zipfile.ZipInfo("zarr.json", _DATE), _describe(size, side))
+            archive.writestr(zipfile.ZipInfo(name, _DATE), data)
+        archive.writestr(zipfile.ZipInfo("zarr.json", _DATE), _describe(channels, size, side))
+
+
+class Maps:
+    """The maps of a slide, for reading; threads may share them.
+
+    Attributes
+    ----------
+    channels
+        Names of the maps.
+    height, width
+        Size in pixels of their grid.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.channels = tuple(array.attrs["channels"])
+        _, self.height, self.width = array.shape
+
+    def read(self, names: Iterable[str], y0: int, x0: int, y1: int, x1: int) -> Channels:
+        """Read rows ``y0`` to ``y1`` and columns ``x0`` to ``x1`` of the maps of these names.
+
+        Raises
+        ------
+        KeyError
+            When there is no map of a name: ask `channels` before.
+        """
+        places = {name: place for place, name in enumerate(self.channels)}
+        # All channels of a place lie in one chunk.
+        block = self._array[:, y0:y1, x0:x1]
+        return {name: block[places[name]] for name in names}
 
 
 @contextmanager
-def open_maps(path: Path) -> Iterator[Any]:
-    """Open the maps for reading: an array uint8 (2, H, W), foreground and barrier, that threads may share."""
+def open_maps(path: Path) -> Iterator[Maps]:
+    """Open the maps of a slide."""
     with zipfile.ZipFile(path) as archive:
-        yield zarr.open_array(_Stored(archive), mode="r")
+        yield Maps(zarr.open_array(_Stored(archive), mode="r"))
 
 
 class _Stored(zarr.abc.store.Store):
@@ -139,16 +174,17 @@ class _Stored(zarr.abc.store.Store):
         raise NotImplementedError
 
 
-def _describe(size: tuple[int, int], side: int) -> bytes:
+def _describe(channels: Sequence[str], size: tuple[int, int], side: int) -> bytes:
     """Let Zarr write its description of such an array."""
     written = dict[str, Any]()
     zarr.create_array(
         store=zarr.storage.MemoryStore(written),
-        shape=(len(CHANNELS), *size),
-        chunks=(len(CHANNELS), side, side),
+        shape=(len(channels), *size),
+        chunks=(len(channels), side, side),
+        dimension_names=("channel", "y", "x"),
         dtype="uint8",
         fill_value=0,
-        attributes={"channels": list(CHANNELS)},
+        attributes={"channels": list(channels), "scale": 1 / STEPS},
         compressors=zarr.codecs.BloscCodec(cname="lz4", clevel=9, shuffle="noshuffle"),
     )
     content: bytes = written["zarr.json"].to_bytes()

@@ -100,6 +100,17 @@ class Slide:
         """
         return self._damage.pieces
 
+    def damaged_in(self, grid: Grid, x: int, y: int, width: int, height: int) -> frozenset[tuple[int, int, int]]:
+        """Those of `damaged` that lie in the blocks which a rectangle that was read is made of."""
+        number, columns, rows = self._source_of(grid, x, y, width, height)
+        across, down = (range(axis.first // BLOCK, (axis.last - 1) // BLOCK + 1) for axis in (columns, rows))
+        in_block = BLOCK // PIECE
+        return frozenset(
+            (level, px, py)
+            for level, px, py in self.damaged
+            if level == number and px // in_block in across and py // in_block in down
+        )
+
     @property
     def damaged_px(self) -> float:
         """Area of `damaged` in level-0 pixels; a place that is damaged in several levels counts once."""
@@ -127,14 +138,18 @@ class Slide:
         FaultError
             When the file cannot be read any more, or changed since it was opened and cannot be decoded.
         """
-        number, level = self._best_level(min(grid.factor_x, grid.factor_y))
-        columns = Axis(x, width, grid.width, grid.factor_x / level.downsample, level.width)
-        rows = Axis(y, height, grid.height, grid.factor_y / level.downsample, level.height)
+        number, columns, rows = self._source_of(grid, x, y, width, height)
         if self.backend.is_blank(number, range(columns.first, columns.last), range(rows.first, rows.last)):
             return np.full((height, width, 3), 255, np.uint8)
         if (columns.last - columns.first) * (rows.last - rows.first) > _MAX_SOURCE_PIXELS and width * height > 1:
             return self._read_halves(grid, x, y, width, height)
         return rows.resample(self._assemble(number, columns, rows), columns)
+
+    def _source_of(self, grid: Grid, x: int, y: int, width: int, height: int) -> tuple[int, Axis, Axis]:
+        """Level that a rectangle is read from, and its columns and rows there."""
+        number, level = self._best_level(min(grid.factor_x, grid.factor_y))
+        columns = Axis(x, width, grid.width, grid.factor_x / level.downsample, level.width)
+        return number, columns, Axis(y, height, grid.height, grid.factor_y / level.downsample, level.height)
 
     def _read_halves(self, grid: Grid, x: int, y: int, width: int, height: int) -> RGB:
         """Read a large rectangle piece by piece: a pixel is the same in any rectangle, and memory stays bounded."""

@@ -7,38 +7,29 @@ from threading import Semaphore
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.inspection.scales import look
 from pathopipe.jobs.job import Job, Outcome, damage_warning
-from pathopipe.jobs.journal import advance, unpack_one
+from pathopipe.jobs.journal import Span, advance
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.models.base import NucleusModel, Prediction
-from pathopipe.models.registry import create
+from pathopipe.models.registry import create, find
 from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.ops.stain import Stains
 from pathopipe.pipeline import MAPS, DetectSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.maps import chunks, write_maps
 from pathopipe.results.names import weights_folder
+from pathopipe.results.schemas.detections import SCHEMA
 from pathopipe.results.tables import ROWS_PER_GROUP, TableWriter, read_table
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
 from pathopipe.slide.damage import Damage
 from pathopipe.units import CHUNK, Grid
 
-_SCHEMA = pa.schema(
-    [
-        ("x_px", pa.float64()),
-        ("y_px", pa.float64()),
-        ("grid_x_px", pa.int32()),
-        ("grid_y_px", pa.int32()),
-        ("score", pa.float32()),
-    ]
-)
 _ORDER_BLOCK = 1024
 
 Tile = tuple[int, int, int, int]
@@ -69,20 +60,21 @@ class _Scan:
         -------
         ``seeds`` int32 (N, 2) as y, x on the fine grid, their ``scores`` float32 (N,), and the chunks of the maps that
         are not empty, by their names in the store, as compressed bytes; ``damaged`` int64 (M, 3) pieces of the slide
-        that could not be read, these and such as others found meanwhile.
+        that could not be read where this tile is.
         """
         x, y, width, height = tile
         # Cut off at the slide's border: mirrored beyond it, a nucleus that it cuts would be one with its own image,
         # and its seed on either side.
         left, top = max(0, x - self.halo), max(0, y - self.halo)
         right, bottom = min(self.grid.width, x + width + self.halo), min(self.grid.height, y + height + self.halo)
+        around = left, top, right - left, bottom - top
         with self.watch.spending("reading"):
-            rgb = self.slide.read(self.grid, left, top, right - left, bottom - top)
+            rgb = self.slide.read(self.grid, *around)
         with self.turns, self.watch.spending("model"):
             prediction = self.model.predict(rgb)
         self.watch.spend("network", prediction.network_s)
         with self.watch.spending("maps"):
-            damaged = np.array(sorted(self.slide.damaged), np.int64).reshape(-1, 3)
+            damaged = np.array(sorted(self.slide.damaged_in(self.grid, *around)), np.int64).reshape(-1, 3)
             return {"damaged": damaged} | self._own(prediction, tile, (left, top))
 
     def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> Pieces:
@@ -96,7 +88,10 @@ class _Scan:
         seeds = prediction.seeds.astype(np.int64) - (y - top, x - left)
         inside = np.all((seeds >= 0) & (seeds < (height, width)), axis=1)
         inside[inside] = tissue[tuple(seeds[inside].T)]
-        maps = prediction.maps[:, y - top : y - top + height, x - left : x - left + width] * tissue
+        maps = np.empty((len(self.model.traits.channels), height, width), np.uint8)
+        for name, image in zip(self.model.traits.channels, maps, strict=True):
+            own = prediction.maps[name][y - top : y - top + height, x - left : x - left + width]
+            np.multiply(own, tissue, out=image)
         found = {"seeds": (seeds[inside] + (y, x)).astype(np.int32), "scores": prediction.scores[inside]}
         return found | chunks(maps, (y, x), CHUNK * times)
 
@@ -142,9 +137,10 @@ def _create(job: Job[DetectSettings], stains: Stains) -> NucleusModel:
 
 def write_empty(job: Job[DetectSettings]) -> None:
     """Write a table without rows and maps without chunks."""
-    with TableWriter(job.output("detections.parquet"), _SCHEMA):
+    channels = find(job.settings.model, weights_folder(job.results)).channels
+    with TableWriter(job.output("detections.parquet"), SCHEMA):
         pass
-    write_maps(job.output(MAPS), (1, 1), CHUNK, ())
+    write_maps(job.output(MAPS), channels, (1, 1), CHUNK, ())
 
 
 @dataclass(frozen=True)
@@ -160,18 +156,18 @@ def _scan(job: Job[DetectSettings], scan: _Scan) -> _Found:
     """Look at all tiles that an earlier job did not, and write the maps."""
     tiles = _read_tiles(job.input("tiles/tiles.parquet"))
     seeds, scores = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
-    damage, places = Damage(scan.slide.backend.levels), dict[str, int]()
+    damage, places = Damage(scan.slide.backend.levels), dict[str, Span]()
     with job.journal() as journal:
         for number, found in enumerate(advance(journal, scan.look, tiles, job.workers + 1)):
             seeds.append(found.pop("seeds"))
             scores.append(found.pop("scores"))
             for piece in found.pop("damaged").tolist():
                 damage.add(*piece)
-            places |= dict.fromkeys(found, number)
+            places |= {name: span for name, span in journal.spans(number).items() if name in found}
             job.progress.update(number + 1, len(tiles), "tiles")
-        stored = ((name, unpack_one(journal.read(places[name]), name)) for name in sorted(places))
-        side = CHUNK * scan.model.traits.upsampling
-        write_maps(job.output(MAPS), (scan.fine.height, scan.fine.width), side, stored)
+        stored = ((name, journal.read_span(places[name])) for name in sorted(places))
+        traits, size = scan.model.traits, (scan.fine.height, scan.fine.width)
+        write_maps(job.output(MAPS), traits.channels, size, CHUNK * traits.upsampling, stored)
     return _Found(np.concatenate(seeds), np.concatenate(scores), damage)
 
 
@@ -184,7 +180,7 @@ def _write_seeds(job: Job[DetectSettings], grid: Grid, seeds: NDArray[np.int32],
     """Write seeds block by block, an order that does not depend on the tiles."""
     y, x = seeds.T
     order = np.lexsort((x, y, x // _ORDER_BLOCK, y // _ORDER_BLOCK))
-    with TableWriter(job.output("detections.parquet"), _SCHEMA) as table:
+    with TableWriter(job.output("detections.parquet"), SCHEMA) as table:
         for start in range(0, len(order), ROWS_PER_GROUP):
             rows = order[start : start + ROWS_PER_GROUP]
             table.write(

@@ -1,6 +1,5 @@
 """Stage segment: one polygon per nucleus from seeds and maps, block by block, without seams."""
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,39 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from pathopipe.errors import SlideRejectedError
+from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import advance
 from pathopipe.ops.assign import AssignSettings, halo
-from pathopipe.ops.instances import Nuclei, segment_block, solid
+from pathopipe.ops.instances import NEEDED, Nuclei, segment_block, solid
 from pathopipe.ops.wkb import to_wkb
 from pathopipe.pipeline import MAPS, SegmentSettings
-from pathopipe.results.maps import open_maps
+from pathopipe.results.maps import Maps, open_maps
+from pathopipe.results.schemas.nuclei import SCHEMA
 from pathopipe.results.tables import TableWriter, read_columns
 from pathopipe.units import Grid
 
 BLOCK = 2048
 """Side of the blocks in pixels of the maps: fixed, because the order of the nuclei follows it."""
-
-_GEO = {
-    "version": "1.1.0",
-    "primary_column": "geometry",
-    "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None}},
-}
-_SCHEMA = pa.schema(
-    [
-        ("nucleus_id", pa.int64()),
-        ("geometry", pa.binary()),
-        ("x_px", pa.float64()),
-        ("y_px", pa.float64()),
-        ("area_um2", pa.float64()),
-        ("score", pa.float32()),
-    ],
-    metadata={"geo": json.dumps(_GEO)},
-)
 
 
 @dataclass(frozen=True)
@@ -71,6 +53,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     seeds = _read_seeds(job.input("detect/detections.parquet"))
     blocks, least = seeds.blocks(), job.settings.min_solidity
     with open_maps(job.input(f"detect/{MAPS}")) as maps, job.journal() as journal:
+        _check_channels(maps, detect["model"]["name"])
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
             with job.watch.spending("outlining"):
@@ -87,7 +70,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
 
 def write_empty(job: Job[SegmentSettings]) -> None:
     """Write a table without rows."""
-    with TableWriter(job.output("nuclei.parquet"), _SCHEMA):
+    with TableWriter(job.output("nuclei.parquet"), SCHEMA):
         pass
 
 
@@ -101,27 +84,35 @@ def assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
     )
 
 
+def _check_channels(maps: Maps, model: str) -> None:
+    if missing := [name for name in NEEDED if name not in maps.channels]:
+        raise FaultError(
+            f"the model '{model}' puts out no channel '{missing[0]}', which nuclei are outlined on, only "
+            f"{', '.join(maps.channels)}: set detect.model to another one"
+        )
+
+
 def _read_seeds(path: Path) -> _Seeds:
     x, y, score = read_columns(path, ["grid_x_px", "grid_y_px", "score"]).values()
     order = np.lexsort((x, y))
     return _Seeds(x[order], y[order], score[order])
 
 
-def _segment(maps: Any, seeds: _Seeds, settings: AssignSettings, block: tuple[int, int]) -> Nuclei:
+def _segment(maps: Maps, seeds: _Seeds, settings: AssignSettings, block: tuple[int, int]) -> Nuclei:
     """Segment one block; its maps and seeds are read with the halo, as far as the grid goes."""
     margin = halo(settings)
-    _, height, width = maps.shape
+    height, width = maps.height, maps.width
     top, left = block[0] * BLOCK, block[1] * BLOCK
     y0, x0 = max(0, top - margin), max(0, left - margin)
     y1, x1 = min(height, top + BLOCK + margin), min(width, left + BLOCK + margin)
     points, scores = seeds.within(x0, y0, x1, y1)
     core = (top - y0, left - x0, min(height, top + BLOCK) - y0, min(width, left + BLOCK) - x0)
     local = np.ascontiguousarray(points - np.array([y0, x0], np.int32))
-    return segment_block(maps[:, y0:y1, x0:x1], local, scores, core, settings, origin=(y0, x0))
+    return segment_block(maps.read(NEEDED, y0, x0, y1, x1), local, scores, core, settings, origin=(y0, x0))
 
 
 def _write(job: Job[SegmentSettings], grid: Grid, found: Iterator[Nuclei], blocks: int) -> int:
-    with TableWriter(job.output("nuclei.parquet"), _SCHEMA) as table:
+    with TableWriter(job.output("nuclei.parquet"), SCHEMA) as table:
         for done, nuclei in enumerate(found, 1):
             table.write(
                 {

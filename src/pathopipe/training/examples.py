@@ -1,6 +1,6 @@
 """Annotated images in memory, and what a network learns from each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pathopipe.annotations import Annotated, Points, read_annotations
 from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
 from pathopipe.models.architecture import UPSAMPLING
-from pathopipe.models.engines import Engine
+from pathopipe.ops.channels import Channels
 from pathopipe.slide import open_slide
 from pathopipe.training.augment import Field
 from pathopipe.training.points import outline_points
@@ -21,6 +21,9 @@ from pathopipe.units import MAX_MPP, MIN_MPP, Grid
 
 _COARSEST: Final = 0.3
 _LARGEST_SIDE: Final = 20_000
+
+Teacher = Callable[[NDArray[np.uint8]], Channels]
+"""Gives the channels that a network sees in an image (H, W, 3)."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def read_examples(sheet: Sequence[Annotated], working_mpp: float) -> list[Exampl
     return examples
 
 
-def make_fields(examples: Iterable[Example], teacher: Engine | None) -> list[Field]:
+def make_fields(examples: Iterable[Example], teacher: Teacher | None) -> list[Field]:
     """Turn examples into what a network learns from; ``teacher`` outlines the nuclei of which only points are known.
 
     Raises
@@ -118,7 +121,7 @@ def _read(line: Annotated, working_mpp: float) -> Example:
     return example
 
 
-def _field(example: Example, teacher: Engine | None) -> Field:
+def _field(example: Example, teacher: Teacher | None) -> Field:
     if example.labels is not None:
         finer = ceil(example.mpp / _COARSEST)
         size = (example.labels.shape[1] * finer, example.labels.shape[0] * finer)

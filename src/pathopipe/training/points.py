@@ -1,15 +1,16 @@
 """Outlines for nuclei of which only a point is known: the network's own, one for each point and none elsewhere."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.architecture import CHANNELS, UPSAMPLING
 from pathopipe.models.engines import Engine, Maps
 from pathopipe.models.seeds import with_barrier
 from pathopipe.ops.assign import AssignSettings, assign, finish
+from pathopipe.ops.channels import FOREGROUND, Channels
 from pathopipe.training.targets import targets
 
 _SETTINGS: Final = AssignSettings(foreground_threshold=0.4, radius_px=64, barrier_weight=2, min_area_px=60)
@@ -24,24 +25,31 @@ def turned(engine: Engine) -> Engine:
     """Let an engine see an image in all eight orientations, and average what it says."""
 
     def run(rgb: NDArray[np.uint8]) -> Maps:
-        total = np.zeros((CHANNELS, UPSAMPLING * rgb.shape[0], UPSAMPLING * rgb.shape[1]), np.float32)
-        for quarter in range(4):
-            for mirrored in (False, True):
-                seen = np.rot90(rgb, quarter)
-                maps = engine(np.ascontiguousarray(seen[:, ::-1] if mirrored else seen))
-                total += np.rot90(maps[:, :, ::-1] if mirrored else maps, -quarter, axes=(1, 2))
+        looks = _looks(engine, rgb)
+        total = next(looks).astype(np.float32)
+        for maps in looks:
+            total += maps
         return np.rint(total / 8).astype(np.uint8)
 
     return run
 
 
-def outline_points(maps: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _looks(engine: Engine, rgb: NDArray[np.uint8]) -> Iterator[Maps]:
+    """See an image in each of its eight orientations, turned back."""
+    for quarter in range(4):
+        for mirrored in (False, True):
+            seen = np.rot90(rgb, quarter)
+            maps = engine(np.ascontiguousarray(seen[:, ::-1] if mirrored else seen))
+            yield np.rot90(maps[:, :, ::-1] if mirrored else maps, -quarter, axes=(1, 2))
+
+
+def outline_points(maps: Channels, points: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Make targets from points and what a network sees.
 
     Parameters
     ----------
     maps
-        uint8 (2, H, W): foreground and distance, times 255.
+        A network's, (H, W) each.
     points
         (N, 2) x, y of all nuclei, in pixels of the maps.
 
@@ -50,12 +58,13 @@ def outline_points(maps: NDArray[np.uint8], points: NDArray[np.float64]) -> NDAr
     uint8 (H, W, 3): targets and weight, see :class:`pathopipe.training.augment.Field`. Each point gets the part of the
     foreground that it reaches first; where that is too little, a disc, whose surroundings don't count.
     """
-    height, width = maps.shape[1:]
+    foreground = maps[FOREGROUND]
+    height, width = foreground.shape
     seeds = np.unique(np.floor(points[:, ::-1]).astype(np.int32).clip(0, (height - 1, width - 1)), axis=0)
     labels = finish(assign(seeds, with_barrier(maps), _SETTINGS), seeds, _SETTINGS)
     weight = np.full((height, width), 255, np.uint8)
-    weight[(maps[0] > _UNSURE[0]) & (maps[0] < _UNSURE[1])] = _GUESSED
-    weight[(labels == 0) & (maps[0] >= _UNSURE[1])] = _UNMARKED
+    weight[(foreground > _UNSURE[0]) & (foreground < _UNSURE[1])] = _GUESSED
+    weight[(labels == 0) & (foreground >= _UNSURE[1])] = _UNMARKED
     lost = np.setdiff1d(np.arange(1, len(seeds) + 1), labels)
     _draw_discs(labels, weight, lost, seeds)
     return np.dstack([targets(labels), weight])

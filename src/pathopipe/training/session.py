@@ -11,20 +11,21 @@ from typing import Any, Final
 
 import cv2
 
-from pathopipe.errors import FaultError
+from pathopipe.errors import FaultError, RefusalError
 from pathopipe.files import remove, write_whole
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.card import Card, to_markdown
-from pathopipe.models.engines import Engine, any_size, make_engine
-from pathopipe.models.seeds import SeedRule
+from pathopipe.models.engines import any_size, make_engine
+from pathopipe.models.seeds import SeedRule, named
 from pathopipe.models.weights import Weights, read_weights, save_weights
 from pathopipe.results.links import files, refuse_links
 from pathopipe.training.augment import Field
 from pathopipe.training.course import Course, Moment, Tensors, train
-from pathopipe.training.examples import Example, make_fields
+from pathopipe.training.examples import Example, Teacher, make_fields
 from pathopipe.training.loop import Schedule
 from pathopipe.training.points import turned
 from pathopipe.training.split import Split, portions, split
+from pathopipe.training.targets import LEARNED
 from pathopipe.training.validation import Seen, look, picture, pooled, quality
 
 _ENDINGS: Final = (".safetensors", ".md", *(f"_worst_{place}.png" for place in range(1, 5)))
@@ -101,8 +102,9 @@ def run(request: Request, show: Show) -> tuple[Path, list[Row]]:
     Raises
     ------
     RefusalError
-        When there are symbolic links where these would be written.
+        When there are symbolic links where these would be written, or the weights to start from have other channels.
     """
+    _refuse_channels(request.architecture)
     written = files(*(_file(request, ending).name for ending in _ENDINGS))
     refuse_links(request.out, {**written, ".work": None})
     parts = split(request.examples, request.seed) if request.test else Split(list(request.examples), [], [])
@@ -142,8 +144,19 @@ def _course(request: Request, fields: list[Field], validation: list[Example]) ->
     )
 
 
-def _teacher(weights: Weights) -> Engine:
-    return turned(any_size(make_engine(weights, "cpu"), weights.card.architecture))
+def _teacher(weights: Weights) -> Teacher:
+    architecture = weights.card.architecture
+    see = turned(any_size(make_engine(weights, "cpu"), architecture))
+    return lambda rgb: named(see(rgb), architecture)
+
+
+def _refuse_channels(architecture: Architecture) -> None:
+    """Refuse to go on from a network that puts out what there are no targets of."""
+    if architecture.channels != LEARNED:
+        raise RefusalError(
+            f"the weights to start from put out {', '.join(architecture.channels)}, and training knows only "
+            f"{' and '.join(LEARNED)}, in this order: start from others"
+        )
 
 
 def _key(request: Request, part: Sequence[Example], validation: Sequence[Example]) -> str:

@@ -1,10 +1,16 @@
 """What a network is to learn from a label image."""
 
+from typing import Final
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.channels import DISTANCE, FOREGROUND
+
+LEARNED: Final = (FOREGROUND, DISTANCE)
+"""Channels that a network learns, in the order of the targets."""
 
 
 def targets(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -12,8 +18,9 @@ def targets(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
 
     Returns
     -------
-    uint8 (H, W, 2): 255 inside of nuclei; and the distance of each pixel of a nucleus from its edge, relative to the
-    largest one in this nucleus, times 255. Where two nuclei touch, the distance falls to its least between them.
+    uint8 (H, W, 2), as in `LEARNED`: 255 inside of nuclei; and the distance of each pixel of a nucleus from its edge,
+    relative to the largest one in this nucleus, times 255. Where two nuclei touch, the distance falls to its least
+    between them.
     """
     flat = np.ascontiguousarray(labels, np.int32)
     inside = np.zeros(flat.shape, np.uint8)

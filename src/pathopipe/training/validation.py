@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pathopipe.evaluation.metrics import MATCH_UM, Counts, Scores, compare, match, scores
 from pathopipe.models.architecture import UPSAMPLING, Architecture
 from pathopipe.models.engines import Engine, any_size
-from pathopipe.models.seeds import SeedRule, pick, with_barrier
+from pathopipe.models.seeds import SeedRule, named, pick, with_barrier
+from pathopipe.ops.channels import Channels
 from pathopipe.ops.instances import Nuclei, segment_block, solid
 from pathopipe.ops.raster import rasterize
 from pathopipe.pipeline import SegmentSettings
@@ -29,21 +30,21 @@ class Seen:
     """An example and the network's maps of it."""
 
     example: Example
-    maps: NDArray[np.uint8]
+    maps: Channels
 
 
 def look(engine: Engine, architecture: Architecture, examples: list[Example]) -> list[Seen]:
     """Run a network on examples."""
     see = any_size(engine, architecture)
-    return [Seen(example, see(example.working)) for example in examples]
+    return [Seen(example, named(see(example.working), architecture)) for example in examples]
 
 
 def outlined(seen: Seen, rule: SeedRule, settings: SegmentSettings = SETTINGS) -> Nuclei:
     """Outline the nuclei of an example, as the workflow does where all is tissue; in pixels of the maps."""
     seeds, strengths = pick(seen.maps, rule)
-    maps = with_barrier(seen.maps)
     fine = seen.example.grid.refined(UPSAMPLING)
-    nuclei = segment_block(maps, seeds, strengths, (0, 0, *maps.shape[1:]), assign_settings(settings, fine))
+    core, rules = (0, 0, fine.height, fine.width), assign_settings(settings, fine)
+    nuclei = segment_block(with_barrier(seen.maps), seeds, strengths, core, rules)
     return solid(nuclei, settings.min_solidity)
 
 
