@@ -9,7 +9,8 @@ import pytest
 
 from pathopipe.jobs import leftovers
 from pathopipe.jobs.execution import execute, execute_cohort
-from pathopipe.jobs.leftovers import STOPPED, fault_of, sweep, unfinished, work_folder
+from pathopipe.jobs.leftovers import sweep
+from pathopipe.results.unfinished import STOPPED, fault_of, unfinished, work_folder
 from pathopipe.jobs.ownership import Lock
 from pathopipe.pipeline import CohortSettings, Config
 from pathopipe.results.documents import write_json

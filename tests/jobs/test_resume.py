@@ -15,7 +15,7 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute
 from pathopipe.jobs.journal import Journal
-from pathopipe.jobs.leftovers import unfinished
+from pathopipe.results.unfinished import unfinished
 from pathopipe.jobs.ownership import Lock
 from pathopipe.pipeline import Config
 from pathopipe.samples import Sample

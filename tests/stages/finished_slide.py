@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from pathopipe import pipeline
 from pathopipe.identity import identify
 from pathopipe.ops.statistics import summarize
 from pathopipe.results.documents import write_json
 from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
+from tests import made
+from tests.made import seal
 
 MPP = 0.5
 SIZE = (1600, 1200)
@@ -57,27 +60,18 @@ def finish(results: Path, slide: str, folder: Path, size: tuple[int, int] = SIZE
     (home / "tissue" / "tissue.geojson").write_text(json.dumps(features))
     cv2.imwrite(str(home / "tissue" / "thumbnail.jpg"), cv2.resize(cv2.imread(str(path)), None, fx=0.25, fy=0.25))
     _write_tables(home, discs)
+    for stage in STAGES:
+        for name in pipeline.STAGES[stage].writes:
+            if not (home / stage / name).exists():
+                (home / stage / name).touch()
     write_json(home / "grade" / "grade.json", grade())
+    seal(results, slide)
     return sample
 
 
 def manifest(stage: str, slide: str, path: Path) -> dict[str, Any]:
-    return {
-        "stage": stage,
-        "slide": slide,
-        "state": "done",
-        "reason": None,
-        "contract": 1,
-        "params": {"size": 512},
-        "inputs": {"a/b.json": "ab" * 32},
-        "counts": {"nuclei": 400},
-        "model": {"name": "classical", "sha256": None} if stage == "detect" else None,
-        "versions": {"pathopipe": "0.1.0"},
-        "identity": str(identify(path)),
-        "mpp_x": MPP,
-        "mpp_y": MPP,
-        "mpp_source": "sheet",
-    }
+    known = {"identity": str(identify(path)), "mpp_x": MPP, "mpp_y": MPP, "params": {"size": 512}}
+    return made.manifest(stage, slide, inputs={"a/b.json": "ab" * 32}, **known)
 
 
 def tissue_details(size: tuple[int, int]) -> dict[str, Any]:
@@ -118,6 +112,7 @@ def reject(results: Path, slide: str, stage: str, reason: str) -> None:
         cv2.imwrite(str(home / "tissue" / "thumbnail.jpg"), np.full((1, 1, 3), 255, np.uint8))
     pq.write_table(NUCLEI.empty_table(), home / "segment" / "nuclei.parquet")
     write_json(home / "grade" / "grade.json", grade() | {"grade": None, "abstained": True, "reason": reason})
+    seal(results, slide)
 
 
 def _write_tables(home: Path, discs: np.ndarray) -> None:

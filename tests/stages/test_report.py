@@ -126,7 +126,7 @@ def test_a_small_image_is_shown_as_a_whole(tmp_path):
 def test_warnings_of_all_stages_are_shown(finished, copied, stage):
     _, sample, *_ = finished
     path = copied / "s1" / stage / "manifest.json"
-    warning = {"code": "odd", "message": "something is odd about <it>", "value": 1.0}
+    warning = {"code": "odd", "message": "something is odd about <it>", "value": 1.0, "threshold": 0.5}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"quality": [warning]}))
     execute("report", "s1", copied, ReportSettings(), sample)
     assert "Something is odd about &lt;it&gt;." in page_of(copied)

@@ -14,6 +14,7 @@ from pathopipe.results.documents import write_json
 from pathopipe.results.names import ASKED
 from pathopipe.status.estimate import seconds_left
 from pathopipe.status.slides import SlideStatus, look, running_on
+from tests.made import manifest
 
 NOW = 1_800_000_000.0
 
@@ -27,7 +28,7 @@ def finish(
         reads = (name for name in STAGES[stage].reads if name.endswith("manifest.json"))
         inputs = {name: sha256(folder / name) for name in reads}
         file, clock = folder / stage / "manifest.json", clock + seconds
-        write_json(file, {"stage": stage, "state": "done", "inputs": inputs} | content)
+        write_json(file, manifest(stage, slide, inputs=inputs) | content)
         write_json(file.with_name("run.json"), {"seconds": seconds})
         os.utime(file, (clock, clock))
     return clock

@@ -18,8 +18,8 @@ from pathopipe.evaluation.point_metrics import PointCounts, compare_points
 from pathopipe.jobs.chosen_model import adopt_model, model_problems
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import Config
-from pathopipe.results.documents import read_json
-from pathopipe.results.tables import numbers, read_table
+from pathopipe.results.folder import SlideFolder, begun
+from pathopipe.results.tables import column_names, numbers, read_table
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
 
@@ -87,13 +87,14 @@ def evaluate_results(results: Path, labels: Path, progress: Progress) -> list[Ro
     RefusalError
         No results, missing labels, labels that can't be read or don't fit.
     """
-    found = {path.parent.parent.name: path.parent.parent for path in results.glob("*/segment/nuclei.parquet")}
-    paths = find_labels(found, labels, results)
-    manifests = (read_json(folder / "detect" / "manifest.json")["model"] for folder in found.values())
-    title = " + ".join(sorted({manifest["name"] for manifest in manifests if manifest})) or "-"
+    slides = (SlideFolder(results, slide) for slide in begun(results))
+    found = {made.slide: made for made in slides if made.has("segment")}
+    paths = find_labels({slide: made.folder for slide, made in found.items()}, labels, results)
+    models = (made.manifest("detect")["model"] for made in found.values())
+    title = " + ".join(sorted({model["name"] for model in models if model})) or "-"
     rows = list[Row]()
     for slide, path in paths.items():
-        size = read_json(found[slide] / "tissue" / "manifest.json").get("slide_info")
+        size = found[slide].manifest("tissue").get("slide_info")
         annotation = read_annotations(path, None if size is None else (size["height"], size["width"]))
         progress(len(rows), len(paths), slide)
         rows.append(Row(title, slide, *_count(annotation, found[slide])))
@@ -166,17 +167,16 @@ def _moved(annotation: Annotation, how: Perturbation, size: Size) -> Annotation:
     return Outlines(perturb_labels(annotation.labels, how))
 
 
-def _analyze(path: Path, results: Path, config: Config, mpp: float) -> Path:
+def _analyze(path: Path, results: Path, config: Config, mpp: float) -> SlideFolder:
     sample = Sample("image", path.resolve(), (mpp, mpp))
     for stage in STAGES:
         execute(stage, sample.slide, results, getattr(config, stage), sample)
-    return results / sample.slide
+    return SlideFolder(results, sample.slide)
 
 
-def _count(annotation: Annotation, folder: Path) -> tuple[Counts | PointCounts, str | None]:
+def _count(annotation: Annotation, made: SlideFolder) -> tuple[Counts | PointCounts, str | None]:
     """Compare a slide's nuclei with its labels; also says why there are none, if so."""
-    manifest = read_json(folder / "segment" / "manifest.json")
-    nuclei = folder / "segment" / "nuclei.parquet"
+    manifest, nuclei = made.manifest("segment"), made.file("segment", "nuclei.parquet")
     # Without a scale nothing was found either, and any one will do.
     mpp = (manifest["mpp_x"] or 1.0, manifest["mpp_y"] or 1.0)
     if isinstance(annotation, Points):
@@ -187,10 +187,11 @@ def _count(annotation: Annotation, folder: Path) -> tuple[Counts | PointCounts, 
 
 
 def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float]) -> PointCounts:
-    table = read_table(nuclei, ["x_px", "y_px", "type"])
+    typed = "type" in column_names(nuclei)
+    table = read_table(nuclei, ["x_px", "y_px", *(["type"] if typed else [])])
     centroids = np.stack([numbers(table["x_px"]), numbers(table["y_px"])], axis=1)
     scale = np.array(mpp)
-    said = _folded(table["type"].to_pylist()) if "type" in table.column_names else None
+    said = _folded(table["type"].to_pylist()) if typed else None
     true = None if points.types is None else _folded(points.types)
     return compare_points(centroids * scale, points.xy * scale, said, true)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pathopipe.errors import ArtifactError
-from pathopipe.jobs.leftovers import FAULT
 from pathopipe.pipeline import ORDER
-from pathopipe.record import MANIFEST
 from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import ASKED
+from pathopipe.results.unfinished import FAULT
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,15 @@ class Asked:
     made_by: Mapping[str, Any]
     begun: float
 
-    def redoes(self, folder: Path, stage: str, ended: float) -> bool:
-        """Whether a finished stage, which ended then, has its turn still to come."""
-        if ended >= self.begun or folder.name not in self.slides or ORDER.index(stage) > ORDER.index(self.last):
+    def redoes(self, made: SlideFolder, stage: str) -> bool:
+        """Whether a finished stage has its turn still to come."""
+        if made.ended[stage] >= self.begun or made.slide not in self.slides:
+            return False
+        if ORDER.index(stage) > ORDER.index(self.last):
             return False
         with contextlib.suppress(ArtifactError):
-            manifest = read_json(folder / stage / MANIFEST)
-            return stage == self.again or any(manifest.get(key) != value for key, value in self.made_by[stage].items())
+            known: Mapping[str, Any] = {**made.manifest(stage)}
+            return stage == self.again or any(known.get(key) != value for key, value in self.made_by[stage].items())
         return True
 
     def retries(self, work: Path) -> bool:

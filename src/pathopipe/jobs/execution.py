@@ -4,7 +4,7 @@ import contextlib
 import errno
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -20,13 +20,16 @@ from pathopipe.jobs.job import Gathering, Job, Outcome
 from pathopipe.jobs.ownership import Lock
 from pathopipe.jobs.progress import Progress
 from pathopipe.jobs.publishing import publish
-from pathopipe.pipeline import COHORT, STAGES, CohortSettings
+from pathopipe.pipeline import COHORT, ORDER, STAGES, CohortSettings
 from pathopipe.provenance import Stopwatch, sha256, versions
-from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json, write_json
+from pathopipe.record import MANIFEST, Stage
+from pathopipe.results.documents import write_json
+from pathopipe.results.folder import manifest_name
 from pathopipe.results.links import of_results, refuse_links
+from pathopipe.results.manifests import digests_of
 from pathopipe.results.marker import check_results, mark_results
-from pathopipe.results.names import CRATE, RUN, called
+from pathopipe.results.names import CRATE, RUN
+from pathopipe.results.unfinished import FAULT, work_folder
 from pathopipe.samples import Sample
 
 _CARRIED = ("identity", "mpp_x", "mpp_y", "mpp_source")
@@ -65,7 +68,7 @@ def execute(
     refuse_links(results, of_results([slide]))
     check_results(results)
     mark_results(results)
-    work = leftovers.work_folder(results, slide, stage)
+    work = work_folder(results, slide, stage)
     lock = Lock(work / leftovers.OWNER, results)
     if living := lock.wait():
         raise FaultError(f"slide {slide}: {living} is working on the stage '{stage}': wait for it")
@@ -80,7 +83,7 @@ def execute(
         if lock.held:
             with contextlib.suppress(OSError, FaultError):
                 remove(job.draft, results)
-            _remember(work / leftovers.FAULT, fault, results)
+            _remember(work / FAULT, fault, results)
         if fault is error:
             raise
         raise fault from error
@@ -107,6 +110,7 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
             "code": fingerprint("cohort"),
             "params": settings.model_dump(mode="json"),
             "inputs": {name: sha256(results / name) for name in _gathered(gathering)},
+            "outputs": _outputs(gathering.draft, COHORT),
             "counts": outcome.counts,
             "versions": versions(),
         }
@@ -124,8 +128,8 @@ def execute_cohort(results: Path, samples: list[Sample], settings: CohortSetting
 
 def _gathered(gathering: Gathering) -> list[str]:
     """Manifests of the slides whose page is there: they hold the digests of everything before."""
-    names = (f"{sample.slide}/report/{MANIFEST}" for sample in gathering.samples)
-    return [name for name in names if (gathering.results / name).exists()]
+    last = ORDER[-1]
+    return [manifest_name(slide, last) for slide, made in gathering.slides.items() if made.has(last)]
 
 
 def predate(results: Path) -> None:
@@ -152,6 +156,7 @@ def _execute(job: Job[Any], work: Path) -> dict[str, Any]:
         module.write_empty(job)
     _check_complete(job)
     _check_unchanged(job, manifest)
+    manifest["outputs"] = _outputs(job.draft, STAGES[job.stage])
     write_json(job.draft / MANIFEST, manifest, job.results)
     if STAGES[job.stage].describes:
         checked(job.draft / CRATE, job.results)
@@ -183,18 +188,16 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
 
 
 def _inputs(job: Job[Any]) -> dict[str, str]:
-    """Digests of what the stage reads: files of earlier stages, and for `tissue` the regions to analyze."""
-    digests = {name: _digest(job.input(name)) for name in STAGES[job.stage].reads}
+    """Digests of what the stage reads: files of earlier stages, as they wrote them, and for `tissue` the regions."""
+    digests = digests_of(job.results / job.slide, STAGES[job.stage].reads)
     if job.stage == "tissue" and (roi := job.require_sample().roi):
         digests["roi"] = sha256(roi)
     return digests
 
 
-def _digest(path: Path) -> str:
-    try:
-        return sha256(path)
-    except FileNotFoundError as error:
-        raise FaultError(f"is missing: run the stage '{path.parent.name}' first", path, called(path)) from error
+def _outputs(draft: Path, stage: Stage) -> dict[str, str]:
+    """Digests of what a stage wrote: whoever reads it later can tell whether it is still that."""
+    return {name: sha256(draft / name) for name in stage.writes}
 
 
 def _carried(job: Job[Any]) -> dict[str, Any]:
@@ -207,19 +210,17 @@ def _carried(job: Job[Any]) -> dict[str, Any]:
             raise FaultError(
                 f"slide {job.slide}: its file cannot be read ({cause(error)}): bring it back and run again"
             ) from error
-    upstream = next(name for name in STAGES[job.stage].reads if name.endswith(MANIFEST))
-    manifest = read_json(job.input(upstream))
-    return {key: manifest.get(key) for key in _CARRIED}
+    upstream = STAGES[job.stage].upstream[0]
+    manifest: Mapping[str, Any] = {**job.manifest(upstream)}
+    return {key: manifest[key] for key in _CARRIED}
 
 
 def _upstream_reason(job: Job[Any]) -> str | None:
     """Why an earlier stage rejected the slide, if one did."""
-    for name in STAGES[job.stage].reads:
-        if name.endswith(MANIFEST):
-            manifest = read_json(job.input(name))
-            if manifest["state"] == "rejected" and job.stage != "report":
-                return str(manifest["reason"])
-    return None
+    if STAGES[job.stage].describes:
+        return None  # its page says why
+    manifests = (job.manifest(stage) for stage in STAGES[job.stage].upstream)
+    return next((str(manifest["reason"]) for manifest in manifests if manifest["state"] == "rejected"), None)
 
 
 def _check_complete(job: Job[Any]) -> None:

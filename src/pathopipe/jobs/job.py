@@ -23,7 +23,8 @@ from pathopipe.jobs.progress import Progress
 from pathopipe.pipeline import COHORT, STAGES, CohortSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json, read_manifests
+from pathopipe.results.folder import SlideFolder
+from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.samples import Sample
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -71,9 +72,9 @@ class Job(Generic[SettingsT]):
             raise KeyError(f"{self.stage} does not declare that it reads {name}")
         return self.results / self.slide / name
 
-    def manifest(self, stage: str) -> dict[str, Any]:
+    def manifest(self, stage: str) -> Manifest:
         """Manifest of an upstream stage."""
-        return read_json(self.input(f"{stage}/{MANIFEST}"))
+        return read_manifest(self.input(f"{stage}/{MANIFEST}"), stage)
 
     def output(self, name: str) -> Path:
         """Path to write a declared file to."""
@@ -116,10 +117,7 @@ def damage_warning(share: float, of: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Gathering:
-    """The cohort: all lines of the sample sheet, in order, and where `cohort` writes its files.
-
-    A slide is finished when ``results/<slide>/report/manifest.json`` is there and `leftovers.fault_of` finds nothing.
-    """
+    """The cohort: all lines of the sample sheet, in order, and where `cohort` writes its files."""
 
     results: Path
     samples: list[Sample]
@@ -127,9 +125,9 @@ class Gathering:
     settings: CohortSettings
 
     @cached_property
-    def manifests(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Manifests by slide and stage, read once."""
-        return {sample.slide: read_manifests(self.results / sample.slide) for sample in self.samples}
+    def slides(self) -> dict[str, SlideFolder]:
+        """The results of each slide, by its id; their manifests are read once."""
+        return {sample.slide: SlideFolder(self.results, sample.slide) for sample in self.samples}
 
     def output(self, name: str) -> Path:
         """Path to write a declared file to."""

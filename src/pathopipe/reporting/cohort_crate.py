@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST
 from pathopipe.reporting.crate import PROCESS_RUN, WORKFLOW, WORKFLOW_RUN, Crate
+from pathopipe.results.manifests import Manifest
 from pathopipe.results.names import CRATE, RUN
 
 COMMAND = "pathopipe run --slides cohort/slides.tsv --config cohort/config.json"
@@ -32,7 +33,7 @@ class SlideRecord:
     """What is known of one line of the sheet: the manifests of the stages that are finished, by stage."""
 
     slide: str
-    manifests: Mapping[str, Mapping[str, Any]]
+    manifests: Mapping[str, Manifest]
 
     @property
     def finished(self) -> bool:
@@ -46,14 +47,18 @@ def sheet(records: Iterable[SlideRecord]) -> str:
     rows = csv.writer(text, delimiter="\t", lineterminator="\n")
     rows.writerow(_COLUMNS)
     for record in records:
-        tissue = record.manifests.get("tissue", {})
-        given = tissue.get("mpp_source") == "sheet"
-        mpp = f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if given else ""
-        known = (tissue.get("identity"), tissue.get("sha256"), tissue.get("inputs", {}).get("roi"))
-        about = record.manifests.get("grade", {}).get("about", {})
-        reported = (about.get("tissue"), about.get("stain"), *known)
-        rows.writerow((record.slide, "", mpp, *(value or "" for value in reported)))
+        rows.writerow((record.slide, "", *(value or "" for value in _recognized(record.manifests))))
     return text.getvalue()
+
+
+def _recognized(manifests: Mapping[str, Manifest]) -> Iterator[str | None]:
+    """Tell the mpp that was given, what the sheet said of tissue and stain, and what the slide can be known by."""
+    tissue, grade = manifests.get("tissue"), manifests.get("grade")
+    given = tissue is not None and tissue["mpp_source"] == "sheet"
+    yield f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if tissue and given else None
+    about = (grade and grade.get("about")) or {}
+    yield from (about.get("tissue"), about.get("stain"))
+    yield from (tissue["identity"], tissue.get("sha256"), tissue["inputs"].get("roi")) if tissue else (None,) * 3
 
 
 def settings(records: Sequence[SlideRecord], cohort: Mapping[str, Any]) -> dict[str, Any]:

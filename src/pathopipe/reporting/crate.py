@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pathopipe.results.documents import write_json
+from pathopipe.results.manifests import ModelEntry
 from pathopipe.results.names import CRATE
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Crate:
         reported = {"softwareVersion": version, "softwareRequirements": libraries}
         return self.thing(address, "SoftwareApplication", name="pathopipe", **reported)
 
-    def weights(self, model: dict[str, Any]) -> "Entity":
+    def weights(self, model: ModelEntry) -> "Entity":
         """Add a nucleus model, by the digest of its weights where it has some."""
         digest = model.get("sha256")
         reported = {"sha256": digest, "license": model.get("licence")}

@@ -8,8 +8,8 @@ from pathopipe.caveats import stops_grade
 from pathopipe.pipeline import STAGES
 from pathopipe.reporting.slide_page import Evidence, Fact, Grade, QualityWarning, Rejection, StageRecord
 from pathopipe.reporting.vocabulary import MPP_CHECKS, MPP_SOURCES
-
-Manifest = Mapping[str, Any]
+from pathopipe.results.contents import GradeFile
+from pathopipe.results.manifests import Manifest, ModelEntry, SlideInfo, mpp_of
 
 
 def rejection(manifests: Mapping[str, Manifest]) -> Rejection | None:
@@ -27,15 +27,15 @@ def stage_title(stage: str) -> str:
 
 def slide_facts(tissue: Manifest) -> tuple[Fact, ...]:
     """Return size, resolution and format of the slide, as far as they are known."""
-    info, mpp = tissue.get("slide_info") or {}, tissue.get("mpp_x")
+    info, mpp = tissue.get("slide_info"), tissue.get("mpp_x")
     facts = []
-    if info.get("width") and info.get("height"):
+    if info:
         pixels = f"{text.count(info['width'])} × {text.count(info['height'])} px"
         facts.append(Fact("Size", _size_mm(info, tissue) if mpp else pixels, f"({pixels})" if mpp else ""))
     if mpp:
         source = str(tissue.get("mpp_source"))
         facts.append(Fact("Resolution", resolution(tissue), f"({MPP_SOURCES.get(source, source)})"))
-    if info.get("format"):
+    if info and info.get("format"):
         facts.append(Fact("Format", str(info["format"])))
     return tuple(facts)
 
@@ -48,14 +48,15 @@ def mpp_facts(features: Manifest) -> tuple[Fact, ...]:
 
 def model_facts(detect: Manifest) -> tuple[Fact, ...]:
     """Return which model found the nuclei, and the terms that it may be used under."""
-    model = detect.get("model") or {}
-    if not model.get("name"):
+    model = detect.get("model")
+    if not model:
         return ()
     return (Fact("Nuclei found by", str(model["name"]), f"({model['licence']})" if model.get("licence") else ""),)
 
 
-def _size_mm(info: Manifest, tissue: Manifest) -> str:
-    width, height = info["width"] * tissue["mpp_x"] / 1000, info["height"] * tissue["mpp_y"] / 1000
+def _size_mm(info: SlideInfo, tissue: Manifest) -> str:
+    mpp = mpp_of(tissue)
+    width, height = info["width"] * mpp.x / 1000, info["height"] * mpp.y / 1000
     return f"{text.number(width)} × {text.quantity(height, 'mm')}"
 
 
@@ -67,7 +68,7 @@ def resolution(manifest: Manifest) -> str:
 
 def warnings(manifests: Mapping[str, Manifest]) -> tuple[QualityWarning, ...]:
     """Return the quality warnings of a slide, given its manifests by stage; those that leave it ungraded come first."""
-    lifted = bool(manifests.get("grade", {}).get("params", {}).get("out_of_scope"))
+    lifted = "grade" in manifests and bool(manifests["grade"]["params"].get("out_of_scope"))
     reported = [
         QualityWarning(str(item["code"]), text.sentence(str(item["message"])), stops_grade(item, out_of_scope=lifted))
         for manifest in manifests.values()
@@ -76,7 +77,7 @@ def warnings(manifests: Mapping[str, Manifest]) -> tuple[QualityWarning, ...]:
     return tuple(sorted(reported, key=lambda warning: not warning.stops_grade))
 
 
-def grade_of(content: Mapping[str, Any]) -> Grade | None:
+def grade_of(content: GradeFile) -> Grade | None:
     """Read ``grade.json``; None where no grader ran (the file of a rejected slide)."""
     if not content.get("grader"):
         return None
@@ -100,7 +101,7 @@ def grade_of(content: Mapping[str, Any]) -> Grade | None:
     )
 
 
-def probabilities(content: Mapping[str, Any], grades: tuple[str, ...]) -> tuple[float, ...]:
+def probabilities(content: GradeFile, grades: tuple[str, ...]) -> tuple[float, ...]:
     """Return one share per grade, in their order; none where the grader gave none."""
     given = content.get("probabilities")
     if not given:
@@ -126,7 +127,6 @@ def stage_records(manifests: Mapping[str, Manifest]) -> tuple[StageRecord, ...]:
 
 
 def _record(stage: str, manifest: Manifest) -> StageRecord:
-    model = manifest.get("model") or {}
     return StageRecord(
         stage=stage,
         title=stage_title(stage),
@@ -134,12 +134,12 @@ def _record(stage: str, manifest: Manifest) -> StageRecord:
         contract=str(manifest.get("contract", text.DASH)),
         params=_facts(manifest.get("params")),
         counts=_facts(manifest.get("counts")),
-        model=_model_facts(model),
+        model=_model_facts(manifest.get("model")),
         inputs=_facts(manifest.get("inputs")),
     )
 
 
-def _model_facts(model: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _model_facts(model: ModelEntry | None) -> tuple[Fact, ...]:
     if not model:
         return ()
     weights, licence = model.get("sha256"), model.get("licence")

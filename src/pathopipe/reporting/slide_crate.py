@@ -4,18 +4,19 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pathopipe.pipeline import STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST
 from pathopipe.reporting.crate import PROCESS_RUN, Crate
+from pathopipe.results.manifests import Manifest
 from pathopipe.results.names import RUN
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity
 
-Manifests = Mapping[str, Mapping[str, Any]]
+Manifests = Mapping[str, Manifest]
 
 
 def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
@@ -40,14 +41,14 @@ def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
     for stage, manifest in manifests.items():
         used = [files[name] for name in STAGES[stage].reads if name in files]
         used += outside if stage == "tissue" else outside[:1] if stage in {"detect", "features", "report"} else []
-        if manifest.get("model"):
-            used.append(crate.weights(manifest["model"]))
+        if model := manifest["model"]:
+            used.append(crate.weights(model))
         made = [entity for name, entity in files.items() if name.startswith(f"{stage}/")]
         crate.action(stage, command(stage, manifest), crate.software(manifest["versions"]), used, made)
     crate.write(draft)
 
 
-def command(stage: str, manifest: Mapping[str, Any]) -> str:
+def command(stage: str, manifest: Manifest) -> str:
     """What to type in the folder above to have a stage done again."""
     settings = json.dumps(manifest["params"], sort_keys=True, separators=(",", ":"))
     slide = manifest["slide"]
@@ -55,10 +56,11 @@ def command(stage: str, manifest: Mapping[str, Any]) -> str:
 
 
 def _digests(manifests: Manifests) -> dict[str, str]:
-    """Digest of each file by ``stage/name``, as the latest stage that read it found it."""
+    """Digest of each file by ``stage/name``: of what a stage wrote, and of manifests that a later one read."""
     found = dict[str, str]()
-    for manifest in manifests.values():
+    for stage, manifest in manifests.items():
         found |= {name: digest for name, digest in manifest["inputs"].items() if "/" in name}
+        found |= {f"{stage}/{name}": digest for name, digest in manifest.get("outputs", {}).items()}
     return found
 
 
@@ -76,7 +78,7 @@ def _files(crate: Crate, folder: Path, draft: Path, digests: dict[str, str]) -> 
     return found
 
 
-def _outside(crate: Crate, slide: str, tissue: Mapping[str, Any]) -> list["Entity"]:
+def _outside(crate: Crate, slide: str, tissue: Manifest) -> list["Entity"]:
     """Add what came from outside: the slide's file, by its content alone, and regions of interest, if any."""
     reported = {"identifier": tissue.get("identity"), "sha256": tissue.get("sha256")}
     known = {name: value for name, value in reported.items() if value}

@@ -1,14 +1,14 @@
 """JSON documents of the results: manifests, grades, descriptions."""
 
-import contextlib
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from pathopipe.errors import ArtifactError, cause
 from pathopipe.files import write_whole
-from pathopipe.pipeline import STAGES
-from pathopipe.record import MANIFEST
 from pathopipe.results.names import called
 
 
@@ -31,13 +31,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
-    """Manifests of a slide's stages, of those that have one that can be read, by stage, in order."""
-    found = {}
-    for stage in STAGES:
-        with contextlib.suppress(ArtifactError):
-            found[stage] = read_json(folder / stage / MANIFEST)
-    return found
+def fits(content: dict[str, Any], kind: type) -> bool:
+    """Whether a document has the entries of a `TypedDict`, of the right types; it may have more."""
+    try:
+        _adapter(kind).validate_python(content, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def write_json(path: Path, content: dict[str, Any], root: Path | None = None) -> None:
@@ -57,3 +57,8 @@ def unreadable(path: Path, error: OSError) -> ArtifactError:
 def damaged(path: Path) -> ArtifactError:
     """Say that an artifact is not what its stage wrote."""
     return ArtifactError("is damaged: delete it and run again", path, called(path))
+
+
+@functools.cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -10,6 +10,8 @@ from typing import Final
 from pathopipe.pipeline import COHORT, STAGES
 
 RUN: Final = "run.json"
+WORK: Final = ".work"
+"""Folder of what a slide's stages, or the cohort, have not finished."""
 CRATE: Final = "ro-crate-metadata.json"
 MARKER: Final = "pathopipe.json"
 KNOWN_SLIDES: Final = ".pathopipe/identities.json"

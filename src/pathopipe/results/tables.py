@@ -1,6 +1,7 @@
 """Parquet tables of the results: written in row groups of a fixed size, read one at a time."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -82,14 +83,14 @@ def numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
 
 def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Read a Parquet table one row group at a time."""
-    with _open_parquet(path) as file:
+    with _open_parquet(path, columns) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Read numeric columns as arrays (N,), a row group at a time, so that none is ever held twice."""
-    with _open_parquet(path) as file:
+    with _open_parquet(path, names) as file:
         kinds = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in names}
         whole = {name: np.empty(file.metadata.num_rows, kind) for name, kind in kinds.items()}
         start = 0
@@ -103,14 +104,32 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a whole Parquet table, or some columns of it."""
-    with _open_parquet(path) as file:
+    with _open_parquet(path, columns) as file:
         return file.read(columns=columns)
 
 
-def _open_parquet(path: Path) -> pq.ParquetFile:
+def column_names(path: Path) -> list[str]:
+    """Names of a table's columns; of the table itself nothing is read."""
+    with _open_parquet(path) as file:
+        return list(file.schema_arrow.names)
+
+
+@contextmanager
+def _open_parquet(path: Path, columns: Sequence[str] | None = None) -> Iterator[pq.ParquetFile]:
+    """Open a table that has these columns; what is wrong with it is told whenever it is found.
+
+    Raises
+    ------
+    ArtifactError
+        When it cannot be read, or is not what its stage wrote.
+    """
     try:
-        return pq.ParquetFile(path)
+        with pq.ParquetFile(path) as file:
+            if not set(columns or ()) <= set(file.schema_arrow.names):
+                raise damaged(path)
+            yield file
     except OSError as error:
-        raise unreadable(path, error) from error
+        # Arrow says so, without a number, of pages that cannot be unpacked, too.
+        raise (unreadable(path, error) if error.errno else damaged(path)) from error
     except pa.ArrowInvalid as error:
         raise damaged(path) from error

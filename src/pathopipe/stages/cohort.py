@@ -2,19 +2,22 @@
 
 import shutil
 from dataclasses import replace
-from typing import Any
 
 from pathopipe.errors import ArtifactError
 from pathopipe.jobs.job import Gathering, Outcome
-from pathopipe.jobs.leftovers import fault_of
+from pathopipe.pipeline import COHORT, ORDER
 from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as reported
 from pathopipe.reporting.cohort_crate import SlideRecord, settings, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
 from pathopipe.reporting.pictures import Picture, shrunk
-from pathopipe.results.documents import read_json, write_json
-from pathopipe.results.tables import read_table
+from pathopipe.results.contents import GradeFile, read_grade, read_statistics
+from pathopipe.results.documents import write_json
+from pathopipe.results.folder import SlideFolder
+from pathopipe.results.manifests import digests_of, model_of
+from pathopipe.results.schemas.statistics import REGION
+from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
 
 THUMBNAIL_PX = 124
@@ -49,7 +52,7 @@ def _write_recipe(gathering: Gathering) -> None:
 
 
 def _records(gathering: Gathering) -> list[SlideRecord]:
-    return [SlideRecord(slide, manifests) for slide, manifests in gathering.manifests.items()]
+    return [SlideRecord(slide, made.manifests) for slide, made in gathering.slides.items()]
 
 
 def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:
@@ -61,39 +64,36 @@ def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[st
 
 
 def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:
-    folder = gathering.results / sample.slide
-    extra, fault = _extra(gathering, sample), fault_of(folder)
+    made = gathering.slides[sample.slide]
+    extra, fault = _extra(gathering, sample), fault_of(made.folder)
     if fault is not None:
         return _entry(gathering, CohortRow(sample.slide, "fault", fault, extra=extra)), ()
-    if not (folder / "report" / "manifest.json").exists():
+    if not made.has(ORDER[-1]):
         reason = "There is no result yet: start the same command again."
         return _entry(gathering, CohortRow(sample.slide, "missing", reason, extra=extra)), ()
-    manifest = read_json(folder / "report" / "manifest.json")
+    manifest = made.manifest(ORDER[-1])
     if manifest["state"] == "rejected":
-        return _entry(gathering, CohortRow(sample.slide, "rejected", str(manifest["reason"]), extra=extra)), ()
-    content = read_json(folder / "grade" / "grade.json")
-    return _entry(gathering, _done(gathering, sample, content)), tuple(
-        str(grade) for grade in content.get("grades") or ()
-    )
+        return _entry(gathering, CohortRow(sample.slide, "rejected", manifest["reason"], extra=extra)), ()
+    digests_of(made.folder, COHORT.reads)
+    content = read_grade(made.file("grade", "grade.json"))
+    return _entry(gathering, _done(gathering, sample, content)), tuple(content["grades"])
 
 
-def _done(gathering: Gathering, sample: Sample, content: dict[str, Any]) -> CohortRow:
-    grade = reported.grade_of(content)
-    table = read_table(gathering.results / sample.slide / "features" / "statistics.parquet")
-    rows: list[dict[str, Any]] = table.to_pylist()
-    row = next((row for row in rows if row.get("region", "slide") == "slide"), {})
-    model = read_json(gathering.results / sample.slide / "detect" / "manifest.json")["model"] or {}
+def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow:
+    made, grade = gathering.slides[sample.slide], reported.grade_of(content)
+    row = read_statistics(made.file("features", "statistics.parquet"))
+    model = model_of(made.manifest("detect"))
     return CohortRow(
         slide=sample.slide,
         state="done",
         reason=grade.reason if grade else None,
         grade=grade.grade if grade else None,
         abstained=grade.abstained if grade else None,
-        model=model.get("name"),
+        model=model["name"],
         model_licence=model.get("licence"),
         shares=dict(zip(grade.grades, grade.probabilities, strict=True)) if grade and grade.probabilities else {},
         outside_scope=bool(grade.outside_scope) if grade else None,
-        statistics={name: value for name, value in row.items() if name != "region"},
+        statistics={name: value for name, value in row.items() if name != REGION.name},
         extra=_extra(gathering, sample),
     )
 
@@ -104,18 +104,17 @@ def _extra(gathering: Gathering, sample: Sample) -> dict[str, str]:
 
 
 def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
-    report = gathering.results / row.slide / "report" / "report.html"
-    known = gathering.manifests[row.slide] if row.state in {"done", "rejected"} else {}
+    made = gathering.slides[row.slide]
+    known = made.manifests if row.state in {"done", "rejected"} else {}
     warnings = reported.warnings(known)
     row = replace(row, warnings=" ".join(dict.fromkeys(warning.code for warning in warnings)) if known else None)
-    return CohortEntry(row, _thumbnail(gathering, row.slide), report.exists(), warnings)
+    return CohortEntry(row, _thumbnail(made), made.file("report", "report.html").exists(), warnings)
 
 
-def _thumbnail(gathering: Gathering, slide: str) -> Picture | None:
+def _thumbnail(made: SlideFolder) -> Picture | None:
     """Return the slide's picture, small; a rejected slide has one of a single pixel, which is none."""
-    path = gathering.results / slide / "tissue" / "thumbnail.jpg"
     try:
-        picture = shrunk(path.read_bytes(), THUMBNAIL_PX)
+        picture = shrunk(made.file("tissue", "thumbnail.jpg").read_bytes(), THUMBNAIL_PX)
     except (OSError, ValueError):
         return None
     return picture if max(picture.width, picture.height) > 1 else None

@@ -21,6 +21,7 @@ from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.ops.stain import Stains
 from pathopipe.pipeline import MAPS, DetectSettings
 from pathopipe.provenance import Stopwatch
+from pathopipe.results.manifests import mpp_of
 from pathopipe.results.maps import chunks, write_maps
 from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.detections import SCHEMA
@@ -112,7 +113,8 @@ def run(job: Job[DetectSettings]) -> Outcome:
         found = _scan(job, scan)
         with job.watch.spending("scales"):
             looks = look(slide, mask, bins, model, tissue["tissue_mm2"], job.workers)
-    damaged = found.damage.area_px * tissue["mpp_x"] * tissue["mpp_y"] / 1e6 / max(tissue["tissue_mm2"], 1e-6)
+    mpp = mpp_of(tissue)
+    damaged = found.damage.area_px * mpp.x * mpp.y / 1e6 / max(tissue["tissue_mm2"], 1e-6)
     if damaged > MAX_DAMAGED_SHARE:
         raise SlideRejectedError(f"{found.damage.sentence}; {min(damaged, 1):.0%} of the tissue is lost")
     if not len(found.seeds):

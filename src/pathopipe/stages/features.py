@@ -25,12 +25,13 @@ from pathopipe.ops.statistics import summarize
 from pathopipe.ops.wkb import from_wkb
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
+from pathopipe.results.manifests import Manifest, model_of, mpp_of
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import MEASURES, NUCLEUS_ID
 from pathopipe.results.schemas.statistics import BY_FEATURE, REGION, SLIDE, WHOLE_SLIDE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
 from pathopipe.slide import Slide
-from pathopipe.units import Grid
+from pathopipe.units import Grid, Mpp
 
 _BLOCK = 1024
 _NEIGHBOR_UM = 50.0
@@ -73,7 +74,7 @@ class _Rings:
 def run(job: Job[FeaturesSettings]) -> Outcome:
     """Measure all nuclei of a slide."""
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
-    nearest, neighbors = _neighbors(job, tissue["mpp_x"], tissue["mpp_y"])
+    nearest, neighbors = _neighbors(job, mpp_of(tissue))
     total = len(nearest)
     table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
     with open_slide_of(job) as slide, table, job.journal() as journal:
@@ -97,9 +98,9 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
             pass
 
 
-def _neighbors(job: Job[FeaturesSettings], mpp_x: float, mpp_y: float) -> tuple[Floats, NDArray[np.int64]]:
+def _neighbors(job: Job[FeaturesSettings], mpp: Mpp) -> tuple[Floats, NDArray[np.int64]]:
     places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
-    points_um = np.column_stack([places.pop("x_px") * mpp_x, places.pop("y_px") * mpp_y])
+    points_um = np.column_stack([places.pop("x_px") * mpp.x, places.pop("y_px") * mpp.y])
     return measure_neighbors(points_um, _NEIGHBOR_UM, job.workers)
 
 
@@ -174,19 +175,19 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
     return row
 
 
-def _check_mpp(row: Mapping[str, Any], detect: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+def _check_mpp(row: Mapping[str, Any], detect: Manifest) -> tuple[str, list[dict[str, Any]]]:
     """By what the mpp was checked (``scales``, ``size`` or ``nothing``: too few nuclei), and the warning if it failed.
 
     Sizes alone tell what is so wrong that the guard does not notice, and serve for models that it does not know.
     """
     nuclei, median = row["nuclei_count"], row["area_um2_p50"]
-    judged, doubt = judge(detect["model"]["name"], nuclei, detect["score"], detect["scales"])
+    judged, doubt = judge(model_of(detect)["name"], nuclei, detect["score"], detect["scales"])
     if doubt is not None:
-        return "scales", [_doubt(detect["mpp_x"], doubt)]
+        return "scales", [_doubt(mpp_of(detect).x, doubt)]
     least, most = _MEDIAN_UM2
     sized = nuclei >= LEAST_NUCLEI
     by = "scales" if judged else "size" if sized else "nothing"
-    return by, [] if not sized or least <= median <= most else [_impossible(detect["mpp_x"], median)]
+    return by, [] if not sized or least <= median <= most else [_impossible(mpp_of(detect).x, median)]
 
 
 def _doubt(mpp: float, doubt: Doubt) -> dict[str, Any]:

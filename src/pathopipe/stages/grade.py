@@ -11,6 +11,7 @@ from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.pipeline import GradeSettings
 from pathopipe.results.documents import write_json
+from pathopipe.results.manifests import WarningEntry, mpp_of
 from pathopipe.results.tables import numbers, read_batches
 from pathopipe.text import sentence
 
@@ -35,7 +36,7 @@ def write_empty(job: Job[GradeSettings]) -> None:
     write_json(job.output("grade.json"), result.to_dict())
 
 
-def _upstream_warnings(job: Job[GradeSettings]) -> list[dict[str, Any]]:
+def _upstream_warnings(job: Job[GradeSettings]) -> list[WarningEntry]:
     manifests = (job.manifest(stage) for stage in ("tissue", "detect", "features"))
     return [entry for manifest in manifests for entry in manifest.get("quality") or []]
 
@@ -59,8 +60,8 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
 
 def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
     """Columns of all nuclei, one row group at a time; places, which lie in another table, in micrometers."""
-    tissue = job.manifest("tissue")
-    places = {"x_um": ("x_px", tissue["mpp_x"]), "y_um": ("y_px", tissue["mpp_y"])}
+    mpp = mpp_of(job.manifest("tissue"))
+    places = {"x_um": ("x_px", mpp.x), "y_um": ("y_px", mpp.y)}
     asked = {name: places[name] for name in names if name in places}
     measured = {name: (name, 1.0) for name in names if name not in places}
     sources = (("features/features.parquet", measured), ("segment/nuclei.parquet", asked))

@@ -22,9 +22,10 @@ from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
-from pathopipe.results.documents import read_json
+from pathopipe.results.contents import read_grade, read_statistics
+from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.schemas.features import term_of
-from pathopipe.results.tables import numbers, read_batches, read_columns, read_table
+from pathopipe.results.tables import numbers, read_batches, read_columns
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -35,7 +36,7 @@ WHOLE = 1.25
 
 ReportJob = Job[ReportSettings]
 Rings = tuple[NDArray[np.float64], ...]
-Manifests = Mapping[str, Mapping[str, Any]]
+Manifests = Mapping[str, Manifest]
 
 
 def run(job: ReportJob) -> Outcome:
@@ -64,12 +65,12 @@ def write_empty(job: ReportJob) -> None:
 
 def describe(job: ReportJob) -> None:
     """Write the RO-Crate of the slide's folder, from the finished draft of this stage."""
-    manifests = _manifests(job) | {"report": read_json(job.draft / MANIFEST)}
+    manifests = _manifests(job) | {job.stage: read_manifest(job.draft / MANIFEST, job.stage)}
     write_slide_crate(job.results / job.slide, job.draft, manifests)
 
 
-def _manifests(job: ReportJob) -> dict[str, dict[str, Any]]:
-    return {stage: job.manifest(stage) for stage in STAGES if f"{stage}/manifest.json" in STAGES["report"].reads}
+def _manifests(job: ReportJob) -> dict[str, Manifest]:
+    return {stage: job.manifest(stage) for stage in STAGES[job.stage].upstream}
 
 
 def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -> Outcome:
@@ -90,19 +91,19 @@ def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -
     return Outcome({}, details={"state": "rejected", "reason": reason})
 
 
-def _bare_overview(job: ReportJob, tissue: Mapping[str, Any]) -> Overview | None:
+def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
     """Return the thumbnail of a slide that was rejected after it could be looked at."""
-    info = tissue.get("slide_info") or {}
+    info, mpp = tissue.get("slide_info"), tissue["mpp_x"]
     thumbnail = pictures.existing_jpeg(job.input("tissue/thumbnail.jpg").read_bytes())
-    if not info.get("width") or not tissue.get("mpp_x") or max(thumbnail.width, thumbnail.height) <= 1:
+    if not info or not mpp or max(thumbnail.width, thumbnail.height) <= 1:
         return None
     rings = _tissue_rings(job)
-    return Overview(thumbnail, info["width"], info["height"], tissue["mpp_x"], rings)
+    return Overview(thumbnail, info["width"], info["height"], mpp, rings)
 
 
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
-    row = read_table(job.input("features/statistics.parquet")).to_pylist()[0]
+    row = read_statistics(job.input("features/statistics.parquet"))
     columns, rows = measures.statistics_table(row)
     with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
@@ -120,7 +121,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
             *reported.model_facts(manifests["detect"]),
         ),
         warnings=reported.warnings(manifests),
-        grade=reported.grade_of(read_json(job.input("grade/grade.json"))),
+        grade=reported.grade_of(read_grade(job.input("grade/grade.json"))),
         key_figures=measures.key_figures(row),
         overview=overview,
         fields=fields,

@@ -16,6 +16,7 @@ from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import NEEDED, Nuclei, segment_block, solid
 from pathopipe.ops.wkb import to_wkb
 from pathopipe.pipeline import MAPS, SegmentSettings
+from pathopipe.results.manifests import model_of
 from pathopipe.results.maps import Maps, open_maps
 from pathopipe.results.schemas.nuclei import SCHEMA
 from pathopipe.results.tables import TableWriter, read_columns
@@ -53,7 +54,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     seeds = _read_seeds(job.input("detect/detections.parquet"))
     blocks, least = seeds.blocks(), job.settings.min_solidity
     with open_maps(job.input(f"detect/{MAPS}")) as maps, job.journal() as journal:
-        _check_channels(maps, detect["model"]["name"])
+        _check_channels(maps, model_of(detect)["name"])
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
             with job.watch.spending("outlining"):

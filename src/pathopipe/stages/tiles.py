@@ -9,9 +9,10 @@ from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.pipeline import TilesSettings
+from pathopipe.results.manifests import Manifest, mpp_of
 from pathopipe.results.schemas.tiles import SCHEMA
 from pathopipe.results.tables import TableWriter
-from pathopipe.units import Grid, Mpp
+from pathopipe.units import Grid
 
 
 def run(job: Job[TilesSettings]) -> Outcome:
@@ -46,9 +47,8 @@ def write_empty(job: Job[TilesSettings]) -> None:
         pass
 
 
-def _grid(tissue: dict[str, Any], mpp: float) -> Grid:
-    slide_mpp = Mpp(tissue["mpp_x"], tissue["mpp_y"], tissue["mpp_source"])
-    return Grid.at(mpp, slide_mpp, tissue["slide_info"]["width"], tissue["slide_info"]["height"])
+def _grid(tissue: Manifest, mpp: float) -> Grid:
+    return Grid.at(mpp, mpp_of(tissue), tissue["slide_info"]["width"], tissue["slide_info"]["height"])
 
 
 def _tiles(

@@ -1,20 +1,18 @@
 """How far the slides of a sheet are, read from the results folder alone; nothing is written, nothing is claimed."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pathopipe.errors import ArtifactError
 from pathopipe.jobs.asked import Asked, noted
-from pathopipe.jobs.leftovers import OWNER, STOPPED, reason_of, unfinished
+from pathopipe.jobs.leftovers import OWNER
 from pathopipe.jobs.ownership import living_owner
-from pathopipe.pipeline import ORDER, STAGES
-from pathopipe.provenance import sha256
-from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json
+from pathopipe.pipeline import ORDER
+from pathopipe.results.folder import SlideFolder
+from pathopipe.results.unfinished import STOPPED, reason_of, unfinished
 
 State = Literal["done", "rejected", "running", "failed", "waiting", "begun"]
 """A stage is never just begun, a slide is between two stages."""
@@ -97,32 +95,24 @@ def look(results: Path, slides: Iterable[str]) -> list[SlideStatus]:
     going_on = running_on(results) is not None
     asked = noted(results) if going_on else None
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda slide: _look(results / slide, going_on, asked), slides))
+        return list(pool.map(lambda slide: _look(SlideFolder(results, slide), going_on, asked), slides))
 
 
-def _look(folder: Path, going_on: bool, asked: Asked | None) -> SlideStatus:
-    ended, work = dict(_ends(folder)), {work.name: work for work in unfinished(folder)}
+def _look(made: SlideFolder, going_on: bool, asked: Asked | None) -> SlideStatus:
+    work = {work.name: work for work in unfinished(made.folder)}
     stages, last = dict.fromkeys(ORDER, StageStatus()), ""
     for stage in ORDER:
         if stage in work:
             stages[stage] = _unfinished(work[stage], going_on, asked)
-        if stage in work or stage not in ended or _is_outdated(folder, stage, ended):
+        if stage in work or stage not in made.ended or made.is_overtaken(stage):
             break
-        if asked and asked.redoes(folder, stage, ended[stage]):
+        if asked and asked.redoes(made, stage):
             break
         stages[stage], last = StageStatus("done"), stage
-    if last and _rejection(folder, last):
-        stages |= _rejected(folder, last)
-    current = {stage: ended[stage] for stage in ORDER if stages[stage].state in FINISHED}
-    return SlideStatus(folder.name, stages, current)
-
-
-def _ends(folder: Path) -> Iterator[tuple[str, float]]:
-    for stage in ORDER:
-        try:
-            yield stage, (folder / stage / MANIFEST).stat().st_mtime
-        except OSError:
-            continue
+    if last and made.rejection([last]):
+        stages |= _rejected(made, last)
+    current = {stage: made.ended[stage] for stage in ORDER if stages[stage].state in FINISHED}
+    return SlideStatus(made.slide, stages, current)
 
 
 def _unfinished(work: Path, going_on: bool, asked: Asked | None) -> StageStatus:
@@ -146,29 +136,7 @@ def _progress(work: Path) -> StageStatus:
         return StageStatus("running")
 
 
-def _is_outdated(folder: Path, stage: str, ended: dict[str, float]) -> bool:
-    """Whether an earlier stage has run again since, and what it found is not what this stage started from."""
-    newer = [before for before in STAGES[stage].upstream if ended.get(before, 0.0) > ended[stage]]
-    try:
-        known = read_json(folder / stage / MANIFEST)["inputs"] if newer else {}
-        return any(sha256(folder / before / MANIFEST) != known[f"{before}/{MANIFEST}"] for before in newer)
-    except (ArtifactError, OSError, KeyError):
-        return True
-
-
-def _rejection(folder: Path, stage: str) -> str | None:
-    """Why a stage rejected the slide, None where it did not; later stages pass it on."""
-    try:
-        manifest = read_json(folder / stage / MANIFEST)
-    except ArtifactError:
-        return None
-    return str(manifest.get("reason")) if manifest.get("state") == "rejected" else None
-
-
-def _rejected(folder: Path, last: str) -> dict[str, StageStatus]:
+def _rejected(made: SlideFolder, last: str) -> dict[str, StageStatus]:
     """The stages up to ``last`` that rejected the slide."""
-    found = {}
-    for stage in ORDER[: ORDER.index(last) + 1]:
-        if reason := _rejection(folder, stage):
-            found[stage] = StageStatus("rejected", reason)
-    return found
+    found = ((stage, made.rejection([stage])) for stage in ORDER[: ORDER.index(last) + 1])
+    return {stage: StageStatus("rejected", rejected[1]) for stage, rejected in found if rejected}

@@ -6,18 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.identity import identify
-from pathopipe.jobs.leftovers import unfinished
 from pathopipe.models.registry import weights_of
-from pathopipe.pipeline import COHORT, MAPS, STAGES
+from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256, versions
 from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json, read_manifests
+from pathopipe.results.documents import read_json
+from pathopipe.results.folder import SlideFolder, begun
+from pathopipe.results.manifests import Manifest, read_cohort_manifest
 from pathopipe.results.names import CRATE, RUN, weights_folder
+from pathopipe.results.unfinished import unfinished
 from pathopipe.samples import Sample
 
 _READERS = 4
@@ -53,71 +54,71 @@ def verify(results: Path, samples: Sequence[Sample] | None = None) -> Verificati
     What was made with other code or other libraries than those installed here counts as drift: run again, it may
     come out otherwise.
     """
-    slides = [_Slide(file.parents[1]) for file in sorted(results.glob(f"*/tissue/{MANIFEST}"))]
+    slides = [_Slide(results, slide) for slide in begun(results) if SlideFolder(results, slide).has(ORDER[0])]
     found = Verification(slides=len(slides))
     with ThreadPoolExecutor(_READERS) as pool:
         for slide, drift in zip(slides, pool.map(_Slide.drift, slides), strict=True):
-            found.drift += [f"{slide.name}: {sentence}" for sentence in drift]
+            found.drift += [f"{slide.slide}: {sentence}" for sentence in drift]
     found.files = sum(len(slide.digests) for slide in slides) + len(_described(results))
-    found.unfinished = [slide.name for slide in slides if not slide.finished]
+    found.unfinished = [slide.slide for slide in slides if not slide.finished]
     manifests = [slide.manifests for slide in slides]
     found.drift += [*_cohort_drift(results), *_weights_drift(results, manifests), *_code_drift(manifests)]
     if samples is not None:
-        _compare(found, samples, {slide.name: slide.manifests.get("tissue", {}) for slide in slides})
+        _compare(found, samples, {slide.slide: slide.manifests.get("tissue") for slide in slides})
     return found
 
 
-class _Slide:
+class _Slide(SlideFolder):
     """The results of one slide: what they should be, and what they are."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.name = folder.name
-
-    @cached_property
-    def manifests(self) -> dict[str, dict[str, Any]]:
-        """Manifests of the stages that have one; a damaged one differs from its digest, too."""
-        return read_manifests(self._folder)
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Digests of all files that a stage may write and that are there."""
         names = [f"{stage}/{name}" for stage, made in STAGES.items() for name in (*made.writes, MANIFEST)]
-        return {name: sha256(self._folder / name) for name in names if (self._folder / name).is_file()}
+        return {name: sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
 
     @property
     def finished(self) -> bool:
         """Whether the last stage has been here."""
-        return (self._folder / "report" / MANIFEST).exists()
+        return self.has(ORDER[-1])
 
     def drift(self) -> list[str]:
         """One sentence for each file that is not as it was written."""
-        if unfinished(self._folder):
+        if unfinished(self.folder):
             return ["a stage is at work, or was stopped: let 'pathopipe run' finish it"]
         return [*self._changed(), *self._overtaken(), *self._extra()]
 
     def _changed(self) -> Iterator[str]:
-        described = _described(self._folder)
+        described, written = _described(self.folder), self._written
         if self.finished and not described:
             yield f"{CRATE} is missing or damaged"
-        written = {f"{stage}/{name}" for stage in self.manifests for name in STAGES[stage].writes}
+        for stage in (stage for stage in STAGES if self.has(stage) and stage not in self.manifests):
+            yield f"{stage}/{MANIFEST} is damaged, or of an earlier version"
         # Maps may be deleted when they have served; the description of a slide whose maps are kept lists them.
-        may_lack = {f"detect/{MAPS}"} if "segment" in self.manifests else set()
-        for name in sorted({*described, *(written - may_lack)}):
+        may_lack = {f"detect/{MAPS}"} - described.keys() if "segment" in self.manifests else set()
+        for name in sorted({*described, *written} - may_lack):
             if name not in self.digests:
                 yield f"{name} is missing"
+            elif name in written and self.digests[name] != written[name]:
+                yield f"{name} changed since it was written"
             elif self.digests[name] != described.get(name, self.digests[name]):
                 yield f"{name} changed since it was described"
 
+    @property
+    def _written(self) -> dict[str, str]:
+        """Digests that the stages noted of what they wrote; those of earlier versions noted none."""
+        made = ((stage, manifest.get("outputs", {})) for stage, manifest in self.manifests.items())
+        return {f"{stage}/{name}": digest for stage, outputs in made for name, digest in outputs.items()}
+
     def _overtaken(self) -> Iterator[str]:
         for stage, manifest in self.manifests.items():
-            for name, digest in manifest.get("inputs", {}).items():
+            for name, digest in manifest["inputs"].items():
                 if name in self.digests and self.digests[name] != digest:
                     yield f"{stage} was made from another {name} than there is now"
 
     def _extra(self) -> Iterator[str]:
         known = {f"{stage}/{name}" for stage, made in STAGES.items() for name in (*made.writes, MANIFEST, RUN)}
-        for name in _names(self._folder):
+        for name in _names(self.folder):
             if name not in {*known, CRATE}:
                 yield f"{name} is not of the run"
 
@@ -146,25 +147,28 @@ def _cohort_drift(results: Path) -> Iterator[str]:
     if not described:
         yield f"the cohort: {CRATE} is missing or damaged"
     try:
-        inputs = dict(read_json(folder / MANIFEST)["inputs"])
-    except (ArtifactError, KeyError, TypeError, ValueError):
+        manifest = read_cohort_manifest(folder / MANIFEST)
+        inputs, outputs = manifest["inputs"], manifest.get("outputs", {})
+    except ArtifactError:
         yield f"the cohort: cohort/{MANIFEST} is damaged"
-        inputs = {}
-    for name, digest in {**described, **inputs}.items():
+        inputs, outputs = {}, {}
+    written = {f"cohort/{name}": digest for name, digest in outputs.items()}
+    for name, digest in {**described, **written, **inputs}.items():
         if not (results / name).is_file():
             yield f"the cohort: {name} is missing"
         elif sha256(results / name) != digest:
-            yield f"the cohort: {name} changed since it was {'described' if name in described else 'gathered'}"
+            how = "written" if name in written else "described" if name in described else "gathered"
+            yield f"the cohort: {name} changed since it was {how}"
     known = {*COHORT.writes, MANIFEST, RUN}
     yield from (f"the cohort: cohort/{name} is not of the run" for name in _names(folder) if name not in known)
 
 
-def _weights_drift(results: Path, slides: Iterable[dict[str, dict[str, Any]]]) -> Iterator[str]:
+def _weights_drift(results: Path, slides: Iterable[dict[str, Manifest]]) -> Iterator[str]:
     """Weights that are not there, or not those that the slides were made with."""
     used = Counter(
-        (str(made["detect"]["params"]["model"]), str(made["detect"]["model"]["sha256"]))
+        (str(made["detect"]["params"]["model"]), str(model["sha256"]))
         for made in slides
-        if made.get("detect", {}).get("model") and made["detect"]["model"].get("sha256")
+        if "detect" in made and (model := made["detect"]["model"]) and model["sha256"]
     )
     for (name, digest), count in sorted(used.items()):
         try:
@@ -174,12 +178,12 @@ def _weights_drift(results: Path, slides: Iterable[dict[str, dict[str, Any]]]) -
             yield str(error)
 
 
-def _code_drift(slides: Iterable[dict[str, dict[str, Any]]]) -> Iterator[str]:
+def _code_drift(slides: Iterable[dict[str, Manifest]]) -> Iterator[str]:
     """Stages made by other code than is installed, and libraries of other versions."""
     installed, stages, libraries = versions(), Counter[str](), Counter[tuple[str, str]]()
     for made in slides:
-        stages.update(stage for stage, manifest in made.items() if manifest.get("code") != fingerprint(stage))
-        used = {item for manifest in made.values() for item in manifest.get("versions", {}).items()}
+        stages.update(stage for stage, manifest in made.items() if manifest["code"] != fingerprint(stage))
+        used = {item for manifest in made.values() for item in manifest["versions"].items()}
         libraries.update((name, version) for name, version in used if installed.get(name) != version)
     for stage in (stage for stage in STAGES if stages[stage]):
         yield f"'{stage}' of {stages[stage]:,} slides was made by other code than is installed"
@@ -187,7 +191,7 @@ def _code_drift(slides: Iterable[dict[str, dict[str, Any]]]) -> Iterator[str]:
         yield f"{count:,} slides were made with {name} {version}, {installed.get(name, 'none')} is installed"
 
 
-def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, dict[str, Any]]) -> None:
+def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, Manifest | None]) -> None:
     """Compare the slides' files with those that the results were made from."""
     listed = {sample.slide for sample in samples}
     found.drift += [f"{slide}: is not in the sheet" for slide in made if slide not in listed]
@@ -195,10 +199,12 @@ def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, dic
         if sample.slide not in made:
             found.unfinished.append(sample.slide)
             continue
+        if (tissue := made[sample.slide]) is None:
+            continue  # it is damaged, which has been said
         try:
-            if str(identify(sample.path)) != made[sample.slide].get("identity"):
+            if str(identify(sample.path)) != tissue["identity"]:
                 found.drift.append(f"{sample.slide}: its slide is another one than the results were made from")
-            if sample.roi and sha256(sample.roi) != made[sample.slide].get("inputs", {}).get("roi"):
+            if sample.roi and sha256(sample.roi) != tissue["inputs"].get("roi"):
                 found.drift.append(f"{sample.slide}: its roi is another one than the results were made from")
         except OSError:
             found.absent.append(sample.slide)

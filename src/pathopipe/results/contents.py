@@ -1,0 +1,85 @@
+"""What single files of the results hold, beside manifests and tables."""
+
+from pathlib import Path
+from typing import (
+    Any,
+    NotRequired,  # pydantic wants this one up to Python 3.11
+    cast,
+)
+
+import shapely
+from typing_extensions import TypedDict
+
+from pathopipe.ops.regions import from_geojson, origin_of
+from pathopipe.results.documents import damaged, fits, read_json
+from pathopipe.results.manifests import Manifest
+from pathopipe.results.schemas.statistics import REGION, WHOLE_SLIDE
+from pathopipe.results.tables import read_table
+
+
+class EvidenceEntry(TypedDict):
+    """A number that led to a grade."""
+
+    name: str
+    value: Any
+    unit: NotRequired[str]
+    meaning: NotRequired[str]
+
+
+class GradeFile(TypedDict):
+    """Content of ``grade.json``, as `grading.base.GradeResult` writes it."""
+
+    grader: str
+    grade: str | None
+    grades: list[str]
+    scope: NotRequired[str]
+    outside_scope: str | None
+    stability: float | None
+    probabilities: dict[str, float]
+    probabilities_are: str
+    probabilities_calibrated: bool
+    abstained: bool
+    reason: str | None
+    evidence: list[EvidenceEntry]
+    research_use_only: bool
+
+
+def read_grade(path: Path) -> GradeFile:
+    """Read ``grade.json``.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged.
+    """
+    content = read_json(path)
+    if not fits(content, GradeFile):
+        raise damaged(path)
+    return cast("GradeFile", content)
+
+
+def read_statistics(path: Path) -> dict[str, Any]:
+    """Return the row of ``statistics.parquet`` about the whole slide, by column; empty for a rejected slide.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged.
+    """
+    rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    return next((row for row in rows if row.get(REGION.name) == WHOLE_SLIDE), {})
+
+
+def read_tissue(path: Path, tissue: Manifest) -> list[shapely.Polygon]:
+    """Return the tissue in level-0 pixels; ``tissue`` is the manifest beside it.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged.
+    """
+    info = tissue.get("slide_info")
+    try:
+        return from_geojson(read_json(path), origin_of(info["bounds"] if info else None))
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path) from error

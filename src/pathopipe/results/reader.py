@@ -1,0 +1,216 @@
+"""The results of a run for Python: slides, tables, polygons, manifests, each read when it is asked for.
+
+Nothing is written. Whether the files are still what was written is the business of ``pathopipe verify``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pathopipe.errors import RefusalError
+from pathopipe.pipeline import COHORT, ORDER, STAGES
+from pathopipe.record import MANIFEST
+from pathopipe.results.folder import SlideFolder, begun
+from pathopipe.results.manifests import AnyManifest, WarningEntry, read_cohort_manifest
+from pathopipe.results.marker import check_results
+from pathopipe.results.unfinished import reason_of, work_folders
+
+if TYPE_CHECKING:
+    import geopandas
+    import pandas as pd
+    import pyarrow as pa
+    import shapely
+
+    from pathopipe.results.contents import GradeFile
+
+State = Literal["done", "rejected", "failed", "not finished"]
+
+_TABLES: Final = {
+    PurePath(name).stem: (stage.name, name)
+    for stage in STAGES.values()
+    for name in stage.writes
+    if name.endswith(".parquet")
+}
+_GEOPANDAS: Final = "outlines as a GeoDataFrame need geopandas: pip install 'pathopipe[geo]'"
+
+
+class SlideResults(SlideFolder):
+    """The results of one slide.
+
+    Errors of all that reads: `errors.ArtifactError` where a file is not there yet, or is damaged. A slide that was
+    rejected has all tables, without rows.
+    """
+
+    @property
+    def id(self) -> str:
+        """The slide's id in the sample sheet."""
+        return self.slide
+
+    @property
+    def state(self) -> State:
+        """``done``, ``rejected``, ``failed`` or ``not finished``: also while a run is at it."""
+        return self._standing[0]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the slide was rejected or failed, or what is still missing; None where it is done."""
+        return self._standing[1]
+
+    @property
+    def warnings(self) -> list[WarningEntry]:
+        """What the finished stages warned of, in their order."""
+        return [entry for manifest in self.manifests.values() for entry in manifest.get("quality") or ()]
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """The row of ``statistics.parquet`` about the whole slide, by column; empty for a rejected slide."""
+        from pathopipe.results.contents import read_statistics
+
+        return read_statistics(self._table("statistics"))
+
+    @property
+    def grade(self) -> "GradeFile":
+        """Content of ``grade.json``; ``grade`` in it is None where the grader abstained."""
+        from pathopipe.results.contents import read_grade
+
+        return read_grade(self.file("grade", "grade.json"))
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Read a table: ``tiles``, ``detections``, ``nuclei``, ``features`` or ``statistics``, or some columns of it.
+
+        Raises
+        ------
+        RefusalError
+            When there is no such table, or no such column.
+        """
+        return self.arrow(name, columns).to_pandas()
+
+    def arrow(self, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
+        """As `table`, for Arrow; metadata of each field: ``description``, and ``unit`` where it has one."""
+        return _read(self._table(name), columns)
+
+    def polygons(self, columns: Sequence[str] = ("nucleus_id", "area_um2", "score")) -> "geopandas.GeoDataFrame":
+        """Read the outlines of the nuclei, in level-0 pixels, with columns of ``nuclei.parquet``.
+
+        Raises
+        ------
+        RefusalError
+            When geopandas is not installed, or there is no such column.
+        """
+        try:
+            import geopandas
+        except ImportError:
+            raise RefusalError(_GEOPANDAS) from None
+        import shapely
+
+        found = self.table("nuclei", [*(name for name in columns if name != "geometry"), "geometry"])
+        return geopandas.GeoDataFrame(found, geometry=shapely.from_wkb(found.pop("geometry").to_numpy()))
+
+    def tissue(self) -> "list[shapely.Polygon]":
+        """Read the pieces of tissue, in level-0 pixels."""
+        from pathopipe.results.contents import read_tissue
+
+        return read_tissue(self.file("tissue", "tissue.geojson"), self.manifest("tissue"))
+
+    def __repr__(self) -> str:
+        """Name the slide."""
+        return f"<slide {self.slide}>"
+
+    @cached_property
+    def _standing(self) -> tuple[State, str | None]:
+        for work in work_folders(self.folder):
+            if reason := reason_of(work):
+                return "failed", f"{work.name}: {reason}"
+        for stage in ORDER:
+            if stage not in self.ended or self.is_overtaken(stage):
+                return "not finished", f"the stage '{stage}' has not been finished"
+            if rejected := self.rejection([stage]):
+                return "rejected", rejected[1]
+        return "done", None
+
+    def _table(self, name: str) -> Path:
+        if name not in _TABLES:
+            raise RefusalError(f"there is no table '{name}'; there are {', '.join(_TABLES)}")
+        return self.file(*_TABLES[name])
+
+
+class Results(Mapping[str, SlideResults]):
+    """The results of a run: slides by id, in the order of their ids."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __getitem__(self, slide: str) -> SlideResults:
+        """Return the results of a slide."""
+        return self._slides[slide]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the ids."""
+        return iter(self._slides)
+
+    def __len__(self) -> int:
+        """Count the slides that have been begun."""
+        return len(self._slides)
+
+    @property
+    def slides(self) -> tuple[SlideResults, ...]:
+        """All slides that have been begun."""
+        return tuple(self._slides.values())
+
+    @property
+    def manifest(self) -> AnyManifest:
+        """The manifest of the cohort."""
+        return read_cohort_manifest(self.folder / COHORT.name / MANIFEST)
+
+    def cohort(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Read the table over all slides of the sheet, or some columns of it, a row per slide.
+
+        Raises
+        ------
+        ArtifactError
+            When no run has gathered the slides yet.
+        RefusalError
+            When there is no such column.
+        """
+        return self.cohort_arrow(columns).to_pandas()
+
+    def cohort_arrow(self, columns: Sequence[str] | None = None) -> "pa.Table":
+        """As `cohort`, for Arrow; metadata of each field: ``description``, and ``unit`` where it has one."""
+        return _read(self.folder / COHORT.name / "cohort.parquet", columns)
+
+    @cached_property
+    def _slides(self) -> dict[str, SlideResults]:
+        return {slide: SlideResults(self.folder, slide) for slide in begun(self.folder)}
+
+
+def open_results(folder: str | PathLike[str]) -> Results:
+    """Open a results folder for reading; of the slides nothing is read yet.
+
+    Parameters
+    ----------
+    folder
+        What ``pathopipe run`` wrote to: ``results`` by default.
+
+    Raises
+    ------
+    RefusalError
+        When there is no such folder, or a newer version of pathopipe wrote it.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise RefusalError(f"{place}: there is no such folder: give the one that 'pathopipe run' wrote to")
+    check_results(place)
+    return Results(place)
+
+
+def _read(path: Path, columns: Sequence[str] | None) -> "pa.Table":
+    from pathopipe.results.tables import column_names, read_table
+
+    if columns is None:
+        return read_table(path)
+    known = column_names(path)
+    if unknown := [name for name in columns if name not in known]:
+        raise RefusalError(f"{path.name} has no column '{unknown[0]}'; it has {', '.join(known)}")
+    return read_table(path, list(columns))
