@@ -97,6 +97,21 @@ def test_without_lymphocytes_the_reference_is_the_setting():
     assert value(spindles, "reference_area_um2") == 30
 
 
+@pytest.mark.parametrize("extent_um", [2000.0, 150.0])
+def test_every_column_is_read_once(extent_um):
+    """Also of a small field, whose squares of tissue are halved."""
+    nuclei, asked = slide(60, 0.3, others=1000), list[str]()
+    x, y = np.random.default_rng(9).random((2, len(nuclei["area_um2"]))) * extent_um
+    give = parts(nuclei, x, y)
+
+    def noting(names: Sequence[str]) -> Iterator[Population]:
+        asked.extend(names)
+        return give(names)
+
+    assert NottinghamPleomorphism().grade(noting).grade == "2"
+    assert sorted(asked) == sorted([*nuclei, "x_um", "y_um"])
+
+
 def test_evidence_counts_every_nucleus_once():
     nuclei = slide(60, 0.3, others=1000)
     result = graded(nuclei)
