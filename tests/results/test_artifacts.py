@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pathopipe.results import tables
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.marker import check_results, mark_results
 from pathopipe.results.names import MARKER
-from pathopipe.results.tables import TableWriter, read_batches, read_table
+from pathopipe.results.tables import TableWriter, read_batches, read_columns, read_table
 
 SCHEMA = pa.schema([("n", pa.int64()), ("x", pa.float64())])
 
@@ -105,6 +106,28 @@ def test_a_damaged_or_missing_table_is_told(tmp_path: Path) -> None:
         read_table(tmp_path / "a.parquet")
     with pytest.raises(ArtifactError, match="cannot be read"):
         read_table(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [read_table, lambda path: list(read_batches(path)), lambda path: read_columns(path, ["x"])],
+    ids=["table", "batches", "columns"],
+)
+def test_damage_inside_a_table_is_told(read: Callable[[Path], object], tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write(path, 5000, [])
+    content = bytearray(path.read_bytes())
+    content[50 : len(content) - 3000] = bytes(len(content) - 3050)
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        read(path)
+
+
+def test_a_table_without_a_column_that_is_asked_for_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", 20, [])
+    for read in (read_table, read_columns, lambda path, names: list(read_batches(path, names))):
+        with pytest.raises(ArtifactError, match="is damaged"):
+            read(tmp_path / "a.parquet", ["n", "missing"])
 
 
 def test_results_are_marked_once(tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ def read_statistics(path: Path) -> dict[str, Any]:
         When it is missing or damaged.
     """
     rows: list[dict[str, Any]] = read_table(path).to_pylist()
-    return next((row for row in rows if row.get(REGION.name) == WHOLE_SLIDE), {})
+    found = [row for row in rows if row.get(REGION.name) == WHOLE_SLIDE]
+    if rows and not found:
+        raise damaged(path)
+    return found[0] if found else {}
 
 
 def read_tissue(path: Path, tissue: Manifest) -> list[shapely.Polygon]:
