@@ -222,6 +222,31 @@ def test_a_disk_that_failed_once_is_no_damage(tmp_path: Path) -> None:
     assert not slide.damaged
 
 
+def test_a_rectangle_knows_the_damage_of_the_blocks_that_it_is_made_of(tmp_path: Path) -> None:
+    """Blocks have 512 pixels; whoever read the damage first, each rectangle that needs its block knows of it."""
+    WRITERS["svs"](tmp_path / "s.svs")
+    for tile in (DAMAGED_TILE, 0):
+        zero(tmp_path / "s.svs", tile)
+    with open_slide(tmp_path / "s.svs") as slide:
+        grid = grid_at(slide, 1)
+        corner = {(0, x, y) for x in (0, 1) for y in (0, 1)}
+        other = {(0, x, y) for x in (6, 7) for y in (4, 5)}
+        assert slide.damaged_in(grid, 0, 0, grid.width, grid.height) == frozenset()
+        read_all(slide)
+        assert slide.damaged == corner | other
+        for rectangle, expected in {
+            (0, 0, 512, 512): corner,
+            (512, 512, 512, 512): other,
+            (1023, 512, 1, 1): other,
+            (1024, 512, 100, 100): set(),
+            (511, 511, 2, 2): corner | other,
+            (-20, -20, 20, 20): corner,  # mirrored
+            (600, 0, 100, 100): set(),
+        }.items():
+            assert slide.damaged_in(grid, *rectangle) == expected, rectangle
+        assert slide.damaged_in(grid_at(slide, 4), 0, 0, 10, 10) == frozenset()
+
+
 def test_the_whole_file_is_read_once_however_much_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slide, reads = slide_of(tmp_path, Failing(1000)), []
     read_everything = SourceFiles._read_everything

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from pathopipe.errors import FaultError
+from pathopipe.jobs import journal
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import Config
 from pathopipe.results.documents import read_json
@@ -75,6 +76,26 @@ def test_a_slide_of_which_too_much_is_lost_is_rejected(whole: Path, tmp_path: Pa
         assert manifest["state"] == "rejected"
         assert "the file is damaged" in manifest["reason"]
         assert "copy or export it again" in manifest["reason"]
+
+
+def test_a_tiles_record_holds_the_damage_of_its_own_place(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not all that was met before: records would grow with the number of tiles."""
+    records, pack = list[int](), journal.pack
+
+    def noting(arrays: journal.Arrays) -> bytes:
+        records.append(len(arrays["damaged"]))
+        return pack(arrays)
+
+    path = damaged(whole, tmp_path / "s.tiff", [0, 4, 44, 74])
+    monkeypatch.setattr(journal, "pack", noting)
+    folder = run(path, tmp_path / "results", until="detect")
+    assert read_json(folder / "detect" / "manifest.json")["counts"]["damaged"] == 16
+    assert len(records) == 20
+    assert records[0] == 4
+    assert max(records) < 16
+    assert 0 in records
 
 
 def test_damage_that_an_earlier_job_met_is_counted(
