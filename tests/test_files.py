@@ -23,15 +23,15 @@ CHECKED = ("job.output(", "gathering.output(")
 ELSEWHERE = {
     ("cli/bench.py", "mkdir"): "the folder that is named",
     ("cli/demo.py", "mkdir"): "the folder that is named, and a folder in it, for files that are written whole",
-    ("cli/evaluation.py", "imwrite"): "a temporary folder",
+    ("evaluation/scoring.py", "imwrite"): "a temporary folder",
     ("cli/train.py", "mkdir"): "the folder that is named",
     ("schemas.py", "write_text"): "a clone, for its developers",
-    ("stages/execution.py", "rmdir"): "directly below the root: a link is no folder",
-    ("stages/execution.py", "utime"): "directly below the root: not followed",
+    ("jobs/execution.py", "rmdir"): "directly below the root: a link is no folder",
+    ("jobs/execution.py", "utime"): "directly below the root: not followed",
     ("stages/tissue.py", "write_bytes"): "given by job.output",
     ("training/session.py", "rmdir"): "directly below the root: a link is no folder",
     ("training/session.py", "unlink"): "directly below the root: the link itself",
-    ("workflow.py", "mkdir"): "the folder that is named, and one in it right after the check",
+    ("running/preparing.py", "mkdir"): "the folder that is named, and one in it right after the check",
 }
 
 

@@ -113,6 +113,12 @@ def make_folder(folder: Path, root: Path) -> None:
         pass
 
 
+def move(source: Path, target: Path, root: Path) -> None:
+    """Move a file to where another may lie, in one step; makes the folder that it goes to."""
+    with opened(source.parent, root) as before, opened(target.parent, root, make=True) as after:
+        os.replace(source.name, target.name, src_dir_fd=before, dst_dir_fd=after)
+
+
 def remove(path: Path, root: Path) -> None:
     """Remove a file, or a folder with all that is in it; what is not there need not be removed."""
     with contextlib.suppress(FileNotFoundError), opened(path.parent, root) as place:

@@ -10,10 +10,11 @@ import pytest
 from pathopipe.jobs import leftovers
 from pathopipe.jobs.execution import execute, execute_cohort
 from pathopipe.jobs.leftovers import sweep
-from pathopipe.results.unfinished import STOPPED, fault_of, unfinished, work_folder
 from pathopipe.jobs.ownership import Lock
 from pathopipe.pipeline import CohortSettings, Config
+from pathopipe.results import unfinished as reading
 from pathopipe.results.documents import write_json
+from pathopipe.results.unfinished import STOPPED, fault_of, unfinished, work_folder
 from pathopipe.samples import Sample
 from pathopipe.status.verification import verify
 
@@ -96,5 +97,5 @@ def test_a_folder_that_vanishes_while_one_looks_is_no_fault(leftover: Path, monk
         return dict(json.loads(path.read_text()))
 
     write_json(work_folder(leftover, "s", "tiles") / "fault.json", {"reason": "an earlier one"})
-    monkeypatch.setattr(leftovers, "read_json", vanish)
+    monkeypatch.setattr(reading, "read_json", vanish)
     assert fault_of(leftover / "s") is None

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_config
+
+if TYPE_CHECKING:
+    from pathopipe.results.folder import SlideFolder
+    from pathopipe.results.records import RunRecord
 
 _ID = "bench"
 _PARALLEL = {"detect", "segment", "features"}
@@ -50,6 +54,7 @@ def bench(
     from pathopipe.config import load_config
     from pathopipe.jobs.chosen_model import adopt_model
     from pathopipe.results.documents import write_json
+    from pathopipe.results.folder import SlideFolder
     from pathopipe.results.links import files, of_results, refuse_links
 
     with tempfile.TemporaryDirectory(prefix="pathopipe-") as folder:
@@ -61,7 +66,7 @@ def bench(
         write_json(place / "config.json", config.model_dump(mode="json"))
         path = slide.absolute() if slide else synthetic_slide(place, mm2)
         rows = measure(path, mpp, place, workers)
-        click.echo(_report(rows, place / "results" / _ID))
+        click.echo(_report(rows, SlideFolder(place / "results", _ID)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Row:
     """A stage, the content of its ``run.json``, and the bytes that it wrote."""
 
     stage: str
-    record: dict[str, Any]
+    record: "RunRecord"
     size: int
 
 
@@ -111,8 +116,8 @@ def measure(path: Path, mpp: float | None, place: Path, workers: int) -> list[Ro
 
 def _run(stage: str, place: Path, workers: int) -> Row:
     from pathopipe.errors import FaultError
-    from pathopipe.results.documents import read_json
-    from pathopipe.results.names import RUN
+    from pathopipe.results.folder import SlideFolder
+    from pathopipe.results.records import read_run_record
 
     results = place / "results"
     command = [sys.executable, "-m", "pathopipe", stage, _ID, "--results", str(results)]
@@ -122,19 +127,16 @@ def _run(stage: str, place: Path, workers: int) -> Row:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise FaultError(done.stderr.strip().removeprefix("pathopipe: ") or f"the stage '{stage}' failed")
-    folder = results / _ID / stage
-    reason = read_json(folder / "manifest.json")["reason"]
-    if reason:
+    made = SlideFolder(results, _ID)
+    if reason := made.manifest(stage)["reason"]:
         raise FaultError(f"the slide was rejected: {reason}")
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    return Row(stage, read_json(folder / RUN), size)
+    folder = made.file(stage).parent
+    return Row(stage, read_run_record(folder), sum(file.stat().st_size for file in folder.iterdir()))
 
 
-def _report(rows: list[Row], folder: Path) -> str:
-    from pathopipe.results.documents import read_json
-
-    tissue, tiles = (read_json(folder / stage / "manifest.json") for stage in ("tissue", "tiles"))
-    nuclei = read_json(folder / "segment" / "manifest.json")["counts"]["nuclei"]
+def _report(rows: list[Row], made: "SlideFolder") -> str:
+    tissue, tiles, segment = (made.manifest(stage) for stage in ("tissue", "tiles", "segment"))
+    nuclei = int(segment["counts"]["nuclei"])
     mm2 = tissue["tissue_mm2"]
     pixels = mm2 / tiles["grid"]["mpp_x"] / tiles["grid"]["mpp_y"]
     lines = [f"{mm2:.2f} mm2 of tissue, {nuclei} nuclei, {pixels:.1f} working megapixels"]

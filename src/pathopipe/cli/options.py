@@ -128,8 +128,7 @@ def find_results(
     """
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
-    from pathopipe.results.documents import read_json
-    from pathopipe.results.names import RUN_CONFIG
+    from pathopipe.results.records import last_sheet
 
     config = load_config(find_config(config_file), changes)
     folder = results or Path(config.results)
@@ -137,6 +136,5 @@ def find_results(
         raise RefusalError(
             f"{folder}: there is no such results folder: give it with --results, or start 'pathopipe run'"
         )
-    if results and not (sheet or config_file) and (folder / RUN_CONFIG).exists():
-        return folder, Path(str(read_json(folder / RUN_CONFIG)["slides"]))
-    return folder, sheet or Path(config.slides)
+    used = last_sheet(folder) if results and not (sheet or config_file) else None
+    return folder, used or sheet or Path(config.slides)

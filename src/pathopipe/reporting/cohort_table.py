@@ -81,8 +81,8 @@ def to_tsv(table: pd.DataFrame) -> bytes:
     Tabs and line breaks in text become ``\t`` and ``\n``. Text that a spreadsheet would take for a formula gets an
     apostrophe in front; numbers stay numbers. Floats are written so that reading gives the same bits.
     """
-    cells = table.map(_cell).rename(columns=_cell)
-    text: str = cells.to_csv(sep="\t", index=False, lineterminator="\n")
+    header = [_cell(name) for name in table]
+    text: str = table.map(_cell).to_csv(sep="\t", header=header, index=False, lineterminator="\n")
     return text.encode("utf-8")
 
 

@@ -9,6 +9,7 @@ from pathopipe.errors import ArtifactError
 from pathopipe.pipeline import COHORT, ORDER, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST
+from pathopipe.results.documents import read_json
 from pathopipe.results.manifests import Manifest, read_manifest, read_manifests
 from pathopipe.results.names import WORK
 
@@ -48,6 +49,14 @@ class SlideFolder:
     def manifest(self, stage: str) -> Manifest:
         """Read the manifest of a stage; raises as `manifests.read_manifest` does."""
         return read_manifest(self.file(stage), stage)
+
+    @property
+    def identity(self) -> str | None:
+        """What the slide's file was known by to the first stage, of whatever version; None where it has not run."""
+        try:
+            return str(read_json(self.file(ORDER[0]))["identity"])
+        except (ArtifactError, KeyError):
+            return None
 
     @cached_property
     def manifests(self) -> dict[str, Manifest]:

@@ -12,8 +12,8 @@ from statistics import fmean
 from pathopipe.demand import demand_of, tissue_mm2
 from pathopipe.errors import ArtifactError
 from pathopipe.pipeline import ORDER
-from pathopipe.results.documents import read_json
-from pathopipe.results.names import KNOWN_SLIDES, RUN
+from pathopipe.results.folder import SlideFolder
+from pathopipe.results.records import known_slides, read_run_record
 from pathopipe.status.slides import FINISHED, SlideStatus, StageStatus
 
 _ASKED = 420
@@ -54,8 +54,9 @@ def _latest(results: Path, slides: Sequence[SlideStatus]) -> list[_Finished]:
     ends = nlargest(_ASKED, ((ended, slide.slide, stage) for slide in slides for stage, ended in slide.ended.items()))
     found = []
     for ended, slide, stage in reversed(ends):
-        with contextlib.suppress(ArtifactError, KeyError, TypeError, ValueError):
-            found.append(_Finished(stage, float(read_json(results / slide / stage / RUN)["seconds"]), ended))
+        with contextlib.suppress(ArtifactError):
+            record = read_run_record(SlideFolder(results, slide).file(stage).parent)
+            found.append(_Finished(stage, record["seconds"], ended))
     return found
 
 
@@ -69,8 +70,7 @@ def _at_once(jobs: Sequence[_Finished]) -> float:
 def _mean_mm2(results: Path) -> float:
     """Most tissue that a slide can hold on average, by the sizes that the last run noted."""
     try:
-        known = read_json(results / KNOWN_SLIDES)
-        sizes = [str(entry["identity"]).partition("-")[0] for entry in known.values()]
+        sizes = [str(entry["identity"]).partition("-")[0] for entry in known_slides(results).values()]
         return fmean(tissue_mm2(int(size)) for size in sizes if size.isdecimal())
     except (ArtifactError, KeyError, TypeError, ValueError):
         return 0.0
