@@ -93,9 +93,7 @@ def test_a_tiles_record_holds_the_damage_of_its_own_place(
     folder = run(path, tmp_path / "results", until="detect")
     assert read_json(folder / "detect" / "manifest.json")["counts"]["damaged"] == 16
     assert len(records) == 20
-    assert records[0] == 4
     assert max(records) < 16
-    assert 0 in records
 
 
 def test_damage_that_an_earlier_job_met_is_counted(
