@@ -1,6 +1,7 @@
 """Results as Python sees them: everything is there, and nothing is read that was not asked for."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from pathopipe.results import documents, tables
 from pathopipe.results.documents import write_json
 from pathopipe.results.reader import Results, SlideResults
 from tests.made import manifest
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -207,3 +210,17 @@ def test_importing_is_cheap() -> None:
 def test_no_stage_of_a_slide_imports_pandas(stage: str) -> None:
     code = f"import sys, pathopipe.stages.{stage}; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "README.md"])
+def test_the_examples_in_the_documentation_run(
+    page: str, made_results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = text.replace("pathopipe-demo/results", "results").replace("demo_pleomorphism_2", "good")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(made_results.parent)
+    exec("\n".join(blocks), {})  # noqa: S102
+    shown = capsys.readouterr().out
+    assert "good done" in shown
+    assert "blank rejected no tissue" in shown
