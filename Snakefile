@@ -21,7 +21,7 @@ if workflow.modifier.is_main_snakefile():
     workdir: str(PLAN.results)
 
 
-with telling():
+with user_errors():
     RESULTS = PLAN.place
 spare_links(Path(RESULTS))
 
@@ -46,7 +46,7 @@ rule all:
 
 
 onstart:
-    with telling():
+    with user_errors():
         if not workflow.local_exec:
             check_interpreter()
         claim(PLAN.results)

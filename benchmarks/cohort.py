@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 SLIDE = "from pathopipe.synthetic import Scene, write_slide; write_slide(Scene(1024, 1024, seed=1), '0.tiff', levels=1)"
-PLAN = "from pathopipe.running.plan import plan; plan({'slides': 'slides.tsv', 'results': 'results'})"
+PLAN = "from pathopipe.pipeline import Config; from pathopipe.running.preparing import prepare; prepare(Config())"
 
 
 def main() -> None:

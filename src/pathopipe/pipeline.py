@@ -28,6 +28,7 @@ TISSUE: Final = Stage(
     demand=Demand(2.0, 0.1, 0.1, 800),
     reads_pixels=True,
     group="before",
+    columns=("path", "mpp", "roi"),
 )
 
 
@@ -176,6 +177,7 @@ GRADE: Final = Stage(
     writes=("grade.json",),
     demand=Demand(2.0, 0.05, 0.0, 1000),
     group="after",
+    columns=("tissue", "stain"),
 )
 
 

@@ -50,6 +50,8 @@ class Stage:
         Whether it opens the slide's file.
     group
         With which other stages a cluster is given it in one submission; alone where empty.
+    columns
+        Columns of the sample sheet that make it run again when they change; of a path, what its file holds.
     describes
         Whether it writes the RO-Crate of the folder above its own, which tells how all in there was made.
     """
@@ -64,9 +66,15 @@ class Stage:
     demand: Demand | None = None
     reads_pixels: bool = False
     group: str = ""
+    columns: tuple[str, ...] = ()
     describes: bool = False
 
     @property
     def upstream(self) -> tuple[str, ...]:
         """Names of the stages whose manifests it reads."""
         return tuple(name.partition("/")[0] for name in self.reads if name.endswith(f"/{MANIFEST}"))
+
+    @property
+    def reads_sheet(self) -> bool:
+        """Whether it needs the slide's line of the sample sheet."""
+        return self.reads_pixels or bool(self.columns)

@@ -44,15 +44,6 @@ def test_ids_from_names_and_from_paths_where_names_are_alike(folder: Path) -> No
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "slide"),
-    [("-x.svs", "x"), ("--help.svs", "help"), ("_-1.svs", "1"), ("(-) a-.svs", "a-"), ("-.svs", "slide")],
-)
-def test_no_id_begins_like_an_option(name: str, slide: str, tmp_path: Path) -> None:
-    assert init.make_ids([tmp_path / name], tmp_path) == [slide]
-    assert init.make_ids([tmp_path / "-a" / "s.svs", tmp_path / "-b" / "s.svs"], tmp_path) == ["a_s", "b_s"]
-
-
 def test_a_relative_folder_leaves_no_detour_in_the_paths(folder: Path) -> None:
     assert run("../slides") == 0
     assert ".." not in Path("slides.tsv").read_text(encoding="utf-8")

@@ -3,15 +3,14 @@
 import os
 import stat
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from pathopipe.cli import evaluate, init, main
-from pathopipe.running import pods
-from pathopipe.cli.run import _copied
 from pathopipe.errors import FaultError, RefusalError
+from pathopipe.running import pods
+from pathopipe.running.snakemake_log import begin_log
 from pathopipe.training import session
 from pathopipe.training.loop import Schedule
 from tests.canary import KINDS, make_canary, put_link, state
@@ -176,12 +175,13 @@ def test_the_log_of_a_run(here: Path, canary: Path) -> None:
     log.parent.mkdir()
     log.write_text("of an earlier run")
     before = state(canary)
-    lines = _copied(SimpleNamespace(stdout=["first\n", "second\n", "third\n"]), log)
-    assert next(lines) == "first\n"
+    add = begin_log(here)
+    assert not log.exists()
+    add("first\n")
     assert log.read_text() == "first\n"
     log.unlink()
     log.symlink_to(canary / "notes.txt")
-    assert list(lines) == ["second\n", "third\n"]
+    add("second\n")
     assert state(canary) == before
 
 

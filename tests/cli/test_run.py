@@ -14,12 +14,13 @@ import pytest
 from PIL import Image
 
 from pathopipe import slide as slide_package
-from pathopipe.cli.run import _expectations
-from pathopipe.cli.selection import Selection
 from pathopipe.errors import RefusalError
 from pathopipe.pipeline import Config
 from pathopipe.results.names import CACHE
-from pathopipe.running.plan import Plan, plan
+from pathopipe.running.expectations import expectations
+from pathopipe.running.plan import Plan
+from pathopipe.running.preparing import prepare
+from pathopipe.running.selection import Selection
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def planned(tmp_path: Path, small_slide: Path) -> Plan:
     manifest.parent.mkdir(parents=True)
     manifest.write_text('{"identity": "1-x"}')
     values = Config(slides=str(tmp_path / "slides.tsv"), results=str(tmp_path / "results"), skip_missing=True)
-    return plan(values.model_dump(mode="json"))
+    return prepare(values)
 
 
 def test_everything_needs_no_targets(planned: Plan) -> None:
@@ -46,9 +47,9 @@ def test_an_estimate_that_fails_is_no_failure_of_the_run(
     def fail(*_: object) -> None:
         raise error
 
-    assert list(_expectations(planned, ("a", "c"), 2))
+    assert list(expectations(planned, ("a", "c"), 2))
     monkeypatch.setattr(slide_package, "open_slide", fail)
-    assert not list(_expectations(planned, ("a", "c"), 2))
+    assert not list(expectations(planned, ("a", "c"), 2))
 
 
 def test_stages_that_open_a_png_ask_for_the_memory_that_it_takes(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_stages_that_open_a_png_ask_for_the_memory_that_it_takes(tmp_path: Path)
     (tmp_path / "slides.tsv").write_text("slide\tpath\nsmall\tsmall.png\nlarge\tlarge.png\n")
     values = Config(slides=str(tmp_path / "slides.tsv"), results=str(tmp_path / "results"))
     for _ in range(2):  # the second time from what was noted
-        planned = plan(values.model_dump(mode="json"))
+        planned = prepare(values)
         for stage, more in (("tissue", 200), ("detect", 200), ("segment", 0)):
             asked = [planned.memory(stage)(SimpleNamespace(slide=slide), 1) for slide in ("small", "large")]
             assert asked[1] - asked[0] == more

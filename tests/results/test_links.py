@@ -11,7 +11,7 @@ from pathopipe.jobs.chosen_model import adopt_model
 from pathopipe.jobs.execution import execute, execute_cohort
 from pathopipe.pipeline import STAGES, CohortSettings, Config
 from pathopipe.results.links import find_links, of_results
-from pathopipe.running.plan import plan
+from pathopipe.running.preparing import prepare
 from pathopipe.samples import Sample
 from pathopipe.status.slides import look
 from pathopipe.status.verification import verify
@@ -123,7 +123,7 @@ def test_a_stage_refuses(place: str, kind: str, results: Path, canary: Path, sma
 def test_a_run_refuses(place: str, kind: str, results: Path, canary: Path, small_slide: Path, tmp_path: Path) -> None:
     (tmp_path / "slides.tsv").write_text(f"slide\tpath\ns\t{small_slide}\n")
     values = {"slides": str(tmp_path / "slides.tsv"), "results": str(results)}
-    refused(results / place, kind, canary, results, lambda: plan(values))
+    refused(results / place, kind, canary, results, lambda: prepare(Config(**values)))
 
 
 @pytest.mark.parametrize("place", OF_ALL)

@@ -125,16 +125,15 @@ def commands(folder: Path, monkeypatch: pytest.MonkeyPatch, squeue: str) -> None
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_jobs_of_a_killed_run_are_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_jobs_of_a_killed_run_are_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = list[str]()
     commands(tmp_path, monkeypatch, f"[ -e {tmp_path}/calls ] || echo 17")
     log = tmp_path / "run.log"
-    end_leftovers(log)
+    end_leftovers(log, said.append)
     log.write_text("Building DAG of jobs...\nSLURM run ID: ab-12\nUsing shell\n")
-    end_leftovers(log)
+    end_leftovers(log, said.append)
     assert (tmp_path / "calls").read_text() == "--name ab-12\n"
-    assert "17" in capsys.readouterr().out
+    assert said == ["cancelling jobs that a killed run left at Slurm: 17"]
 
 
 def test_a_slurm_that_does_not_answer_may_still_run_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +141,7 @@ def test_a_slurm_that_does_not_answer_may_still_run_jobs(tmp_path: Path, monkeyp
     log = tmp_path / "run.log"
     log.write_text("SLURM run ID: ab-12\n")
     with pytest.raises(RefusalError, match="try again later"):
-        end_leftovers(log)
+        end_leftovers(log, pytest.fail)
 
 
 def test_the_command_refuses_an_unknown_profile(tmp_path: Path) -> None:

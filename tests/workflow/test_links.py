@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.running.plan import slides_of
+from pathopipe.running.preparing import slides_of
 from tests.canary import put_link, state
 from tests.workflow.conftest import ROOT, Project, log_of
 

@@ -2,19 +2,24 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.logging import logger
+
+from pathopipe.cli.summary import conclude_own
+from pathopipe.cli.user_errors import user_errors
+from pathopipe.config import parse_config
+from pathopipe.jobs.ownership import claim, release
 from pathopipe.pipeline import MAPS
 from pathopipe.running import warm
-from pathopipe.cli.closing import conclude_own
 from pathopipe.running.cluster import check_interpreter
-from pathopipe.cli.telling import telling
-from pathopipe.jobs.ownership import claim, release
+from pathopipe.running.events import send_events
+from pathopipe.running.link_patch import spare_links
+from pathopipe.running.preparing import plan_for
 from pathopipe.running.scheduler_patch import calm
 from pathopipe.running.slurm_patch import remember_job_age
-from pathopipe.running.link_patch import spare_links
-from pathopipe.running.plan import plan, slides_of
 
-with telling():
-    PLAN = plan(config, slides_of(sys.argv))
+send_events(logger)
+with user_errors():
+    PLAN = plan_for(sys.argv, parse_config(config, "config"))
 PLAN.export()
 remember_job_age()
 COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))

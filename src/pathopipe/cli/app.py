@@ -7,7 +7,7 @@ import click
 
 from pathopipe.cli.options import Suggesting, examples
 from pathopipe.cli.stage_names import STAGES
-from pathopipe.cli.telling import telling
+from pathopipe.cli.user_errors import user_errors
 
 _COMMANDS = {
     "init": ("init", "Find slides in a folder; write the sample sheet and the configuration."),
@@ -70,5 +70,5 @@ def app() -> None:
 
 def call(arguments: list[str] | None = None) -> Any:
     """Run the command line; exit code 0: done, 1: a fault, 2: a refusal."""
-    with telling():
+    with user_errors():
         return app(arguments, prog_name="pathopipe")

@@ -39,9 +39,7 @@ def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None)
     rows = [_own_slide(slide, mpp)] if slide else _synthetic_slides(folder)
     table = "".join("\t".join(row) + "\n" for row in [("slide", "path", "mpp"), *rows])
     write_whole(sheet, table.encode())
-    values = Config().model_dump(mode="json")
-    values |= {"slides": str(sheet.absolute()), "results": str((folder / "results").absolute())}
-    execute(values, cores, ())
+    execute(Config(slides=str(sheet), results=str(folder / "results")), cores, ())
 
 
 def _make(folder: Path) -> None:
@@ -56,8 +54,8 @@ def _make(folder: Path) -> None:
 
 
 def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
-    from pathopipe.cli.init import make_ids
     from pathopipe.errors import RefusalError
+    from pathopipe.intake.names import make_ids
 
     if not slide.exists():
         raise RefusalError(f"{slide}: is not there: give the path of a slide")

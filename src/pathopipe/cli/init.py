@@ -1,24 +1,21 @@
 """``pathopipe init``: from a folder of slides to a sample sheet and a configuration."""
 
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import click
 
-from pathopipe.cli.finding import broken_links, count_images, find_slides, identical, is_dicom_name, key, look
 from pathopipe.cli.options import PATH, examples
-from pathopipe.cli.sheet import Row, Sheet, append, read, write
 from pathopipe.files import write_whole
+from pathopipe.intake.folders import broken_links, count_images, find_slides, identical, key, look
+from pathopipe.intake.names import make_ids, name_neutrally
+from pathopipe.intake.sheet_file import Row, Sheet, append, read, write
 
-_MAX_ID: Final = 80
 _SHEET: Final = Path("slides.tsv")
 _SETTINGS: Final = Path("config.yaml")
 _KEY: Final = Path("slides_key.tsv")
-_NEUTRAL: Final = re.compile(r"slide_(\d{4,})")
 
 
 @click.command(
@@ -44,7 +41,7 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool, add: bool) 
     new = [{"slide": "", "path": str(slide)} for slide in slides if key(slide) not in listed]
     rows = new if add else [*kept, *new]
     if neutral_ids or ((force or add) and _KEY.exists()):
-        _name_neutrally(rows, kept)
+        name_neutrally(rows, kept)
         _write_key(rows, old, folder.resolve(), add)
     else:
         names = make_ids([Path(row["path"]) for row in new], folder.resolve(), [row["slide"] for row in kept])
@@ -85,14 +82,6 @@ def _find(folder: Path, images: bool) -> list[Path]:
             f"{folder}: holds no slides that are known by their ending{'' if images else ' (--images?)'}"
         )
     return slides
-
-
-def _name_neutrally(rows: list[Row], kept: list[Row]) -> None:
-    """Give numbers to rows whose id is not neutral, after those that are taken."""
-    taken = [int(found[1]) for row in kept if (found := _NEUTRAL.fullmatch(row["slide"]))]
-    unnamed = (row for row in rows if not _NEUTRAL.fullmatch(row["slide"]))
-    for number, row in enumerate(unnamed, max(taken, default=0) + 1):
-        row["slide"] = f"slide_{number:04}"
 
 
 def _write_key(rows: list[Row], sheet: Sheet, folder: Path, add: bool) -> None:
@@ -144,46 +133,6 @@ def _advise(folder: Path, images: bool, rows: Mapping[Path, Row], before: list[P
         click.echo(f"left out {left_out} PNG and JPEG images: --images takes them as fields of view")
     if without_mpp:
         click.echo(f"fill in the column mpp (micrometers per pixel) of: {', '.join(without_mpp)}")
-
-
-def make_ids(slides: list[Path], folder: Path, taken: Collection[str] = ()) -> list[str]:
-    """Ids from file names; where two are alike, from their paths; where these are alike too, numbered.
-
-    A DICOM series is named after its folder, for the names of its files say nothing.
-    """
-    names = [_clean(_stem(slide)) for slide in slides]
-    used = {name.lower() for name in taken}
-    folded = [*used, *(name.lower() for name in names)]
-    ids = list[str]()
-    for slide, name in zip(slides, names, strict=True):
-        parts = slide.relative_to(folder).parent.parts
-        path = _clean("_".join(parts if is_dicom_name(slide) else (*parts, _stem(slide))))
-        for candidate in _candidates(name if folded.count(name.lower()) == 1 else path):
-            if candidate.lower() not in used:
-                break
-        used.add(candidate.lower())
-        ids.append(candidate)
-    return ids
-
-
-def _candidates(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}_{number}"
-        number += 1
-
-
-def _stem(slide: Path) -> str:
-    if is_dicom_name(slide):
-        return slide.parent.name
-    return re.sub(r"\.ome$", "", slide.stem, flags=re.IGNORECASE)
-
-
-def _clean(name: str) -> str:
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
-    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).lstrip("_-").rstrip("_")[:_MAX_ID] or "slide"
-    return f"{cleaned}_1" if cleaned.lower() == "cohort" else cleaned
 
 
 _CONFIG = """\

@@ -95,22 +95,6 @@ def annotated_images(
     return match(images, labels, mpp)
 
 
-def about(seconds: float) -> str:
-    """Say in words how long something takes, to the minute."""
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"about {hours:,} h {minutes} min" if hours else f"about {minutes} min" if minutes else "less than a minute"
-
-
-def many(count: int, what: str = "slide") -> str:
-    """Say how many there are of something."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def spoken(counts: dict[str, int | float]) -> str:
-    """Say counts in words, without those that are zero."""
-    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-
-
 def find_config(given: Path | None) -> Path | None:
     """The configuration given, else the one in the current folder, else none."""
     return given or next((name for name in CONFIG_NAMES if name.is_file()), None)

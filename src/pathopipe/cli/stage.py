@@ -4,12 +4,16 @@ import ctypes
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pathopipe.cli.options import PATH, config_options, examples, find_config, spoken
+from pathopipe.cli.options import PATH, config_options, examples, find_config
 from pathopipe.cli.stage_names import STAGES
+from pathopipe.running.wording import list_counts
+
+if TYPE_CHECKING:
+    from pathopipe.samples import Sample
 
 # Of mallopt of glibc: return free memory at the end of the heap above so many bytes; take arrays of so many bytes from
 # the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
@@ -49,12 +53,11 @@ def stage_command(name: str, help_text: str) -> click.Command:
         _say_to(log, results)
         _keep_no_memory()
         from pathopipe.jobs.execution import execute
-        from pathopipe.samples import find_sample
 
         settings, results, named_sheet = _settings(name, results, **options)
-        sample = find_sample(sheet or named_sheet, slide)
+        sample = _sample(name, slide, sheet or named_sheet, None if options["settings"] is None else results)
         manifest = execute(name, slide, results, settings, sample, workers)
-        click.echo(f"{slide} {name}: {manifest['reason'] or spoken(manifest['counts']) or 'done'}")
+        click.echo(f"{slide} {name}: {manifest['reason'] or list_counts(manifest['counts']) or 'done'}")
 
     return command
 
@@ -79,7 +82,18 @@ def cohort(results: Path | None, sheet: Path | None, log: Path | None, partial: 
     manifest = execute_cohort(results, read_samples(sheet or named_sheet), settings)
     if partial:
         predate(results)
-    click.echo(f"cohort: {spoken(manifest['counts'])}")
+    click.echo(f"cohort: {list_counts(manifest['counts'])}")
+
+
+def _sample(stage: str, slide: str, sheet: Path, noted: Path | None) -> "Sample | None":
+    """The slide's line of the sheet, if the stage asks for it: of a job, what the run ``noted`` in its results."""
+    from pathopipe.pipeline import STAGES as RECORDS
+    from pathopipe.running.slide_facts import read_facts
+    from pathopipe.samples import find_sample
+
+    if noted is None:
+        return find_sample(sheet, slide)  # also where it's not needed: a name that isn't listed is a slip
+    return read_facts(slide, noted).sample if RECORDS[stage].reads_sheet else None
 
 
 def _say_to(log: Path | None, results: Path | None) -> None:

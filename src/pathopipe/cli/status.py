@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pathopipe.cli.options import PATH, Hinting, about, config_options, examples, find_results, many, spoken
+from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_results
+from pathopipe.running.wording import counted, duration, list_counts
 
 if TYPE_CHECKING:
     from pathopipe.status.slides import SlideStatus, StageStatus
@@ -81,12 +82,12 @@ def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
     from pathopipe.status.slides import running_on
 
     counts = Counter[str](slide.state for slide in found)
-    yield f"{many(len(found))}: {spoken({state: counts[state] for state in _STATES})}"
+    yield f"{counted(len(found))}: {list_counts({state: counts[state] for state in _STATES})}"
     runner, left = running_on(results), len(found) - counts["done"] - counts["rejected"]
     if runner:
         yield _at_work(results, found, runner)
     elif left:
-        reported = about(seconds_left(results, found))
+        reported = duration(seconds_left(results, found))
         yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes {reported} at the pace so far"
     page = results / "cohort" / "index.html"
     if page.exists():
@@ -113,7 +114,7 @@ def _at_work(results: Path, found: Sequence["SlideStatus"], runner: str) -> str:
     wanted = [slide for slide in found if asked is None or slide.slide in asked.slides]
     some = f" on {len(wanted):,} of these slides" if len(wanted) < len(found) else ""
     limit = "" if last == ORDER[-1] else f", up to {last}"
-    return f"{runner} is at work{some}{limit}: {about(seconds_left(results, wanted, last))} left"
+    return f"{runner} is at work{some}{limit}: {duration(seconds_left(results, wanted, last))} left"
 
 
 def _plain(slide: "SlideStatus") -> dict[str, object]:

@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
-
-import click
 
 from pathopipe.errors import RefusalError
 from pathopipe.running import pods
@@ -99,7 +97,7 @@ def environment(results: Path, arguments: tuple[str, ...]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def prepared(place: Place, results: Path, log: Path) -> Iterator[None]:
+def prepared(place: Place, results: Path, log: Path, say: Callable[[str], None]) -> Iterator[None]:
     """See that jobs can be started and that none of the run before, whose log this is, are still at work.
 
     Afterwards, that no pod is left: Snakemake does not know a job that it was just submitting when it was interrupted.
@@ -110,21 +108,21 @@ def prepared(place: Place, results: Path, log: Path) -> Iterator[None]:
         When jobs can't be started, or those of the run before can't be ended.
     """
     if not place.pods:
-        end_leftovers(log)
+        end_leftovers(log, say)
         yield
         return
     pods.check_cluster()
-    pods.end_leftovers(results)
+    pods.end_leftovers(results, say)
     try:
         yield
     finally:
         try:
-            pods.end_leftovers(results)
+            pods.end_leftovers(results, say)
         except RefusalError as error:  # what the run has done stays done
-            click.echo(f"pathopipe: {error}", err=True)
+            sys.stderr.write(f"pathopipe: {error}\n")
 
 
-def end_leftovers(log: Path) -> None:
+def end_leftovers(log: Path, say: Callable[[str], None]) -> None:
     """Cancel what the run before, whose log this is, left at Slurm when it was killed, and wait until it is gone.
 
     Its jobs would work on the same slides as ours. What they finished in pieces is not lost.
@@ -134,7 +132,7 @@ def end_leftovers(log: Path) -> None:
     for run in _SLURM_RUN.findall(log.read_text(encoding="utf-8", errors="replace")):
         deadline = time.monotonic() + _PATIENCE_S
         while _jobs(run) and time.monotonic() < deadline:
-            click.echo(f"cancelling jobs that a killed run left at Slurm: {' '.join(_jobs(run))}")
+            say(f"cancelling jobs that a killed run left at Slurm: {' '.join(_jobs(run))}")
             with contextlib.suppress(subprocess.SubprocessError):
                 _slurm("scancel", "--name", run)
             time.sleep(_POLL_S)

@@ -15,7 +15,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
-from pathopipe.record import MANIFEST
+from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.names import CACHE, CRATE, weights_folder
 from pathopipe.samples import ID_PATTERN, Sample
 
@@ -46,13 +46,14 @@ class Plan:
     samples: tuple[Sample, ...]
     identities: dict[str, str]
     held_mb: dict[str, int]
-    absent: tuple[str, ...]
-    skipped: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @property
     def active(self) -> tuple[str, ...]:
         """Ids of the slides whose stages may run."""
-        return tuple(sample.slide for sample in self.samples if sample.slide not in self.absent)
+        gone = set(self.absent)
+        return tuple(sample.slide for sample in self.samples if sample.slide not in gone)
 
     @property
     def active_pattern(self) -> str:
@@ -122,8 +123,12 @@ class Plan:
 
     def version(self, stage: str) -> str:
         """Contract version and fingerprint of the code: what makes the stage run again after an update."""
-        record = COHORT if stage == COHORT.name else STAGES[stage]
-        return f"{record.contract}-{fingerprint(stage)}"
+        return f"{_record(stage).contract}-{fingerprint(stage)}"
+
+    def made_by(self, stage: str) -> dict[str, Any]:
+        """What of the stage's manifest makes it run again when it is another: settings, contract, code."""
+        params = json.loads(self.settings(stage))
+        return {"params": params, "contract": _record(stage).contract, "code": fingerprint(stage)}
 
     def memory(self, stage: str) -> Any:
         """Function of wildcards and attempt: megabytes that the stage may need."""
@@ -173,11 +178,12 @@ class Plan:
     @cached_property
     def cohort_inputs(self) -> list[str]:
         """Files that the cohort gathers; of an absent slide those that exist."""
+        gone = set(self.absent)
         names = (
             f"{sample.slide}/{name}"
             for sample in self.samples
             for name in COHORT.reads
-            if sample.slide not in self.absent or (self.results / sample.slide / name).exists()
+            if sample.slide not in gone or (self.results / sample.slide / name).exists()
         )
         return list(self._files({name: name for name in names}).values())
 
@@ -195,6 +201,10 @@ class Plan:
             for sample in self.samples
         ]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+
+def _record(stage: str) -> Stage:
+    return COHORT if stage == COHORT.name else STAGES[stage]
 
 
 def _key(name: str) -> str:

@@ -13,11 +13,9 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-
-import click
 
 from pathopipe.errors import FaultError, RefusalError
 from pathopipe.files import write_whole
@@ -99,7 +97,7 @@ def check_cluster() -> None:
         ) from error
 
 
-def end_leftovers(results: Path) -> None:
+def end_leftovers(results: Path, say: Callable[[str], None]) -> None:
     """Delete jobs that a run on this folder left when it ended early: they would work on the next run's slides.
 
     In the foreground, that is, with their pods.
@@ -112,7 +110,7 @@ def end_leftovers(results: Path) -> None:
     try:
         listed = _kubectl("get", "job", f"--selector={_LABEL}={_label(results)}", "--output=json")
         if left := [job["metadata"]["name"] for job in json.loads(listed)["items"] if _state(job) == "running"]:
-            click.echo(f"deleting jobs that were left: {' '.join(left)}")
+            say(f"deleting jobs that were left: {' '.join(left)}")
             _kubectl(
                 "delete", "job", "--ignore-not-found", "--cascade=foreground", f"--timeout={_PATIENCE_S - 5}s", *left
             )

@@ -8,7 +8,7 @@ import click
 
 
 @contextlib.contextmanager
-def telling() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """Say what goes wrong in the block, and end with exit code 2 after a refusal, 1 after a fault."""
     from pathopipe.errors import PathopipeError, RefusalError
 

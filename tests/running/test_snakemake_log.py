@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pathopipe.cli.closing import last_words
+from pathopipe.running.snakemake_log import last_words
 
 SNAKEMAKE = """Building DAG of jobs...
     message: Error in group before

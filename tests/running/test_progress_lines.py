@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pathopipe.cli.news import News, follow, why
+from pathopipe.cli.progress_bars import follow
 from pathopipe.results.documents import write_json
-from pathopipe.running.watch import Event, State
-
-JOB = "localrule {stage}:\n    jobid: {job}\n    wildcards: slide={slide}\n"
-ERROR = "Error in rule {stage}:\n    jobid: {job}\n"
+from pathopipe.running.progress import Progress, StageEvent
+from pathopipe.running.progress_lines import ProgressLines, why
+from tests.running.test_progress import failed, finished, started
 
 
 @pytest.fixture
@@ -28,26 +27,28 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reported(results: Path, *events: Event, last: str = "report") -> list[str]:
-    state = State(planned={last: 5})
-    state.events.extend(events)
-    return list(News(results, (), last).of(state))
+def reported(results: Path, *events: StageEvent, last: str = "report") -> list[str]:
+    progress = Progress(planned={last: 5})
+    progress.events.extend(events)
+    return list(ProgressLines(results, (), last).of(progress))
 
 
 def test_a_rejection_is_told_by_the_stage_that_made_it_and_once(results: Path) -> None:
-    events = [Event("finished", stage, "blank") for stage in ("tissue", "report")]
+    events = [StageEvent("finished", stage, "blank") for stage in ("tissue", "report")]
     assert reported(results, *events) == ["blank: rejected: the slide is blank (1 of 5)"]
 
 
 def test_a_slide_is_done_with_the_last_stage_that_was_asked_for(results: Path) -> None:
-    assert reported(results, *(Event("finished", stage, "fine") for stage in ("tissue", "report"))) == [
+    assert reported(results, *(StageEvent("finished", stage, "fine") for stage in ("tissue", "report"))) == [
         "fine: done (1 of 5)"
     ]
-    assert reported(results, Event("finished", "tissue", "fine"), last="tissue") == ["fine: done up to tissue (1 of 5)"]
+    assert reported(results, StageEvent("finished", "tissue", "fine"), last="tissue") == [
+        "fine: done up to tissue (1 of 5)"
+    ]
 
 
 def test_a_failure_is_told_with_its_reason(results: Path) -> None:
-    lines = reported(results, *(Event("failed", "detect", slide) for slide in ("full", "logged", "killed")))
+    lines = reported(results, *(StageEvent("failed", "detect", slide) for slide in ("full", "logged", "killed")))
     assert lines == [
         "full: detect failed: the disk is full (1 of 5)",
         "logged: detect failed: no space (2 of 5)",
@@ -65,28 +66,35 @@ def test_the_log_of_a_failure_tells_its_path_unless_it_is_of_an_earlier_time(res
 
 
 def test_a_slide_that_is_tried_again_is_not_at_its_end(results: Path) -> None:
-    again = [Event("failed", "detect", "full"), Event("again", "detect", "full"), Event("finished", "report", "fine")]
+    again = [
+        StageEvent("failed", "detect", "full"),
+        StageEvent("again", "detect", "full"),
+        StageEvent("finished", "report", "fine"),
+    ]
     assert reported(results, *again)[1:] == ["full: detect is tried again", "fine: done (1 of 5)"]
 
 
 def test_of_a_group_only_the_job_is_named_that_says_it_failed(results: Path) -> None:
-    events = [Event("failed", "detect", slide, grouped=True) for slide in ("full", "killed")]
+    events = [StageEvent("failed", "detect", slide, grouped=True) for slide in ("full", "killed")]
     assert reported(results, *events) == ["full: detect failed: the disk is full (1 of 5)"]
 
 
-@pytest.mark.parametrize("show", [True, False])
+@pytest.mark.parametrize("bars", [True, False])
 def test_a_line_per_slide_with_the_time_of_day_also_beside_bars(
-    results: Path, capsys: pytest.CaptureFixture[str], show: bool
+    results: Path, capsys: pytest.CaptureFixture[str], bars: bool
 ) -> None:
-    log = [
-        JOB.format(stage="tissue", job=1, slide="blank"),
-        "Finished jobid: 1\n",
-        JOB.format(stage="detect", job=2, slide="full"),
-        ERROR.format(stage="detect", job=2),
-    ]
-    follow("".join(log).splitlines(), News(results, ("blank", "full"), "report"), show)
+    events = [started(1, "tissue", "blank"), finished(1), started(2, "detect", "full"), failed(2)]
+    follow(events, ProgressLines(results, ("blank", "full"), "report"), bars)
     lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
     assert [line[9:] for line in lines] == [
         "blank: rejected: the slide is blank",
         "full: detect failed: the disk is full",
     ]
+
+
+def test_of_a_group_that_is_tried_again_only_slides_are_named_that_failed(results: Path) -> None:
+    failures = [StageEvent("failed", "detect", slide, grouped=True) for slide in ("full", "killed")]
+    again = [
+        StageEvent("again", stage, slide, grouped=True) for slide in ("full", "killed") for stage in ("detect", "grade")
+    ]
+    assert reported(results, *failures, *again)[1:] == ["full: detect is tried again"]

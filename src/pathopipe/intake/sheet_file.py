@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from pathopipe.cli.finding import Key, key
 from pathopipe.files import write_whole
+from pathopipe.intake.folders import Key, key
 
 Row = dict[str, str]
 

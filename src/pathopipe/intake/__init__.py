@@ -1,0 +1,1 @@
+"""From a folder of slides to a sample sheet: finding them, naming them, writing the sheet."""

@@ -1,0 +1,61 @@
+"""Ids of slides, by which their results are named: from the names of their files, or neutral numbers."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+from pathopipe.intake.folders import is_dicom_name
+from pathopipe.intake.sheet_file import Row
+
+_MAX_ID: Final = 80
+_NEUTRAL: Final = re.compile(r"slide_(\d{4,})")
+
+
+def name_neutrally(rows: list[Row], kept: list[Row]) -> None:
+    """Give numbers to rows whose id is not neutral, after those that are taken."""
+    taken = [int(found[1]) for row in kept if (found := _NEUTRAL.fullmatch(row["slide"]))]
+    unnamed = (row for row in rows if not _NEUTRAL.fullmatch(row["slide"]))
+    for number, row in enumerate(unnamed, max(taken, default=0) + 1):
+        row["slide"] = f"slide_{number:04}"
+
+
+def make_ids(slides: list[Path], folder: Path, taken: Collection[str] = ()) -> list[str]:
+    """Ids from file names; where two are alike, from their paths; where these are alike too, numbered.
+
+    A DICOM series is named after its folder, for the names of its files say nothing.
+    """
+    names = [_clean(_stem(slide)) for slide in slides]
+    used = {name.lower() for name in taken}
+    folded = [*used, *(name.lower() for name in names)]
+    ids = list[str]()
+    for slide, name in zip(slides, names, strict=True):
+        parts = slide.relative_to(folder).parent.parts
+        path = _clean("_".join(parts if is_dicom_name(slide) else (*parts, _stem(slide))))
+        for candidate in _candidates(name if folded.count(name.lower()) == 1 else path):
+            if candidate.lower() not in used:
+                break
+        used.add(candidate.lower())
+        ids.append(candidate)
+    return ids
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}_{number}"
+        number += 1
+
+
+def _stem(slide: Path) -> str:
+    if is_dicom_name(slide):
+        return slide.parent.name
+    return re.sub(r"\.ome$", "", slide.stem, flags=re.IGNORECASE)
+
+
+def _clean(name: str) -> str:
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).lstrip("_-").rstrip("_")[:_MAX_ID] or "slide"
+    return f"{cleaned}_1" if cleaned.lower() == "cohort" else cleaned

@@ -1,0 +1,157 @@
+"""From a configuration to a plan: what is checked is made ready, in the results folder, for the jobs."""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pathopipe.config import container_image
+from pathopipe.errors import RefusalError
+from pathopipe.identity import identify, slide_files
+from pathopipe.jobs.chosen_model import adopt_model
+from pathopipe.pipeline import Config
+from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.links import of_results, refuse_links
+from pathopipe.results.marker import check_results
+from pathopipe.results.names import KNOWN_SLIDES
+from pathopipe.running.checking import problems, recorded_identity, sort_by_presence
+from pathopipe.running.plan import Plan
+from pathopipe.running.slide_facts import SlideFacts, read_facts, write_facts
+from pathopipe.samples import ID_PATTERN, Sample, check_samples
+
+_JOBS: Final = "--target-jobs"
+_SLIDE: Final = re.compile(rf"\w+:slide=({ID_PATTERN})$")
+
+
+def plan_for(command: Sequence[str], config: Config) -> Plan:
+    """Return the plan of a process of Snakemake: of all slides, or of those whose jobs it does for another one.
+
+    At a cluster there is one process for each job: thousands that look at thousands of slides are a load for the file
+    system.
+    """
+    slides = slides_of(command)
+    return plan_of_jobs(config, slides) if slides else prepare(config)
+
+
+def slides_of(command: Sequence[str]) -> set[str] | None:
+    """Ids of the slides whose jobs a process of Snakemake does for another one; None where it is for all."""
+    jobs = command[command.index(_JOBS) + 1 :] if _JOBS in command else ()
+    return {found[1] for job in jobs if (found := _SLIDE.match(job))} if jobs else None
+
+
+def prepare(config: Config) -> Plan:
+    """Check configuration, sheet, files and results folder, and make the results folder ready for the slides' jobs.
+
+    Paths start at the current folder.
+
+    Raises
+    ------
+    RefusalError
+        With all problems at once.
+    """
+    config, sheet, results = _absolute(config)
+    samples, mistakes = check_samples(sheet)
+    refuse_links(results, of_results((sample.slide for sample in samples), snakemake=True))
+    _check_folder(results)
+    check_results(results)
+    presence = sort_by_presence(samples, results)
+    if found := [*mistakes, *problems(config, sheet, samples, presence, results)]:
+        raise RefusalError(*found)
+    config = adopt_model(config, results)
+    skipped = {sample.slide: None for sample in presence.missing}
+    taking_part = tuple(sample for sample in samples if sample.slide not in skipped)
+    if not taking_part:
+        raise RefusalError(f"{sheet}: none of its slides' files is there")
+    facts = _identified(presence.there, results)
+    identities = {fact.sample.slide: fact.identity for fact in facts}
+    absent = {sample.slide: str(recorded_identity(sample.slide, results)) for sample in presence.absent}
+    return Plan(
+        config=config,
+        sheet=sheet,
+        results=results,
+        samples=taking_part,
+        identities=identities | absent,
+        held_mb={fact.sample.slide: fact.held_mb for fact in facts},
+        absent=tuple(absent),
+        skipped=tuple(skipped),
+    )
+
+
+def plan_of_jobs(config: Config, slides: Iterable[str]) -> Plan:
+    """Plan of some slides alone, by what `prepare` noted of them in the process that started this one.
+
+    Raises
+    ------
+    RefusalError
+        When there are symbolic links where their stages might write.
+    """
+    config, sheet, results = _absolute(config)
+    slides = sorted(slides)
+    refuse_links(results, of_results(slides))
+    facts = [read_facts(slide, results) for slide in slides]
+    return Plan(
+        config=adopt_model(config, results),
+        sheet=sheet,
+        results=results,
+        samples=tuple(fact.sample for fact in facts),
+        identities={fact.sample.slide: fact.identity for fact in facts},
+        held_mb={fact.sample.slide: fact.held_mb for fact in facts},
+    )
+
+
+def _absolute(config: Config) -> tuple[Config, Path, Path]:
+    """The configuration with its paths, the sheet's and that of the results made absolute."""
+    sheet, results = Path(config.slides).absolute(), Path(config.results).absolute()
+    paths = {"slides": str(sheet), "results": str(results), "container": container_image(config)}
+    return config.model_copy(update=paths), sheet, results
+
+
+def _check_folder(results: Path) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        (results / ".pathopipe").mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / ".pathopipe"):
+            pass
+    except OSError as error:
+        raise RefusalError(
+            f"{results}: the results folder cannot be written to ({error.strerror}): give another with --results"
+        ) from error
+
+
+def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
+    """What is known of slides whose files are there, noted for their jobs and for the next time."""
+    store = results / KNOWN_SLIDES
+    known = read_json(store) if store.exists() else {}
+    entries = {sample.slide: _entry(sample, known.get(sample.slide, {}), results) for sample in samples}
+    facts = [
+        SlideFacts(sample, str(entries[sample.slide]["identity"]), int(entries[sample.slide]["held_mb"]))
+        for sample in samples
+    ]
+    noted = {slide: str(entry.get("noted", "")) for slide, entry in known.items()}
+    for slide, digest in write_facts(facts, noted, results).items():
+        entries[slide] = {**entries[slide], "noted": digest}
+    if not entries.items() <= known.items():
+        write_json(store, {**known, **entries}, results)
+    return facts
+
+
+def _entry(sample: Sample, known: Mapping[str, Any], results: Path) -> dict[str, Any]:
+    """Mark, identity and memory of a slide; a file of unchanged size and time is not read again."""
+    try:
+        mark = _mark(sample.path)
+        if known.keys() >= {"identity", "held_mb"} and known["mark"] == mark:
+            return dict(known)
+        from pathopipe.slide.image_backend import held_mb  # for slides that are new: it takes its time
+
+        return {"mark": mark, "identity": str(identify(sample.path)), "held_mb": held_mb(sample.path)}
+    except OSError:  # not this slide's content: its own job says so, and the others go on
+        return {"mark": "", "identity": recorded_identity(sample.slide, results) or "unreadable", "held_mb": 0}
+
+
+def _mark(path: Path) -> str:
+    """Sizes and times of a slide's files, and where they lie: while these stay, its identity does."""
+    stats = [file.stat() for file in slide_files(path)]
+    text = f"{path} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

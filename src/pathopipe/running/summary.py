@@ -1,0 +1,82 @@
+"""What there is to say at the end of a run: what was rejected and why, warnings, faults, and where to look."""
+
+import contextlib
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from pathopipe.pipeline import COHORT, ORDER
+from pathopipe.record import MANIFEST
+from pathopipe.reporting.manifests import warnings
+from pathopipe.results.manifests import read_manifests
+from pathopipe.results.names import RUN
+from pathopipe.results.unfinished import STOPPED, unfinished
+from pathopipe.running.plan import Plan
+from pathopipe.running.progress_lines import up_to, why
+from pathopipe.running.selection import Selection
+from pathopipe.running.snakemake_log import last_words, log_of
+from pathopipe.running.wording import counted, list_counts
+from pathopipe.status.slides import SlideStatus
+
+_LITTLE_DISK: Final = 20_000_000
+
+
+def remarks(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
+    """Name the slides that were rejected, those with the same reason in one line, and those that a stage warned of."""
+    slides = dict[str, list[str]]()
+    for slide in found:
+        if reason := slide.rejection:
+            slides.setdefault(reason, []).append(slide.slide)
+    if slides:
+        yield "rejected:"
+    yield from (f"  {', '.join(names)}: {reason}" for reason, names in slides.items())
+    yield from _warned(plan, found)
+
+
+def faults(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
+    """Name the slides that failed, and why."""
+    paths, absent = {sample.slide: sample.path for sample in plan.samples}, set(plan.absent)
+    for slide in found:
+        folder = plan.results / slide.slide
+        if work := next(iter(unfinished(folder)), None):
+            yield f"slide {slide.slide}: {work.name}: {why(plan.results, slide.slide, work.name) or STOPPED}"
+        elif slide.slide in absent and not (folder / ORDER[-1] / MANIFEST).exists():
+            gone = f"its file {paths[slide.slide]} is not there any more, and its stages are not finished"
+            yield f"slide {slide.slide}: {gone}"
+
+
+def workflow_fault(plan: Plan, explained: bool) -> str | None:
+    """Say why the workflow failed, where a full disk or none of the slides explains it."""
+    if shutil.disk_usage(plan.results).free < _LITTLE_DISK:
+        return f"{plan.results}: the disk is full: free some space"
+    log = log_of(plan.results)
+    return None if explained else f"the workflow failed: {last_words(log)}; its log is {log}"
+
+
+def slide_counts(selection: Selection, found: Iterable[SlideStatus]) -> str:
+    """Count the slides by how they ended."""
+    names = {"done": f"done{up_to(selection.last)}", "rejected": "rejected", "failed": "failed"}
+    counts = Counter(names.get(slide.up_to(selection.last).state, "not finished") for slide in found)
+    ends = list_counts({state: counts[state] for state in (*names.values(), "not finished")})
+    return f"{counted(sum(counts.values()))}: {ends}"
+
+
+def cohort_page(plan: Plan, selection: Selection, begun: float, failed: bool) -> str | None:
+    """Say where the cohort's page is, if it is about this run."""
+    page = plan.results / COHORT.name / "index.html"
+    with contextlib.suppress(OSError):
+        made = page.with_name(RUN).stat().st_mtime  # the page itself may have been predated
+        if selection.until is None and (made >= begun or not failed):
+            return f"cohort page: {page}"
+    return None
+
+
+def _warned(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
+    sound = [slide.slide for slide in found if not slide.rejection]
+    warned = {slide: said for slide in sound if (said := warnings(read_manifests(plan.results / slide)))}
+    if warned:
+        yield "warnings:"
+    for slide, said in warned.items():
+        sentences = (f"{warning.message}{' No grade.' if warning.stops_grade else ''}" for warning in said)
+        yield f"  {slide}: {' '.join(sentences)}"
