@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pathopipe.jobs.execution import execute, execute_cohort
-from pathopipe.results.unfinished import STOPPED, fault_of
 from pathopipe.pipeline import CohortSettings, Config
+from pathopipe.results.unfinished import STOPPED, fault_of
 from pathopipe.samples import Sample
 from pathopipe.status.slides import look
 

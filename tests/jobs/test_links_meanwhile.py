@@ -11,10 +11,10 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute, execute_cohort, predate
 from pathopipe.jobs.leftovers import sweep
-from pathopipe.results.unfinished import fault_of
 from pathopipe.pipeline import CohortSettings, Config
 from pathopipe.provenance import sha256
 from pathopipe.results.documents import write_json
+from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
 from tests.canary import make_canary, put_link, state
 

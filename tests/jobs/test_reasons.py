@@ -114,7 +114,9 @@ def test_a_file_of_the_results_goes_by_its_name_there(place: tuple[Path, Sample]
         execute("report", "s", results, ReportSettings(), sample)
     assert str(raised.value).startswith(f"{results / 's' / name}: ")
     reason = read_json(results / "s" / ".work" / "report" / "fault.json")["reason"]
-    assert re.match(f"{name}: (is damaged: delete it|is missing: run the stage|cannot be read)", reason)
+    assert re.match(
+        f"{name}: (is damaged: delete it|is missing: run the stage|is not what the stage|cannot be read)", reason
+    )
 
 
 def reasons(results: Path) -> dict[str, str]:

@@ -15,9 +15,9 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute
 from pathopipe.jobs.journal import Journal
-from pathopipe.results.unfinished import unfinished
 from pathopipe.jobs.ownership import Lock
 from pathopipe.pipeline import Config
+from pathopipe.results.unfinished import unfinished
 from pathopipe.samples import Sample
 
 STAGES = ("tissue", "tiles", "detect", "segment", "features")

@@ -10,6 +10,7 @@ from pathopipe.cli.progress_bars import follow
 from pathopipe.results.documents import write_json
 from pathopipe.running.progress import Progress, StageEvent
 from pathopipe.running.progress_lines import ProgressLines, why
+from tests.made import manifest
 from tests.running.test_progress import failed, finished, started
 
 
@@ -18,8 +19,8 @@ def results(tmp_path: Path) -> Path:
     """One slide that was rejected, one that is fine, one that failed and says why, one whose log does."""
     for stage in ("tissue", "report"):
         content = {"state": "rejected", "reason": "the slide is blank"}
-        write_json(tmp_path / "blank" / stage / "manifest.json", content)
-        write_json(tmp_path / "fine" / stage / "manifest.json", {"state": "done"})
+        write_json(tmp_path / "blank" / stage / "manifest.json", manifest(stage, "blank", **content))
+        write_json(tmp_path / "fine" / stage / "manifest.json", manifest(stage, "fine"))
     write_json(tmp_path / "full" / ".work" / "detect" / "fault.json", {"reason": "the disk is full"})
     for slide, line in (("logged", "pathopipe: no space"), ("killed", "killed tissue: 3 cells")):
         (tmp_path / slide / "logs").mkdir(parents=True)

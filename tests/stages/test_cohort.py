@@ -10,6 +10,7 @@ from pathopipe.jobs.execution import execute, execute_cohort
 from pathopipe.pipeline import COHORT, CohortSettings, ReportSettings
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.samples import Sample
+from tests.made import seal
 from tests.stages.finished_slide import finish, reject
 
 SIZE = (256, 200)
@@ -121,6 +122,39 @@ def test_a_damaged_file_is_a_fault_of_its_slide_alone(copied, name):
     assert [row["state"] for row in rows] == ["fault", "rejected"]
     assert name in rows[0]["reason"]
     assert str(copied) not in rows[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "name", ["grade/grade.json", "detect/manifest.json", "grade/manifest.json", "report/manifest.json"]
+)
+@pytest.mark.parametrize("content", ["{}", '{"state": "done"}'])
+def test_json_that_lacks_entries_is_a_fault_of_its_slide_alone(copied, name, content):
+    (copied / "done" / name).write_text(content)
+    if name == "grade/grade.json":
+        seal(copied, "done", "grade")
+    rows, *_ = gather(copied, samples("done", "rejected"))
+    assert [row["state"] for row in rows] == ["fault", "rejected"]
+    assert rows[0]["reason"] == f"{name}: is damaged: delete it and run again"
+
+
+def test_a_table_without_the_slides_row_is_a_fault(copied):
+    path = copied / "done" / "features" / "statistics.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["region"]), path)
+    seal(copied, "done", "features")
+    rows, *_ = gather(copied, samples("done", "rejected"))
+    assert (rows[0]["state"], rows[0]["reason"]) == (
+        "fault",
+        "features/statistics.parquet: is damaged: delete it and run again",
+    )
+
+
+@pytest.mark.parametrize("name", ["grade/grade.json", "features/statistics.parquet", "tissue/thumbnail.jpg"])
+def test_what_somebody_changed_is_a_fault_of_its_slide_alone(copied, name):
+    path = copied / "done" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    rows, *_ = gather(copied, samples("done", "rejected"))
+    assert [row["state"] for row in rows] == ["fault", "rejected"]
+    assert rows[0]["reason"].startswith(f"{name}: is not what the stage '{name.partition('/')[0]}' wrote")
 
 
 def test_the_same_results_give_the_same_bytes(copied):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pathopipe.provenance import sha256
 from pathopipe.results.names import CRATE
 from tests.workflow.conftest import Project
 
@@ -31,10 +32,10 @@ def test_each_change_is_told_once(finished: Project) -> None:
     code, lines = verify(finished)
     assert code == 1
     assert lines == [
-        "s0: report/report.html changed since it was described",
+        "s0: report/report.html changed since it was written",
         "s0: tiles/notes.txt is not of the run",
         "s1: detect/maps.zarr.zip is missing",
-        "the cohort: cohort/cohort.tsv changed since it was described",
+        "the cohort: cohort/cohort.tsv changed since it was written",
     ]
 
 
@@ -44,12 +45,40 @@ def test_what_was_made_from_another_file_is_named(finished: Project) -> None:
     code, lines = verify(finished)
     assert code == 1
     assert lines == [
-        "s0: segment/nuclei.parquet changed since it was described",
+        "s0: segment/nuclei.parquet changed since it was written",
         *(
             f"s0: {stage} was made from another segment/nuclei.parquet than there is now"
             for stage in ("features", "grade", "report")
         ),
     ]
+
+
+def test_an_edited_file_that_was_taken_over_is_told(finished: Project) -> None:
+    """As if the stages after it had run on it: manifests and descriptions agree with the file as it is now."""
+    nuclei = finished.results / "s0" / "segment" / "nuclei.parquet"
+    changed = {sha256(nuclei): nuclei.write_bytes(nuclei.read_bytes() + b"\n") and sha256(nuclei)}
+    manifests = [f"s0/{stage}/manifest.json" for stage in ("features", "grade", "report")]
+    for name in (*manifests, f"s0/{CRATE}", "cohort/manifest.json", CRATE):
+        file = finished.results / name
+        before, text = sha256(file), file.read_text()
+        for old, new in changed.items():
+            text = text.replace(old, new)
+        file.write_text(text)
+        changed[before] = sha256(file)
+    assert verify(finished) == (
+        1,
+        ["s0: segment/nuclei.parquet changed since it was written"],
+    )
+
+
+def test_a_damaged_manifest_is_told(finished: Project) -> None:
+    manifest = finished.results / "s0" / "tiles" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["grid"]
+    manifest.write_text(json.dumps(content))
+    code, lines = verify(finished)
+    assert code == 1
+    assert "s0: tiles/manifest.json is damaged, or of an earlier version" in lines
 
 
 def test_a_slide_that_is_another_one_now(finished: Project) -> None:

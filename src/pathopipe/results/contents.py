@@ -10,9 +10,11 @@ from typing import (
 import shapely
 from typing_extensions import TypedDict
 
+from pathopipe.errors import ArtifactError
 from pathopipe.ops.regions import from_geojson, origin_of
 from pathopipe.results.documents import damaged, fits, read_json
 from pathopipe.results.manifests import Manifest
+from pathopipe.results.names import CRATE
 from pathopipe.results.schemas.statistics import REGION, WHOLE_SLIDE
 from pathopipe.results.tables import read_table
 
@@ -86,3 +88,12 @@ def read_tissue(path: Path, tissue: Manifest) -> list[shapely.Polygon]:
         return from_geojson(read_json(path), origin_of(info["bounds"] if info else None))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path) from error
+
+
+def described_files(folder: Path) -> dict[str, str]:
+    """Digests of the files that a folder's RO-Crate lists, by their names from there; empty where it has none."""
+    try:
+        entities = read_json(folder / CRATE)["@graph"]
+        return {item["@id"]: item["sha256"] for item in entities if "File" in item["@type"] and "sha256" in item}
+    except (ArtifactError, KeyError, TypeError):
+        return {}

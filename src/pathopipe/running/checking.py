@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.errors import RefusalError
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.chosen_model import model_problems
-from pathopipe.pipeline import ORDER, Config
-from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json
+from pathopipe.pipeline import Config
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import weights_folder
 from pathopipe.samples import ABOUT_SLIDE, COLUMNS, Sample
 
@@ -42,7 +41,7 @@ def sort_by_presence(samples: Iterable[Sample], results: Path) -> Presence:
     for sample in samples:
         if _exists(sample.path) and (sample.roi is None or _exists(sample.roi)):
             there.append(sample)
-        elif recorded_identity(sample.slide, results):
+        elif SlideFolder(results, sample.slide).identity:
             absent.append(sample)
         else:
             missing.append(sample)
@@ -57,14 +56,6 @@ def problems(config: Config, sheet: Path, samples: list[Sample], presence: Prese
     yield from _config_problems(config, results)
     yield from _column_problems(config, samples, sheet)
     yield from _roi_problems(presence.there)
-
-
-def recorded_identity(slide: str, results: Path) -> str | None:
-    """Return the identity that the first stage recorded for a slide."""
-    try:
-        return str(read_json(results / slide / ORDER[0] / MANIFEST)["identity"])
-    except (ArtifactError, KeyError):
-        return None
 
 
 def _config_problems(config: Config, results: Path) -> Iterator[str]:

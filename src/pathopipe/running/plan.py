@@ -16,6 +16,7 @@ from pathopipe.fingerprint import fingerprint
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
 from pathopipe.record import MANIFEST, Stage
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import CACHE, CRATE, weights_folder
 from pathopipe.samples import ID_PATTERN, Sample
 
@@ -141,7 +142,7 @@ class Plan:
         return [
             sample
             for sample in self.samples
-            if sample.slide in chosen and not (self.results / sample.slide / _COSTLIEST / MANIFEST).exists()
+            if sample.slide in chosen and not SlideFolder(self.results, sample.slide).has(_COSTLIEST)
         ]
 
     def file_bytes(self, slide: str) -> int:

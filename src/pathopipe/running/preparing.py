@@ -12,11 +12,13 @@ from pathopipe.errors import RefusalError
 from pathopipe.identity import identify, slide_files
 from pathopipe.jobs.chosen_model import adopt_model
 from pathopipe.pipeline import Config
-from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.documents import write_json
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.links import of_results, refuse_links
 from pathopipe.results.marker import check_results
 from pathopipe.results.names import KNOWN_SLIDES
-from pathopipe.running.checking import problems, recorded_identity, sort_by_presence
+from pathopipe.results.records import known_slides
+from pathopipe.running.checking import problems, sort_by_presence
 from pathopipe.running.plan import Plan
 from pathopipe.running.slide_facts import SlideFacts, read_facts, write_facts
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
@@ -66,7 +68,7 @@ def prepare(config: Config) -> Plan:
         raise RefusalError(f"{sheet}: none of its slides' files is there")
     facts = _identified(presence.there, results)
     identities = {fact.sample.slide: fact.identity for fact in facts}
-    absent = {sample.slide: str(recorded_identity(sample.slide, results)) for sample in presence.absent}
+    absent = {sample.slide: str(SlideFolder(results, sample.slide).identity) for sample in presence.absent}
     return Plan(
         config=config,
         sheet=sheet,
@@ -122,8 +124,7 @@ def _check_folder(results: Path) -> None:
 
 def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
     """What is known of slides whose files are there, noted for their jobs and for the next time."""
-    store = results / KNOWN_SLIDES
-    known = read_json(store) if store.exists() else {}
+    known = known_slides(results)
     entries = {sample.slide: _entry(sample, known.get(sample.slide, {}), results) for sample in samples}
     facts = [
         SlideFacts(sample, str(entries[sample.slide]["identity"]), int(entries[sample.slide]["held_mb"]))
@@ -133,7 +134,7 @@ def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
     for slide, digest in write_facts(facts, noted, results).items():
         entries[slide] = {**entries[slide], "noted": digest}
     if not entries.items() <= known.items():
-        write_json(store, {**known, **entries}, results)
+        write_json(results / KNOWN_SLIDES, {**known, **entries}, results)
     return facts
 
 
@@ -147,7 +148,7 @@ def _entry(sample: Sample, known: Mapping[str, Any], results: Path) -> dict[str,
 
         return {"mark": mark, "identity": str(identify(sample.path)), "held_mb": held_mb(sample.path)}
     except OSError:  # not this slide's content: its own job says so, and the others go on
-        return {"mark": "", "identity": recorded_identity(sample.slide, results) or "unreadable", "held_mb": 0}
+        return {"mark": "", "identity": SlideFolder(results, sample.slide).identity or "unreadable", "held_mb": 0}
 
 
 def _mark(path: Path) -> str:

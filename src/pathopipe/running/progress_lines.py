@@ -10,8 +10,7 @@ from typing import Final
 from pathopipe.errors import ArtifactError
 from pathopipe.files import LINK
 from pathopipe.pipeline import ORDER
-from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.links import find_links, of_results
 from pathopipe.results.unfinished import FAULT, STOPPED, reason_of, work_folder
 from pathopipe.running.progress import Progress, StageEvent
@@ -88,11 +87,11 @@ class ProgressLines:
 
     def _end(self, slide: str, stage: str) -> str | None:
         try:
-            manifest = read_json(self.results / slide / stage / MANIFEST)
+            manifest = SlideFolder(self.results, slide).manifest(stage)
         except ArtifactError:
             return None
-        if manifest.get("state") == "rejected":
-            return f"rejected: {manifest.get('reason')}"
+        if manifest["state"] == "rejected":
+            return f"rejected: {manifest['reason']}"
         return f"done{up_to(self.last)}" if stage == self.last else None
 
     def _count(self, progress: Progress) -> str:

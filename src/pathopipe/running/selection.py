@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathopipe.errors import RefusalError
 from pathopipe.jobs.asked import note
 from pathopipe.pipeline import ORDER
-from pathopipe.record import MANIFEST
+from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.running.plan import Plan
 from pathopipe.running.wording import counted
 
@@ -48,7 +48,7 @@ class Selection:
         if self.everything:
             return []
         wanted = set(self.slides(plan))
-        return [f"{slide}/{self.last}/{MANIFEST}" for slide in plan.active if slide in wanted]
+        return [manifest_name(slide, self.last) for slide in plan.active if slide in wanted]
 
     @property
     def forced(self) -> tuple[str, ...]:
@@ -59,9 +59,7 @@ class Selection:
         """Slides that are asked for and whose last file is not there."""
         wanted = set(self.slides(plan))
         return [
-            slide
-            for slide in plan.active
-            if slide in wanted and not (plan.results / slide / self.last / MANIFEST).exists()
+            slide for slide in plan.active if slide in wanted and not SlideFolder(plan.results, slide).has(self.last)
         ]
 
     def described(self, plan: Plan) -> str:

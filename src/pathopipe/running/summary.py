@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pathopipe.pipeline import COHORT, ORDER
-from pathopipe.record import MANIFEST
 from pathopipe.reporting.manifests import warnings
-from pathopipe.results.manifests import read_manifests
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import RUN
 from pathopipe.results.unfinished import STOPPED, unfinished
 from pathopipe.running.plan import Plan
@@ -38,10 +37,10 @@ def faults(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
     """Name the slides that failed, and why."""
     paths, absent = {sample.slide: sample.path for sample in plan.samples}, set(plan.absent)
     for slide in found:
-        folder = plan.results / slide.slide
-        if work := next(iter(unfinished(folder)), None):
+        made = SlideFolder(plan.results, slide.slide)
+        if work := next(iter(unfinished(made.folder)), None):
             yield f"slide {slide.slide}: {work.name}: {why(plan.results, slide.slide, work.name) or STOPPED}"
-        elif slide.slide in absent and not (folder / ORDER[-1] / MANIFEST).exists():
+        elif slide.slide in absent and not made.has(ORDER[-1]):
             gone = f"its file {paths[slide.slide]} is not there any more, and its stages are not finished"
             yield f"slide {slide.slide}: {gone}"
 
@@ -74,7 +73,7 @@ def cohort_page(plan: Plan, selection: Selection, begun: float, failed: bool) ->
 
 def _warned(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
     sound = [slide.slide for slide in found if not slide.rejection]
-    warned = {slide: said for slide in sound if (said := warnings(read_manifests(plan.results / slide)))}
+    warned = {slide: said for slide in sound if (said := warnings(SlideFolder(plan.results, slide).manifests))}
     if warned:
         yield "warnings:"
     for slide, said in warned.items():

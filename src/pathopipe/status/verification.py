@@ -14,7 +14,7 @@ from pathopipe.models.registry import weights_of
 from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256, versions
 from pathopipe.record import MANIFEST
-from pathopipe.results.documents import read_json
+from pathopipe.results.contents import described_files
 from pathopipe.results.folder import SlideFolder, begun
 from pathopipe.results.manifests import Manifest, read_cohort_manifest
 from pathopipe.results.names import CRATE, RUN, weights_folder
@@ -59,7 +59,7 @@ def verify(results: Path, samples: Sequence[Sample] | None = None) -> Verificati
     with ThreadPoolExecutor(_READERS) as pool:
         for slide, drift in zip(slides, pool.map(_Slide.drift, slides), strict=True):
             found.drift += [f"{slide.slide}: {sentence}" for sentence in drift]
-    found.files = sum(len(slide.digests) for slide in slides) + len(_described(results))
+    found.files = sum(len(slide.digests) for slide in slides) + len(described_files(results))
     found.unfinished = [slide.slide for slide in slides if not slide.finished]
     manifests = [slide.manifests for slide in slides]
     found.drift += [*_cohort_drift(results), *_weights_drift(results, manifests), *_code_drift(manifests)]
@@ -89,7 +89,7 @@ class _Slide(SlideFolder):
         return [*self._changed(), *self._overtaken(), *self._extra()]
 
     def _changed(self) -> Iterator[str]:
-        described, written = _described(self.folder), self._written
+        described, written = described_files(self.folder), self._written
         if self.finished and not described:
             yield f"{CRATE} is missing or damaged"
         for stage in (stage for stage in STAGES if self.has(stage) and stage not in self.manifests):
@@ -129,21 +129,12 @@ def _names(folder: Path) -> list[str]:
     return [name.as_posix() for name in names if not _PASSING.intersection(name.parts)]
 
 
-def _described(folder: Path) -> dict[str, str]:
-    """Digests of the files that a folder's description lists; empty where it has none."""
-    try:
-        entities = read_json(folder / CRATE)["@graph"]
-        return {item["@id"]: item["sha256"] for item in entities if "File" in item["@type"] and "sha256" in item}
-    except (ArtifactError, KeyError, TypeError):
-        return {}
-
-
 def _cohort_drift(results: Path) -> Iterator[str]:
     """What of the cohort is not as it was written, or was gathered from what is there no more."""
     folder = results / "cohort"
     if not (folder / MANIFEST).exists():
         return
-    described = _described(results)
+    described = described_files(results)
     if not described:
         yield f"the cohort: {CRATE} is missing or damaged"
     try:
