@@ -23,7 +23,7 @@ if workflow.modifier.is_main_snakefile():
 
 with user_errors():
     RESULTS = PLAN.place
-spare_links(Path(RESULTS))
+    spare_links(Path(RESULTS))
 
 
 if PLAN.config.container:

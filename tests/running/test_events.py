@@ -1,6 +1,7 @@
 """Events of Snakemake's process, as its logger tells them, among what else it writes."""
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 from pathopipe.running.events import ASK_FOR_EVENTS, receive_events, send_events
 
 WORKFLOW = """
-from snakemake.logging import logger
-from pathopipe.running.events import send_events
+from pathopipe.running.events import send_events, send_warning
 
-send_events(logger)
+send_events()
+send_warning("mind the gap")
 
 
 rule all:
@@ -41,10 +42,14 @@ def run(folder: Path, *options: str) -> tuple[list[dict], str]:
 def test_what_snakemake_tells(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Also where it is told to be quiet; jobs are not asked for events, and the log is as it always is."""
     events, others = run(tmp_path, *options)
-    assert events[0] == {"what": "planned", "jobs": {"tissue": 2, "all": 1, "total": 3}}
+    assert events[:2] == [
+        {"what": "warning", "sentence": "mind the gap"},
+        {"what": "planned", "jobs": {"tissue": 2, "all": 1, "total": 3}},
+    ]
+    assert "warning: mind the gap\n" in others
     whats = {slide: [] for slide in "ab"}
     slides = {event["job"]: event["slide"] for event in events if event["what"] == "started"}
-    for event in events[1:]:
+    for event in events[2:]:
         if event["what"] != "progress":
             whats[slides[event["job"]]].append(event["what"])
     assert whats == {"a": ["started", "finished"], "b": ["started", "failed"] * 2}
@@ -56,10 +61,13 @@ def test_what_snakemake_tells(tmp_path: Path, options: tuple[str, ...]) -> None:
 
 
 def test_a_process_that_is_not_asked_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    logger = logging.getLogger("not snakemake's")
-    send_events(logger)
-    assert not logger.handlers
+    logger = logging.getLogger("snakemake.logging")
+    before = list(logger.handlers)
+    send_events()
+    assert logger.handlers == before
     for name, value in ASK_FOR_EVENTS.items():
         monkeypatch.setenv(name, value)
-    send_events(logger)
-    assert len(logger.handlers) == 1
+    send_events()
+    (added,) = set(logger.handlers) - set(before)
+    logger.removeHandler(added)
+    assert not set(ASK_FOR_EVENTS) & set(os.environ)

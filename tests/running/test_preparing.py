@@ -77,7 +77,8 @@ def test_what_jobs_are_told_of_a_slide_is_its_line_without_patient_and_grade(con
         assert (noted.sample.path, noted.sample.mpp, noted.sample.roi) == (sample.path, sample.mpp, sample.roi)
         assert (noted.sample.about, noted.identity) == (sample.about, plan.identities[sample.slide])
         text = (plan.results / ".pathopipe" / "slides" / f"{sample.slide}.json").read_text()
-        assert not [word for word in ("Erika", '3"', "north", "south") if word in text]
+        assert not [word for word in ("Erika", "north", "south") if word in text]
+        assert json.loads(text).keys() == {"path", "mpp", "roi", "about", "identity", "held_mb"}
 
 
 @pytest.mark.parametrize(

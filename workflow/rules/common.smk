@@ -2,8 +2,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.logging import logger
-
 from pathopipe.cli.summary import conclude_own
 from pathopipe.cli.user_errors import user_errors
 from pathopipe.config import parse_config
@@ -17,7 +15,7 @@ from pathopipe.running.preparing import plan_for
 from pathopipe.running.scheduler_patch import calm
 from pathopipe.running.slurm_patch import remember_job_age
 
-send_events(logger)
+send_events()
 with user_errors():
     PLAN = plan_for(sys.argv, parse_config(config, "config"))
 PLAN.export()

@@ -17,12 +17,19 @@ _MARK: Final = "\x1fevent "
 _ASKED: Final = "PATHOPIPE_EVENTS"
 ASK_FOR_EVENTS: Final = MappingProxyType({_ASKED: "1"})
 """In the environment of Snakemake's process."""
+_SNAKEMAKE: Final = logging.getLogger("snakemake.logging")
+_WARNING: Final = "pathopipe_warning"
 
 
-def send_events(logger: logging.Logger) -> None:
-    """Let a logger send its events, if the process was asked for them; jobs that it starts are not."""
+def send_events() -> None:
+    """Let Snakemake's logger send its events, if its process was asked for them; jobs that it starts are not."""
     if os.environ.pop(_ASKED, None):
-        logger.addHandler(_Sender())
+        _SNAKEMAKE.addHandler(_Sender())
+
+
+def send_warning(sentence: str) -> None:
+    """Warn the user of something about this process: in Snakemake's log, and by an event where these were asked for."""
+    _SNAKEMAKE.warning(f"warning: {sentence}", extra={"event": _WARNING, "sentence": sentence})
 
 
 def receive_events(output: Iterable[str], keep: Callable[[str], None]) -> Iterator[dict[str, Any]]:
@@ -51,6 +58,7 @@ def _started(record: Any) -> dict[str, Any]:
 
 _EVENTS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
     {
+        _WARNING: lambda record: {"what": "warning", "sentence": record.sentence},
         "run_info": lambda record: {"what": "planned", "jobs": record.stats},
         "job_info": _started,
         "job_finished": lambda record: {"what": "finished", "job": record.job_id},

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pathopipe.errors import FaultError
 from pathopipe.files import checked
+from pathopipe.running.patching import refuse_without
 
 _IO: Final = "snakemake.io"
 _METHODS: Final = ("prepare", "touch_or_create")
@@ -19,12 +20,20 @@ def spare_links(results: Path) -> None:
 
     Links that are there when a run starts are refused. Of one that is put there later, the stage tells that comes to
     it: after Snakemake has deleted the stage's files to make room for new ones, and made its folders.
+
+    Raises
+    ------
+    RefusalError
+        When this Snakemake deletes and makes in another way.
     """
     io: Any = sys.modules.get(_IO)
     file: Any = getattr(io, "_IOFile", None)
-    for owner, name in ((io, "remove"), *((file, name) for name in _METHODS)):
-        if act := getattr(owner, name, None):
-            setattr(owner, name, _sparing(act, results))
+    found = [(owner, name) for owner, names in ((io, ("remove",)), (file, _METHODS)) for name in names]
+    for owner, name in found:
+        if not hasattr(owner, name):
+            raise refuse_without("snakemake", name, "files behind symbolic links would not be safe")
+    for owner, name in found:
+        setattr(owner, name, _sparing(getattr(owner, name), results))
 
 
 def _sparing(act: Callable[..., Any], results: Path) -> Callable[..., Any]:

@@ -42,6 +42,8 @@ class Progress:
         Jobs of this run by stage, and their ``total``; none before Snakemake knows, or where there is nothing to do.
     events
         What happened and has not been reported yet, in order.
+    warnings
+        Sentences about Snakemake's process that have not been reported yet.
     """
 
     running: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Progress:
     total: int = 0
     planned: dict[str, int] = field(default_factory=dict)
     events: deque[StageEvent] = field(default_factory=deque)
+    warnings: deque[str] = field(default_factory=deque)
     _failed: set[int] = field(default_factory=set)
 
     def take(self, event: Mapping[str, Any]) -> None:
@@ -57,6 +60,8 @@ class Progress:
         match event["what"]:
             case "planned":
                 self.planned.update(event["jobs"])
+            case "warning":
+                self.warnings.append(event["sentence"])
             case "progress":
                 self.done, self.total = event["done"], event["total"]
             case "started" if event["stage"] != _ALL:

@@ -52,6 +52,8 @@ class ProgressLines:
 
     def of(self, progress: Progress) -> Iterator[str]:
         """Lines about what happened since this was asked last."""
+        while progress.warnings:
+            yield f"warning: {progress.warnings.popleft()}"
         while progress.events:
             event = progress.events.popleft()
             if line := self._line(event):

@@ -2,8 +2,11 @@
 
 from typing import Any, Final
 
+from pathopipe.running.patching import GONE, go_on_without
+
 _UNASKED: Final = (100, 1)
 """Jobs and seconds: what Snakemake limits the rate of jobs to where nobody asked for it."""
+_LIMITER: Final = "job_rate_limiter"
 
 
 def calm(scheduler: Any) -> None:
@@ -13,6 +16,11 @@ def calm(scheduler: Any) -> None:
     second, which sets the next, besides those of all looks before: hundreds of jobs later the looks take a core of
     their own. A limit that somebody asked for is left.
     """
-    limit = getattr(scheduler, "job_rate_limiter", None)
-    if limit is not None and (limit.max_jobs, limit.timespan) == _UNASKED:
-        scheduler.job_rate_limiter = None
+    limit = getattr(scheduler, _LIMITER, GONE)
+    if limit is None:
+        return
+    rate = getattr(limit, "max_jobs", GONE), getattr(limit, "timespan", GONE)
+    if GONE in rate:
+        go_on_without("snakemake", _LIMITER, "and its scheduler may take a core of its own after some hundred jobs")
+    elif rate == _UNASKED:
+        setattr(scheduler, _LIMITER, None)

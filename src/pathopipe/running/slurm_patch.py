@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from pathopipe.running.patching import GONE, go_on_without
+
 _PLUGIN: Final = "snakemake_executor_plugin_slurm"
 _ASKING: Final = "get_min_job_age"
 
@@ -15,8 +17,13 @@ def remember_job_age() -> None:
     there is no accounting, and all jobs are lost.
     """
     plugin: Any = sys.modules.get(_PLUGIN)
-    ask = getattr(plugin, _ASKING, None)
-    if ask is not None and not isinstance(ask, _Remembering):
+    if plugin is None:
+        return
+    ask = getattr(plugin, _ASKING, GONE)
+    if ask is GONE:
+        consequence = "and may lose jobs where Slurm's controller does not answer and there is no accounting"
+        go_on_without(_PLUGIN.replace("_", "-"), _ASKING, consequence)
+    elif not isinstance(ask, _Remembering):
         setattr(plugin, _ASKING, _Remembering(ask))
 
 
