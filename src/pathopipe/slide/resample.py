@@ -11,9 +11,6 @@ from pathopipe.slide.backend import RGB
 SCALE_BITS = 11
 """Weights of an output pixel sum to 2 to this power, per axis; both axes and 8 bits of color fit into 31 bits."""
 
-_WITHOUT_NUMBA = 8_000_000
-"""Source pixels that a process resamples before it pays a second for importing numba."""
-
 
 def mirror(start: int, count: int, size: int) -> NDArray[np.int64]:
     """Map the coordinates from ``start`` on into 0..size-1 by symmetric reflection at both ends."""
@@ -79,45 +76,6 @@ def _used(weights: NDArray[np.int32]) -> slice:
     return slice(int(taps[0]), int(taps[-1]) + 1)
 
 
-def weigh(
-    source: RGB,
-    rows: NDArray[np.int64],
-    row_weights: NDArray[np.int32],
-    columns: NDArray[np.int64],
-    column_weights: NDArray[np.int32],
-    bits: int,
-) -> RGB:
-    """Weighted sums of ``source`` (height, 3 * width); `resample_kernel.weigh` gives the same bytes faster."""
-    line = np.zeros((len(rows), source.shape[1]), np.int32)
-    for k in range(row_weights.shape[1]):
-        line += row_weights[:, k, None] * source[rows + k]
-    colors = line.reshape(len(rows), -1, 3)
-    out = np.full((len(rows), len(columns), 3), 1 << (2 * bits - 1), np.int32)
-    for k in range(column_weights.shape[1]):
-        out += column_weights[:, k, None] * colors[:, columns + k]
-    return (out >> (2 * bits)).astype(np.uint8)
-
-
-class _Weigher:
-    """Resamples the first pixels of a process without numba, whose import takes as long as they do."""
-
-    def __init__(self) -> None:
-        self._pixels = 0
-
-    def __call__(self, source: RGB, rows: "Axis", columns: "Axis") -> RGB:
-        """Resample ``source`` (height, 3 * width)."""
-        self._pixels += source.size // 3
-        chosen = weigh
-        if self._pixels > _WITHOUT_NUMBA:
-            from pathopipe.slide.resample_kernel import weigh as compiled
-
-            chosen = compiled
-        return chosen(source, rows.starts, rows.weights, columns.starts, columns.weights, SCALE_BITS)
-
-
-_WEIGHER = _Weigher()
-
-
 class Axis:
     """One axis of a read: output pixels ``start .. start + count`` of a grid, and the source pixels that they need.
 
@@ -146,8 +104,11 @@ class Axis:
             out = source if self._identity else source[self.starts]
             out = out if columns._identity else out[:, columns.starts]
         else:
+            # Numba takes a third of a second to import: who reads pixels as they are stored does without.
+            from pathopipe.slide.resample_kernel import weigh
+
             flat = np.ascontiguousarray(source).reshape(source.shape[0], -1)
-            out = _WEIGHER(flat, self, columns)
+            out = weigh(flat, self.starts, self.weights, columns.starts, columns.weights, SCALE_BITS)
         if not self._plain:
             out = out[self._take]
         return np.ascontiguousarray(out if columns._plain else out[:, columns._take])

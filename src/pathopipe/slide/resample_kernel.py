@@ -1,4 +1,4 @@
-"""The compiled loop of resampling, in a module of its own: few pixels are resampled sooner than numba is imported."""
+"""The compiled loop of resampling, apart from what opens slides: that must not wait for numba."""
 
 import numpy as np
 from numpy.typing import NDArray
