@@ -48,4 +48,4 @@ def test_threads_share_it() -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda n: cache.get(n // 50, n % 9, lambda: pixels(n % 9))[0, 0, 0], range(500)))
     assert results == [n % 9 for n in range(500)]
-    assert cache._bytes == sum(array.nbytes for array in cache._kept.values()) <= 550
+    assert 0 < sum(array.nbytes for array in cache._kept.values()) <= 550

@@ -67,7 +67,8 @@ def pick(maps: Channels, rule: SeedRule) -> tuple[NDArray[np.int32], NDArray[np.
     from pathopipe.models.blobs import prominent  # its loops are compiled, which a card alone does not need
 
     side = 2 * rule.cut + 1
-    distance: NDArray[np.float32] = maps[DISTANCE].astype(np.float32) / np.float32(STEPS)
-    landscape = cv2.GaussianBlur(distance, (side, side), rule.smoothing, borderType=cv2.BORDER_REFLECT)
+    distance = maps[DISTANCE].astype(np.float32) / np.float32(STEPS)
+    blurred = cv2.GaussianBlur(distance, (side, side), rule.smoothing, borderType=cv2.BORDER_REFLECT)
+    landscape = np.asarray(blurred, np.float32)
     seeds = prominent(landscape, landscape >= rule.least, rule.reach, rule.valley)
     return seeds, landscape[seeds[:, 0], seeds[:, 1]]

@@ -1,8 +1,9 @@
 """Decoded pixels kept for the next read, within a limit of bytes."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
+
+from cachetools import LRUCache
 
 from pathopipe.slide.backend import RGB
 
@@ -20,26 +21,23 @@ class PixelCache:
 
     def __init__(self, limit: Callable[[int], int]) -> None:
         self._limit = limit
-        self._max_bytes = limit(0)
-        self._bytes = 0
-        self._level = 0
-        self._kept: OrderedDict[Hashable, RGB] = OrderedDict()
+        self._level, self._kept = 0, _kept(limit(0))
         self._lock = threading.Lock()
 
     def get(self, level: int, key: Hashable, decode: Callable[[], RGB]) -> RGB:
         """Return what is kept of a level under ``key``, else what ``decode`` returns."""
         with self._lock:
             if level != self._level:
-                self._kept.clear()
-                self._level, self._bytes, self._max_bytes = level, 0, self._limit(level)
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+                self._level, self._kept = level, _kept(self._limit(level))
+            if (found := self._kept.get(key)) is not None:
+                return found
         pixels = decode()
         with self._lock:
-            if level == self._level and key not in self._kept:
+            if level == self._level:
                 self._kept[key] = pixels
-                self._bytes += pixels.nbytes
-            while self._bytes > self._max_bytes and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return pixels
+
+
+def _kept(limit: int) -> LRUCache[Hashable, RGB]:
+    # What is larger than the limit counts as that large: it is kept until the next, and nothing beside it.
+    return LRUCache(limit, getsizeof=lambda pixels: min(pixels.nbytes, limit))
