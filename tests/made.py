@@ -12,7 +12,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "tissue": {
         "slide_info": {"width": 64, "height": 48, "levels": 1, "format": "png", "bounds": None},
         "tissue_mm2": 0.5,
-        "bins": {"width": 4, "height": 3, "bin_px_x": 16.0, "bin_px_y": 16.0, "cell_um2": 64.0},
+        "bins": {"width": 4, "height": 3, "bin_px_x": 16.0, "bin_px_y": 16.0, "bin_um2": 64.0},
         "stain": {"source": "default"},
         "quality": [],
         "sha256": "cd" * 32,

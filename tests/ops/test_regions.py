@@ -25,7 +25,7 @@ MASKS = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements
 SIDES = st.sampled_from([(16.0, 16.0), (16.032064128, 15.9), (1.0, 3.0), (35.2422907489, 35.24)])
 
 
-def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Bins:
+def bins_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Bins:
     return Bins(mask.shape[1], mask.shape[0], *sides, 64.0)
 
 
@@ -34,7 +34,7 @@ def cells_of(mask: np.ndarray, sides: tuple[float, float] = (16.0, 16.0)) -> Bin
 def test_a_mask_survives_the_way_through_a_file(
     mask: np.ndarray, sides: tuple[float, float], origin: tuple[float, float]
 ) -> None:
-    bins = cells_of(mask, sides)
+    bins = bins_of(mask, sides)
     polygons = mask_to_polygons(mask, bins)
     content = json.loads(json.dumps(to_geojson(polygons, [{"n": i} for i, _ in enumerate(polygons)], origin)))
     np.testing.assert_array_equal(polygons_to_mask(from_geojson(content, origin), bins), mask)
@@ -49,7 +49,7 @@ def test_geojson_begins_where_the_scan_does() -> None:
 
 @given(mask=MASKS, sides=SIDES)
 def test_polygons_are_valid_and_cover_the_mask(mask: np.ndarray, sides: tuple[float, float]) -> None:
-    polygons = mask_to_polygons(mask, cells_of(mask, sides))
+    polygons = mask_to_polygons(mask, bins_of(mask, sides))
     assert all(shapely.is_valid(polygon) for polygon in polygons)
     assert sum(polygon.area for polygon in polygons) == pytest.approx(mask.sum() * sides[0] * sides[1])
     tops = [(polygon.bounds[1], polygon.bounds[0]) for polygon in polygons]
@@ -59,14 +59,14 @@ def test_polygons_are_valid_and_cover_the_mask(mask: np.ndarray, sides: tuple[fl
 def test_a_rectangle_has_four_corners() -> None:
     mask = np.zeros((5, 6), bool)
     mask[1:4, 2:6] = True
-    (polygon,) = mask_to_polygons(mask, cells_of(mask))
+    (polygon,) = mask_to_polygons(mask, bins_of(mask))
     assert polygon.equals(shapely.box(32, 16, 96, 64))
     assert shapely.get_num_coordinates(polygon) == 5
 
 
 @given(mask=MASKS, sides=SIDES, data=st.data())
 def test_cutting_looks_up_cells(mask: np.ndarray, sides: tuple[float, float], data: st.DataObject) -> None:
-    bins = cells_of(mask, sides)
+    bins = bins_of(mask, sides)
     x = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
     y = np.array(data.draw(st.lists(st.floats(-50, 500), min_size=1, max_size=8)))
 

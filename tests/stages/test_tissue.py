@@ -62,7 +62,7 @@ def test_polygons_are_valid_and_add_up(pyramid: Path, tmp_path: Path) -> None:
         assert feature["properties"]["objectType"] == "annotation"
         assert feature["properties"]["classification"]["name"] == "Tissue"
     bins = Bins(**manifest["bins"])
-    covered_mm2 = polygons_to_mask(polygons, bins).sum() * bins.cell_um2 / 1e6
+    covered_mm2 = polygons_to_mask(polygons, bins).sum() * bins.bin_um2 / 1e6
     assert covered_mm2 == pytest.approx(manifest["tissue_mm2"], rel=0.02)
 
 

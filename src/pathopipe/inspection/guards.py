@@ -85,9 +85,9 @@ def _cause(view: RGB, color: tuple[int, int, int]) -> str | None:
     return None if could_be_stained(color) else "its channels are mixed up"
 
 
-def no_tissue(view: RGB, cell_um: float, settings: TissueSettings) -> str:
+def no_tissue(view: RGB, bin_um: float, settings: TissueSettings) -> str:
     """Say why no tissue was found on a view (H, W, 3): a sentence that names the setting where one could help."""
-    small = find_tissue(view, cell_um, 0.0, 0.0).tissue
+    small = find_tissue(view, bin_um, 0.0, 0.0).tissue
     if small.any():
         return (
             f"no piece of tissue is as large as tissue.min_area_mm2, {settings.min_area_mm2:g} mm2: lower that setting "

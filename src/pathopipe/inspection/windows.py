@@ -40,7 +40,7 @@ def choose_windows(
         for x in _starts(grid.width, side_x, to_edge)
         if _has_tissue(tissue, bins, grid, (x, y, side_x, side_y))
     ]
-    if not corners:  # tissue only in slivers: take the windows around its cells
+    if not corners:  # tissue only in slivers: take the windows around its bins
         rows, columns = np.nonzero(tissue)
         middle = len(rows) // 2
         x = int(columns[middle] * bins.bin_px_x / grid.factor_x)

@@ -27,7 +27,7 @@ BRIGHT_LIGHT: Final = 150
 _BRIGHTEST: Final = 99.0
 _TINT: Final = 0.2
 _MAGENTA: Final = 20
-# Background on a view: cells as smooth as glass, of which many have nearly the same color.
+# Background on a view: bins as smooth as glass, of which many have nearly the same color.
 _SMOOTH: Final = 1.2
 _BRIGHT: Final = 180
 _BIN: Final = 16
@@ -137,9 +137,9 @@ def rearranged(pixels: Pixels, most_foreign: float) -> str | None:
 
 
 def background(view: Pixels) -> tuple[tuple[int, int, int], float]:
-    """Color of most of the bright and smooth cells of a view (H, W, 3), and the share of the view that has it.
+    """Color of most of the bright and smooth bins of a view (H, W, 3), and the share of the view that has it.
 
-    Of a large view some cells stand for all, so that memory doesn't grow with it.
+    Of a large view some bins stand for all, so that memory doesn't grow with it.
     """
     step = max(1, round((view[..., 0].size / _MOST_CELLS) ** 0.5))
     view = view[::step, ::step]

@@ -1,4 +1,4 @@
-"""Regions made of grid cells: a mask and its polygons are two forms of the same thing, exactly.
+"""Regions made of bins of a grid: a mask and its polygons are two forms of the same thing, exactly.
 
 Tables and all of the program count level-0 pixels from the corner of OpenSlide's canvas. GeoJSON counts as QuPath does:
 from where the slide says that the scan begins on it. The two differ by an ``origin``, and only here.
@@ -25,17 +25,17 @@ def origin_of(bounds: Sequence[int] | None) -> Origin:
 
 @dataclass(frozen=True)
 class Bins:
-    """A coarse grid over a slide: cell j spans level-0 pixels from ``j * cell_px_x`` to ``(j + 1) * cell_px_x``."""
+    """A coarse grid over a slide: bin j spans level-0 pixels from ``j * bin_px_x`` to ``(j + 1) * bin_px_x``."""
 
     width: int
     height: int
     bin_px_x: float
     bin_px_y: float
-    cell_um2: float
+    bin_um2: float
 
 
 def mask_to_polygons(mask: Mask, bins: Bins) -> list[shapely.Polygon]:
-    """Outline the True cells of ``mask`` (height, width), as polygons in level-0 pixels with holes, top-left first."""
+    """Outline the True bins of ``mask`` (height, width), as polygons in level-0 pixels with holes, top-left first."""
     padded = np.zeros((mask.shape[0], mask.shape[1] + 2), np.int8)
     padded[:, 1:-1] = mask
     change = np.diff(padded, axis=1)
@@ -49,7 +49,7 @@ def mask_to_polygons(mask: Mask, bins: Bins) -> list[shapely.Polygon]:
 
 
 def polygons_to_mask(polygons: list[shapely.Polygon], bins: Bins) -> Mask:
-    """Recover the mask from polygons along cell borders: odd crossings of vertical edges, counted from the left."""
+    """Recover the mask from polygons along bin borders: odd crossings of vertical edges, counted from the left."""
     mask = np.zeros((bins.height + 1, bins.width + 1), bool)
     for polygon in polygons:
         for ring in (polygon.exterior, *polygon.interiors):
@@ -135,7 +135,7 @@ def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
 
 
 def polygons_cover(polygons: list[shapely.Polygon], bins: Bins) -> Mask:
-    """Mask of the cells whose center lies in one of any polygons (level-0 pixels)."""
+    """Mask of the bins whose center lies in one of any polygons (level-0 pixels)."""
     x = (np.arange(bins.width) + 0.5) * bins.bin_px_x
     y = (np.arange(bins.height) + 0.5) * bins.bin_px_y
     merged = shapely.union_all([shapely.make_valid(polygon) for polygon in polygons])

@@ -18,7 +18,7 @@ _GLASS_TINT = 50
 _GLASS_ROUGHNESS = 1.2
 _GLASS_SHARE = 0.05
 _ROUGH = 1.5
-_SMEAR = 3  # cells by which the windows of roughness and tint reach beyond tissue
+_SMEAR = 3  # bins by which the windows of roughness and tint reach beyond tissue
 _TINTED_TOTAL = 0.03
 _TINTED_CHROMA = 0.012
 _THRESHOLD_RANGE = (0.05, 0.12)
@@ -33,7 +33,7 @@ _BLACK = 8
 _BLACK_CELLS = 9
 _DIM = 15
 _STRIP = 64
-_REACH = 4  # cells that roughness and tint, and the means over them, look far
+_REACH = 4  # bins that roughness and tint, and the means over them, look far
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def looks_dark(view: RGB) -> bool:
 
 
 def unscanned(view: RGB) -> Mask:
-    """Cells of a view (H, W, 3) that a scanner or an export filled with black, and those that touch them."""
+    """Bins of a view (H, W, 3) that a scanner or an export filled with black, and those that touch them."""
     return _dilate(_keep_large(view.max(axis=2) <= _BLACK, _BLACK_CELLS), 1)
 
 
-def find_tissue(view: RGB, cell_um: float, min_area_mm2: float, margin_um: float) -> TissueView:
-    """Find tissue on a view (H, W, 3) of ``cell_um`` micrometers per pixel.
+def find_tissue(view: RGB, bin_um: float, min_area_mm2: float, margin_um: float) -> TissueView:
+    """Find tissue on a view (H, W, 3) of ``bin_um`` micrometers per pixel.
 
     Tissue is dense and colored against the slide's own glass, or pale but rough where glass is smooth. Shadows and
     dust have no color, and pens have colors that hematoxylin and eosin never mix to. A view without glass, or nearly
@@ -78,13 +78,13 @@ def find_tissue(view: RGB, cell_um: float, min_area_mm2: float, margin_um: float
         return TissueView(~black, 0.0)
     tissue, faint_ink, strong_ink = _colors(view, glass, threshold)
     tissue |= _shrink(pale, _SMEAR)
-    cell_mm2 = (cell_um / 1000) ** 2
-    pen = _pen(faint_ink, strong_ink, cell_mm2)
+    bin_mm2 = (bin_um / 1000) ** 2
+    pen = _pen(faint_ink, strong_ink, bin_mm2)
     del pale, faint_ink, strong_ink
-    tissue = _tidy(tissue & ~pen, cell_um, min(min_area_mm2, 0.05 * tissue.size * cell_mm2)) & ~black
+    tissue = _tidy(tissue & ~pen, bin_um, min(min_area_mm2, 0.05 * tissue.size * bin_mm2)) & ~black
     if np.count_nonzero(tissue) >= _ALL_TISSUE_SHARE * scanned > 0:
         return TissueView(~black, 0.0)
-    widened = _dilate(tissue, round(margin_um / cell_um)) & ~pen & ~black
+    widened = _dilate(tissue, round(margin_um / bin_um)) & ~pen & ~black
     return TissueView(widened, float(pen.mean()))
 
 
@@ -107,7 +107,7 @@ def _strips(view: RGB) -> Iterator[_Strip]:
 
 
 def _roughness(view: RGB) -> NDArray[np.float32]:
-    """Standard deviation of the gray values of 3 x 3 cells: around 0.3 on glass, around 5 on the palest tissue."""
+    """Standard deviation of the gray values of 3 x 3 bins: around 0.3 on glass, around 5 on the palest tissue."""
     gray = view.astype(np.float32).mean(axis=2)
     variance = _mean(gray * gray, 3) - _mean(gray, 3) ** 2
     return np.asarray(np.sqrt(np.maximum(variance, 0)), np.float32)
@@ -195,15 +195,15 @@ def _chroma(density: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(density.max(axis=2) - density.min(axis=2), np.float32)
 
 
-def _pen(faint: Mask, strong: Mask, cell_mm2: float) -> Mask:
+def _pen(faint: Mask, strong: Mask, bin_mm2: float) -> Mask:
     """Felt pen: its sure parts, where they are large, and what is connected to them and nearly as sure.
 
     On the H&E fields of NuCLS, TNBC, MoNuSeg, BRCA-M2C and GlaS red is absorbed at most 0.9 times as much as green in
-    99.9 % of the stained cells.
+    99.9 % of the stained bins.
     """
-    if faint.size * cell_mm2 < _PEN_VIEW_MM2:
+    if faint.size * bin_mm2 < _PEN_VIEW_MM2:
         return np.zeros_like(faint)
-    sure = _keep_large(strong, _PEN_MM2 / cell_mm2)
+    sure = _keep_large(strong, _PEN_MM2 / bin_mm2)
     count, labels = cv2.connectedComponents((sure | faint).view(np.uint8), connectivity=8)
     marked = np.zeros(count, bool)
     marked[labels[sure]] = True
@@ -222,17 +222,17 @@ def _ink(density: NDArray[np.float32], contrast: float) -> Mask:
     return np.asarray(blue_green | green_dark | bright_red | black)
 
 
-def _tidy(mask: Mask, cell_um: float, min_area_mm2: float) -> Mask:
+def _tidy(mask: Mask, bin_um: float, min_area_mm2: float) -> Mask:
     """Close gaps, fill small holes, and drop specks."""
-    radius = round(_CLOSE_UM / cell_um)
+    radius = round(_CLOSE_UM / bin_um)
     # The frame is mirrored, so that closing neither eats nor grows tissue at the edge of the slide.
     padded = np.pad(mask.astype(np.uint8), radius, mode="symmetric" if min(mask.shape) > radius else "edge")
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(radius)).astype(bool)
     closed = closed[radius : radius + mask.shape[0], radius : radius + mask.shape[1]]
-    cell_mm2 = (cell_um / 1000) ** 2
+    bin_mm2 = (bin_um / 1000) ** 2
     # A field of view smaller than a hole counts as tissue whatever it shows: too small to know glass by.
-    filled = ~_keep_large(~closed, _HOLE_MM2 / cell_mm2)
-    return _keep_large(filled, min_area_mm2 / cell_mm2)
+    filled = ~_keep_large(~closed, _HOLE_MM2 / bin_mm2)
+    return _keep_large(filled, min_area_mm2 / bin_mm2)
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:

@@ -51,7 +51,7 @@ class BinsEntry(TypedDict):
     height: int
     bin_px_x: float
     bin_px_y: float
-    cell_um2: float
+    bin_um2: float
 
 
 class ModelEntry(TypedDict):

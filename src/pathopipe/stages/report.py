@@ -140,8 +140,8 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
 class _Survey:
     """What one pass over all nuclei gives: a fine grid for the density map, one of half fields, the gallery's ids."""
 
-    fine: grids.CellCounts
-    coarse: grids.CellCounts
+    fine: grids.BinCounts
+    coarse: grids.BinCounts
     scale: grids.DensityScale
     gallery: NDArray[np.int64]
 
@@ -149,8 +149,8 @@ class _Survey:
 def _survey(job: ReportJob, slide: "Slide") -> _Survey:
     mpp, size = slide.mpp, (slide.width_px, slide.height_px)
     scale = grids.density_scale(max(size[0] * mpp.x, size[1] * mpp.y))
-    fine = grids.CellCounts(*size, scale.cell_um / mpp.x, scale.cell_um / mpp.y)
-    coarse = grids.CellCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
+    fine = grids.BinCounts(*size, scale.bin_um / mpp.x, scale.bin_um / mpp.y)
+    coarse = grids.BinCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
     areas = [np.empty(0)]
     for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"]):
         x, y, area = (numbers(batch.column(name)) for name in ("x_px", "y_px", "area_um2"))
@@ -200,7 +200,7 @@ def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.in
 def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, windows: list[grids.Window]) -> Overview:
     fine, scale = survey.fine, survey.scale
     share = grids.tissue_share(list(rings), fine)
-    density = grids.density(fine.counts, share, (scale.cell_um / 1000) ** 2, scale.sigma_um / scale.cell_um)
+    density = grids.density(fine.counts, share, (scale.bin_um / 1000) ** 2, scale.sigma_um / scale.bin_um)
     maximum = float(np.nanmax(density)) if np.isfinite(density).any() else 0.0
     return Overview(
         thumbnail=pictures.existing_jpeg(job.input("tissue/thumbnail.jpg").read_bytes()),
@@ -210,7 +210,7 @@ def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, win
         tissue_px=rings,
         windows=tuple(windows),
         density=pictures.png(pictures.heat(density, maximum)) if maximum > 0 else None,
-        density_extent_px=(fine.columns * fine.cell_x_px, fine.rows * fine.cell_y_px),
+        density_extent_px=(fine.columns * fine.bin_x_px, fine.rows * fine.bin_y_px),
         density_maximum=maximum,
     )
 

@@ -109,7 +109,7 @@ def _view(slide: Slide, grid: Grid, job: Job[TissueSettings]) -> RGB:
     total = grid.height * grid.width
     for x, y, pixels in slide.windows(grid, _VIEW_WINDOW):
         view[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
-        job.progress.update(y * grid.width + x * pixels.shape[0], total, "cells")
+        job.progress.update(y * grid.width + x * pixels.shape[0], total, "bins")
     return view
 
 
@@ -117,10 +117,10 @@ def _find(view: RGB, grid: Grid, slide: Slide, job: Job[TissueSettings]) -> Tiss
     if looks_dark(view):
         raise SlideRejectedError("the image is dark as in fluorescence: only brightfield slides can be analyzed")
     check_background(view)
-    cell_um = math.sqrt(grid.pixel_um2)
-    found = find_tissue(view, cell_um, job.settings.min_area_mm2, job.settings.margin_um)
+    bin_um = math.sqrt(grid.pixel_um2)
+    found = find_tissue(view, bin_um, job.settings.min_area_mm2, job.settings.margin_um)
     if not found.tissue.any():
-        raise SlideRejectedError(no_tissue(view, cell_um, job.settings))
+        raise SlideRejectedError(no_tissue(view, bin_um, job.settings))
     roi = job.require_sample().roi
     if roi is None:
         return found
@@ -139,9 +139,9 @@ def _read_roi(path: Path, origin: Origin) -> list[shapely.Polygon]:
 
 
 def _write_polygons(job: Job[TissueSettings], tissue: TissueView, bins: Bins, slide: Slide) -> list[float]:
-    """Write the tissue along the borders of cells; return the area of each piece within the slide, in mm2."""
+    """Write the tissue along the borders of bins; return the area of each piece within the slide, in mm2."""
     polygons = mask_to_polygons(tissue.tissue, bins)
-    mm2_per_px = bins.cell_um2 / (bins.bin_px_x * bins.bin_px_y) / 1e6
+    mm2_per_px = bins.bin_um2 / (bins.bin_px_x * bins.bin_px_y) / 1e6
     frame = shapely.box(0, 0, slide.width_px, slide.height_px)
     areas = [round(polygon.intersection(frame).area * mm2_per_px, 6) for polygon in polygons]
     entries = [_QUPATH | {"area_mm2": area} for area in areas]

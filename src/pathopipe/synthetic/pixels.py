@@ -32,10 +32,10 @@ def render(scene: Scene, x: int, y: int, width: int, height: int) -> Image:
     table = noise_table(layout.seed)
     step = max(1, round(FIELD_UM / scene.mpp))
     fields = _fields(layout, scene.mpp, step, left, top, width, height)
-    ink = stain_layers(scene, table, left, top, width, height)
+    layers = stain_layers(scene, table, left, top, width, height)
     colors = np.array([stain.hematoxylin, stain.eosin]) * [[stain.hematoxylin_strength], [stain.eosin_strength]]
     image = np.empty((height, width, 3), np.uint8)
-    _compose(layout, table, fields, step, ink, scene.mpp, left, top, colors, np.array(stain.glass), image)
+    _compose(layout, table, fields, step, layers, scene.mpp, left, top, colors, np.array(stain.glass), image)
     return image
 
 
@@ -129,7 +129,7 @@ def _compose(
     table: Layers,
     fields: Layers,
     step: int,
-    ink: Layers,
+    layers: Layers,
     mpp: float,
     left: int,
     top: int,
@@ -153,9 +153,9 @@ def _compose(
             if depth > -_FRAY_UM - 1.0:
                 x, y = (left + column + 0.5) * mpp, (top + row + 0.5) * mpp
                 hematoxylin, eosin = _ground(layout, table, x, y, depth, nest, wave)
-            bare = 1.0 - ink[row, column, COVER]
-            hematoxylin = strength * (hematoxylin * bare + ink[row, column, HEMATOXYLIN])
-            eosin = strength * (eosin * bare + ink[row, column, EOSIN])
+            bare = 1.0 - layers[row, column, COVER]
+            hematoxylin = strength * (hematoxylin * bare + layers[row, column, HEMATOXYLIN])
+            eosin = strength * (eosin * bare + layers[row, column, EOSIN])
             word = hash_cell(layout.seed, left + column, top + row)
             for c in range(3):
                 image[row, column, c] = _expose(_light(colors, glass, c, hematoxylin, eosin), word)

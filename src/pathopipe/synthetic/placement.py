@@ -27,7 +27,7 @@ DEPTH_UM = 5.0  # how deep in tissue a nucleus lies at least
 
 # Columns of a kind's traits: median area in um2, spread of its logarithm, least and largest elongation, roughness of
 # the outline, hematoxylin, its spread, contrast of the chromatin, darkness of the rim, nucleoli.
-AREA, SPREAD, ROUND, LONG, ROUGH, INK, INK_SPREAD, CHROMATIN, RIM, NUCLEOLI = range(10)
+AREA, SPREAD, ROUND, LONG, ROUGH, STAIN, STAIN_SPREAD, CHROMATIN, RIM, NUCLEOLI = range(10)
 _EPITHELIAL = {
     1: (38.5, 0.15, 1.05, 1.35, 0.025, 0.40, 0.08, 0.30, 0.10, 0.0),
     2: (69.0, 0.34, 1.05, 1.60, 0.045, 0.50, 0.14, 0.45, 0.10, 0.8),

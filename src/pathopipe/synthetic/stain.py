@@ -14,12 +14,12 @@ from pathopipe.synthetic.placement import (
     COS,
     HALF_LONG,
     HALF_SHORT,
-    INK,
-    INK_SPREAD,
     KIND,
     NUCLEOLI,
     RIM,
     SIN,
+    STAIN,
+    STAIN_SPREAD,
     Floats,
     Words,
     X,
@@ -61,7 +61,7 @@ def _brushes(nuclei: Floats, words: Words, radii: Floats, kinds: Floats) -> Floa
     brushes = np.zeros((len(nuclei), _FIRST + 3 * _MOST_NUCLEOLI))
     for row, word, radius, brush in zip(nuclei, words, radii, brushes):  # noqa: B905 - numba knows no strict
         kind = kinds[int(row[KIND])]
-        brush[_DARK] = kind[INK] * max(0.45, 1.0 + kind[INK_SPREAD] * 2.4 * (unit(word, 12) - 0.5))
+        brush[_DARK] = kind[STAIN] * max(0.45, 1.0 + kind[STAIN_SPREAD] * 2.4 * (unit(word, 12) - 0.5))
         # Large nuclei are often vesicular: clumped chromatin and a rim around a pale interior.
         brush[_PALE] = 0.36 * unit(word, 13) if kind[NUCLEOLI] > 0 else 0.12
         brush[_CLUMPS], brush[_RIM] = 1.6 * kind[CHROMATIN], kind[RIM]
