@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pathopipe.cli import main
-from pathopipe.jobs.asked import note
-from pathopipe.pipeline import ORDER
+from pathopipe.jobs.asked import made_by, note
+from pathopipe.pipeline import ORDER, Config
 from pathopipe.results.documents import write_json
 from tests.status.test_slides import NOW, finish, work
 
@@ -101,3 +101,24 @@ def test_without_results_there_is_nothing_to_say(tmp_path: Path, capsys: pytest.
     assert end.value.code == 2
     assert "typo: there is no such results folder" in capsys.readouterr().err
     assert not (tmp_path / "typo").exists()
+
+
+def test_what_the_next_run_would_run_again_is_told_with_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the settings that a run would have, and of those of the last run where a folder is given alone."""
+    made = made_by(Config())
+    for number, stage in enumerate(ORDER):
+        finish(tmp_path / "results", "s", stage, begin=NOW + 60 * number, mpp_source="metadata", **made[stage])
+    (tmp_path / "slides.tsv").write_text("slide\tpath\ns\ts.svs\n")
+    monkeypatch.chdir(tmp_path)
+    assert "not up to date" not in ask(capsys)
+    changed = (
+        "not up to date:\n  grade runs again for 1 slide: its settings changed (grader: nottingham-pleomorphism -> x)"
+    )
+    assert changed in ask(capsys, "--set", "grade.grader=x")
+    assert "not up to date" not in ask(capsys, "--set", "detect.model=trained/mine.safetensors")
+    write_json(tmp_path / "results" / ".pathopipe" / "config.json", {"slides": "slides.tsv", "grade": {"grader": "x"}})
+    assert changed in ask(capsys, "--results", "results")
+    write_json(tmp_path / "results" / ".pathopipe" / "config.json", {"slides": "slides.tsv", "of": "another version"})
+    assert "not up to date" not in ask(capsys, "--results", "results")

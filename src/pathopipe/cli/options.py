@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from pathopipe.annotations import Annotated
+    from pathopipe.pipeline import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -102,8 +103,10 @@ def find_config(given: Path | None) -> Path | None:
 
 def find_results(
     results: Path | None, sheet: Path | None, config_file: Path | None, changes: tuple[str, ...]
-) -> tuple[Path, Path]:
-    """Return the results folder and its sheet; of a folder that is given alone, the sheet that its last run used.
+) -> tuple[Path, Path, "Config | None"]:
+    """Return a results folder, its sheet and its configuration; of a folder that is given alone, those of its last run.
+
+    That configuration is None where this version can't read it.
 
     Raises
     ------
@@ -112,7 +115,8 @@ def find_results(
     """
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
-    from pathopipe.results.records import last_sheet
+    from pathopipe.results.documents import read_json
+    from pathopipe.results.names import RUN_CONFIG
 
     config = load_config(find_config(config_file), changes)
     folder = results or Path(config.results)
@@ -120,5 +124,10 @@ def find_results(
         raise RefusalError(
             f"{folder}: there is no such results folder: give it with --results, or start 'pathopipe run'"
         )
-    used = last_sheet(folder) if results and not (sheet or config_file) else None
-    return folder, used or sheet or Path(config.slides)
+    if not (results and not (sheet or config_file) and (folder / RUN_CONFIG).exists()):
+        return folder, sheet or Path(config.slides), config
+    sheet = Path(str(read_json(folder / RUN_CONFIG)["slides"]))
+    try:
+        return folder, sheet, load_config(folder / RUN_CONFIG, changes)
+    except RefusalError:
+        return folder, sheet, None

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pathopipe.errors import ArtifactError
-from pathopipe.pipeline import ORDER
+from pathopipe.fingerprint import fingerprint
+from pathopipe.pipeline import ORDER, STAGES, Config
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import ASKED
@@ -27,7 +28,7 @@ class Asked:
     again
         The stage that it runs again in any case, if one was named.
     made_by
-        Settings and fingerprint of the code by stage, as in the manifests.
+        What `made_by` says.
     begun
         When it began, in seconds since 1970 by the clock of the file system.
     """
@@ -54,6 +55,18 @@ class Asked:
         with contextlib.suppress(OSError):
             return work.parents[1].name in self.slides and (work / FAULT).stat().st_mtime < self.begun
         return False
+
+
+def made_by(config: Config) -> dict[str, dict[str, Any]]:
+    """What of their manifests makes stages run again when it is another, by stage: settings, contract, code."""
+    return {
+        name: {
+            "params": getattr(config, name).model_dump(mode="json"),
+            "contract": stage.contract,
+            "code": fingerprint(name),
+        }
+        for name, stage in STAGES.items()
+    }
 
 
 def note(results: Path, slides: Iterable[str], last: str, again: str | None, made_by: Mapping[str, Any]) -> float:

@@ -43,6 +43,11 @@ def find(model: str, folder: Path | None = None) -> Traits:
     return read_card(_file(model, folder)).traits
 
 
+def is_name(model: str) -> bool:
+    """Whether a model is given by a name that says which it is, and not by the path of its weights."""
+    return model == "classical" or model in SHIPPED or _ADOPTED.fullmatch(model) is not None
+
+
 def adopt(model: str, folder: Path, root: Path | None = None) -> str:
     """Copy weights that are given by their path into a folder; returns the name that finds them there.
 
@@ -54,7 +59,7 @@ def adopt(model: str, folder: Path, root: Path | None = None) -> str:
     RefusalError
         If there is no such model, or its weights can't be used.
     """
-    if model == "classical" or model in SHIPPED or _ADOPTED.fullmatch(model):
+    if is_name(model):
         return model
     from pathopipe.models.weights import read_weights
 

@@ -126,11 +126,6 @@ class Plan:
         """Contract version and fingerprint of the code: what makes the stage run again after an update."""
         return f"{_record(stage).contract}-{fingerprint(stage)}"
 
-    def made_by(self, stage: str) -> dict[str, Any]:
-        """What of the stage's manifest makes it run again when it is another: settings, contract, code."""
-        params = json.loads(self.settings(stage))
-        return {"params": params, "contract": _record(stage).contract, "code": fingerprint(stage)}
-
     def memory(self, stage: str) -> Any:
         """Function of wildcards and attempt: megabytes that the stage may need."""
         held = self.held_mb if STAGES[stage].reads_pixels else {}

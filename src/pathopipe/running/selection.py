@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pathopipe.errors import RefusalError
-from pathopipe.jobs.asked import note
+from pathopipe.jobs.asked import made_by, note
 from pathopipe.pipeline import ORDER
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.running.plan import Plan
@@ -71,5 +71,4 @@ class Selection:
 
     def note(self, plan: Plan) -> float:
         """Note for `pathopipe status` what is asked for; returns when the run began, by the file system's clock."""
-        made_by = {stage: plan.made_by(stage) for stage in ORDER}
-        return note(plan.results, self.slides(plan), self.last, self.rerun, made_by)
+        return note(plan.results, self.slides(plan), self.last, self.rerun, made_by(plan.config))

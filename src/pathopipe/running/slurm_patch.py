@@ -19,7 +19,7 @@ def remember_job_age() -> None:
     plugin: Any = sys.modules.get(_PLUGIN)
     if plugin is None:
         return
-    ask = getattr(plugin, _ASKING, GONE)
+    ask: Any = getattr(plugin, _ASKING, GONE)
     if ask is GONE:
         consequence = "and may lose jobs where Slurm's controller does not answer and there is no accounting"
         go_on_without(_PLUGIN.replace("_", "-"), _ASKING, consequence)

@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from pathopipe.files import remove
+from pathopipe.jobs.asked import made_by
 from pathopipe.jobs.ownership import adopt
 from pathopipe.provenance import workflow_folder
 from pathopipe.results.documents import write_json
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import CACHE, RUN_CONFIG
 from pathopipe.running.cluster import Place, environment, prepared
 from pathopipe.running.events import ASK_FOR_EVENTS, receive_events
@@ -21,6 +23,7 @@ from pathopipe.running.plan import Plan
 from pathopipe.running.progress import Progress
 from pathopipe.running.selection import Selection
 from pathopipe.running.snakemake_log import begin_log, log_of
+from pathopipe.status.reasons import Wanted, reasons_to_run_again
 
 Say: TypeAlias = Callable[[str], None]
 Follow: TypeAlias = Callable[[Iterator[Mapping[str, Any]]], Progress]
@@ -66,7 +69,21 @@ class Run:
             yield f"left out, because the file is missing: {', '.join(plan.skipped)}"
         if plan.absent:
             yield f"the file is not there any more, finished results are kept: {', '.join(plan.absent)}"
+        yield from self._reasons()
         yield from expectations(plan, self.slides, self.cores)
+
+    def _reasons(self) -> list[str]:
+        """Why stages run again that were finished."""
+        plan, again = self.plan, self.selection.rerun
+        chosen, made = set(plan.active) & set(self.slides), made_by(plan.config)
+        return reasons_to_run_again(
+            (
+                SlideFolder(plan.results, sample.slide),
+                Wanted(made, sample, plan.identities[sample.slide], self.selection.last, again),
+            )
+            for sample in plan.samples
+            if sample.slide in chosen
+        )
 
     def plan_only(self) -> int:
         """Have Snakemake plan, and show what it says; returns its code."""
