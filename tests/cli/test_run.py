@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from pathopipe import slide as slide_package
+from pathopipe.cli import main
 from pathopipe.errors import RefusalError
 from pathopipe.pipeline import Config
 from pathopipe.results.names import CACHE
@@ -84,6 +85,20 @@ def test_jobs_get_no_cache_among_the_results(planned: Plan, monkeypatch: pytest.
         monkeypatch.setenv(name, value)
     planned.export()
     assert os.environ.get("XDG_CACHE_HOME") == (cache if mine else None)
+
+
+def test_the_configuration_is_parsed_once(
+    tmp_path: Path, small_slide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slides.tsv").write_text(f"slide\tpath\na\t{small_slide}\n")
+    monkeypatch.chdir(tmp_path)
+    parsed, parse = list[object](), Config.model_validate
+    monkeypatch.setattr(Config, "model_validate", lambda values: parsed.append(values) or parse(values))
+    with pytest.raises(SystemExit) as end:
+        main(["run", "--dry-run", "--set", "tiles.size=512"])
+    assert end.value.code == 0, capsys.readouterr().err
+    assert "tissue    1 slide: a" in capsys.readouterr().out
+    assert len(parsed) == 1
 
 
 def family(process: int) -> list[psutil.Process]:

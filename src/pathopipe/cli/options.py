@@ -118,16 +118,16 @@ def find_results(
     from pathopipe.results.documents import read_json
     from pathopipe.results.names import RUN_CONFIG
 
+    if results and not (sheet or config_file) and (results / RUN_CONFIG).exists():
+        listed = Path(str(read_json(results / RUN_CONFIG)["slides"]))
+        try:
+            return results, listed, load_config(results / RUN_CONFIG, changes)
+        except RefusalError:
+            return results, listed, None
     config = load_config(find_config(config_file), changes)
     folder = results or Path(config.results)
     if not folder.is_dir():
         raise RefusalError(
             f"{folder}: there is no such results folder: give it with --results, or start 'pathopipe run'"
         )
-    if not (results and not (sheet or config_file) and (folder / RUN_CONFIG).exists()):
-        return folder, sheet or Path(config.slides), config
-    sheet = Path(str(read_json(folder / RUN_CONFIG)["slides"]))
-    try:
-        return folder, sheet, load_config(folder / RUN_CONFIG, changes)
-    except RefusalError:
-        return folder, sheet, None
+    return folder, sheet or Path(config.slides), config
