@@ -11,7 +11,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from pathopipe.models.card import to_markdown
+from pathopipe.models.card_page import to_markdown
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.weights import read_weights, save_weights
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.models.engines import has_gpu, make_engine, whole_strides
+from pathopipe.models.engine import whole_strides
+from pathopipe.models.engines import has_gpu, make_engine
 from pathopipe.models.torch_engine import compile_network
 from pathopipe.models.weights import Weights
 from tests.models.weights_files import SMALL, write

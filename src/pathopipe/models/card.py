@@ -1,10 +1,10 @@
-"""The card of weights (Mitchell et al. 2019): what it holds, which is checked, and as a page of text."""
+"""The card of weights (Mitchell et al. 2019): what it holds, which is checked."""
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -14,9 +14,6 @@ from pathopipe.models.base import NAME, Traits
 from pathopipe.models.seeds import SeedRule, channels_of
 from pathopipe.ops.channels import BARRIER, DISTANCE, FOREGROUND
 from pathopipe.units import MAX_HALO, WORKING_MPP
-
-if TYPE_CHECKING:
-    from pathopipe.models.weights import Weights
 
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's categories of what is not shown, but may do something: escapes, marks of direction, ends of line."""
@@ -90,28 +87,3 @@ class Card:
         shape = self.architecture
         radius = shape.radius + self.rule.working_radius
         return Traits(self.mpp, radius, shape.stride, UPSAMPLING, self.licence, channels_of(shape))
-
-
-def to_markdown(weights: "Weights") -> str:
-    """Say what weights are, what they may be used for, what they were trained on, and what was measured."""
-    return "\n".join(_lines(weights)) + "\n"
-
-
-def _lines(weights: "Weights") -> Iterator[str]:
-    card = weights.card
-    parameters = sum(tensor.size for tensor in weights.tensors.values())
-    yield from (f"# Nucleus network `{card.name}`", "")
-    yield from ("For research use only. Not for diagnosis.", "")
-    yield f"* **Licence:** {card.licence}"
-    yield f"* **Input:** H&E, brightfield RGB at {card.mpp:g} µm per pixel; looks {card.traits.radius} pixels far"
-    channels = ", ".join(card.architecture.channels)
-    yield f"* **Output:** maps at {card.mpp / card.traits.upsampling:g} µm per pixel: {channels}"
-    yield f"* **Size:** {parameters / 1e6:.2f} million parameters, widths {card.architecture.widths}"
-    yield from (f"* **SHA-256:** `{weights.sha256}`", "")
-    yield from ("## Trained on", "", *(f"* {line}" for line in card.data), "")
-    yield from ("## How", "", *(f"* {key}: {value}" for key, value in card.training.items()), "")
-    if card.figures:
-        names = list(next(iter(card.figures.values())))
-        yield from ("## Measured", "", f"| on | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|")
-        for where, row in card.figures.items():
-            yield f"| {where} | {' | '.join(f'{row[name]:g}' if name in row else '' for name in names)} |"

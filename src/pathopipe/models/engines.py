@@ -1,29 +1,20 @@
-"""What runs a network: a function from an image to its maps, on the processor or on a GPU, in a given precision.
+"""Choosing what runs a network: the processor or a GPU, in a given precision.
 
 All engines compute the same function. The processor's one is OpenVINO, which needs no torch and was the fastest that
 was tried (docs/network.md); a GPU is driven by torch.
 """
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from pathopipe.errors import RefusalError
-from pathopipe.models.architecture import UPSAMPLING, Architecture
+from pathopipe.models.engine import Engine, Precision
 from pathopipe.models.weights import Weights
 
 _LOG = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "gpu"]
-Precision = Literal["auto", "float32", "bfloat16"]
-Maps = NDArray[np.uint8]
-Engine = Callable[[NDArray[np.uint8]], Maps]
-"""A uint8 (H, W, 3) image, sides of whole strides, to uint8 (C, 2 H, 2 W): its channels, in their order, times 255."""
 
 
 def make_engine(weights: Weights, device: Device = "auto", precision: Precision = "auto", workers: int = 1) -> Engine:
@@ -69,20 +60,3 @@ def has_gpu() -> bool:
     if not torch.cuda.is_available():
         _LOG.warning("there is a GPU, but torch cannot use it: on the processor; check driver and torch's version")
     return torch.cuda.is_available()
-
-
-def whole_strides(rgb: NDArray[np.uint8], architecture: Architecture) -> NDArray[np.uint8]:
-    """Continue an image (H, W, 3) to the right and below by its last pixels, until its sides are whole strides."""
-    height, width = rgb.shape[:2]
-    stride = architecture.stride
-    return np.asarray(cv2.copyMakeBorder(rgb, 0, -height % stride, 0, -width % stride, cv2.BORDER_REPLICATE))
-
-
-def any_size(engine: Engine, architecture: Architecture) -> Engine:
-    """Let an engine take images of any size."""
-
-    def run(rgb: NDArray[np.uint8]) -> Maps:
-        maps = engine(whole_strides(rgb, architecture))
-        return np.ascontiguousarray(maps[:, : UPSAMPLING * rgb.shape[0], : UPSAMPLING * rgb.shape[1]])
-
-    return run

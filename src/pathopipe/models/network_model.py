@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pathopipe.models.base import Prediction, Traits
 from pathopipe.models.card import Card
-from pathopipe.models.engines import Engine, any_size
+from pathopipe.models.engine import Engine, any_size
 from pathopipe.models.seeds import named, pick, with_barrier
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
-from pathopipe.models.engines import Engine, Maps, Precision
+from pathopipe.models.engine import Engine, Maps, Precision
 from pathopipe.models.openvino import ops, ov
 from pathopipe.models.weights import Tensors, Weights
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from pathopipe.errors import RefusalError
 from pathopipe.files import whole
 from pathopipe.models.base import NAME, NucleusModel, Traits
-from pathopipe.models.engines import Device, Precision
+from pathopipe.models.engine import Precision
+from pathopipe.models.engines import Device
 from pathopipe.ops.stain import Stains
 from pathopipe.provenance import sha256
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pathopipe.models.engines import Engine, Maps, Precision
+from pathopipe.models.engine import Engine, Maps, Precision
 from pathopipe.models.network import NucleusNet, fused, load_tensors
 from pathopipe.models.weights import Weights
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.engines import Engine, Maps
+from pathopipe.models.engine import Engine, Maps
 from pathopipe.models.seeds import with_barrier
 from pathopipe.ops.assign import AssignSettings, assign, finish
 from pathopipe.ops.channels import FOREGROUND, Channels

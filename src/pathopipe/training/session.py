@@ -14,8 +14,10 @@ import cv2
 from pathopipe.errors import FaultError, RefusalError
 from pathopipe.files import remove, write_whole
 from pathopipe.models.architecture import Architecture
-from pathopipe.models.card import Card, to_markdown
-from pathopipe.models.engines import any_size, make_engine
+from pathopipe.models.card import Card
+from pathopipe.models.card_page import to_markdown
+from pathopipe.models.engine import any_size
+from pathopipe.models.engines import make_engine
 from pathopipe.models.seeds import SeedRule, named
 from pathopipe.models.weights import Weights, read_weights, save_weights
 from pathopipe.results.links import files, refuse_links

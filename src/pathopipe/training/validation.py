@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pathopipe.evaluation.metrics import MATCH_UM, Counts, Scores, compare, match, scores
 from pathopipe.models.architecture import UPSAMPLING, Architecture
-from pathopipe.models.engines import Engine, any_size
+from pathopipe.models.engine import Engine, any_size
 from pathopipe.models.seeds import SeedRule, named, pick, with_barrier
 from pathopipe.ops.channels import Channels
 from pathopipe.ops.instances import Nuclei, segment_block, solid
