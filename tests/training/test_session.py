@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import pathopipe.training.session as session
+from pathopipe.errors import RefusalError
 from pathopipe.training.course import Moment
 from pathopipe.training.examples import Example
 from pathopipe.training.loop import Schedule
+from tests.models.weights_files import SMALL, write
 from tests.training.fields import example
 
 
@@ -47,3 +49,19 @@ def test_a_checkpoint_is_of_its_scale_and_shares(tmp_path: Path, monkeypatch: py
     assert steps(tmp_path, [first, replace(second, mpp=0.3)]) == [1, 2]
     assert steps(tmp_path, [first, second]) == []
     assert not (tmp_path / ".work").exists()
+
+
+@pytest.mark.parametrize("channels", [("foreground", "distance", "mitosis"), ("distance", "foreground")])
+def test_weights_with_channels_that_have_no_targets_are_not_trained_on(
+    channels: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Of the order of targets the loss knows nothing."""
+    start = write(tmp_path / "start.safetensors", architecture=replace(SMALL, channels=channels))
+    schedule = Schedule(2, batch=1, size=48)
+    request = session.Request([example(0)], tmp_path / "out", "a", "CC0", (), start, None, schedule, test=False)
+    sentence = (
+        f"the weights to start from put out {', '.join(channels)}, and training knows only foreground and distance"
+    )
+    with pytest.raises(RefusalError, match=sentence):
+        session.run(request, lambda *_: None)
+    assert not (tmp_path / "out").exists()
