@@ -1,4 +1,4 @@
-"""Knowing a slide again wherever it lies: by its size and samples of its bytes."""
+"""Recognizing a slide wherever it lies, by its size and samples of its bytes."""
 
 import configparser
 import hashlib
@@ -98,7 +98,7 @@ def dicom_files(folder: Path) -> list[Path]:
 
 
 def dicom_series(file: Path) -> str | None:
-    """The series that a DICOM file belongs to: one slide is one series; None where the file does not say it."""
+    """The series that a DICOM file belongs to: one slide is one series; None where the file does not name it."""
     with file.open("rb") as stream:
         found = _DICOM_SERIES.search(stream.read(_DICOM_HEAD_BYTES))
     return found[1].decode() if found else None

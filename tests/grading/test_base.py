@@ -14,7 +14,7 @@ def test_graders_are_made_by_name():
 
 
 def test_an_unknown_grader_is_refused_with_the_known_ones():
-    with pytest.raises(RefusalError, match="no grader 'fuhrman'; known are nottingham-pleomorphism"):
+    with pytest.raises(RefusalError, match="no grader 'fuhrman'; known graders: nottingham-pleomorphism"):
         make_grader(GradeSettings(grader="fuhrman"))
 
 
@@ -52,12 +52,12 @@ def test_a_share_of_resamples_is_no_certainty():
         ({"tissue": "breast carcinoma", "stain": "Haematoxylin and eosin"}, None),
         ({"stain": "hematoxylin & eosin"}, None),
         ({"stain": "h/e"}, None),
-        ({"tissue": "colon"}, "the sheet says tissue 'colon', and the grader is made for breast"),
+        ({"tissue": "colon"}, "the sample sheet states tissue 'colon', but the grader is made for breast"),
         ({"tissue": "breastplate"}, "tissue 'breastplate'"),
-        ({"stain": "HES"}, "the sheet says stain 'HES', and the grader is made for H&E"),
+        ({"stain": "HES"}, "the sample sheet states stain 'HES', but the grader is made for H&E"),
         ({"stain": "Hedgehog"}, "stain 'Hedgehog'"),
         ({"stain": "ER"}, "stain 'ER'"),
-        ({"tissue": "lung", "stain": "PAS"}, "made for breast; the sheet says stain 'PAS'"),
+        ({"tissue": "lung", "stain": "PAS"}, "made for breast; the sample sheet states stain 'PAS'"),
     ],
     ids=str,
 )

@@ -151,7 +151,7 @@ def test_a_population_at_a_limit_is_not_graded():
     result = graded(nuclei)
     assert result.abstained
     assert 0.4 < result.probabilities["1"] < 0.6
-    assert "of resamples of its tissue agree, and at least 60%" in result.reason
+    assert "of resamples of its tissue agree; at least 60%" in result.reason
 
 
 def test_resampling_squares_admits_more_doubt_than_resampling_nuclei_would():

@@ -136,8 +136,8 @@ def test_a_negative_is_not_graded(field: RGB, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (ycbcr, "YCbCr, and the file says that they are RGB"),
-        (rgb_for_ycbcr, "RGB, and the file says that they are YCbCr"),
+        (ycbcr, "YCbCr, but the file says that they are RGB"),
+        (rgb_for_ycbcr, "RGB, but the file says that they are YCbCr"),
     ],
 )
 def test_a_background_that_no_glass_has_is_rejected(slide: RGB, tmp_path: Path, change: Any, words: str) -> None:
@@ -164,7 +164,7 @@ def test_smooth_stained_tissue_is_no_background(field: RGB, tmp_path: Path, colo
 def test_glass_of_other_colors_is_rejected(slide: RGB, tmp_path: Path, color: tuple[int, int, int]) -> None:
     image = slide.copy()
     image[slide.min(axis=2) > 225] = color
-    assert "is no color of glass: its channels are mixed up" in tissue(tmp_path, image)["reason"]
+    assert "is not a color that glass can have: its channels are mixed up" in tissue(tmp_path, image)["reason"]
 
 
 def test_an_image_in_gray_says_what_to_do(slide: RGB, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.stages.finished_slide import finish, reject
 
 SIZE = (256, 200)
 PATIENT = "Mustermann, Erika 0.5"
-UNEXPECTED = ", which was not expected: report this bug with the stage's log"
+BUG = ": report this bug with the stage's log"
 MPP = "7 x 7 micrometers per pixel is not plausible, expected 0.05 to 2: put it right, e.g. 0.25 (cf. 1.5/2)"
 
 
@@ -39,19 +39,19 @@ def system(number: int, file: Path) -> OSError:
 @pytest.mark.parametrize(
     ("make", "reported"),
     [
-        (lambda slide, *_: system(errno.EIO, slide), "the slide's file: Input/output error: mend this and run again"),
-        (lambda _, other, __: system(errno.EIO, other), "a file: Input/output error: mend this and run again"),
+        (lambda slide, *_: system(errno.EIO, slide), "the slide's file: Input/output error: fix this and run again"),
+        (lambda _, other, __: system(errno.EIO, other), "a file: Input/output error: fix this and run again"),
         (
             lambda _, __, results: system(errno.EACCES, results / "s" / "report" / "x"),
-            "s/report/x: Permission denied: mend this and run again",
+            "s/report/x: Permission denied: fix this and run again",
         ),
         (
             lambda _, __, results: system(errno.EROFS, results),
-            "the results folder: Read-only file system: mend this and run again",
+            "the results folder: Read-only file system: fix this and run again",
         ),
         (
             lambda _, other, __: OSError(errno.EIO, f"Failed to open local file '{other}'"),
-            "the results folder: Input/output error: mend this and run again",
+            "the results folder: Input/output error: fix this and run again",
         ),
         (
             lambda _, other, __: system(errno.ENOSPC, other),
@@ -66,8 +66,8 @@ def system(number: int, file: Path) -> OSError:
             "the weights' file: is a pickle",
         ),
         (lambda *_: FaultError(MPP), MPP),
-        (lambda _, other, __: OSError(f"cannot identify image file '{other}'"), f"OSError{UNEXPECTED}"),
-        (lambda _, other, __: KeyError(str(other)), f"KeyError{UNEXPECTED}"),
+        (lambda _, other, __: OSError(f"cannot identify image file '{other}'"), f"unexpected OSError{BUG}"),
+        (lambda _, other, __: KeyError(str(other)), f"unexpected KeyError{BUG}"),
     ],
 )
 def test_a_fault_is_told_without_paths(

@@ -156,7 +156,7 @@ def test_a_job_that_was_silent_for_long_does_not_disturb_the_one_that_took_over(
     process.send_signal(signal.SIGCONT)
     _, errors = process.communicate()
     assert process.returncode != 0
-    assert "another job took this work over" in errors
+    assert "another job has taken over this work" in errors
     assert owner.read_text() == taken
     assert not (results / "s" / "detect" / "manifest.json").exists()
 

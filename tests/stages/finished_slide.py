@@ -84,7 +84,7 @@ def tissue_details(size: tuple[int, int]) -> dict[str, Any]:
 
 
 def grade() -> dict[str, Any]:
-    evidence = [{"name": "size_ratio", "value": 1.7, "unit": "", "meaning": "median over normal area"}]
+    evidence = [{"name": "size_ratio", "value": 1.7, "unit": "", "meaning": "median area divided by normal area"}]
     return {
         "grader": "nottingham-pleomorphism",
         "grade": "2",

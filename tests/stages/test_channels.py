@@ -79,7 +79,7 @@ def test_segment_says_which_channel_a_model_lacks(
     small_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = (
-        "the model 'typed' puts out no channel 'barrier', which nuclei are outlined on, only foreground, "
+        "the model 'typed' has no channel 'barrier', which outlining needs, only foreground, "
         f"{TYPE}: set detect.model to another one"
     )
     with pytest.raises(FaultError, match=f"^{sentence}$"):

@@ -50,7 +50,7 @@ def copied(results, tmp_path):
 
 
 def test_every_slide_of_the_sheet_has_a_row_in_its_order(copied):
-    fail(copied, "broken", "the slide's file: Input/output error: mend this and run again")
+    fail(copied, "broken", "the slide's file: Input/output error: fix this and run again")
     rows, page, manifest = gather(copied, samples("rejected", "broken", "done", "later"))
     assert [(row["slide"], row["state"]) for row in rows] == [
         ("rejected", "rejected"),

@@ -59,7 +59,7 @@ def test_a_damaged_tile_is_glass_counted_and_told_whatever_the_tiles_and_workers
     assert not inside.any()
     assert len(nuclei) > 300
     page = (folder / "report" / "report.html").read_text()
-    assert "of the tissue could not be read and counts as glass: the file is damaged" in page
+    assert "of the tissue could not be read and is treated as glass: the file is damaged" in page
     for size, workers in ((256, 2), (1024, 1)):
         other = run(path, tmp_path / f"{size}", size, workers, until="segment")
         assert (other / "segment" / "nuclei.parquet").read_bytes() == (

@@ -174,7 +174,7 @@ def test_an_mpp_at_which_nuclei_are_not_seen_best_is_warned_of(tmp_path, side, o
     (entry,) = manifest["quality"]
     assert entry["code"] == "implausible_mpp"
     assert entry["message"] == (
-        f"the mpp of 0.5 looks too {side}: nuclei are seen best at about {other} that; check the mpp"
+        f"the mpp of 0.5 looks too {side}: nuclei are detected best at about {other} that value; check the mpp"
     )
     assert entry["value"] > entry["threshold"] == DISCRIMINANTS[side].threshold
     assert manifest["mpp_checked_by"] == "scales"

@@ -91,8 +91,11 @@ def test_a_doubtful_mpp_is_named_first_also_where_too_few_nuclei_remain(tmp_path
 @pytest.mark.parametrize(
     ("about", "words"),
     [
-        ({"tissue": "colon", "stain": "H&E"}, "The sheet says tissue 'colon', and the grader is made for breast."),
-        ({"stain": "PAS"}, "The sheet says stain 'PAS', and the grader is made for H&E."),
+        (
+            {"tissue": "colon", "stain": "H&E"},
+            "The sample sheet states tissue 'colon', but the grader is made for breast.",
+        ),
+        ({"stain": "PAS"}, "The sample sheet states stain 'PAS', but the grader is made for H&E."),
     ],
 )
 def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, about, words):

@@ -1,6 +1,6 @@
 """Graders: measurements of nuclei in, a grade with its evidence out. For research use only.
 
-A grader abstains, in a plain sentence, rather than give a grade that its own measurements don't carry.
+A grader abstains, in a plain sentence, rather than give a grade that its own measurements don't support.
 """
 
 import re
@@ -39,11 +39,11 @@ class GradeResult:
     scope
         What tissue the grader is made for, a sentence.
     outside_scope
-        Why the slide is nothing that the grader is made for, a sentence; None where nothing speaks against it.
+        Why the slide is outside what the grader is made for, a sentence; None where it is not.
     shares_of
         What the probabilities are, a sentence.
     calibrated
-        Whether the probabilities say how often such a grade is right.
+        Whether the probabilities say how often such a grade is correct.
     reason
         Why it abstains, a sentence; None when it doesn't.
     """
@@ -110,17 +110,17 @@ class Grader(Protocol):
     def grade(self, nuclei: Parts) -> GradeResult:
         """Grade nuclei given by their features and places (``x_um``, ``y_um``), any of which may be asked for.
 
-        Whether the image is fit to be graded is none of its business: the stage says so, whatever the grader.
+        Whether the image is fit to be graded is decided by the stage, whatever the grader.
         """
 
 
 def out_of_scope(grader: Grader, about: Mapping[str, str]) -> str | None:
-    """Say why a slide is nothing that a grader is made for, from what the sheet says of its tissue and stain.
+    """Say why a slide is outside what a grader is made for, from the tissue and stain in the sheet.
 
-    A cell may say more than the organ: ``breast, left`` is breast. What the sheet doesn't say speaks against nothing.
+    A cell may say more than the organ: ``breast, left`` is breast. An empty cell is no objection.
     """
     others = [
-        f"the sheet says {column} '{reported}', and the grader is made for {grader.made_for[column][0]}"
+        f"the sample sheet states {column} '{reported}', but the grader is made for {grader.made_for[column][0]}"
         for column, reported in about.items()
         if column in grader.made_for and not any(_is(reported, name) for name in grader.made_for[column])
     ]
@@ -133,5 +133,5 @@ def _is(reported: str, name: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """In small letters, without what the spelling of a stain varies in."""
+    """In lower case, without the characters in which spellings of a stain differ."""
     return re.sub(r"\s*(?:&|\+|/|\band\b|-)\s*", "", text.casefold()).replace("haem", "hem").strip()

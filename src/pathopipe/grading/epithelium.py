@@ -1,4 +1,4 @@
-"""Which nuclei of a slide a size is measured on: those that pass for epithelium; and what they are compared with."""
+"""Which nuclei of a slide a size is measured on: those counted as epithelium; and what they are compared with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ ROUND_RATIO: Final = 1.6
 DARK_SHARE: Final = 0.3
 MIN_LYMPHOCYTES: Final = 20
 LEAST_LYMPHOCYTE_UM2: Final = 8.0
-# Where their lower quartile lies outside of this, what is round and dark is debris, or tumor: no yardstick.
+# Where their lower quartile lies outside of this, what is round and dark is debris or tumor: not a usable reference.
 LYMPHOCYTE_QUARTILE_UM2: Final = (14.0, 40.0)
 # Normal epithelium over the lower quartile of lymphocytes; the grader says why.
 EPITHELIUM_TO_LYMPHOCYTE: Final = 1.25
-# What is no whole nucleus of epithelium.
+# What is not a whole epithelial nucleus.
 FRAGMENT_SHARE: Final = 0.4
 CLUMP_SOLIDITY: Final = 0.85
 SPINDLE_RATIO: Final = 2.5
@@ -45,7 +45,8 @@ class Epithelium:
     reference_um2
         Area of a normal epithelial nucleus.
     lymphocyte_um2
-        Lower quartile of the areas of lymphocyte-like nuclei; None where they are no yardstick, or none was asked for.
+        Lower quartile of the areas of lymphocyte-like nuclei; None where they are not a usable reference, or none was
+        asked for.
     """
 
     area_um2: Floats
@@ -73,7 +74,7 @@ class _Nuclei:
 
 
 def find_epithelium(nuclei: Parts, reference_um2: float, *, by_lymphocytes: bool) -> Epithelium:
-    """Tell the epithelial nuclei from the others, of which each counts under the first rule that it meets.
+    """Separate the epithelial nuclei from the others, each of which counts under the first rule that it meets.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def _joined(columns: dict[str, list[NDArray[Any]]]) -> dict[str, NDArray[Any]]:
 
 
 def _hematoxylin(nuclei: _Nuclei) -> tuple[float, float]:
-    """Hematoxylin of the median nucleus, and from where on a nucleus is dark; NaN, which none reaches, without any."""
+    """Hematoxylin of the median nucleus, and the value from which a nucleus is dark; NaN if there are no nuclei."""
     measured = nuclei.hematoxylin[np.isfinite(nuclei.hematoxylin)]
     if not len(measured):
         return np.nan, np.nan

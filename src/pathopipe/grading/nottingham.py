@@ -11,13 +11,13 @@ from pathopipe.grading.nottingham_evidence import counts, numbers_behind
 from pathopipe.grading.size_score import RESAMPLES, score_sizes
 
 SCOPE: Final = (
-    "Made for invasive breast carcinoma. On other tissue the score says how large nuclei are, and no more; tumor and "
-    "benign epithelium are not told apart."
+    "Made for invasive breast carcinoma. On other tissue the score only describes how large the nuclei are; tumor and "
+    "benign epithelium are not distinguished."
 )
 MADE_FOR: Final = MappingProxyType({"tissue": ("breast", "mamma"), "stain": ("H&E", "HE", "hematoxylin and eosin")})
 SHARES_OF: Final = (
     f"Shares of {RESAMPLES} resamples of the slide's own tissue that give each grade: how stable the grade is within "
-    "this slide, and not how likely it is right."
+    "this slide, not how likely it is to be correct."
 )
 
 
@@ -28,8 +28,8 @@ class NottinghamPleomorphism:
     The score (Elston and Ellis, Histopathology 1991;19:403) sets the tumor's nuclei against those of normal breast
     epithelium. Its numeric form, by nuclear area: 1 below 1.5 times the normal area, 2 from 1.5 to 2 times, 3 above
     (Segen's Medical Dictionary 2012, "Nottingham grading system"; WebPathology gives the same limits for "size").
-    Variation of size and shape, which the score's wording mentions too, has no published limit: it is shown as evidence
-    and decides nothing.
+    Variation in size and shape, which the score's wording also mentions, has no published limit: it is shown as
+    evidence but not used for the score.
 
     * What is compared is the median area of the epithelial nuclei of the slide as a whole: a tumor is graded on its
       representative part and not on its least differentiated one (Arch Pathol Lab Med 1983;107:411, after
@@ -39,7 +39,7 @@ class NottinghamPleomorphism:
     * The normal nuclear area is inferred twice. In general: the mean areas published for low- and high-grade ductal
       carcinoma in situ, 44.1 and 72.1 um2 (Mod Pathol 2001;14:937), are below 1.5 and above 2 times the normal one
       exactly if that is 29.4 to 36.0 um2; taken as 32. On the slide: outlines drawn by hand or machine, fixation and a
-      wrong mpp change all nuclei alike, and lymphocytes are the yardstick that most slides hold. Normal ones average
+      wrong mpp change all nuclei alike, and lymphocytes are the reference that most slides contain. Normal ones average
       27 to 29 um2 ("Image analytic study of nuclear area in mantle cell lymphoma"), their lower quartile about 25.5
       (15 % variation assumed), so that normal epithelium is 32 / 25.5 = 1.25 times that. The lower quartile, because
       what else is round and dark is larger. Neither number is published as such: 32 is one of a range (the mean of
@@ -98,14 +98,14 @@ class NottinghamPleomorphism:
         if count >= self.min_nuclei:
             return None
         return (
-            f"Only {count} epithelial nuclei could be measured, and at least {self.min_nuclei} are needed "
-            "(setting grade.min_nuclei)."
+            f"Only {count} epithelial nuclei could be measured, but at least {self.min_nuclei} are needed "
+            "(setting grade.nottingham.min_nuclei)."
         )
 
     def _undecided(self, score: int, share: float) -> str | None:
         if share >= self.min_share:
             return None
         return (
-            f"The slide's nuclei score {self.grades[score]}, but only {share:.0%} of resamples of its tissue agree, "
-            f"and at least {self.min_share:.0%} are needed (setting grade.min_share)."
+            f"The slide's nuclei score {self.grades[score]}, but only {share:.0%} of resamples of its tissue agree; "
+            f"at least {self.min_share:.0%} are needed (setting grade.nottingham.min_share)."
         )

@@ -22,7 +22,7 @@ CONTEXT: Final = Evidence(
     "observer_kappa",
     0.22,
     "",
-    "agreement of pathologists with each other on this score, beyond chance (115 pathologists, 22 carcinomas on glass; "
+    "agreement between pathologists on this score, beyond chance (115 pathologists, 22 carcinomas on glass; "
     "J Pathol Inform 2019;10:11)",
 )
 
@@ -36,7 +36,7 @@ def numbers_behind(epithelium: Epithelium, found: SizeScore) -> Iterator[Evidenc
         *counts(epithelium),
         *_places(found),
     )
-    # What these nuclei don't define is left out: the spread of one, the size of lymphocytes that are not there.
+    # Undefined values are left out: the spread of a single nucleus, the size of lymphocytes that are not there.
     yield from (item for item in evidence if item.value is not None)
     yield CONTEXT
 
@@ -45,12 +45,12 @@ def counts(epithelium: Epithelium) -> tuple[Evidence, ...]:
     """How many nuclei are graded, and how many were left out, by rule."""
     meanings = {
         "fragments": f"smaller than {FRAGMENT_SHARE * epithelium.reference_um2:.1f} µm²",
-        "clumps": f"of a solidity below {CLUMP_SOLIDITY}",
+        "clumps": f"with a solidity below {CLUMP_SOLIDITY}",
         "spindles": f"more than {SPINDLE_RATIO} times as long as wide",
         "lymphocytes": "no larger than normal epithelium, darker than the slide's median nucleus and round "
         f"(circularity at least {ROUND_CIRCULARITY})",
     }
-    graded = Evidence("nuclei_graded", len(epithelium), "", "nuclei taken for epithelium, on which the score rests")
+    graded = Evidence("nuclei_graded", len(epithelium), "", "nuclei counted as epithelium, on which the score is based")
     others = (
         Evidence(f"{name}_left_out", epithelium.left_out[name], "", f"nuclei left out: {meaning}")
         for name, meaning in meanings.items()
@@ -63,18 +63,19 @@ def _sizes(epithelium: Epithelium) -> tuple[Evidence, ...]:
     # The lower of two middle values, as in counting.
     median = float(np.quantile(epithelium.area_um2, 0.5, method="lower"))
     rule = (
-        f"median over normal area, which decides: score 1 below {LIMITS[0]:g}, 2 up to {LIMITS[1]:g}, 3 above "
+        f"median area divided by normal area, which determines the score: 1 below {LIMITS[0]:g}, 2 up to "
+        f"{LIMITS[1]:g}, 3 above "
         "(nuclear pleomorphism of the Nottingham grade, Elston and Ellis 1991; limits by area from Segen's Medical "
         "Dictionary 2012)"
     )
     source = (
         f"{EPITHELIUM_TO_LYMPHOCYTE:g} times the lower quartile of this slide's lymphocyte-like nuclei"
         if lymphocytes
-        else "the setting (this slide shows no plausible lymphocytes to go by, or it is set so)"
+        else "from the settings (no plausible lymphocytes on this slide, or reference: fixed)"
     )
     return (
         Evidence("size_ratio", _rounded(median / reference), "", rule),
-        Evidence("median_area_um2", _rounded(median), "µm²", "median area of the nuclei taken for epithelium"),
+        Evidence("median_area_um2", _rounded(median), "µm²", "median area of the nuclei counted as epithelium"),
         Evidence("reference_area_um2", _rounded(reference), "µm²", f"area of a normal epithelial nucleus: {source}"),
         Evidence(
             "lymphocyte_area_um2", _rounded(lymphocytes), "µm²", "lower quartile of the slide's lymphocyte-like nuclei"
@@ -89,7 +90,7 @@ def _places(found: SizeScore) -> tuple[Evidence, ...]:
             "largest_square_ratio",
             _rounded(found.largest_ratio),
             "",
-            "size ratio where nuclei are largest; decides nothing",
+            "size ratio in the square with the largest nuclei; not used for the score",
         ),
     )
 
@@ -103,14 +104,14 @@ def _variation(areas: Floats) -> tuple[Evidence, ...]:
             "area_sd_um2",
             _rounded(sd),
             "µm²",
-            "variation of size, without a published limit; decides nothing (in canine mast cell tumors, measured so, "
-            "it foretells survival with an AUC of 0.94, Vet Pathol 2024, 10.1177/03009858241295399)",
+            "variation in size, without a published limit; not used for the score (in canine mast cell tumors, "
+            "measured this way, it predicts survival with an AUC of 0.94, Vet Pathol 2024, 10.1177/03009858241295399)",
         ),
         Evidence(
             "area_cv",
             _rounded(None if sd is None else sd / mean),
             "",
-            "variation of size relative to the mean area; decides nothing",
+            "variation in size relative to the mean area; not used for the score",
         ),
     )
 
@@ -118,7 +119,7 @@ def _variation(areas: Floats) -> tuple[Evidence, ...]:
 def _shape(circularity: Floats) -> Evidence:
     known = circularity if np.isfinite(circularity).all() else circularity[np.isfinite(circularity)]
     median = float(np.median(known)) if len(known) else None
-    return Evidence("circularity_median", _rounded(median), "", "shape, 1 is a circle; decides nothing")
+    return Evidence("circularity_median", _rounded(median), "", "shape, 1 is a circle; not used for the score")
 
 
 def _rounded(value: float | None) -> float | None:

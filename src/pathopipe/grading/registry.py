@@ -18,7 +18,9 @@ def make_grader(settings: GradeSettings) -> Grader:
         When there is none of that name.
     """
     if settings.grader not in _GRADERS:
-        raise RefusalError(f"grade.grader: there is no grader '{settings.grader}'; known are {', '.join(_GRADERS)}")
+        raise RefusalError(
+            f"grade.grader: there is no grader '{settings.grader}'; known graders: {', '.join(_GRADERS)}"
+        )
     return _GRADERS[settings.grader](settings)
 
 

@@ -1,4 +1,4 @@
-"""What `tissue` says of an image: warnings, each with its number and where it begins, and what makes it unusable."""
+"""What `tissue` reports about an image: warnings, each with its value and threshold, and what makes it unusable."""
 
 import math
 from typing import Any, Final
@@ -44,13 +44,13 @@ _SHOWN: Final = 30
 _EVERY: Final = 7
 
 GRAY: Final = (
-    "the image holds gray values only: nuclei are told from the rest by the colors of hematoxylin and eosin: scan or "
-    "export the slide in color"
+    "the image is grayscale, but nuclei are recognized by the colors of hematoxylin and eosin: scan or export the "
+    "slide in color"
 )
 
 
 def check_background(view: RGB) -> None:
-    """Reject a slide in gray, and one whose background is a color that no glass has, as where YCbCr was taken for RGB.
+    """Reject a gray slide, and one whose background cannot be glass, as where YCbCr was taken for RGB.
 
     Raises
     ------
@@ -69,7 +69,8 @@ def check_background(view: RGB) -> None:
         return
     if cause := _cause(view, color):
         raise SlideRejectedError(
-            f"the background (red {color[0]}, green {color[1]}, blue {color[2]}) is no color of glass: {cause}: "
+            f"the background (red {color[0]}, green {color[1]}, blue {color[2]}) is not a color that glass can have: "
+            f"{cause}: "
             "export the slide again, with its colors declared as they are stored"
         )
 
@@ -79,9 +80,9 @@ def _cause(view: RGB, color: tuple[int, int, int]) -> str | None:
     red, green, blue = color
     low, high = np.percentile(view[..., 1], (1, 99))
     if max(abs(green - 128), abs(blue - 128)) <= _NEUTRAL and low > _CHROMA[0] and high < _CHROMA[1]:
-        return "the values are YCbCr, and the file says that they are RGB"
+        return "the values are YCbCr, but the file says that they are RGB"
     if min(red, blue) > _CLIPPED and abs(green - 121) <= _NEUTRAL and np.percentile(view.min(axis=2), 99) < _NO_WHITE:
-        return "the values are RGB, and the file says that they are YCbCr"
+        return "the values are RGB, but the file says that they are YCbCr"
     return None if could_be_stained(color) else "its channels are mixed up"
 
 
@@ -94,13 +95,13 @@ def no_tissue(view: RGB, bin_um: float, settings: TissueSettings) -> str:
             "for small cores of a tissue microarray, or for tissue that is mostly fat"
         )
     return (
-        "no tissue was found: the slide is blank, or stained too faintly to be told from glass; where it holds fat or "
-        "small cores, lower the setting tissue.min_area_mm2"
+        "no tissue was found: the slide is blank, or stained too faintly to be distinguished from glass; if it "
+        "contains fat or small cores, lower the setting tissue.min_area_mm2"
     )
 
 
 def image_warnings(slide: Slide, samples: list[RGB], stains: Stains, tissue: TissueView) -> list[Entry]:
-    """Warn of what makes numbers less trustworthy, or leaves the slide without a grade.
+    """Warn about what makes numbers less trustworthy, or leaves the slide without a grade.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def image_warnings(slide: Slide, samples: list[RGB], stains: Stains, tissue: Tis
 
 
 def color_warnings(samples: list[RGB]) -> list[Entry]:
-    """Warn of colors that are not those of hematoxylin and eosin; the surest reason is enough.
+    """Warn about colors that are not those of hematoxylin and eosin; the most certain reason is enough.
 
     Raises
     ------
@@ -124,26 +125,26 @@ def color_warnings(samples: list[RGB]) -> list[Entry]:
         raise SlideRejectedError(GRAY)
     if found.light < _LIGHT:
         text = (
-            f"no light comes through anywhere (brightest {found.light:.0f} of 255), as in fluorescence: this is no H&E"
+            f"no light comes through anywhere (brightest {found.light:.0f} of 255), as in fluorescence: this is not H&E"
         )
         return [warning("not_he", text, found.light, _LIGHT)]
     if found.foreign > _FOREIGN:
         return [_foreign(found, pixels)]
     if found.tilt < _TILT and found.light > BRIGHT_LIGHT:
         code = "implausible_color" if rearranged(pixels, _REARRANGED_FOREIGN) else "not_he"
-        text = "the darkest parts absorb blue more than red, and nuclei in H&E red more than blue"
+        text = "the darkest parts absorb blue more than red, but nuclei in H&E absorb red more than blue"
         return [warning(code, f"{text}: red and blue are swapped, or this is another stain", found.tilt, _TILT)]
     if found.eosin < _EOSIN:
-        text = f"only {found.eosin:.1%} of the color is that of eosin: this is no H&E"
+        text = f"only {found.eosin:.1%} of the color is eosin: this is not H&E"
         return [warning("not_he", text, found.eosin, _EOSIN)]
     return []
 
 
 def _foreign(found: Colors, pixels: RGB) -> Entry:
-    share = f"{found.foreign:.0%} of the color is that of neither hematoxylin nor eosin"
+    share = f"{found.foreign:.0%} of the color is neither hematoxylin nor eosin"
     if cause := rearranged(pixels, _REARRANGED_FOREIGN):
-        return warning("implausible_color", f"{share}, and would be if {cause}", found.foreign, _FOREIGN)
-    text = f"{share}: another stain than H&E, such as immunohistochemistry, or channels that are mixed up"
+        return warning("implausible_color", f"{share}; it looks as if {cause}", found.foreign, _FOREIGN)
+    text = f"{share}: a stain other than H&E, such as immunohistochemistry, or mixed-up channels"
     return warning("not_he", text, found.foreign, _FOREIGN)
 
 
@@ -161,7 +162,7 @@ def _other_warnings(slide: Slide, samples: list[RGB], stains: Stains, tissue: Ti
     if strength < _FAINT:
         found.append(warning("faint", f"the hematoxylin is faint ({strength:.2f} OD)", strength, _FAINT))
     if not estimated:
-        text = "the stain colors could not be estimated from this slide; textbook colors were used"
+        text = "the stain colors could not be estimated from this slide; standard colors were used"
         found.append(warning("default_stain", text, estimated, 2))
     return found
 

@@ -1,6 +1,7 @@
-"""What the model sees in a few windows at its own resolution, at a finer and at a coarser one.
+"""What the model sees in a few windows at its own resolution, at a finer one and at a coarser one.
 
-Where the mpp is right it is surest at its own: by that a wrong one is told (`models.mpp_guard`).
+Where the mpp is right, the model is most confident at its own resolution: that is how a wrong mpp is noticed
+(`models.mpp_guard`).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Windows that stand for a slide: a fixed number, spread evenly over its tissue, the same for any tile size."""
+"""Windows that represent a slide: a fixed number, spread evenly over its tissue, the same for any tile size."""
 
 import math
 from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import Final
 
 _SLIDES: Final = {".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".tif", ".tiff", ".btf", ".dcm"}
 _IMAGES: Final = {".png", ".jpg", ".jpeg"}
-# The class of DICOM files that are slides; what else is in a series folder of a hospital is none.
+# The class of DICOM files that are slides; other files in a hospital's series folder are not.
 _WHOLE_SLIDE: Final = b"1.2.840.10008.5.1.4.1.1.77.1.6"
 _HEAD_BYTES: Final = 1 << 16
 
@@ -39,7 +39,7 @@ def is_dicom_name(file: Path) -> bool:
 
 
 def key(path: Path) -> Key:
-    """Know a slide again, whichever file of its series or whether its folder is given."""
+    """Recognize a slide, whichever file of its series is given, or its folder."""
     from pathopipe.identity import dicom_files, dicom_series
 
     file = path.resolve()
@@ -84,7 +84,7 @@ def _visible(folder: Path, endings: set[str]) -> list[Path]:
 
 
 def _first_of_series(files: Iterable[Path]) -> set[Path]:
-    """The first file of each DICOM series that is a slide; empty files are slides until somebody says why not."""
+    """The first file of each DICOM series that is a slide; empty files count as slides, to be rejected later."""
     first = dict[Key, Path]()
     for file in files:
         if _is_whole_slide(file):

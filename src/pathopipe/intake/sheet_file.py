@@ -29,7 +29,7 @@ class Sheet:
         return as_on_disk((self.folder / row["path"]).absolute())
 
     def key(self, row: Row) -> Key:
-        """Know a row's slide again."""
+        """Recognize a row's slide."""
         return key(self.path(row))
 
 
@@ -49,7 +49,7 @@ def read(path: Path) -> Sheet:
 
 
 def write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> bool:
-    """Write a sheet, tab-separated; one that is there and differs is kept as ``.bak``, which the answer tells."""
+    """Write a sheet, tab-separated; one that is there and differs is kept as ``.bak``; returns whether it was."""
     text = _lines("\t", "\n", [header, *_cells(header, rows)])
     there = path.read_bytes() if path.exists() else b""
     keep = bool(there) and there != text.encode()

@@ -1,4 +1,4 @@
-"""What the run that is going on was asked for, so that others can tell what is still to be done."""
+"""What the current run was asked for, so that others know what is still to be done."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class Asked:
     begun: float
 
     def redoes(self, made: SlideFolder, stage: str) -> bool:
-        """Whether a finished stage has its turn still to come."""
+        """Whether a finished stage is still to be run again."""
         if made.ended[stage] >= self.begun or made.slide not in self.slides:
             return False
         if ORDER.index(stage) > ORDER.index(self.last):
@@ -51,14 +51,14 @@ class Asked:
         return True
 
     def retries(self, work: Path) -> bool:
-        """Whether what failed did so before this run, and has its turn still to come."""
+        """Whether what failed did so before this run, and is still to be tried again."""
         with contextlib.suppress(OSError):
             return work.parents[1].name in self.slides and (work / FAULT).stat().st_mtime < self.begun
         return False
 
 
 def made_by(config: Config) -> dict[str, dict[str, Any]]:
-    """What of their manifests makes stages run again when it is another, by stage: settings, contract, code."""
+    """What of their manifests makes stages run again when it changes, by stage: settings, contract, code."""
     return {
         name: {
             "params": getattr(config, name).model_dump(mode="json"),

@@ -16,7 +16,7 @@ _MPP_TOLERANCE: Final = 0.1
 def adopt_model(config: Config, results: Path) -> Config:
     """Keep weights that are given by their path with the results, and name them by their digest.
 
-    So other weights make `detect` run again, a moved file does not, and no manifest holds a path.
+    So different weights make `detect` run again, a moved file does not, and no manifest holds a path.
     """
     refuse_links(results, of_results())
     model = adopt(config.detect.model, weights_folder(results), results)
@@ -24,13 +24,13 @@ def adopt_model(config: Config, results: Path) -> Config:
 
 
 def model_problems(name: str, tiles: TilesSettings, folder: Path | None = None) -> Iterator[str]:
-    """Tell why a nucleus model can't be used on these tiles, a sentence each; ``folder`` holds adopted weights."""
+    """Say why a nucleus model can't be used on these tiles, a sentence each; ``folder`` holds adopted weights."""
     try:
         traits = find(name, folder)
     except RefusalError as error:
         yield str(error)
         return
     if traits.radius > tiles.halo:
-        yield f"tiles.halo: the model '{name}' looks {traits.radius} pixels far, got {tiles.halo}"
+        yield f"tiles.halo: the model '{name}' needs at least {traits.radius} pixels, got {tiles.halo}"
     if abs(tiles.mpp / traits.mpp - 1) > _MPP_TOLERANCE:
         yield f"tiles.mpp: the model '{name}' is made for {traits.mpp:g} micrometers per pixel, got {tiles.mpp:g}"

@@ -133,7 +133,7 @@ def _gathered(gathering: Gathering) -> list[str]:
 
 
 def predate(results: Path) -> None:
-    """Date the cohort's files before everything else, so that the next full run makes them anew."""
+    """Date the cohort's files before everything else, so that the next full run writes them again."""
     with opened(results / "cohort", results) as place:
         for name in (*COHORT.writes, MANIFEST):
             os.utime(name, (1, 1), dir_fd=place, follow_symlinks=False)
@@ -208,7 +208,7 @@ def _carried(job: Job[Any]) -> dict[str, Any]:
             return {"identity": str(identify(path))}
         except OSError as error:
             raise FaultError(
-                f"slide {job.slide}: its file cannot be read ({cause(error)}): bring it back and run again"
+                f"slide {job.slide}: its file cannot be read ({cause(error)}): restore it and run again"
             ) from error
     upstream = STAGES[job.stage].upstream[0]
     manifest: Mapping[str, Any] = {**job.manifest(upstream)}
@@ -255,11 +255,11 @@ def _disk_fault(error: OSError, results: Path, sample: Sample | None = None) -> 
         remedy = "free some space and run again, finished results are kept"
         return FaultError(f"the disk is full: {remedy}", results, "the results folder")
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else results
-    return FaultError(f"{cause(error)}: mend this and run again", path, _called(path, results, sample))
+    return FaultError(f"{cause(error)}: fix this and run again", path, _called(path, results, sample))
 
 
 def _called(path: Path, results: Path, sample: Sample | None) -> str:
-    """What outputs call a file of which the system complained."""
+    """What outputs call a file that caused an error of the operating system."""
     if sample and path == sample.path:
         return "the slide's file"
     if path.absolute() == results.absolute():
@@ -273,7 +273,7 @@ def _remember(path: Path, error: Exception, results: Path) -> None:
     """Leave the reason for the cohort page; a full disk may not even take that."""
     with contextlib.suppress(OSError, FaultError):
         # What a library says of a bug may hold paths: it is in the log alone.
-        unexpected = f"{type(error).__name__}, which was not expected: report this bug with the stage's log"
+        unexpected = f"unexpected {type(error).__name__}: report this bug with the stage's log"
         write_json(path, {"reason": error.reason if isinstance(error, PathopipeError) else unexpected}, results)
 
 

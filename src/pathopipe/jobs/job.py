@@ -111,7 +111,7 @@ def damage_warning(share: float, of: str) -> list[dict[str, Any]]:
     """Say for the report how much of the slide or of its tissue could not be read, if any."""
     if not share:
         return []
-    message = f"{share:.2%} of the {of} could not be read and counts as glass: the file is damaged"
+    message = f"{share:.2%} of the {of} could not be read and is treated as glass: the file is damaged"
     return [warning("damaged", message, share, 0)]
 
 

@@ -37,7 +37,7 @@ class Journal:
     path
         The file; made with its folder when the first record is added.
     check
-        Called before each write; raises when another job took this work over.
+        Called before each write; raises when another job has taken over.
     root
         Below it no symbolic link is followed; the file's own folder by default.
     """

@@ -1,4 +1,4 @@
-"""One worker at a time, on whatever machine: a file that names host and processes, and whose heart beats.
+"""One worker at a time, on whatever machine: a file that names host and processes, with a heartbeat.
 
 `Lock` is such a file; a run owns its results folder by one, a stage its work folder by another.
 """
@@ -70,7 +70,7 @@ class Lock:
 
     @property
     def held(self) -> bool:
-        """Whether this is still the owner: who did not show for long is taken for dead."""
+        """Whether this is still the owner: one that was silent for long is taken for dead."""
         try:
             return bool(self._text) and self._file.read_text(encoding="utf-8") == self._text
         except OSError:
@@ -85,7 +85,9 @@ class Lock:
             When another job took over.
         """
         if not self.held:
-            raise FaultError("another job took this work over, because this one was silent", self._file.parent)
+            raise FaultError(
+                "another job has taken over this work, because this one stopped responding", self._file.parent
+            )
 
     def release(self) -> None:
         """Give it up."""
@@ -198,7 +200,7 @@ def _dismiss_dead(file: Path, root: Path) -> str | None:
 
 
 def _living(text: str, silent: float) -> str | None:
-    """Who of the owners lives, in words; an owner elsewhere lives while its heart beats."""
+    """Who of the owners lives, in words; an owner elsewhere lives while its heartbeat goes on."""
     try:
         owner: dict[str, Any] = json.loads(text)
         host, processes = str(owner["host"]), dict(owner["processes"])

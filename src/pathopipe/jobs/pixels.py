@@ -14,7 +14,7 @@ def open_slide_of(job: Job[Any], *, sweep: bool = False) -> Slide:
     Raises
     ------
     FaultError
-        When the file is not there, or is another one.
+        When the file is not there, or is a different one.
     """
     sample = job.require_sample()
     slide = open_slide(sample.path, sample.mpp, job.workers, sweep=sweep)

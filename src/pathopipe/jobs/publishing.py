@@ -10,8 +10,8 @@ from pathopipe.results.names import CRATE
 def publish(draft: Path, final: Path, results: Path) -> None:
     """Move the finished files of a stage from its work folder into place, the manifest last.
 
-    That of an earlier result goes before all else: it tells of the files that are replaced. A description of the folder
-    above goes there.
+    The manifest of an earlier result is removed first: it describes the files that are replaced. A description of the
+    folder above goes there.
     """
     remove(final / MANIFEST, results)
     for name in sorted((file.name for file in draft.iterdir()), key=lambda name: (name == MANIFEST, name)):

@@ -117,7 +117,7 @@ def _from_ycbcr(pixels: Pixels) -> Pixels:
 _REARRANGED: Final[Mapping[str, Callable[[Pixels], Pixels]]] = MappingProxyType(
     {
         "red and blue are swapped": lambda pixels: pixels[:, [2, 1, 0]],
-        "it is a negative": lambda pixels: 255 - pixels,
+        "the image is a negative": lambda pixels: 255 - pixels,
         "its values are YCbCr and were taken for RGB": _from_ycbcr,
     }
 )

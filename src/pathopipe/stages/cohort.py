@@ -69,7 +69,7 @@ def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str,
     if fault is not None:
         return _entry(gathering, CohortRow(sample.slide, "fault", fault, extra=extra)), ()
     if not made.has(ORDER[-1]):
-        reason = "There is no result yet: start the same command again."
+        reason = "There is no result yet: run the same command again."
         return _entry(gathering, CohortRow(sample.slide, "missing", reason, extra=extra)), ()
     manifest = made.manifest(ORDER[-1])
     if manifest["state"] == "rejected":
@@ -112,7 +112,7 @@ def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
 
 
 def _thumbnail(made: SlideFolder) -> Picture | None:
-    """Return the slide's picture, small; a rejected slide has one of a single pixel, which is none."""
+    """Return the slide's picture, small; a rejected slide has one of a single pixel, which counts as none."""
     try:
         picture = shrunk(made.file("tissue", "thumbnail.jpg").read_bytes(), THUMBNAIL_PX)
     except (OSError, ValueError):

@@ -103,7 +103,9 @@ def run(job: Job[DetectSettings]) -> Outcome:
     model = _create(job, Stains.from_dict(tissue["stain"]))
     traits, grid = model.traits, Grid(**tiles["grid"])
     if traits.radius > tiles["halo"]:
-        raise FaultError(f"the model '{model.name}' looks {traits.radius} pixels far: set tiles.halo to at least that")
+        raise FaultError(
+            f"the model '{model.name}' needs a halo of {traits.radius} pixels: set tiles.halo to at least that"
+        )
     # Tiles begin at whole strides, and so must what is read for them.
     halo, fine = -(-tiles["halo"] // traits.stride) * traits.stride, grid.refined(traits.upsampling)
     bins = Bins(**tissue["bins"])

@@ -176,9 +176,9 @@ def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float
 
 
 def _check_mpp(row: Mapping[str, Any], detect: Manifest) -> tuple[str, list[dict[str, Any]]]:
-    """By what the mpp was checked (``scales``, ``size`` or ``nothing``: too few nuclei), and the warning if it failed.
+    """How the mpp was checked (``scales``, ``size`` or ``nothing``: too few nuclei), and the warning if it failed.
 
-    Sizes alone tell what is so wrong that the guard does not notice, and serve for models that it does not know.
+    Sizes alone reveal an mpp that is too wrong for the guard to notice, and serve for models that it does not know.
     """
     nuclei, median = row["nuclei_count"], row["area_um2_p50"]
     judged, doubt = judge(model_of(detect)["name"], nuclei, detect["score"], detect["scales"])
@@ -192,14 +192,17 @@ def _check_mpp(row: Mapping[str, Any], detect: Manifest) -> tuple[str, list[dict
 
 def _doubt(mpp: float, doubt: Doubt) -> dict[str, Any]:
     other = "twice" if doubt.side == "small" else "half"
-    message = f"the mpp of {mpp:.4g} looks too {doubt.side}: nuclei are seen best at about {other} that; check the mpp"
+    message = (
+        f"the mpp of {mpp:.4g} looks too {doubt.side}: nuclei are detected best at about {other} that value; "
+        "check the mpp"
+    )
     return warning("implausible_mpp", message, round(doubt.value, 4), doubt.threshold)
 
 
 def _impossible(mpp: float, median: float) -> dict[str, Any]:
     size, limit = ("smaller", _MEDIAN_UM2[0]) if median < _MEDIAN_UM2[0] else ("larger", _MEDIAN_UM2[1])
     message = (
-        f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible with an mpp of {mpp:.4g}: "
+        f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible at an mpp of {mpp:.4g}: "
         "check the mpp"
     )
     return warning("implausible_mpp", message, round(median, 4), limit)

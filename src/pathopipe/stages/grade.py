@@ -42,7 +42,7 @@ def _upstream_warnings(job: Job[GradeSettings]) -> list[WarningEntry]:
 
 
 def _scope_warnings(grader: Grader, about: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Warn of what the sheet says against the grader: a number of columns, of which none may differ."""
+    """Warn where the tissue or stain in the sheet is not what the grader is made for: the number of such columns."""
     reason = out_of_scope(grader, about)
     return [warning("out_of_scope", reason, 1, 0)] if reason else []
 
@@ -54,7 +54,7 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
     stops = stopping(warnings, out_of_scope=settings.out_of_scope)
     if stops is None:
         return result
-    remedy = " (setting grade.out_of_scope gives one all the same)" if stops["code"] in ABOUT_SCOPE else ""
+    remedy = " (set grade.out_of_scope to get one anyway)" if stops["code"] in ABOUT_SCOPE else ""
     return replace(result, grade=None, probabilities={}, reason=sentence(stops["message"].rstrip(".") + remedy))
 
 

@@ -64,7 +64,7 @@ def run(job: Job[SegmentSettings]) -> Outcome:
         count = _write(job, grid, nuclei, len(blocks))
     if not count:
         raise SlideRejectedError(
-            "none of the seeds grew to a nucleus: check the mpp, segment.foreground and segment.min_area_um2"
+            "none of the seeds grew into a nucleus: check the mpp, segment.foreground and segment.min_area_um2"
         )
     return Outcome(counts={"seeds": len(seeds.x), "nuclei": count}, details={"grid": detect["grid"]})
 
@@ -88,7 +88,7 @@ def assign_settings(settings: SegmentSettings, grid: Grid) -> AssignSettings:
 def _check_channels(maps: Maps, model: str) -> None:
     if missing := [name for name in NEEDED if name not in maps.channels]:
         raise FaultError(
-            f"the model '{model}' puts out no channel '{missing[0]}', which nuclei are outlined on, only "
+            f"the model '{model}' has no channel '{missing[0]}', which outlining needs, only "
             f"{', '.join(maps.channels)}: set detect.model to another one"
         )
 

@@ -93,7 +93,7 @@ def _check_extent(slide: Slide) -> None:
         )
     if width_um * height_um > _MOST_MM2 * 1e6:
         raise SlideRejectedError(
-            f"the image is said to cover {width_um / 1e3:.0f} x {height_um / 1e3:.0f} mm, more than a slide: check "
+            f"the image would cover {width_um / 1e3:.0f} x {height_um / 1e3:.0f} mm, more than a slide: check "
             "the mpp, and copy or export the file again"
         )
 
@@ -127,7 +127,7 @@ def _find(view: RGB, grid: Grid, slide: Slide, job: Job[TissueSettings]) -> Tiss
     bins = Bins(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
     inside = found.tissue & polygons_cover(_read_roi(roi, origin_of(slide.backend.bounds)), bins)
     if not inside.any():
-        raise SlideRejectedError("no tissue lies within the regions of the column 'roi'")
+        raise SlideRejectedError("there is no tissue within the regions of the column 'roi'")
     return TissueView(inside, found.pen_share)
 
 
