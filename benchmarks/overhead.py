@@ -1,12 +1,12 @@
 """Start-up: one nearly empty slide through all stages, and what of the time is not the stages' own work.
 
     python benchmarks/overhead.py
+    PATHOPIPE_WARM=no python benchmarks/overhead.py     # each stage a process of its own
 
-Prints seconds of `pathopipe run` after a first run that compiles, the share of the eight stages, and the ratio of the
-whole to the import of Snakemake alone, which no workflow can be faster than.
+Prints seconds of `pathopipe run` after a first run that compiles, what of it the eight stages worked, and the ratio of
+the whole to the import of Snakemake alone, which no workflow can be faster than.
 """
 
-import csv
 import json
 import os
 import statistics
@@ -28,11 +28,10 @@ def seconds(*command: str, folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def stage_seconds(results: Path) -> dict[str, float]:
-    """Seconds of each job as Snakemake's benchmark files say, interpreter start included."""
-    files = {stage: results / "s" / "logs" / f"{stage}.tsv" for stage in STAGES}
-    files["cohort"] = results / "cohort" / "logs" / "cohort.tsv"
-    return {stage: float(next(csv.DictReader(file.open(), delimiter="\t"))["s"]) for stage, file in files.items()}
+def own_seconds(results: Path) -> float:
+    """Seconds of the stages' own work, as they noted it, without the start of their processes."""
+    folders = (*(results / "s" / stage for stage in STAGES), results / "cohort")
+    return sum(json.loads((folder / "run.json").read_text())["seconds"] for folder in folders)
 
 
 def main() -> None:
@@ -46,13 +45,11 @@ def main() -> None:
         bare = statistics.median(
             seconds(sys.executable, "-c", "import snakemake.cli", folder=folder) for _ in range(RUNS)
         )
-        stages = stage_seconds(folder / "results1")
-        own = sum(json.loads((folder / "results1" / "s" / s / "run.json").read_text())["seconds"] for s in STAGES)
+        own = statistics.median(own_seconds(folder / f"results{number}") for number in range(1, RUNS + 1))
     whole = statistics.median(times)
     print(f"cores {os.cpu_count()}")
     print(f"whole run, median of {RUNS}: {whole:.1f} s (from {min(times):.1f} to {max(times):.1f})")
-    print(f"of it in jobs: {sum(stages.values()):.1f} s: " + ", ".join(f"{s} {t:.1f}" for s, t in stages.items()))
-    print(f"of these, the stages' own work: {own:.1f} s")
+    print(f"of it the stages' own work: {own:.1f} s")
     print(f"a second run, nothing to do: {again:.1f} s")
     print(f"ratio of the whole run to importing Snakemake ({bare:.2f} s): {whole / bare:.1f}")
 
