@@ -22,6 +22,7 @@ from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 from pathopipe.stages import features
 from pathopipe.units import Grid, Mpp
+from tests.made import manifest, seal
 from tests.stages.finished_slide import NUCLEI
 
 MPP = 0.5
@@ -94,22 +95,26 @@ class Slide:
     def _write_manifests(self) -> None:
         height, width = (side * self.factor for side in self.labels.shape)
         mpp = Mpp(MPP / self.factor, MPP / self.factor, "sheet")
-        shared = {"state": "done", "reason": None, "mpp_x": mpp.x, "mpp_y": mpp.y, "mpp_source": "sheet"}
-        shared["identity"] = str(identify(self.sample.path))
-        details = {"stain": Stains().to_dict(), "tissue_mm2": self.labels.size * MPP**2 / 1e6, "quality": []}
-        write_json(self.results / "field" / "tissue" / "manifest.json", shared | details)
-        detect = {"model": {"name": "open"}, "score": 0.7, "scales": RIGHT}
-        write_json(self.results / "field" / "detect" / "manifest.json", shared | detect)
-        grid = {"grid": vars(Grid.at(MPP, mpp, width, height))}
-        write_json(self.results / "field" / "segment" / "manifest.json", shared | grid)
+        shared = {"mpp_x": mpp.x, "mpp_y": mpp.y, "identity": str(identify(self.sample.path))}
+        details = {
+            "tissue": {"stain": Stains().to_dict(), "tissue_mm2": self.labels.size * MPP**2 / 1e6},
+            "detect": {"model": {"name": "open", "sha256": None}, "score": 0.7, "scales": RIGHT},
+            "segment": {"grid": vars(Grid.at(MPP, mpp, width, height))},
+        }
+        for stage, known in details.items():
+            path = self.results / "field" / stage / "manifest.json"
+            write_json(path, manifest(stage, "field", **shared, **known))
+        seal(self.results, "field")
 
     def detected(self, model: str, scales: list[dict[str, float]], score: float = 0.7) -> None:
         """Let another model have found the nuclei, with a mean score, and have seen something else at three scales."""
         path = self.results / "field" / "detect" / "manifest.json"
-        write_json(path, read_json(path) | {"model": {"name": model}, "score": score, "scales": scales})
+        found = {"model": {"name": model, "sha256": None}, "score": score, "scales": scales}
+        write_json(path, read_json(path) | found)
 
     def reject(self, reason: str) -> None:
-        write_json(self.results / "field" / "segment" / "manifest.json", {"state": "rejected", "reason": reason})
+        path = self.results / "field" / "segment" / "manifest.json"
+        write_json(path, read_json(path) | {"state": "rejected", "reason": reason})
 
     def run(self, workers: int = 1) -> dict[str, object]:
         return execute("features", "field", self.results, FeaturesSettings(), self.sample, workers)

@@ -12,6 +12,7 @@ from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import GradeSettings, NottinghamSettings
 from pathopipe.results.documents import write_json
 from pathopipe.samples import Sample
+from tests.made import manifest, seal
 
 WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
 SAMPLE = Sample("s1", Path("s1.svs"))
@@ -30,13 +31,15 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
         "hematoxylin_mean": rng.random(count),
     }
     slide = results / "s1"
-    manifest = {"state": "rejected" if rejected else "done", "reason": rejected, "quality": list(quality)}
-    manifest |= {"counts": {"nuclei": count}, "mpp_x": 0.25, "mpp_y": 0.25, "mpp_source": "sheet", "identity": "1-abc"}
+    known = {"state": "rejected" if rejected else "done", "reason": rejected, "counts": {"nuclei": count}}
+    known |= {"mpp_x": 0.25, "mpp_y": 0.25, "quality": list(quality)}
     for stage in ("tissue", "detect", "segment", "features"):
-        write_json(slide / stage / "manifest.json", manifest if stage == "tissue" else manifest | {"quality": []})
+        write_json(slide / stage / "manifest.json", manifest(stage, "s1", **known))
+        known["quality"] = []
     pq.write_table(pa.table(features), slide / "features" / "features.parquet")
     places = {name: rng.random(count) * 8000 for name in ("x_px", "y_px")}
     pq.write_table(pa.table(places), slide / "segment" / "nuclei.parquet")
+    seal(results, "s1")
 
 
 def grade(results: Path, sample: Sample = SAMPLE, **settings) -> dict:
