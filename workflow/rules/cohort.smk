@@ -7,7 +7,7 @@ rule cohort:
         PLAN.log("cohort"),
     localrule: True
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     params:
         results=RESULTS,
         settings=PLAN.settings("cohort"),

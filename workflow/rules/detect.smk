@@ -6,7 +6,7 @@ rule detect:
     log:
         PLAN.log("detect"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     threads: PLAN.threads("detect")
     resources:
         mem_mb=PLAN.memory("detect"),

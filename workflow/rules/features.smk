@@ -6,7 +6,7 @@ rule features:
     log:
         PLAN.log("features"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     threads: PLAN.threads("features")
     resources:
         mem_mb=PLAN.memory("features"),

@@ -6,7 +6,7 @@ rule grade:
     log:
         PLAN.log("grade"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     resources:
         mem_mb=PLAN.memory("grade"),
         runtime=PLAN.minutes("grade"),

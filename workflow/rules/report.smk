@@ -6,7 +6,7 @@ rule report:
     log:
         PLAN.log("report"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     resources:
         mem_mb=PLAN.memory("report"),
         runtime=PLAN.minutes("report"),

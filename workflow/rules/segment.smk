@@ -6,7 +6,7 @@ rule segment:
     log:
         PLAN.log("segment"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     threads: PLAN.threads("segment")
     resources:
         mem_mb=PLAN.memory("segment"),

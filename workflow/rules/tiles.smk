@@ -6,7 +6,7 @@ rule tiles:
     log:
         PLAN.log("tiles"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     resources:
         mem_mb=PLAN.memory("tiles"),
         runtime=PLAN.minutes("tiles"),

@@ -6,7 +6,7 @@ rule tissue:
     log:
         PLAN.log("tissue"),
     conda:
-        "../../envs/pathopipe.yaml"
+        PLAN.conda_env
     resources:
         mem_mb=PLAN.memory("tissue"),
         runtime=PLAN.minutes("tissue"),

@@ -18,6 +18,7 @@ KNOWN_SLIDES: Final = ".pathopipe/identities.json"
 RUN_CONFIG: Final = ".pathopipe/config.json"
 ASKED: Final = ".pathopipe/asked.json"
 CACHE: Final = ".pathopipe/cache"
+CONDA_ENV: Final = ".pathopipe/conda/pathopipe.yaml"
 
 
 def weights_folder(results: Path) -> Path:

@@ -17,7 +17,7 @@ from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
 from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.folder import SlideFolder
-from pathopipe.results.names import CACHE, CRATE, weights_folder
+from pathopipe.results.names import CACHE, CONDA_ENV, CRATE, weights_folder
 from pathopipe.samples import ID_PATTERN, Sample
 
 _COSTLIEST: Final = max(ORDER, key=lambda stage: demand_of(stage).s_per_mm2)
@@ -97,6 +97,11 @@ class Plan:
         if set("{}") & set(place):
             raise RefusalError(f"{place}: a results folder with braces in its name can't be used here: give another")
         return place
+
+    @property
+    def conda_env(self) -> str:
+        """File of the environment for ``--sdm conda``."""
+        return str(self.results / CONDA_ENV)
 
     def reads(self, stage: str) -> dict[str, str]:
         """Inputs of a rule by name."""

@@ -19,6 +19,7 @@ from pathopipe.results.marker import check_results
 from pathopipe.results.names import KNOWN_SLIDES
 from pathopipe.results.records import known_slides
 from pathopipe.running.checking import problems, sort_by_presence
+from pathopipe.running.conda_env import write_conda_env
 from pathopipe.running.plan import Plan
 from pathopipe.running.slide_facts import SlideFacts, read_facts, write_facts
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
@@ -66,6 +67,7 @@ def prepare(config: Config) -> Plan:
     taking_part = tuple(sample for sample in samples if sample.slide not in skipped)
     if not taking_part:
         raise RefusalError(f"{sheet}: none of its slides' files is there")
+    write_conda_env(results)
     facts = _identified(presence.there, results)
     identities = {fact.sample.slide: fact.identity for fact in facts}
     absent = {sample.slide: str(SlideFolder(results, sample.slide).identity) for sample in presence.absent}

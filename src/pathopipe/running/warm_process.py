@@ -28,6 +28,7 @@ from pathopipe.running.warm import CREDENTIALS, LENGTH, TAKEN, place
 _MODULES: Final = (
     "pathopipe.jobs.execution",
     "pathopipe.slide.opening",
+    "pathopipe.slide.resample_kernel",
     *(f"pathopipe.stages.{name}" for name in ORDER),
     "pathopipe.models.blobs",
     "pathopipe.models.network_model",
