@@ -1,7 +1,9 @@
 """``pathopipe init``."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def run(*arguments: str) -> int:
 
 
 def test_ids_from_names_and_from_paths_where_names_are_alike(folder: Path) -> None:
-    assert run(str(folder)) == 0
+    assert run("--ids", "names", str(folder)) == 0
     samples = read_samples(Path("slides.tsv"))
     assert {sample.slide: str(sample.path.relative_to(folder)) for sample in samples} == {
         "a_S1": "a/S1.SVS",
@@ -86,7 +88,7 @@ def test_force_keeps_what_was_entered_by_hand(folder: Path) -> None:
         encoding="utf-8",
     )
     before = Path("slides.tsv").read_bytes()
-    output = said("--force", str(folder))
+    output = said("--force", "--ids", "names", str(folder))
     samples = {sample.slide: sample for sample in read_samples(Path("slides.tsv"))}
     assert list(samples) == ["mine", "part", "S1", "tab_here", "x", "cohort_1", "Muller_H"]
     assert samples["mine"].mpp == (0.25, 0.25)
@@ -108,7 +110,7 @@ def test_force_on_an_unchanged_folder_changes_nothing(folder: Path) -> None:
 def test_add_leaves_the_sheet_as_it_is_and_adds_what_is_new(folder: Path, encoding: str) -> None:
     text = f"sep=;\r\n# mine\r\npath;slide;site\r\n../slides/b/s1.svs;x;Gent\r\n{folder}/gone.svs;s;"
     Path("slides.tsv").write_bytes(text.encode(encoding))
-    assert "5 slides added to slides.tsv, which lists 7 now" in said("--add", str(folder))
+    assert "5 slides added to slides.tsv, which lists 7 now" in said("--add", "--ids", "names", str(folder))
     written = Path("slides.tsv").read_bytes()
     assert written.startswith(text.encode(encoding))
     assert written.decode(encoding).count("\r\n") == written.decode(encoding).count("\n") == 10
@@ -145,6 +147,74 @@ def test_add_needs_a_sound_sheet_and_is_not_force(folder: Path, arguments: tuple
     assert Path("slides.tsv").read_text(encoding="utf-8") == "slide\tpath\n../x\ta.svs\n"
 
 
+def ids() -> list[str]:
+    return [sample.slide for sample in read_samples(Path("slides.tsv"))]
+
+
+def numbered(*numbers: int) -> list[str]:
+    return [f"slide_{number:04}" for number in numbers]
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> Callable[..., str]:
+    """Run with a terminal on both sides, at which somebody types this."""
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(init, "sys", SimpleNamespace(stdin=Terminal(), stdout=Terminal()))
+
+    def run_there(*arguments: str) -> str:
+        done = CliRunner().invoke(init.init, arguments, input=answer)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run_there
+
+
+@pytest.mark.parametrize(("answer", "first"), [("\n", "slide_0001"), ("y\n", "slide_0001"), ("n\n", "a_S1")])
+def test_a_terminal_asks_once(folder: Path, answer: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = at_a_terminal(monkeypatch, answer)
+    output = ask(str(folder))
+    assert output.count("Number the slides (slide_0001, …) instead? [Y/n]") == 1
+    assert ids()[0] == first
+    assert Path("slides_key.tsv").exists() == (first == "slide_0001")
+    (folder / "a" / "new.svs").write_bytes(b"")
+    assert "[Y/n]" not in ask("--add", str(folder))
+    assert ids()[-1] == ("slide_0007" if first == "slide_0001" else "new")
+
+
+def test_without_a_terminal_no_file_name_is_in_an_id_and_that_is_said(folder: Path) -> None:
+    output = said(str(folder))
+    assert ids() == numbered(*range(1, 7))
+    assert "'init FOLDER --force --ids names' makes ids from them" in output
+    assert "Müller" in Path("slides_key.tsv").read_text(encoding="utf-8")
+    said("--force", "--ids", "names", str(folder))
+    assert ids() == ["a_S1", "b_s1", "tab_here", "x", "cohort_1", "Muller_H"]
+
+
+def test_what_was_chosen_is_not_commented_on(folder: Path) -> None:
+    for choice in ("neutral", "names"):
+        assert "ids" not in said("--force", "--ids", choice, str(folder))
+    assert run("--neutral-ids", "--ids", "names", "--force", str(folder)) != 0
+
+
+def test_a_number_is_given_once(folder: Path) -> None:
+    """Results of a slide that left the sheet may still be there."""
+    said(str(folder))
+    lines = Path("slides.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    Path("slides.tsv").write_text("".join(lines[:-1]), encoding="utf-8")
+    (folder / "ä ö" / "Müller, H.svs").rename(folder / "z.svs")
+    said("--add", str(folder))
+    assert ids() == numbered(1, 2, 3, 4, 5, 7)
+    (folder / "new.svs").write_bytes(b"")
+    (folder / "z.svs").unlink()
+    said("--force", str(folder))
+    assert ids() == numbered(1, 2, 3, 4, 5, 8)
+    names = [line.split("\t")[0] for line in Path("slides_key.tsv").read_text(encoding="utf-8").splitlines()]
+    assert names == ["slide", *numbered(*range(1, 9))]
+
+
 def test_what_will_need_a_hand_is_told(tmp_path: Path, small_slide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     slides = tmp_path / "slides"
@@ -157,7 +227,7 @@ def test_what_will_need_a_hand_is_told(tmp_path: Path, small_slide: Path, monkey
     stack = np.zeros((3, 64, 64), np.uint16)
     tifffile.imwrite(slides / "dark.ome.tif", stack, photometric="minisblack", metadata={"axes": "CYX"})
     tifffile.imwrite(slides / "nompp.tif", np.full((300, 300, 3), 200, np.uint8), tile=(256, 256))
-    lines = said(str(slides)).splitlines()
+    lines = said("--ids", "names", str(slides)).splitlines()
     assert [sample.slide for sample in read_samples(Path("slides.tsv"))] == [
         "a",
         "cut",
@@ -194,7 +264,7 @@ def test_a_dicom_series_is_one_slide_named_after_its_folder(tmp_path: Path, monk
         for name in series:
             write_series(tmp_path / "in" / folder, image, name, prefix=name)
     (tmp_path / "in" / "two" / "z_other.dcm").write_bytes(b"\0" * 128 + b"DICM")
-    said("in")
+    said("in", "--ids", "names")
     assert [sample.slide for sample in read_samples(Path("slides.tsv"))] == ["case_7", "deep_case_7", "two", "two_2"]
     rows = (
         Path("slides.tsv").read_text(encoding="utf-8").replace(f"{tmp_path}/in/case 7/1.2.3.4a_label.dcm", "in/case 7")

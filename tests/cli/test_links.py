@@ -87,7 +87,7 @@ def test_demo(place: str, kind: str, here: Path, canary: Path, capsys: pytest.Ca
     refused(Path("pathopipe-demo", place), here, canary, capsys, "demo")
 
 
-@pytest.mark.parametrize("place", ["results/small", "results/small/tissue"])
+@pytest.mark.parametrize("place", ["results/slide_0001", "results/slide_0001/tissue"])
 def test_demo_on_a_slide(
     place: str, here: Path, canary: Path, small_slide: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SIDE_PX = 4096
 _SEED = 7
 _NAMES = tuple(f"demo_pleomorphism_{level}" for level in (1, 2, 3))
+_NEUTRAL = "slide_0001"
 
 
 @click.command(
@@ -55,11 +56,10 @@ def _make(folder: Path) -> None:
 
 def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
     from pathopipe.errors import RefusalError
-    from pathopipe.intake.names import make_ids
 
     if not slide.exists():
         raise RefusalError(f"{slide}: is not there: give the path of a slide")
-    return make_ids([slide], slide.parent)[0], str(slide.absolute()), "" if mpp is None else f"{mpp:g}"
+    return _NEUTRAL, str(slide.absolute()), "" if mpp is None else f"{mpp:g}"
 
 
 def _synthetic_slides(folder: Path) -> list[tuple[str, str, str]]:

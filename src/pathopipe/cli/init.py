@@ -1,5 +1,6 @@
 """``pathopipe init``: from a folder of slides to a sample sheet and a configuration."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,29 +11,46 @@ import click
 from pathopipe.cli.options import PATH, examples
 from pathopipe.files import write_whole
 from pathopipe.intake.folders import broken_links, count_images, find_slides, identical, key, look
-from pathopipe.intake.names import make_ids, name_neutrally
+from pathopipe.intake.names import Naming, name_after_files, name_neutrally, naming_of
 from pathopipe.intake.sheet_file import Row, Sheet, append, read, write
 
 _SHEET: Final = Path("slides.tsv")
 _SETTINGS: Final = Path("config.yaml")
 _KEY: Final = Path("slides_key.tsv")
+_QUESTION: Final = (
+    "Ids of slides go into every output, and file names may name patients. Number the slides (slide_0001, …) instead?"
+)
+_UNASKED: Final = (
+    f"slides are numbered, because their ids go into every output and file names may name patients; {_KEY} tells which "
+    "file is which; if the file names name nobody, 'init FOLDER --force --ids names' makes ids from them"
+)
 
 
 @click.command(
     epilog=examples(
-        "pathopipe init /data/slides --neutral-ids", "pathopipe init fields --images", "pathopipe init /data/new --add"
+        "pathopipe init /data/slides",
+        "pathopipe init /data/public --ids names",
+        "pathopipe init fields --images",
+        "pathopipe init /data/new --add",
     )
 )
 @click.argument("folder", type=PATH)
-@click.option("--neutral-ids", is_flag=True, help="Name slides slide_0001, …; their names go to slides_key.tsv only.")
+@click.option(
+    "--ids",
+    type=click.Choice(["neutral", "names"]),
+    help="Name slides slide_0001, …, with their file names in slides_key.tsv only, or after their files; "
+    "default: as the sheet does; else a terminal asks, and without one they are neutral.",
+)
+@click.option("--neutral-ids", is_flag=True, help="The same as --ids neutral.")
 @click.option("--images", is_flag=True, help="Take PNG and JPEG fields of view too.")
 @click.option(
     "--force", is_flag=True, help="Make slides.tsv anew; what was entered there by hand stays, and config.yaml."
 )
 @click.option("--add", is_flag=True, help="Add the slides that slides.tsv does not list yet.")
-def init(folder: Path, neutral_ids: bool, images: bool, force: bool, add: bool) -> None:
+def init(folder: Path, ids: Naming | None, neutral_ids: bool, images: bool, force: bool, add: bool) -> None:
     """Find the slides in FOLDER and write slides.tsv and config.yaml into the current folder."""
-    _check(neutral_ids, force, add)
+    asked = _asked(ids, neutral_ids)
+    _check(asked, force, add)
     slides = _find(folder, images)
     old = read(_SHEET) if force or add else Sheet()
     found = {key(slide) for slide in slides}
@@ -40,18 +58,33 @@ def init(folder: Path, neutral_ids: bool, images: bool, force: bool, add: bool) 
     listed = {old.key(row) for row in kept}
     new = [{"slide": "", "path": str(slide)} for slide in slides if key(slide) not in listed]
     rows = new if add else [*kept, *new]
-    if neutral_ids or ((force or add) and _KEY.exists()):
-        name_neutrally(rows, kept)
-        _write_key(rows, old, folder.resolve(), add)
+    naming = asked or naming_of(kept) or _choose()
+    if naming == "neutral":
+        name_neutrally(rows, [row["slide"] for row in (*read(_KEY, "name").rows, *old.rows)])
+        _write_key(rows, old, folder.resolve())
     else:
-        names = make_ids([Path(row["path"]) for row in new], folder.resolve(), [row["slide"] for row in kept])
-        for row, name in zip(new, names, strict=True):
-            row["slide"] = name
+        name_after_files(rows if asked else new, [*kept, *new], old.path, folder.resolve())
     (_add if add else _make)(old, kept, new)
     _advise(folder.resolve(), images, {old.path(row): row for row in rows}, [old.path(row) for row in kept])
 
 
-def _check(neutral_ids: bool, force: bool, add: bool) -> None:
+def _asked(ids: Naming | None, neutral_ids: bool) -> Naming | None:
+    from pathopipe.errors import RefusalError
+
+    if neutral_ids and ids == "names":
+        raise RefusalError("--neutral-ids and --ids names exclude each other: give one of them")
+    return "neutral" if neutral_ids else ids
+
+
+def _choose() -> Naming:
+    """Ask where somebody can answer; else take what gives no patient away, and say so."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return "neutral" if click.confirm(_QUESTION, default=True) else "names"
+    click.echo(_UNASKED)
+    return "neutral"
+
+
+def _check(asked: Naming | None, force: bool, add: bool) -> None:
     from pathopipe.errors import RefusalError
     from pathopipe.results.links import files, refuse_links
     from pathopipe.samples import read_samples
@@ -62,7 +95,7 @@ def _check(neutral_ids: bool, force: bool, add: bool) -> None:
         read_samples(_SHEET)
     settings = () if _SETTINGS.exists() else (_SETTINGS.name,)
     refuse_links(Path(), files(_SHEET.name, f"{_SHEET}.bak", _KEY.name, *settings))
-    targets = (_SHEET, _SETTINGS, *((_KEY,) if neutral_ids else ()))
+    targets = (_SHEET, _SETTINGS, *(() if asked == "names" else (_KEY,)))
     there = [str(target) for target in targets if target.exists()]
     if there and not (force or add):
         raise RefusalError(
@@ -84,12 +117,15 @@ def _find(folder: Path, images: bool) -> list[Path]:
     return slides
 
 
-def _write_key(rows: list[Row], sheet: Sheet, folder: Path, add: bool) -> None:
-    names = [{"slide": row["slide"], "name": _relative(sheet.path(row), folder)} for row in rows]
-    if add and _KEY.exists():
-        append(_KEY, ("slide", "name"), names)
+def _write_key(rows: list[Row], sheet: Sheet, folder: Path) -> None:
+    """Add to the key: what is in no sheet any more stays, so that its number is given to no other slide."""
+    known = {row["slide"]: row["name"] for row in read(_KEY, "name").rows}
+    added = [{"slide": row["slide"], "name": _relative(sheet.path(row), folder)} for row in rows]
+    new = [row for row in added if row["slide"] not in known]
+    if known:
+        append(_KEY, ("slide", "name"), new)
     else:
-        write(_KEY, ("slide", "name"), names)
+        write(_KEY, ("slide", "name"), new)
 
 
 def _relative(slide: Path, folder: Path) -> str:

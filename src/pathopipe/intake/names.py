@@ -2,23 +2,41 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pathopipe.intake.folders import is_dicom_name
 from pathopipe.intake.sheet_file import Row
+
+Naming = Literal["neutral", "names"]
+"""Ids that are numbers, or made from the names of files."""
 
 _MAX_ID: Final = 80
 _NEUTRAL: Final = re.compile(r"slide_(\d{4,})")
 
 
-def name_neutrally(rows: list[Row], kept: list[Row]) -> None:
+def naming_of(rows: Collection[Row]) -> Naming | None:
+    """Tell how the slides of a sheet were named; None where neither way left an id."""
+    if any(_NEUTRAL.fullmatch(row["slide"]) for row in rows):
+        return "neutral"
+    return "names" if any(row["slide"] == _clean(_stem(Path(row["path"]))) for row in rows) else None
+
+
+def name_neutrally(rows: Iterable[Row], taken: Iterable[str]) -> None:
     """Give numbers to rows whose id is not neutral, after those that are taken."""
-    taken = [int(found[1]) for row in kept if (found := _NEUTRAL.fullmatch(row["slide"]))]
+    numbers = [int(found[1]) for slide in taken if (found := _NEUTRAL.fullmatch(slide))]
     unnamed = (row for row in rows if not _NEUTRAL.fullmatch(row["slide"]))
-    for number, row in enumerate(unnamed, max(taken, default=0) + 1):
+    for number, row in enumerate(unnamed, max(numbers, default=0) + 1):
         row["slide"] = f"slide_{number:04}"
+
+
+def name_after_files(rows: Iterable[Row], all_rows: Iterable[Row], path: Callable[[Row], Path], folder: Path) -> None:
+    """Name rows that have no id yet, or a neutral one, after their files; ``path`` tells where a row's file lies."""
+    unnamed = [row for row in rows if not row["slide"] or _NEUTRAL.fullmatch(row["slide"])]
+    taken = [row["slide"] for row in all_rows if row not in unnamed]
+    for row, name in zip(unnamed, make_ids([path(row) for row in unnamed], folder, taken), strict=True):
+        row["slide"] = name
 
 
 def make_ids(slides: list[Path], folder: Path, taken: Collection[str] = ()) -> list[str]:
@@ -31,7 +49,7 @@ def make_ids(slides: list[Path], folder: Path, taken: Collection[str] = ()) -> l
     folded = [*used, *(name.lower() for name in names)]
     ids = list[str]()
     for slide, name in zip(slides, names, strict=True):
-        parts = slide.relative_to(folder).parent.parts
+        parts = slide.parent.relative_to(folder).parts if slide.is_relative_to(folder) else slide.parent.parts[-1:]
         path = _clean("_".join(parts if is_dicom_name(slide) else (*parts, _stem(slide))))
         for candidate in _candidates(name if folded.count(name.lower()) == 1 else path):
             if candidate.lower() not in used:

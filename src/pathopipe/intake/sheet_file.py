@@ -33,8 +33,8 @@ class Sheet:
         return key(self.path(row))
 
 
-def read(path: Path) -> Sheet:
-    """Read a sheet whatever its cells hold; empty where it is none."""
+def read(path: Path, place: str = "path") -> Sheet:
+    """Read a sheet whatever its cells hold; empty where it is none. ``place`` is the column that a row must fill."""
     from pathopipe.spreadsheets import decode, parse_rows
 
     try:
@@ -42,10 +42,10 @@ def read(path: Path) -> Sheet:
     except (OSError, UnicodeError, csv.Error):
         return Sheet()
     header = lines[0][1] if lines else []
-    if not {"slide", "path"} <= set(header):
+    if not {"slide", place} <= set(header):
         return Sheet()
     rows = [dict(zip_longest(header, bins[: len(header)], fillvalue="")) for _, bins in lines[1:]]
-    return Sheet(header, [row for row in rows if row["path"]], path.parent)
+    return Sheet(header, [row for row in rows if row[place]], path.parent)
 
 
 def write(path: Path, header: Sequence[str], rows: Iterable[Row]) -> bool:
