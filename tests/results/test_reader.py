@@ -176,6 +176,21 @@ def test_opening_a_large_cohort_reads_nothing_of_its_slides(tmp_path: Path, monk
     assert {path.parts[-3] for path in opened} <= {"s007"}
 
 
+def test_the_state_of_a_slide_is_told_by_its_last_manifest(made_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = list[Path]()
+    read = documents.read_json
+    monkeypatch.setattr("pathopipe.results.manifests.read_json", lambda path: (opened.append(path), read(path))[1])
+    assert pathopipe.open_results(made_results)["good"].state == "done"
+    assert len(opened) == 1
+
+
+def test_a_slide_that_was_rejected_stays_so_before_its_report_is_there(copied: Path) -> None:
+    (copied / "blank" / "report" / "manifest.json").unlink()
+    slide = pathopipe.open_results(copied)["blank"]
+    assert slide.state == "rejected"
+    assert slide.reason == slide.manifest("tissue")["reason"]
+
+
 def test_selected_columns_are_all_that_is_read(good: SlideResults, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[object]()
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pathopipe.fingerprint import counted
 from pathopipe.ops.intensity import INTENSITY_STATISTICS
 from pathopipe.ops.shape import SHAPE_FEATURES
 from pathopipe.ops.statistics import STATISTICS
@@ -87,3 +88,10 @@ def test_columns_have_labels_and_units() -> None:
     assert statistics.column_term("area_um2_cv").label == "Nuclear area, CV"
     assert statistics.column_term("area_um2_cv").unit == ""
     assert statistics.column_term("tissue_mm2").unit == "mm²"
+
+
+@pytest.mark.parametrize("stage", ["tissue", "tiles", "detect", "segment", "grade"])
+def test_a_new_measure_makes_only_those_run_again_that_deal_with_measures(stage: str) -> None:
+    files = {file.stem for file in counted(stage) if file.parent.name == "schemas"}
+    assert not files & {"features", "statistics", "cohort"}
+    assert {file.stem for file in counted("features") if file.parent.name == "schemas"} >= {"features", "statistics"}

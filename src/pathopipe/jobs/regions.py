@@ -5,7 +5,7 @@ from typing import Any
 import shapely
 
 from pathopipe.jobs.job import Job
-from pathopipe.results.contents import read_tissue
+from pathopipe.results.tissue import read_tissue
 
 
 def tissue_polygons(job: Job[Any]) -> list[shapely.Polygon]:

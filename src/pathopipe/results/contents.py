@@ -7,13 +7,10 @@ from typing import (
     cast,
 )
 
-import shapely
 from typing_extensions import TypedDict
 
 from pathopipe.errors import ArtifactError
-from pathopipe.ops.regions import from_geojson, origin_of
 from pathopipe.results.documents import damaged, fits, read_json
-from pathopipe.results.manifests import Manifest
 from pathopipe.results.names import CRATE
 from pathopipe.results.schemas.statistics import REGION, WHOLE_SLIDE
 from pathopipe.results.tables import read_table
@@ -73,21 +70,6 @@ def read_statistics(path: Path) -> dict[str, Any]:
     if rows and not found:
         raise damaged(path)
     return found[0] if found else {}
-
-
-def read_tissue(path: Path, tissue: Manifest) -> list[shapely.Polygon]:
-    """Return the tissue in level-0 pixels; ``tissue`` is the manifest beside it.
-
-    Raises
-    ------
-    ArtifactError
-        When it is missing or damaged.
-    """
-    info = tissue.get("slide_info")
-    try:
-        return from_geojson(read_json(path), origin_of(info["bounds"] if info else None))
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path) from error
 
 
 def described_files(folder: Path) -> dict[str, str]:

@@ -110,7 +110,7 @@ class SlideResults(SlideFolder):
 
     def tissue(self) -> "list[shapely.Polygon]":
         """Read the pieces of tissue, in level-0 pixels."""
-        from pathopipe.results.contents import read_tissue
+        from pathopipe.results.tissue import read_tissue
 
         return read_tissue(self.file("tissue", "tissue.geojson"), self.manifest("tissue"))
 
@@ -123,12 +123,12 @@ class SlideResults(SlideFolder):
         for work in work_folders(self.folder):
             if reason := reason_of(work):
                 return "failed", f"{work.name}: {reason}"
-        for stage in ORDER:
-            if stage not in self.ended or self.is_overtaken(stage):
-                return "not finished", f"the stage '{stage}' has not been finished"
-            if rejected := self.rejection([stage]):
-                return "rejected", rejected[1]
-        return "done", None
+        missing = next((stage for stage in ORDER if stage not in self.ended or self.is_overtaken(stage)), None)
+        current = ORDER[: ORDER.index(missing)] if missing else ORDER
+        # Whoever follows passes a rejection on, so that one manifest is read and not seven.
+        if self.rejection(current[-1:]) and (rejected := self.rejection(current)):
+            return "rejected", rejected[1]
+        return ("not finished", f"the stage '{missing}' has not been finished") if missing else ("done", None)
 
     def _table(self, name: str) -> Path:
         if name not in _TABLES:
