@@ -12,11 +12,12 @@ _ROOT = Path(__file__).parent
 UNCOUNTED: Final = MappingProxyType(
     {
         "pipeline": "settings and contract make a stage run again by themselves, and each for its own stage only",
-        "record": "only says what a record holds",
-        "fingerprint": "how it is taken changes it anyhow",
+        "record": "only describes what a record holds",
+        "fingerprint": "a change in how it is computed changes it anyway",
         "provenance": "describes a result and changes none: versions, time, memory",
-        "jobs.ownership": "keeps others away from a stage's work",
-        "jobs.progress": "tells how far a stage is",
+        "jobs.ownership": "keeps other processes away from a stage's work",
+        "jobs.owners": "as above",
+        "jobs.progress": "reports how far a stage is",
     }
 )
 """Modules that don't count, and why. All others that a stage imports do, whatever folder they are in."""

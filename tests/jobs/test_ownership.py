@@ -8,11 +8,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.jobs.ownership import adopt, claim, owning, release
+from pathopipe.jobs import owners, ownership
+from pathopipe.jobs.ownership import Lock, adopt, claim, living_owner, owning, release
 
 CLAIM = "import sys; from pathlib import Path; from pathopipe.jobs.ownership import claim; claim(Path(sys.argv[1])); {}"
 
@@ -25,7 +27,7 @@ from pathopipe.jobs.ownership import claim, release
 def dies_at(number):
     def trace(frame, event, argument):
         nonlocal number
-        if not frame.f_code.co_filename.endswith(("pathopipe/ownership.py", "pathopipe/files.py")):
+        if not frame.f_code.co_filename.endswith(("jobs/ownership.py", "jobs/owners.py", "pathopipe/files.py")):
             return None
         number -= event == "line"
         if number < 0:
@@ -151,3 +153,96 @@ def test_without_hard_links_one_still_owns(tmp_path: Path, monkeypatch: pytest.M
     assert exit_code(elsewhere(tmp_path)) == 1
     assert [file.name for file in owner_file(tmp_path).parent.iterdir()] == ["owner.json"]
     release(tmp_path)
+
+
+CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def can_unshare() -> bool:
+    try:
+        return subprocess.run([*CONTAINER, "true"], check=False, capture_output=True, timeout=20).returncode == 0
+    except OSError:
+        return False
+
+
+def own(results: Path, silent_s: float = 0.0, **changes: Any) -> None:
+    """Leave the file of an owner that is this process, with these changes."""
+    owner = {**json.loads(owners.describe(os.getpid())), **changes}
+    owner_file(results).parent.mkdir(exist_ok=True)
+    owner_file(results).write_text(json.dumps({key: value for key, value in owner.items() if value is not None}))
+    when = time.time() - silent_s
+    os.utime(owner_file(results), (when, when))
+
+
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare")
+def test_two_containers_of_one_host_name_do_not_take_each_other_for_dead(tmp_path: Path) -> None:
+    then = "print('owner', flush=True); import time; time.sleep(60)"
+    command = [*CONTAINER, sys.executable, "-c", CLAIM.format(then), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as container:
+        try:
+            assert container.stdout is not None
+            assert container.stdout.readline() == "owner\n"
+            with pytest.raises(RefusalError, match="if it was killed, try again in 5 minutes"):
+                claim(tmp_path)
+            other = subprocess.run(
+                [*CONTAINER, sys.executable, "-c", CLAIM.format(""), str(tmp_path)], check=False, capture_output=True
+            )
+            assert other.returncode == 1
+            assert b"a run on" in other.stderr
+        finally:
+            container.kill()
+
+
+@pytest.mark.parametrize("changes", [{"boot": "another"}, {"processes_of": "pid:[1]"}], ids=str)
+def test_numbers_of_processes_count_only_where_they_mean_the_same(changes: dict[str, Any], tmp_path: Path) -> None:
+    own(tmp_path, processes={"999999999": "1"}, **changes)  # there is none of this number here
+    assert living_owner(owner_file(tmp_path)) == f"a run on {platform.node()}"
+    own(tmp_path, silent_s=400, **changes)  # this process has that number here, and is not the owner
+    claim(tmp_path)
+    release(tmp_path)
+
+
+def test_owner_files_of_earlier_versions_are_understood(tmp_path: Path) -> None:
+    own(tmp_path, boot=None, processes_of=None)
+    with pytest.raises(RefusalError, match=f"process {os.getpid()} on .* or use another$"):
+        claim(tmp_path)
+    own(tmp_path, boot=None, processes_of=None, processes={"999999999": "1"})
+    claim(tmp_path)
+    release(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"host": 3, "processes": {"x": "1"}}'], ids=str)
+def test_a_silent_owner_dated_in_the_future_is_taken_over(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(tmp_path, host="elsewhere")
+    if text is not None:
+        owner_file(tmp_path).write_text(text)
+    later = time.time() + 1e8
+    os.utime(owner_file(tmp_path), (later, later))
+    with pytest.raises(RefusalError):
+        claim(tmp_path)
+    assert owner_file(tmp_path).stat().st_mtime == pytest.approx(time.time(), abs=10)
+    monkeypatch.setattr(owners, "DEAD_AFTER_S", 1.0)
+    monkeypatch.setattr(owners, "BEAT_S", 1.0)
+    time.sleep(1.2)
+    claim(tmp_path)
+    release(tmp_path)
+
+
+def test_who_waits_takes_over_a_silent_owner_dated_in_the_future_and_no_living_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "DEAD_AFTER_S", 2.0)
+    monkeypatch.setattr(owners, "BEAT_S", 0.5)
+    monkeypatch.setattr(ownership, "_POLL_S", 0.1)
+    own(tmp_path, silent_s=-1e8, host="elsewhere")
+    lock = Lock(owner_file(tmp_path))
+    assert lock.wait(4.0) is None
+    lock.release()
+    own(tmp_path, silent_s=-1e8, host="elsewhere")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Lock(owner_file(tmp_path)).wait, 4.0)
+        time.sleep(0.5)
+        os.utime(owner_file(tmp_path))
+        assert waiting.result() == "a run on elsewhere"

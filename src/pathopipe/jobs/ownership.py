@@ -6,31 +6,27 @@
 import contextlib
 import json
 import os
-import platform
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pathopipe.errors import FaultError, RefusalError
 from pathopipe.files import opened, remove, write_new, write_whole
+from pathopipe.jobs import owners
 from pathopipe.results.names import ASKED
 
-_BEAT_S: Final = 20.0
-_DEAD_AFTER_S: Final = 300.0
 _POLL_S: Final = 1.0
 _INHERITED: Final = "PATHOPIPE_OWNS"
-_ENDED: Final = {"Z", "X"}  # killed, but not yet taken note of by its parent
 _runs: dict[Path, "Lock"] = {}
 
 
 class Lock:
     """A file that names who works on what lies beside it.
 
-    Of processes on this machine it is known whether they live. One elsewhere lives while it touches the file. Below
-    the ``root``, by default the file's folder, no symbolic link is followed.
+    Of processes on this machine, in the same container, it is known whether they live. One elsewhere lives while it
+    touches the file. Below the ``root``, by default the file's folder, no symbolic link is followed.
     """
 
     def __init__(self, file: Path, root: Path | None = None) -> None:
@@ -40,7 +36,7 @@ class Lock:
 
     def take(self) -> str | None:
         """Become the owner; else return who is, in words. What a dead owner left is taken over."""
-        text = _owner(os.getpid())
+        text = owners.describe(os.getpid())
         for _ in range(3):
             try:
                 write_new(self._file, text.encode(), self._root)
@@ -53,19 +49,18 @@ class Lock:
                 return None
         return "a run that is just starting"
 
-    def wait(self, patience_s: float = _DEAD_AFTER_S + _BEAT_S) -> str | None:
+    def wait(self, patience_s: float = owners.DEAD_AFTER_S + owners.BEAT_S) -> str | None:
         """As `take`, but wait for an owner elsewhere to be known as dead: its machine may have vanished just now."""
-        deadline, last_beat = time.monotonic() + patience_s, self._beaten()
-        while living := self.take():
-            beat = self._beaten()
-            if not self._is_elsewhere() or beat != last_beat or time.monotonic() > deadline:
-                return living
+        deadline, living = time.monotonic() + patience_s, self.take()
+        last_beat = self._beaten()  # only now: a time in the future has been set to now
+        while living and self.is_elsewhere() and self._beaten() == last_beat and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        return None
+            living = self.take()
+        return living
 
     def adopt(self, process: int) -> None:
         """Name a child process as owner too: while it lives, this is in use, even if this process is killed."""
-        self._text = _owner(os.getpid(), process)
+        self._text = owners.describe(os.getpid(), process)
         write_whole(self._file, self._text.encode(), self._root)
 
     @property
@@ -97,7 +92,7 @@ class Lock:
                 remove(self._file, self._root)
 
     def _beat(self) -> None:
-        while not self._stop.wait(_BEAT_S):
+        while not self._stop.wait(owners.BEAT_S):
             with contextlib.suppress(OSError, FaultError), opened(self._file.parent, self._root) as place:
                 if self.held:
                     os.utime(self._file.name, dir_fd=place, follow_symlinks=False)
@@ -107,9 +102,10 @@ class Lock:
             return self._file.stat().st_mtime
         return 0.0
 
-    def _is_elsewhere(self) -> bool:
+    def is_elsewhere(self) -> bool:
+        """Whether the owner is on another machine or in another container, so that only its heartbeat is known."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return bool(json.loads(self._file.read_text(encoding="utf-8"))["host"] != platform.node())
+            return not owners.is_here(json.loads(self._file.read_text(encoding="utf-8")))
         return False
 
 
@@ -143,7 +139,8 @@ def claim(results: Path) -> None:
         return
     lock = Lock(results.absolute() / ".pathopipe" / "owner.json", results.absolute())
     if living := lock.take():
-        raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another")
+        later = f"; if it was killed, try again in {owners.DEAD_AFTER_S / 60:g} minutes" if lock.is_elsewhere() else ""
+        raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another{later}")
     remove(results / ASKED, results)  # of an earlier run
     _runs[results.absolute()] = lock
 
@@ -169,25 +166,22 @@ def release(results: Path) -> None:
 def living_owner(file: Path) -> str | None:
     """Who works on what lies beside a lock file, in words; None where nobody living does. Only looks."""
     try:
-        return _living(file.read_text(encoding="utf-8"), time.time() - file.stat().st_mtime)
+        return owners.living(file.read_text(encoding="utf-8"), time.time() - file.stat().st_mtime)
     except OSError:
         return None
-
-
-def _owner(*processes: int) -> str:
-    known = {str(number): _born(number) for number in processes}
-    return json.dumps({"host": platform.node(), "processes": known, "token": uuid.uuid4().hex})
 
 
 def _dismiss_dead(file: Path, root: Path) -> str | None:
     """Remove the file of an owner that is dead; return who it is, in words, when it lives."""
     try:
         text = file.read_text(encoding="utf-8")
-        silent = time.time() - file.stat().st_mtime
+        silent = _silent(file)
     except FileNotFoundError:
         return None
-    if living := _living(text, silent):
-        return living
+    if alive := owners.living(text, silent):
+        if silent < -owners.BEAT_S:
+            _count_from_now(file, root)
+        return alive
     # Under another name first: two that find the same dead owner must not remove each other's claim.
     taken = file.with_name(f"owner.{os.getpid()}.dead")
     with contextlib.suppress(FileNotFoundError), opened(file.parent, root) as place:
@@ -199,27 +193,16 @@ def _dismiss_dead(file: Path, root: Path) -> str | None:
     return None
 
 
-def _living(text: str, silent: float) -> str | None:
-    """Who of the owners lives, in words; an owner elsewhere lives while its heartbeat goes on."""
-    try:
-        owner: dict[str, Any] = json.loads(text)
-        host, processes = str(owner["host"]), dict(owner["processes"])
-    except (ValueError, KeyError, TypeError):
-        return "a run that is just starting" if silent < _BEAT_S else None
-    if host != platform.node():
-        return f"a run on {host}" if silent < _DEAD_AFTER_S else None
-    alive = [number for number, born in processes.items() if born is not None and _born(int(number)) == born]
-    return f"process {alive[0]} on {host}" if alive else None
+def _silent(file: Path) -> float:
+    """Seconds since the last beat, by the clock of the file system where it has one: those of machines differ.
+
+    The folder is dated by that clock, too, when a claim is tried in it.
+    """
+    beat, tried = file.stat().st_mtime, file.parent.stat().st_mtime
+    return (tried if tried >= beat else time.time()) - beat
 
 
-def _born(process: int) -> str | None:
-    """When a process of this machine started, None when there is none: numbers of processes are used again."""
-    with contextlib.suppress(OSError, IndexError):
-        state, *fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-        return None if state in _ENDED else fields[18]
-    if Path("/proc/self").exists():
-        return None
-    with contextlib.suppress(OSError):
-        os.kill(process, 0)
-        return "unknown"
-    return None
+def _count_from_now(file: Path, root: Path) -> None:
+    """Date an owner's file that is dated in the future: a living owner beats again, a dead one is silent from now."""
+    with contextlib.suppress(OSError, FaultError), opened(file.parent, root) as place:
+        os.utime(file.name, dir_fd=place, follow_symlinks=False)
