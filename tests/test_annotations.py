@@ -100,16 +100,16 @@ def test_no_nucleus_is_no_mistake(tmp_path: Path) -> None:
 )
 def test_what_is_no_label_image(image: np.ndarray, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb" if image.shape[-1] == 3 else "minisblack")
-    assert "a.tif: is no label image: give one channel" in reported(lambda: read_annotations(tmp_path / "a.tif"))
+    assert "a.tif: is not a label image: give one channel" in reported(lambda: read_annotations(tmp_path / "a.tif"))
 
 
 def test_color_and_damage_are_no_label_image(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 12, 3), np.uint8))
     (tmp_path / "b.png").write_bytes(b"\x89PNG but no more")
     for name in ("a.png", "b.png"):
-        assert f"{name}: is no label image" in reported(lambda name=name: read_annotations(tmp_path / name))
+        assert f"{name}: is not a label image" in reported(lambda name=name: read_annotations(tmp_path / name))
     (tmp_path / "c.tif").write_bytes(b"no TIFF at all")
-    assert "c.tif: is no TIFF that can be read" in reported(lambda: read_annotations(tmp_path / "c.tif"))
+    assert "c.tif: is not a readable TIFF" in reported(lambda: read_annotations(tmp_path / "c.tif"))
 
 
 def test_labels_of_another_size(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_large_numbers_are_made_small(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_of_file(tmp_path: Path) -> None:
-    assert "labels end in .png, " in reported(lambda: read_annotations(tmp_path / "a.xml"))
+    assert "is not a known kind of labels: they end in .png, " in reported(lambda: read_annotations(tmp_path / "a.xml"))
 
 
 # GeoJSON
@@ -206,18 +206,18 @@ def test_points_of_qupath_have_the_class_as_their_type(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{not json", "a.geojson: is no GeoJSON"),
-        ("[" * 100_000, "a.geojson: is no GeoJSON"),
-        ("3", "a.geojson: is no GeoJSON of polygons or points"),
-        ([{"shapes": []}], "a.geojson, feature 1: holds a geometry that is none"),
-        ([feature("Polygon", [SQUARE]), feature("Polygon", ["x"])], "feature 2: holds a geometry that is none"),
+        ("{not json", "a.geojson: is not GeoJSON"),
+        ("[" * 100_000, "a.geojson: is not GeoJSON"),
+        ("3", "a.geojson: is not GeoJSON of polygons or points"),
+        ([{"shapes": []}], "a.geojson, feature 1: holds an invalid geometry"),
+        ([feature("Polygon", [SQUARE]), feature("Polygon", ["x"])], "feature 2: holds an invalid geometry"),
         ([feature("Polygon", [])], "feature 1: holds a geometry without coordinates"),
         ('[{"type": "Point", "coordinates": [NaN, 1]}]', "feature 1: holds a geometry without coordinates"),
         ([feature("LineString", SQUARE)], "feature 1: holds a LineString, expected polygons or points"),
         ([feature("Polygon", [SQUARE]), feature("Point", [1, 1])], "holds both polygons and points"),
         (
             [feature("Point", [1, 1]), feature("Point", [13, 1])],
-            "1 of 2 points lie outside of the image, which is 12 x",
+            "1 of 2 points lie outside the image, which is 12 x",
         ),
         ([feature("Polygon", [[[20, 1], [22, 1], [22, 3], [20, 1]]])], "1 of 1 polygons lie outside"),
     ],
@@ -257,7 +257,7 @@ def test_other_numbers_are_coordinates(tmp_path: Path) -> None:
         ("x\ty\n1\n", "a.tsv, line 2: y is '', expected a number"),
         ("x\ty\nnan\t2\n", "x is 'nan'"),
         ("x\ty\n1\t2\t3\n", "line 2: has 3 cells, the header has 2"),
-        ("x\ty\n1\t2\n12\t2\n", "1 of 2 points lie outside of the image, which is 12 x 8 pixels, the first at x 12.5"),
+        ("x\ty\n1\t2\n12\t2\n", "1 of 2 points lie outside the image, which is 12 x 8 pixels, the first at x 12.5"),
         ("x\ty\n-0.5\t2\n", "1 of 1 points lie outside"),
     ],
 )
@@ -268,7 +268,7 @@ def test_damaged_tables_of_points(text: str, sentence: str, tmp_path: Path) -> N
 
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"x\ty\n\xff\xfe\n")
-    assert "a.tsv: is no text in UTF-8" in reported(lambda: read_annotations(tmp_path / "a.tsv"))
+    assert "a.tsv: is not text in UTF-8" in reported(lambda: read_annotations(tmp_path / "a.tsv"))
     assert "b.csv: cannot be read (No such file" in reported(lambda: read_annotations(tmp_path / "b.csv"))
 
 
@@ -312,13 +312,13 @@ def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
     expected = [
         "line 3: the file ",
         "line 3: the file ",
-        "line 4: the image one/../one/a.png stands in line 2 already",
-        "line 4: mpp 'half' is no plausible number of micrometers per pixel, expected 0.05 to 2",
+        "line 4: the image one/../one/a.png is already in line 2",
+        "line 4: mpp 'half' is not a plausible number of micrometers per pixel, expected 0.05 to 2",
         "line 5: names no image",
-        "line 5: mpp '20' is no plausible",
-        "line 5: share '-1' is no number above 0",
+        "line 5: mpp '20' is not a plausible",
+        "line 5: share '-1' is not a number above 0",
         "line 6: the file ",
-        "line 6: the labels sheet.xml are of no known kind",
+        "line 6: the labels sheet.xml are not of a known kind",
     ]
     assert len(said) == len(expected)
     for line, sentence in zip(said, expected, strict=True):
@@ -328,7 +328,7 @@ def test_all_mistakes_of_a_sheet_are_told_at_once(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentences"),
     [
-        ("image\tmpp\tmpp\n", ["the column 'labels' is missing", "the column 'mpp' stands there twice"]),
+        ("image\tmpp\tmpp\n", ["the column 'labels' is missing", "the column 'mpp' appears twice"]),
         ("", ["the column 'image' is missing", "the column 'labels' is missing", "the column 'mpp' is missing"]),
         ("image\tlabels\tmpp\n", ["lists no images"]),
     ],
@@ -373,6 +373,6 @@ def test_labels_may_lie_beside_their_images(tmp_path: Path) -> None:
 def test_folders_that_do_not_match(folder: Path) -> None:
     assert "no labels for 1 of 2, the first is 'b'" in reported(lambda: match(folder / "one", folder / "two", 0.5))
     assert "there are no images" in reported(lambda: match(folder, folder, 0.5))
-    assert "mpp '25' is no plausible number" in reported(lambda: match(folder / "one", folder / "labels", 25))
+    assert "mpp '25' is not a plausible number" in reported(lambda: match(folder / "one", folder / "labels", 25))
     (folder / "one" / "a.jpg").touch()
-    assert "there are several images 'a'" in reported(lambda: match(folder / "one", folder / "labels", 0.5))
+    assert "there are several images named 'a'" in reported(lambda: match(folder / "one", folder / "labels", 0.5))

@@ -53,7 +53,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     [
         ("tiles: 3\n", "tiles"),
         ("- a\n- b\n", "no 'key: value' lines"),
-        ("tiles: {size: [\n", "no valid YAML"),
+        ("tiles: {size: [\n", "not valid YAML"),
         ("tissue:\n  min_area_mm2: .inf\n", "finite"),
         ("tiles:\n  mpp: .nan\n", "mpp"),
         ("features:\n  x: 1\n", "unknown key 'features.x'"),
@@ -76,7 +76,7 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="cannot be read"):
         load_config(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RefusalError, match="no valid YAML"):
+    with pytest.raises(RefusalError, match="not valid YAML"):
         load_config(tmp_path / "binary.yaml")
 
 
@@ -88,5 +88,5 @@ def test_a_section_travels_as_json() -> None:
 
 
 def test_the_source_is_named() -> None:
-    with pytest.raises(RefusalError, match=r"here: unknown key 'x'; known are slides, results"):
+    with pytest.raises(RefusalError, match=r"here: unknown key 'x'; known keys: slides, results"):
         parse_config({"x": 1}, "here")

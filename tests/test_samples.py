@@ -78,10 +78,10 @@ def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
         (2, "'../x' must consist of"),
         (3, "'a b' must"),
         (4, "'<script>' must"),
-        (6, "'GOOD' is used in line 5"),
+        (6, "'GOOD' is already used in line 5"),
         (7, "'cohort' is reserved"),
         (8, "the path is empty"),
-        (8, "mpp 'fast' is no positive number"),
+        (8, "mpp 'fast' is not a positive number"),
         (9, "mpp '-1' is"),
         (10, "has 4 cells, the header has 3"),
         (11, "mpp '0.1 0.2 0.3'"),
@@ -97,7 +97,7 @@ def test_all_mistakes_are_told_at_once_by_line(tmp_path: Path) -> None:
     [
         ("", "column 'slide' is missing"),
         ("slide\tfile\n", "column 'path' is missing"),
-        ("slide\tpath\tpath\n", "'path' stands there twice"),
+        ("slide\tpath\tpath\n", "'path' appears twice"),
         ("slide\tpath\n", "lists no slides"),
     ],
 )

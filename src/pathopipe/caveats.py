@@ -27,9 +27,9 @@ def warning(code: str, message: str, value: float, threshold: float) -> dict[str
     Parameters
     ----------
     message
-        A sentence without its full stop.
+        A sentence without its period.
     value, threshold
-        What was measured, and where the warning begins; of the same unit.
+        What was measured, and where the warning begins; in the same unit.
     """
     return {"code": code, "message": message, "value": round(value, 6), "threshold": threshold}
 

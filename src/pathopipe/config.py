@@ -34,7 +34,7 @@ def load_config(path: Path | None, changes: tuple[str, ...] = ()) -> Config:
     Raises
     ------
     RefusalError
-        When the file is missing, no YAML mapping, or holds mistakes.
+        When the file is missing, is not a YAML mapping, or has mistakes.
     """
     values = _read_yaml(path) if path else {}
     for change in changes:
@@ -53,11 +53,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RefusalError(f"{path}: cannot be read ({error.strerror}): give the config with --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RefusalError(f"{path}: is no valid YAML: {' '.join(str(error).split())}") from error
+        raise RefusalError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise RefusalError(f"{path}: holds no 'key: value' lines: see config/README.md")
+        raise RefusalError(f"{path}: has no 'key: value' lines: see config/README.md")
     # A section whose keys are all commented out is empty, not wrong.
     return {key: value for key, value in values.items() if value is not None}
 
@@ -109,7 +109,7 @@ def _hint(location: tuple[Any, ...]) -> str:
     for part in location[:-1]:
         model = model.model_fields[part].annotation
     close = difflib.get_close_matches(str(location[-1]), list(model.model_fields), n=1)
-    return f", did you mean '{close[0]}'?" if close else f"; known are {', '.join(model.model_fields)}"
+    return f", did you mean '{close[0]}'?" if close else f"; known keys: {', '.join(model.model_fields)}"
 
 
 def container_image(config: Config) -> str:

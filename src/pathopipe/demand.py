@@ -15,12 +15,12 @@ def demand_of(stage: str) -> Demand:
     """What a stage that runs per slide takes."""
     demand = STAGES[stage].demand
     if demand is None:
-        raise KeyError(f"{stage} says nothing of its demand")
+        raise KeyError(f"{stage} does not state its demand")
     return demand
 
 
 def tissue_mm2(file_bytes: int, mpp: float | None = None, area_mm2: float | None = None) -> float:
-    """Estimate the tissue on a slide from the bytes of its file: glass takes next to none.
+    """Estimate the tissue on a slide from the bytes of its file: glass takes hardly any.
 
     Parameters
     ----------

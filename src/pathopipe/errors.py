@@ -1,4 +1,4 @@
-"""The four ways in which work can fail, and what each means for the run.
+"""The three kinds of failure, and what each means for the run.
 
 A refusal stops everything before it starts. A rejection is data: the slide's content cannot be used, the
 cohort goes on. A fault is a broken machine, file system or program: it is retried and never replaces finished results.
@@ -26,7 +26,7 @@ class PathopipeError(Exception):
         self.message, self.path, self.called = message, path, called
 
     def __str__(self) -> str:
-        """Tell everything, for the terminal."""
+        """The whole message, for the terminal."""
         return self.message if self.path is None else f"{self.path}: {self.message}"
 
     @property
@@ -61,7 +61,7 @@ class SlideRejectedError(PathopipeError, ValueError):
 
 
 class FaultError(PathopipeError, RuntimeError):
-    """The machine, the file system or the program failed: the same command goes on after the repair."""
+    """The machine, the file system or the program failed: the same command continues after the repair."""
 
 
 class ArtifactError(FaultError):
@@ -69,5 +69,5 @@ class ArtifactError(FaultError):
 
 
 def cause(error: OSError) -> str:
-    """What the operating system complained of, without the path that some libraries put into its words."""
+    """The reason given by the operating system, without the path that some libraries add to it."""
     return os.strerror(error.errno) if error.errno else type(error).__name__

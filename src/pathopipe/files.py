@@ -74,7 +74,7 @@ def write_whole(path: Path, content: bytes, root: Path | None = None) -> None:
 
 
 def write_new(path: Path, content: bytes, root: Path | None = None) -> None:
-    """As `write_whole`, for a file that must not be there yet: of several that write it at once, one succeeds.
+    """As `write_whole`, for a file that must not be there yet: if several write it at once, one succeeds.
 
     Raises
     ------

@@ -16,7 +16,7 @@ UNCOUNTED: Final = MappingProxyType(
         "fingerprint": "a change in how it is computed changes it anyway",
         "provenance": "describes a result and changes none: versions, time, memory",
         "jobs.ownership": "keeps other processes away from a stage's work",
-        "jobs.owners": "as above",
+        "jobs.owners": "says who that is, and whether they live",
         "jobs.progress": "reports how far a stage is",
     }
 )

@@ -74,7 +74,7 @@ class DetectSettings(Section):
         "auto", description="where a network runs; auto: a GPU if there is one"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of a network; auto: half precision where the machine computes in it"
+        "auto", description="precision of a network; auto: bfloat16 where the machine supports it"
     )
 
 
@@ -94,13 +94,15 @@ DETECT: Final = Stage(
 class SegmentSettings(Section):
     """Outlining nuclei."""
 
-    foreground: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="least foreground of a nucleus' pixel")
+    foreground: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="minimum foreground probability of a nucleus pixel"
+    )
     min_area_um2: Annotated[float, Field(ge=0)] = Field(4.0, description="drop nuclei smaller than this")
     min_solidity: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.75, description="drop outlines that fill less of their convex hull: folds, keratin, debris"
     )
     max_radius_um: Annotated[float, Field(gt=1, le=32)] = Field(
-        16.0, description="farthest that a nucleus may reach from its seed"
+        16.0, description="maximum distance of a nucleus pixel from its seed"
     )
 
 
@@ -140,10 +142,10 @@ class NottinghamSettings(Section):
 
     min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives its grade"
+        0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives the same grade"
     )
     reference: Literal["slide", "fixed"] = Field(
-        "slide", description="normal nuclear area: from the slide's own lymphocytes, or always reference_area_um2"
+        "slide", description="normal nuclear area: from the slide's own lymphocytes, or always `reference_area_um2`"
     )
     reference_area_um2: Annotated[float, Field(gt=0)] = Field(
         32.0, description="area of a nucleus of normal epithelium, used where the slide shows too few lymphocytes"
@@ -155,7 +157,7 @@ class GradeSettings(Section):
 
     grader: str = Field("nottingham-pleomorphism", description="name of the grader")
     out_of_scope: bool = Field(
-        False, description="grade tissue and stains that the grader is not made for, too; the grade is marked so"
+        False, description="also grade tissue and stains that the grader is not made for; the grade is marked"
     )
     nottingham: NottinghamSettings = NottinghamSettings()
 
@@ -184,8 +186,8 @@ GRADE: Final = Stage(
 class ReportSettings(Section):
     """The page per slide."""
 
-    gallery: Annotated[int, Field(ge=0, le=200)] = Field(48, description="nuclei shown")
-    fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="fields of view shown with outlines")
+    gallery: Annotated[int, Field(ge=0, le=200)] = Field(48, description="number of nuclei shown")
+    fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="number of fields of view shown with outlines")
 
 
 _BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, GRADE)
@@ -221,7 +223,7 @@ class CohortSettings(Section):
     @field_validator("columns", mode="before")
     @classmethod
     def _one_or_several(cls, columns: object) -> object:
-        """Take one name, or several with commas between them, as a list, too."""
+        """Also accept one name, or several separated by commas."""
         return [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
 
 
@@ -244,7 +246,7 @@ COHORT: Final = Stage(
     writes=("cohort.tsv", "cohort.parquet", "index.html", "slides.tsv", "config.json", "requirements.txt", "Snakefile"),
     describes=True,
 )
-"""What the gathering stage reads of each slide, and writes to ``results/cohort``."""
+"""What the cohort stage reads of each slide, and writes to ``results/cohort``."""
 
 
 STAGES: Final = {stage.name: stage for stage in (*_BEFORE_REPORT, REPORT)}
@@ -255,16 +257,16 @@ ORDER: Final = tuple(STAGES)
 
 
 class Config(Section):
-    """Everything that can be set; the command line's ``--set tiles.size=1024`` goes before the file."""
+    """Everything that can be set; the command line's ``--set tiles.size=1024`` overrides the file."""
 
     slides: str = Field("slides.tsv", description="sample sheet, relative to the current folder")
     results: str = Field("results", description="results folder, relative to the current folder")
-    skip_missing: bool = Field(False, description="go on without slides whose file is missing")
+    skip_missing: bool = Field(False, description="continue without slides whose file is missing")
     container: str = Field(
         "", description="image for `--sdm apptainer`: the path of a `.sif` file, or an address that Apptainer knows"
     )
     keep_maps: bool = Field(
-        True, description="keep `detect`'s maps; without them, other settings of `segment` need `detect` again"
+        True, description="keep `detect`'s maps; without them, a changed setting of `segment` reruns `detect`"
     )
     tissue: TissueSettings = TissueSettings()
     tiles: TilesSettings = TilesSettings()

@@ -80,7 +80,7 @@ def _peak_memory_mb() -> float:
 
 
 class Stopwatch:
-    """Measures a stage for ``run.json``: what differs from run to run and is no input of anything."""
+    """Measures a stage for ``run.json``: what differs from run to run and is not an input of anything."""
 
     def __init__(self) -> None:
         self._started = time.time()

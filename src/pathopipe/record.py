@@ -49,7 +49,7 @@ class Stage:
     reads_pixels
         Whether it opens the slide's file.
     group
-        With which other stages a cluster is given it in one submission; alone where empty.
+        Stages of one group are submitted to a cluster together; alone where empty.
     columns
         Columns of the sample sheet that make it run again when they change; of a path, what its file holds.
     describes

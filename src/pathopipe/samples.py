@@ -13,14 +13,14 @@ ID_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _RESERVED = {"cohort"}
 COLUMNS = {
     "slide": "id of the slide: names its results folder; 1 to 100 letters, digits, `_` and `-`, no `-` at the start",
-    "path": "the slide's file, of DICOM any file of the series or its folder; relative to the sheet",
-    "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; goes before what the file says",
+    "path": "the slide's file; for DICOM any file of the series, or its folder; relative to the sheet",
+    "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; overrides what the file says",
     "patient": "for splitting and evaluation; never written to an output",
     "grade": "known grade, for evaluation; never written to an output",
-    "roi": "GeoJSON of the regions to analyze, in pixels of the slide, to the nearest cell of 8 µm; "
+    "roi": "GeoJSON of the regions to analyze, in pixels of the slide, rounded to a grid of 8 µm; "
     "the rest is ignored; relative to the sheet",
-    "tissue": "organ, such as `breast`; a grader made for another one gives no grade (`grade.out_of_scope`)",
-    "stain": "such as `H&E`; a grader made for another one gives no grade (`grade.out_of_scope`)",
+    "tissue": "organ, such as `breast`; a grader that is not made for it gives no grade (`grade.out_of_scope`)",
+    "stain": "such as `H&E`; a grader that is not made for it gives no grade (`grade.out_of_scope`)",
 }
 """The columns that the sheet may have, and what they mean; the first two must be there."""
 ABOUT_SLIDE = {"tissue", "stain"}
@@ -49,7 +49,7 @@ class Sample:
     roi
         GeoJSON of the regions to analyze, or None.
     extra
-        The sheet's columns that may be shown: further ones, and those that say of what tissue and stain a slide is.
+        The sheet's columns that may be shown: further ones, and those that state a slide's tissue and stain.
     """
 
     slide: str
@@ -88,7 +88,7 @@ def check_samples(sheet: Path) -> tuple[list[Sample], list[str]]:
     Raises
     ------
     RefusalError
-        When the file cannot be read, or is no table.
+        When the file cannot be read, or is not a table.
     """
     header, rows = _read(sheet)
     problems = header_problems(header, ("slide", "path"), COLUMNS)
@@ -144,7 +144,7 @@ def _id_mistakes(slide: str, first_line: dict[str, int]) -> list[str]:
         return [f"slide id {slide!r} is reserved, choose another"]
     # Case is ignored, because some file systems do not tell 'A' from 'a'.
     if slide.lower() in first_line:
-        return [f"slide id {slide!r} is used in line {first_line[slide.lower()]} already"]
+        return [f"slide id {slide!r} is already used in line {first_line[slide.lower()]}"]
     return []
 
 
@@ -154,7 +154,7 @@ def _cell_mistakes(row: dict[str, str]) -> list[str]:
         try:
             _parse_mpp(mpp)
         except ValueError:
-            mistakes.append(f"mpp {mpp!r} is no positive number (or two, 'x y', of micrometers per pixel)")
+            mistakes.append(f"mpp {mpp!r} is not a positive number (or two, 'x y', of micrometers per pixel)")
     return mistakes
 
 

@@ -78,7 +78,7 @@ def _without_end(cells: list[str]) -> list[str]:
 
 
 def header_problems(header: list[str], needed: Collection[str], known: Collection[str]) -> list[str]:
-    """Tell what is wrong with a header, a sentence each: columns missing, nearly named as one that is known, or twice.
+    """Say what is wrong with a header, a sentence each: columns missing, nearly named like a known one, or repeated.
 
     What is named like a known column but for case, blanks, punctuation and units is never meant as another one. What is
     only similar, such as ``patient_id``, is a mistake where the known column itself is not there.
@@ -86,7 +86,7 @@ def header_problems(header: list[str], needed: Collection[str], known: Collectio
     taken = {name: meant for name in header if (meant := _meant(name, header, known))}
     problems = [f"the column '{name}' is not known: did you mean '{meant}'? Rename it" for name, meant in taken.items()]
     problems += [f"the column '{name}' is missing" for name in needed if name not in {*header, *taken.values()}]
-    return problems + [f"the column '{name}' stands there twice" for name in _repeated(header)]
+    return problems + [f"the column '{name}' appears twice" for name in _repeated(header)]
 
 
 def _repeated(header: list[str]) -> list[str]:
@@ -94,7 +94,7 @@ def _repeated(header: list[str]) -> list[str]:
 
 
 def _meant(name: str, header: list[str], known: Collection[str]) -> str | None:
-    """Which known column is meant by a name that is not known; None where it is a column of its own."""
+    """Which known column is meant by an unknown name; None where it is a separate column."""
     plain = _plain(name)
     if not plain or name in known:
         return None

@@ -50,7 +50,7 @@ def quantity(value: float | None, unit: str | None, digits: int = 3) -> str:
 
 
 def sentence(words: str) -> str:
-    """Begin with a capital letter and end with a full stop."""
+    """Begin with a capital letter and end with a period."""
     words = words.strip()
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) or not words else ".")
 

@@ -1,4 +1,4 @@
-"""Lengths that cannot be confused: micrometers per pixel, and the working grid that a slide is analysed on."""
+"""Lengths that cannot be mixed up: micrometers per pixel, and the working grid that a slide is analyzed on."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CHUNK: Final = 256
 WORKING_MPP: Final = (0.1, 2)
 """Finest and coarsest working resolution in micrometers per pixel."""
 MAX_HALO: Final = 512
-"""Working pixels that may be read around a tile: how far a model may look."""
+"""Working pixels that may be read around a tile: the largest radius of a model."""
 
 
 @dataclass(frozen=True)

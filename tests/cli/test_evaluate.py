@@ -72,7 +72,7 @@ def test_clear_nuclei_are_found_and_outlined(folders: tuple[Path, Path], tmp_pat
     assert found[-1] | {"nuclei": "24", "found": "24", "f1": "1.000", "detection_f1": "1.000"} == found[-1]
     assert float(found[-1]["aji"]) > 0.85
     title, header, line = shown.splitlines()
-    assert title == "Outlines of 2 images; in brackets 95 % intervals over images"
+    assert title == "Outlines of 2 images; 95% intervals over images in brackets"
     assert line[header.index("f1") :].startswith("1.000 [1.000-1.000]  1.000")
 
 
@@ -150,7 +150,7 @@ def test_all_images_and_labels_are_read_before_the_first_is_analyzed(folders: tu
         call(*given(folders))
     first, second = caught.value.problems
     assert "a.png: is 300 x 320 pixels, its image 320 x 320" in first
-    assert f"{images / 'b.png'}: the file is no slide or image" in second
+    assert f"{images / 'b.png'}: the file is not a slide or image" in second
 
 
 def write_points(path: Path, shift: float = 0) -> None:

@@ -61,6 +61,6 @@ def test_every_command_refuses_it_in_one_sentence(
     reported = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2, reported
     (line,) = reported
-    assert line.startswith(f"pathopipe: w.safetensors: has a card that is not right: {words}")
+    assert line.startswith(f"pathopipe: w.safetensors: has an invalid card: {words}")
     assert line.isprintable()
     assert not [file for file in folder.rglob("*") if file.name in {"tissue", "trained"}]

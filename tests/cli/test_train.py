@@ -171,7 +171,7 @@ def _damaged(folder: Path) -> None:
         (_misfit, r"a0\.png: is 30 x 20 pixels, its image 160 x 160: give labels of the image's own size"),
         (_empty, r"labels/a0\.png: has no nuclei: annotate some, or leave the image out"),
         (_damaged, r"a0\.tif: the file is damaged: its level of downsample 1 cannot be decoded at"),
-        (_alone, "training needs two annotated images at least"),
+        (_alone, "training needs at least two annotated images"),
         (_other_mpp, r"a0\.tif: states 0\.5 micrometers per pixel, not 0\.25: correct the mpp"),
     ],
 )

@@ -19,7 +19,7 @@ from tests.stages.finished_slide import finish, reject
 SIZE = (256, 200)
 PATIENT = "Mustermann, Erika 0.5"
 BUG = ": report this bug with the stage's log"
-MPP = "7 x 7 micrometers per pixel is not plausible, expected 0.05 to 2: put it right, e.g. 0.25 (cf. 1.5/2)"
+MPP = "7 x 7 micrometers per pixel is implausible (expected 0.05 to 2): put it right, e.g. 0.25 (cf. 1.5/2)"
 
 
 @pytest.fixture(params=[".", "absolute"])

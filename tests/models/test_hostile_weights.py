@@ -103,7 +103,7 @@ WRONG = [
     ("architecture", {"widths": [8, 12.5, 16]}, r"architecture.widths.1 should be a valid integer"),
     ("architecture", {"widths": [8] * 40}, "architecture.widths tuple should have at most 6 items"),
     ("architecture", HUGE, "100,000,000 parameters at most"),
-    ("architecture", FAR, "should look 512 pixels far at most"),
+    ("architecture", FAR, "should have a radius of at most 512 pixels"),
     ("architecture", {"channels": []}, "architecture.channels tuple should have at least 1 item"),
     ("architecture", {"channels": ["foreground", "distance", "Type 1"]}, "channels.2 string should match"),
     ("architecture", {"channels": ["foreground", "distance", "x\n"]}, "channels.2 string should match"),
@@ -117,7 +117,7 @@ WRONG = [
     ("architecture", {"channels": ["foreground", "distance", "barrier"]}, "should have no channel 'barrier'"),
     ("architecture", {"channels": ["foreground", "distance", "third"]}, "do not fit their card, .* is 'head.bias'"),
     ("architecture", {"widths": [8, 12, 17]}, "do not fit their card, the first that differs is 'down"),
-    ("name", "a b", "name should be 1 to 60 letters, digits, '_' and '-', the first no '-', got 'a b'"),
+    ("name", "a b", "name should be 1 to 60 letters, digits, '_' and '-', not starting with '-', got 'a b'"),
     ("name", "../x", "name should be"),
     ("name", "x\n", r"name should be .*, got 'x\\n'"),
     ("name", "", "name should be"),
@@ -127,7 +127,7 @@ WRONG = [
     ("licence", "CC0\nMIT", "licence should be text of one line"),
     ("licence", "\u202eevil", "licence should be text of one line"),
     ("licence", "\x9b31m", "licence should be text of one line"),
-    ("licence", "\ud800", "is no weights file of pathopipe"),
+    ("licence", "\ud800", "is not a weights file of pathopipe"),
     ("licence", "x" * 10_001, "licence string should have at most 10000 characters"),
     ("data", "CC0", "data should be a valid array"),
     ("data", ["\x1b[2J"], "data.0 should be text of one line"),
@@ -137,8 +137,8 @@ WRONG = [
     ("figures", [], "figures should be an object"),
     ("stride", 4, "stride is unknown"),
     ("format", 2, "newer version of pathopipe: update it"),
-    ("format", "1", "is no weights file of pathopipe"),
-    ("format", None, "is no weights file of pathopipe"),
+    ("format", "1", "is not a weights file of pathopipe"),
+    ("format", None, "is not a weights file of pathopipe"),
 ]
 
 
@@ -156,14 +156,14 @@ def test_a_value_of_a_wrong_kind_is_told_by_its_key(key: str, value: Any, words:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"mpp": 0.5', '"mpp": NaN', "is no weights file"),
-        ('"mpp": 0.5', '"mpp": Infinity', "is no weights file"),
+        ('"mpp": 0.5', '"mpp": NaN', "is not a weights file"),
+        ('"mpp": 0.5', '"mpp": Infinity', "is not a weights file"),
         ('"mpp": 0.5', '"mpp": 1e999', "mpp should be a finite number, got inf"),
-        ('"mpp": 0.5', '"mpp": 0.5, "mpp": 0.25', "is no weights file"),
+        ('"mpp": 0.5', '"mpp": 0.5, "mpp": 0.25', "is not a weights file"),
         ('"seed": 0', '"seed": 1e999', "training.seed should be text, a finite number"),
-        ('"seed": 0', '"seed": ' + "9" * 5000, "is no weights file"),
-        ('"seed": 0', '"seed": ' + '{"a": ' * 20_000 + "1" + "}" * 20_000, "is no weights file"),
-        ('"mpp"', '"mpp', "is no weights file"),
+        ('"seed": 0', '"seed": ' + "9" * 5000, "is not a weights file"),
+        ('"seed": 0', '"seed": ' + '{"a": ' * 20_000 + "1" + "}" * 20_000, "is not a weights file"),
+        ('"mpp"', '"mpp', "is not a weights file"),
     ],
 )
 def test_text_that_readers_take_differently_is_refused(old: str, new: str, words: str, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
         path.mkdir()
     else:
         path = {"device": Path("/dev/zero"), "long": tmp_path / ("x" * 300), "zero": tmp_path / "a\0b"}[kind]
-    with pytest.raises(RefusalError, match=r"is no file: give the path|cannot be read"):
+    with pytest.raises(RefusalError, match=r"is not a file: give the path|cannot be read"):
         read_weights(path)
 
 

@@ -63,7 +63,7 @@ def test_weights_by_path_are_kept_with_the_results(tmp_path: Path) -> None:
 
 def test_weights_that_are_kept_nowhere_are_asked_for(tmp_path: Path) -> None:
     for ask in (find, lambda *where: create(where[0], Stains(), where[1])):
-        with pytest.raises(RefusalError, match="'mine@0123456789abcdef' are not with the results: give the path"):
+        with pytest.raises(RefusalError, match="'mine@0123456789abcdef' are not in the results folder: give the path"):
             ask("mine@0123456789abcdef", tmp_path)
 
 
@@ -81,7 +81,7 @@ def test_kept_weights_that_were_changed_are_refused(tmp_path: Path) -> None:
     weights = write(path)
     name = adopt(str(path), folder)
     write(folder / f"{name.split('@')[1]}.safetensors", seed=1)
-    with pytest.raises(RefusalError, match=re.escape(f"holds other weights than those of '{name}'")):
+    with pytest.raises(RefusalError, match=re.escape(f"holds weights other than those of '{name}'")):
         create(name, Stains(), folder)
     assert adopt(str(path), folder) == name
     assert create(name, Stains(), folder).sha256 == weights.sha256

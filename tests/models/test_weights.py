@@ -71,11 +71,11 @@ def _misfit(path: Path) -> None:
     ("damage", "sentence"),
     [
         (_truncate, "is damaged"),
-        (_foreign, "is no weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"),
+        (_foreign, "is not a weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"),
         (_spoil, "holds weights that are not finite"),
         (_misfit, "holds weights that do not fit their card, the first that differs is 'head.bias'"),
-        (lambda path: path.write_bytes(b""), "is no weights file of pathopipe"),
-        (lambda path: path.write_text("weights"), "is no weights file of pathopipe"),
+        (lambda path: path.write_bytes(b""), "is not a weights file of pathopipe"),
+        (lambda path: path.write_text("weights"), "is not a weights file of pathopipe"),
         (lambda path: path.unlink(), "cannot be read"),
     ],
 )

@@ -120,7 +120,7 @@ def test_what_is_no_polygon_is_refused(shape: object) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("no JSON", "is no GeoJSON"), ("[]", "holds no polygons"), ("3", "is no GeoJSON"), ("{}", "is no")],
+    [("no JSON", "is not GeoJSON"), ("[]", "holds no polygons"), ("3", "is not GeoJSON"), ("{}", "is no")],
 )
 def test_a_persons_text_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -28,7 +28,7 @@ def texts(facts):
 @pytest.mark.parametrize("checked_by", ["scales", "size", "nothing"])
 def test_by_what_the_resolution_was_checked(checked_by):
     (fact,) = reported.mpp_facts({"mpp_checked_by": checked_by})
-    assert fact.label == "Resolution checked by"
+    assert fact.label == "Resolution check"
     assert fact.value == MPP_CHECKS[checked_by]
     assert reported.mpp_facts({}) == ()
 
@@ -124,4 +124,4 @@ def test_a_model_is_named_with_its_terms():
     assert texts(reported.model_facts(detect)) == {"Nuclei found by": ("research", "(CC BY-NC-SA 4.0)")}
     assert reported.model_facts({"model": None}) == ()
     record = reported.stage_records({"detect": {"state": "done"} | detect})[0]
-    assert texts(record.model)["Licence"] == ("CC BY-NC-SA 4.0", "")
+    assert texts(record.model)["License"] == ("CC BY-NC-SA 4.0", "")

@@ -49,7 +49,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
 def test_a_full_page_is_sound_and_shows_everything(read_page):
     page = read_page(slide_page.render_slide(full_page()))
     headings = page.visible
-    for words in ("What the grade rests on", "Fields of view", "Densest region", "Distributions", "Provenance"):
+    for words in ("What the grade is based on", "Fields of view", "Densest region", "Distributions", "Provenance"):
         assert words in headings
     assert "43.2\u202fµm²" in page.text
     assert page.all("script") == []

@@ -277,7 +277,7 @@ REJECTED: dict[str, tuple[Write, str]] = {
         "holds YCbCr, no RGB color",
     ),
     "CIELab": (tag(plain(tile=(64, 64)), "PhotometricInterpretation", 8), "holds CIELab"),
-    "gray": (plain(GRAY, photometric="minisblack", tile=(64, 64)), "is grayscale"),
+    "gray": (plain(GRAY, photometric="minisblack", tile=(64, 64)), "holds gray values"),
     "16 bits": (plain(IMAGE.astype(np.uint16), rowsperstrip=16), "16 bits"),
     "JPEG in planes": (
         plain(np.moveaxis(IMAGE, 2, 0), planarconfig="separate", tile=(64, 64), compression="jpeg"),

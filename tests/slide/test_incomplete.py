@@ -47,7 +47,7 @@ def write_vms(folder: Path, suffix: str = ".vms") -> Path:
 def test_a_vms_that_lacks_a_file_is_rejected(suffix: str, lost: str, tmp_path: Path) -> None:
     path = write_vms(tmp_path, suffix)
     (tmp_path / lost).unlink()
-    with pytest.raises(SlideRejectedError, match=f"lacks {lost}, which it consists of"):
+    with pytest.raises(SlideRejectedError, match=rf"lacks files that belong to it \({lost}\)"):
         open_slide(path)
 
 
@@ -64,7 +64,7 @@ def test_many_missing_files_are_counted(tmp_path: Path) -> None:
     path = write_vms(tmp_path)
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "map.jpg"):
         (tmp_path / name).unlink()
-    with pytest.raises(SlideRejectedError, match="and 2 more, which it consists of"):
+    with pytest.raises(SlideRejectedError, match=r"and 2 more\)"):
         open_slide(path)
 
 
@@ -95,7 +95,7 @@ def test_an_mrxs_that_lacks_a_file_is_rejected(lost: str, tmp_path: Path) -> Non
     path = write_mrxs(tmp_path)
     assert len(slide_files(path)) == 5
     (tmp_path / "slide" / lost).unlink()
-    with pytest.raises(SlideRejectedError, match=f"lacks {lost}, which it consists of"):
+    with pytest.raises(SlideRejectedError, match=rf"lacks files that belong to it \({lost}\)"):
         open_slide(path)
 
 
@@ -125,7 +125,7 @@ def assert_rejected(path: Path, words: str) -> None:
 
 def test_a_series_without_its_largest_level_is_rejected(tmp_path: Path) -> None:
     series(tmp_path)[1].unlink()
-    assert_rejected(tmp_path, "lacks the image of full resolution")
+    assert_rejected(tmp_path, "lacks the full-resolution image")
 
 
 def test_a_series_without_a_smaller_level_is_whole(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_sparse_image_with_two_frames_at_one_place_is_rejected(tmp_path: Path)
     places = [dicom.place(256 * (number % 4), 256 * (number // 6)) for number in range(12)]
     changes = {"DimensionOrganizationType": "TILED_SPARSE", "PerFrameFunctionalGroupsSequence": places}
     dicom.write(tmp_path / "a.dcm", dicom.instance(IMAGE, **changes))
-    assert_rejected(tmp_path, "lie at one place")
+    assert_rejected(tmp_path, "lie at the same position")
 
 
 @pytest.mark.parametrize("organization", ["TILED_FULL", "TILED_SPARSE"])

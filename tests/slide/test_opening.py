@@ -96,7 +96,7 @@ def test_damage_is_read_over_or_rejected(
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"slide\tpath\n", "no slide or image"),
+        (b"slide\tpath\n", "not a slide or image"),
         (b"II*\0", "damaged"),
         (b'<DataObject ObjectType="DPUfsImport">', "iSyntax file cannot be read"),
         (b"BM" + bytes(50), "BMP"),

@@ -64,8 +64,8 @@ def test_the_sheet_goes_before_the_file(tmp_path: Path) -> None:
         (None, None, "in the sheet's column 'mpp'"),
         ((352.8, 352.8), None, r"352.8 x 352.8 .*metadata.*0.05 to 2"),
         ((0.25, 0.25), (25.0, 25.0), "from the sheet"),
-        ((0.0, 0.25), None, "not plausible"),
-        ((float("nan"), 0.25), None, "not plausible"),
+        ((0.0, 0.25), None, "implausible"),
+        ((float("nan"), 0.25), None, "implausible"),
     ],
 )
 def test_unknown_and_impossible_resolutions_are_rejected(

@@ -294,7 +294,7 @@ def of_one_color(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (all_zero, "is no JPEG"),
+        (all_zero, "is not a JPEG"),
         (without_end, "lacks its end"),
         (second_half_lost, "lacks its end"),
         (middle_lost, "cannot be decoded"),

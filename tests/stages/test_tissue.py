@@ -109,7 +109,7 @@ def fluorescence(path: Path) -> None:
         (lambda path: flat(path, (0, 0, 0)), "dark as in fluorescence"),
         (fluorescence, "dark as in fluorescence"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.write_text("a text"), "no slide or image"),
+        (lambda path: path.write_text("a text"), "not a slide or image"),
     ],
 )
 def test_unusable_slides_are_rejected_with_valid_empty_files(write: Any, words: str, tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def test_weights_with_channels_that_have_no_targets_are_not_trained_on(
     schedule = Schedule(2, batch=1, size=48)
     request = session.Request([example(0)], tmp_path / "out", "a", "CC0", (), start, None, schedule, test=False)
     sentence = (
-        f"the weights to start from put out {', '.join(channels)}, and training knows only foreground and distance"
+        f"the weights to start from have the channels {', '.join(channels)}, but training supports only foreground and "
+        "distance"
     )
     with pytest.raises(RefusalError, match=sentence):
         session.run(request, lambda *_: None)

@@ -22,7 +22,7 @@ def test_a_patient_is_on_one_side_only() -> None:
 def test_two_images_are_enough_and_one_patient_is_not() -> None:
     parts = split([example(0), example(1)], seed=0)
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (1, 0, 1)
-    with pytest.raises(RefusalError, match="all annotated images are of one patient, 'p': add one of another"):
+    with pytest.raises(RefusalError, match="all annotated images are of one patient, 'p': add images of another"):
         split([example(0, group="p"), example(1, group="p")], seed=0)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.conftest import Project
 
-NO_MPP = "the file does not say how many micrometers a pixel spans: give it in the sheet's column 'mpp'"
+NO_MPP = "the file does not say how many micrometers a pixel spans: enter it in the sheet's column 'mpp'"
 
 
 def lines(text: str) -> list[str]:

@@ -92,7 +92,7 @@ def test_missing_files_and_going_on_without_them(folder: Path, capsys: pytest.Ca
             "detect.model=gone.safetensors",
             "gone.safetensors: cannot be read (No such file or directory): correct",
         ),
-        ("detect.model=slides.tsv", "slides.tsv: is no weights file of pathopipe"),
+        ("detect.model=slides.tsv", "slides.tsv: is not a weights file of pathopipe"),
         ("grade.grader=gleason", "gleason"),
         ("tiles.halo=10", "tiles.halo"),
         ("tiles.mpp=0.25", "made for 0.5 micrometers"),

@@ -16,9 +16,9 @@ from tests.workflow.conftest import Project, make_project
 REASONS = {
     "empty": "the file is empty",
     "cut": "damaged",
-    "text": "no slide or image of a known format",
+    "text": "not a slide or image in a known format",
     "nompp": "column 'mpp'",
-    "badmpp": "not plausible",
+    "badmpp": "implausible",
     "blank": "no tissue",
     "pink": "nuclei",
     "dark": "fluorescence",

@@ -16,11 +16,11 @@ from pathopipe.ops.raster import rasterize
 
 LABEL_SUFFIXES: Final = (".png", ".tif", ".tiff", ".geojson", ".json", ".tsv", ".csv")
 
-# Larger numbers are made small: tables go by the number of a label.
+# Larger numbers are renumbered: tables are indexed by label.
 _LARGEST_LABEL: Final = 2**20
-# From so many pieces per label on, labels are taken for a mask of all nuclei, or of their types.
+# With this many pieces per label, labels are taken for a mask of all nuclei, or of their types.
 _PIECES: Final = 3
-# A polygon around the middles of so many others is no nucleus.
+# A polygon around the centers of this many others is not a nucleus.
 _ENCLOSED: Final = 3
 
 Size = tuple[int, int]
@@ -28,7 +28,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Outlines:
-    """Labels (H, W), int32: 0 background, each nucleus a number of its own."""
+    """Labels (H, W), int32: 0 background, each nucleus its own number."""
 
     labels: NDArray[np.int32]
 
@@ -42,11 +42,11 @@ class Points:
 
 
 def read_annotations(path: Path | None, size: Size | None = None) -> Outlines | Points:
-    """Read labels; that they are empty is no mistake.
+    """Read labels; empty ones are valid.
 
-    A GeoJSON is one of outlines where it holds nothing. Each part of a MultiPolygon is a nucleus, holes are filled, of
-    two polygons at a pixel the first keeps it, and of a cell in QuPath the nucleus counts. A table of points that holds
-    whole numbers only gives pixels, and their middles are taken; other coordinates are taken as they are.
+    An empty GeoJSON counts as outlines. Each part of a MultiPolygon is a nucleus, holes are filled, a pixel in two
+    polygons goes to the first, and of a QuPath cell the nucleus counts. In a table of points with only whole numbers
+    these are pixels, and their centers are taken; other coordinates are taken as they are.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def read_annotations(path: Path | None, size: Size | None = None) -> Outlines | 
         return _read_points(path, size)
     if suffix in LABEL_SUFFIXES:
         return Outlines(_read_label_image(path, size))
-    raise RefusalError(f"{path}: is of no known kind: labels end in {', '.join(LABEL_SUFFIXES)}")
+    raise RefusalError(f"{path}: is not a known kind of labels: they end in {', '.join(LABEL_SUFFIXES)}")
 
 
 def paint(polygons: list[shapely.Polygon], size: Size) -> NDArray[np.int32]:
@@ -84,7 +84,7 @@ def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
     image = _tiff_pixels(path) if path.suffix.lower() in {".tif", ".tiff"} else _png_pixels(path)
     if image is None or image.ndim != 2 or image.dtype.kind not in "buif" or not _is_whole(image):
         raise RefusalError(
-            f"{path}: is no label image: give one channel of 8, 16 or 32 bits, 0 background, 1..n nuclei"
+            f"{path}: is not a label image: give one channel of 8, 16 or 32 bits, 0 background, 1..n nuclei"
         )
     if size is not None and image.shape != size:
         raise RefusalError(
@@ -96,8 +96,8 @@ def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
     labels = np.asarray(image, np.int32)
     if _is_mask(labels):
         raise RefusalError(
-            f"{path}: has labels of many pieces each, like a mask of all nuclei or of their types: "
-            "give each nucleus a number of its own"
+            f"{path}: has labels with many pieces each, like a mask of all nuclei or of their types: give each "
+            "nucleus its own number"
         )
     return labels
 
@@ -115,7 +115,7 @@ def _tiff_pixels(path: Path) -> NDArray[Any]:
     try:
         image = np.asarray(tifffile.imread(path))
     except Exception as error:
-        raise RefusalError(f"{path}: is no TIFF that can be read: export the labels again") from error
+        raise RefusalError(f"{path}: is not a readable TIFF: export the labels again") from error
     return image if image.ndim < 3 else np.squeeze(image)
 
 
@@ -156,7 +156,7 @@ def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
 
 
 def _check_apart(polygons: list[Any], path: Path) -> None:
-    """Refuse what is drawn around nuclei, like the annotation that they were detected in: it would hide them."""
+    """Refuse a polygon around nuclei, such as the annotation that they were detected in: it would hide them."""
     if len(polygons) <= _ENCLOSED:
         return
     around, inside = shapely.STRtree(shapely.centroid(polygons)).query(polygons, predicate="contains")
@@ -175,10 +175,10 @@ def _features(path: Path) -> list[Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RefusalError(f"{path}: is no GeoJSON ({error}): export the labels again") from error
+        raise RefusalError(f"{path}: is not GeoJSON ({error}): export the labels again") from error
     features = content.get("features", [content]) if isinstance(content, dict) else content
     if not isinstance(features, list):
-        raise RefusalError(f"{path}: is no GeoJSON of polygons or points: export the labels again")
+        raise RefusalError(f"{path}: is not GeoJSON of polygons or points: export the labels again")
     return features
 
 
@@ -188,7 +188,7 @@ def _parts(feature: Any, where: str) -> list[Any]:
         geometry = feature.get("nucleusGeometry") or feature.get("geometry", feature)
         parts = list(shapely.get_parts(shapely.geometry.shape(geometry)))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
-        raise RefusalError(f"{where}: holds a geometry that is none: export the labels again") from error
+        raise RefusalError(f"{where}: holds an invalid geometry: export the labels again") from error
     other = next((part.geom_type for part in parts if part.geom_type not in {"Polygon", "Point"}), None)
     if other:
         raise RefusalError(f"{where}: holds a {other}, expected polygons or points: leave it out of the export")
@@ -234,6 +234,6 @@ def _check_inside(
     if outside.any():
         x, y = starts[outside][0]
         raise RefusalError(
-            f"{path}: {outside.sum()} of {len(starts)} {what} lie outside of the image, which is {size[1]} x {size[0]} "
+            f"{path}: {outside.sum()} of {len(starts)} {what} lie outside the image, which is {size[1]} x {size[0]} "
             f"pixels, the first at x {x:g}, y {y:g}: give coordinates in pixels of this image"
         )

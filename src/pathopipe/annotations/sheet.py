@@ -12,9 +12,9 @@ from pathopipe.errors import RefusalError
 from pathopipe.spreadsheets import as_on_disk
 from pathopipe.units import MAX_MPP, MIN_MPP
 
-# Said of the labels of an image that shows no nuclei: an artifact to learn from.
+# Stated for an image that shows no nuclei, such as an artifact to learn from.
 _EMPTY: Final = "none"
-# Files that lie beside images and are none.
+# Files beside images that are not images.
 _NO_IMAGES: Final = {".tsv", ".csv", ".txt", ".md", ".json", ".geojson", ".xml", ".yaml"}
 
 Row = Mapping[str, str]
@@ -27,13 +27,13 @@ class Annotated:
     Attributes
     ----------
     name
-        Unlike that of any other image beside it.
+        Unique among the images.
     labels
         File of the labels; None where the sheet says that there are no nuclei.
     mpp
         Micrometers per pixel of the image.
     patient
-        Whom the image is of, where known: images of one patient are no independent samples.
+        The patient, where known: images of one patient are not independent samples.
     share
         How often the image is shown in training, relative to others of its size.
     """
@@ -87,7 +87,9 @@ def match(images: Path, labels: Path, mpp: float) -> list[Annotated]:
     found = {file.stem: file for file in files}
     if len(found) < len(files):
         twice = next(name for name, n in Counter(file.stem for file in files).items() if n > 1)
-        raise RefusalError(f"{images}: there are several images '{twice}': keep one of them, or list them in a sheet")
+        raise RefusalError(
+            f"{images}: there are several images named '{twice}': keep one of them, or list them in a sheet"
+        )
     paths = find_labels(found, labels, images)
     return [Annotated(name, found[name], path, mpp) for name, path in paths.items()]
 
@@ -125,7 +127,7 @@ def _file_mistakes(row: Row, folder: Path) -> Iterator[str]:
         elif not _is_there(as_on_disk(folder / row[column])):
             yield f"the file {folder / row[column]} is missing: correct the path in the column '{column}'"
     if row["labels"] and Path(row["labels"]).suffix.lower() not in LABEL_SUFFIXES:
-        yield f"the labels {row['labels']} are of no known kind: they end in {', '.join(LABEL_SUFFIXES)}"
+        yield f"the labels {row['labels']} are not of a known kind: they end in {', '.join(LABEL_SUFFIXES)}"
 
 
 def _is_there(path: Path) -> bool:
@@ -136,11 +138,11 @@ def _is_there(path: Path) -> bool:
 
 
 def _repeated(row: Row, folder: Path, line: int, first_line: dict[Path, int]) -> Iterator[str]:
-    """Tell of an image that stands in an earlier line; ``first_line`` holds those, and gets this one."""
+    """Report an image that an earlier line lists; ``first_line`` holds those, and gets this one."""
     if row["image"]:
         first = first_line.setdefault((folder / row["image"]).resolve(), line)
         if first != line:
-            yield f"the image {row['image']} stands in line {first} already"
+            yield f"the image {row['image']} is already in line {first}"
 
 
 def _odd(row: Row) -> Iterator[str]:
@@ -149,11 +151,11 @@ def _odd(row: Row) -> Iterator[str]:
         yield _implausible(row["mpp"])
     share = number(row.get("share") or "1")
     if share is None or share <= 0:
-        yield f"share {row['share']!r} is no number above 0"
+        yield f"share {row['share']!r} is not a number above 0"
 
 
 def _implausible(mpp: str) -> str:
-    return f"mpp {mpp!r} is no plausible number of micrometers per pixel, expected {MIN_MPP:g} to {MAX_MPP:g}"
+    return f"mpp {mpp!r} is not a plausible number of micrometers per pixel, expected {MIN_MPP:g} to {MAX_MPP:g}"
 
 
 def _annotated(row: Row, folder: Path, stems: Mapping[str, int]) -> Annotated:

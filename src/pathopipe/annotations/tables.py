@@ -17,7 +17,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise RefusalError(f"{path}: cannot be read ({error.strerror}): correct the path") from error
     except UnicodeError as error:
-        raise RefusalError(f"{path}: is no text in UTF-8: export or save it again") from error
+        raise RefusalError(f"{path}: is not text in UTF-8: export or save it again") from error
 
 
 def read_rows(
@@ -28,13 +28,13 @@ def read_rows(
     Raises
     ------
     RefusalError
-        When it is no table, lacks a column that is ``needed``, has one twice or named nearly like one that is known,
+        When it is not a table, lacks a column that is ``needed``, has one twice or named nearly like one that is known,
         or lines of too many cells.
     """
     try:
         (_, header), *lines = parse_rows(read_text(path)) or [(1, [])]
     except csv.Error as error:
-        raise RefusalError(f"{path}: is no table ({error}): save it as tab-separated text") from error
+        raise RefusalError(f"{path}: is not a table ({error}): save it as tab-separated text") from error
     problems = [f"{path}: {problem}" for problem in header_problems(header, needed, (*needed, *optional))]
     problems += [
         f"{path}, line {line}: has {len(cells)} cells, the header has {len(header)}"
@@ -47,7 +47,7 @@ def read_rows(
 
 
 def number(text: str) -> float | None:
-    """Read a finite number; None where it is none."""
+    """Read a finite number; None where it is not one."""
     try:
         value = float(text)
     except ValueError:

@@ -14,6 +14,7 @@ _COMMANDS = {
     "run": ("run", "Run the whole workflow over a sample sheet."),
     "status": ("status", "Say how far a run is: done, running, failed, rejected, time left."),
     "verify": ("verify", "Compute the digests of results again and report what changed."),
+    "share": ("share", "Copy results to pass on, without what names people or places."),
     "demo": ("demo", "Run the whole workflow on synthetic slides, or on a slide of yours."),
     "doctor": ("doctor", "Say what is installed, and what is missing."),
     "evaluate": ("evaluate", "Compare models or results with annotated images."),

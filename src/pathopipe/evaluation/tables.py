@@ -69,7 +69,7 @@ def pooled_only(lines: Sequence[Line]) -> list[Line]:
 def count_images(rows: Sequence[Row]) -> str:
     """Say how many images there are, and what is in brackets."""
     count = len({row.image for row in rows})
-    return f"{count} images; in brackets 95 % intervals over images" if count > 1 else "1 image"
+    return f"{count} images; 95% intervals over images in brackets" if count > 1 else "1 image"
 
 
 def rankings(rows: Sequence[Row], score: Callable[[Any], float], name: str) -> list[str]:

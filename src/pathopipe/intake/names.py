@@ -16,9 +16,14 @@ _MAX_ID: Final = 80
 _NEUTRAL: Final = re.compile(r"slide_(\d{4,})")
 
 
+def is_neutral(slide: str) -> bool:
+    """Whether an id is a number, whoever gave it."""
+    return _NEUTRAL.fullmatch(slide) is not None
+
+
 def naming_of(rows: Collection[Row]) -> Naming | None:
     """Tell how the slides of a sheet were named; None where neither way left an id."""
-    if any(_NEUTRAL.fullmatch(row["slide"]) for row in rows):
+    if any(is_neutral(row["slide"]) for row in rows):
         return "neutral"
     return "names" if any(row["slide"] == _clean(_stem(Path(row["path"]))) for row in rows) else None
 
@@ -26,14 +31,14 @@ def naming_of(rows: Collection[Row]) -> Naming | None:
 def name_neutrally(rows: Iterable[Row], taken: Iterable[str]) -> None:
     """Give numbers to rows whose id is not neutral, after those that are taken."""
     numbers = [int(found[1]) for slide in taken if (found := _NEUTRAL.fullmatch(slide))]
-    unnamed = (row for row in rows if not _NEUTRAL.fullmatch(row["slide"]))
+    unnamed = (row for row in rows if not is_neutral(row["slide"]))
     for number, row in enumerate(unnamed, max(numbers, default=0) + 1):
         row["slide"] = f"slide_{number:04}"
 
 
 def name_after_files(rows: Iterable[Row], all_rows: Iterable[Row], path: Callable[[Row], Path], folder: Path) -> None:
     """Name rows that have no id yet, or a neutral one, after their files; ``path`` tells where a row's file lies."""
-    unnamed = [row for row in rows if not row["slide"] or _NEUTRAL.fullmatch(row["slide"])]
+    unnamed = [row for row in rows if not row["slide"] or is_neutral(row["slide"])]
     taken = [row["slide"] for row in all_rows if row not in unnamed]
     for row, name in zip(unnamed, make_ids([path(row) for row in unnamed], folder, taken), strict=True):
         row["slide"] = name

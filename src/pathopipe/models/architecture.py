@@ -68,7 +68,7 @@ class Architecture:
 
     @property
     def radius(self) -> int:
-        """How many input pixels far an output pixel looks, wherever it lies in its block of ``stride`` pixels."""
+        """Radius in input pixels that an output pixel depends on, wherever it lies in its block of ``stride``."""
         return max(
             max(pixel - first, last - pixel) for pixel in range(self.stride) for first, last in [self._seen(pixel)]
         )

@@ -45,7 +45,7 @@ class Traits:
     mpp
         Micrometers per pixel of the images that the model expects: working pixels.
     radius
-        How far the model looks, in working pixels.
+        Distance in working pixels beyond which nothing affects a pixel's result.
     stride
         Images must begin at a whole multiple of this many working pixels from the slide's corner.
     upsampling

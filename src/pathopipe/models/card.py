@@ -16,7 +16,7 @@ from pathopipe.ops.channels import BARRIER, DISTANCE, FOREGROUND
 from pathopipe.units import MAX_HALO, WORKING_MPP
 
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories of what is not shown, but may do something: escapes, marks of direction, ends of line."""
+"""Unicode's categories of invisible characters that may have an effect: escapes, marks of direction, ends of line."""
 
 
 def _check_text(text: str) -> str:
@@ -35,7 +35,7 @@ def _check_entry(entry: object) -> object:
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(NAME, name):
-        raise ValueError("should be 1 to 60 letters, digits, '_' and '-', the first no '-'")
+        raise ValueError("should be 1 to 60 letters, digits, '_' and '-', not starting with '-'")
     return name
 
 
@@ -77,9 +77,9 @@ class Card:
         if missing := [name for name in (FOREGROUND, DISTANCE) if name not in names]:
             raise ValueError(f"should have a channel '{missing[0]}', not only {', '.join(names)}")
         if BARRIER in names:
-            raise ValueError(f"should have no channel '{BARRIER}': it is made of '{DISTANCE}'")
+            raise ValueError(f"should have no channel '{BARRIER}': it is computed from '{DISTANCE}'")
         if self.traits.radius > MAX_HALO:
-            raise ValueError(f"should look {MAX_HALO} pixels far at most, not {self.traits.radius}")
+            raise ValueError(f"should have a radius of at most {MAX_HALO} pixels, not {self.traits.radius}")
 
     @property
     def traits(self) -> Traits:

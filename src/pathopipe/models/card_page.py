@@ -15,8 +15,9 @@ def _lines(weights: Weights) -> Iterator[str]:
     parameters = sum(tensor.size for tensor in weights.tensors.values())
     yield from (f"# Nucleus network `{card.name}`", "")
     yield from ("For research use only. Not for diagnosis.", "")
-    yield f"* **Licence:** {card.licence}"
-    yield f"* **Input:** H&E, brightfield RGB at {card.mpp:g} µm per pixel; looks {card.traits.radius} pixels far"
+    yield f"* **License:** {card.licence}"
+    reach = f"receptive field: {card.traits.radius} pixels in each direction"
+    yield f"* **Input:** H&E, brightfield RGB at {card.mpp:g} µm per pixel; {reach}"
     channels = ", ".join(card.architecture.channels)
     yield f"* **Output:** maps at {card.mpp / card.traits.upsampling:g} µm per pixel: {channels}"
     yield f"* **Size:** {parameters / 1e6:.2f} million parameters, widths {card.architecture.widths}"

@@ -113,7 +113,7 @@ def _cut(sigma: float) -> int:
 
 
 def _radius(c: Constants) -> int:
-    """How far the model looks: what its steps look, one after the other."""
+    """The radius of the model: the sum of those of its steps."""
     threshold = _cut(c.smoothing) + _cut(c.sharpening_sigma) + c.rounds * c.window
     mask = threshold + c.hole_side + 1 + 2 * c.opening
     landscape = max(mask + c.depth + 1 + _cut(c.depth_smoothing), threshold + _cut(c.darkness_smoothing))

@@ -55,8 +55,14 @@ def has_gpu() -> bool:
     try:
         import torch
     except ImportError:
-        _LOG.warning("there is a GPU, but no torch to use it: on the processor; pip install 'pathopipe[train]'")
+        _LOG.warning(
+            "there is a GPU, but torch is not installed, so networks run on the processor; pip install "
+            "'pathopipe[train]'"
+        )
         return False
     if not torch.cuda.is_available():
-        _LOG.warning("there is a GPU, but torch cannot use it: on the processor; check driver and torch's version")
+        _LOG.warning(
+            "there is a GPU, but torch cannot use it, so networks run on the processor; check the driver and "
+            "torch's version"
+        )
     return torch.cuda.is_available()

@@ -1,7 +1,7 @@
 """Whether a slide's mpp can be right, by what the model sees at its own resolution, at a finer and at a coarser one.
 
 Where the stated mpp is half the true one, the model sees at half its resolution what it was trained on: more nuclei,
-and more surely. Where it is twice the true one, so at twice. Two logistic discriminants weigh that up, one for each
+with more confidence. Where it is twice the true one, so at twice. Two logistic discriminants decide, one for each
 direction. Weights and thresholds are made by recipes/mpp_guard.py; how well they do is in docs/mpp.md.
 """
 
@@ -70,7 +70,7 @@ class Sight:
 
 
 def measures(sights: Sequence[Sight]) -> tuple[float, ...]:
-    """What the discriminants weigh: certainty, density and size of nuclei, scale by scale."""
+    """Features of the discriminants: certainty, density and size of nuclei, scale by scale."""
     return tuple(value for sight in sights for value in (sight.certainty, sight.density, sight.size))
 
 

@@ -1,4 +1,4 @@
-"""OpenVINO, kept from sending: the only place that imports it, which ruff sees to.
+"""OpenVINO, kept from sending data: the only place that imports it, which ruff sees to.
 
 Its import starts `openvino_telemetry`, which writes an id into the home folder and posts it to an analytics service.
 The wheel requires that package, so it can't be left out; where its import fails, OpenVINO takes a stub of its own.

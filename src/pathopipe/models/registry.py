@@ -115,7 +115,7 @@ def weights_of(model: str, folder: Path | None = None) -> "Weights":
     if not weights.sha256.startswith(_digest(model)):
         remedy = "install pathopipe again" if model in SHIPPED else "give the path of their file again"
         raise RefusalError(
-            f"holds other weights than those of '{model}': {remedy}", path=path, called="the weights' file"
+            f"holds weights other than those of '{model}': {remedy}", path=path, called="the weights' file"
         )
     return weights
 
@@ -126,8 +126,10 @@ def _file(model: str, folder: Path | None) -> Path:
     if (match := _ADOPTED.fullmatch(model)) and folder is not None:
         if (kept := folder / f"{match[1]}{SUFFIX}").exists():
             return kept
-        raise RefusalError(f"detect.model: the weights '{model}' are not with the results: give the path of their file")
-    with contextlib.suppress(OSError):  # a name longer than the file system allows is no file's
+        raise RefusalError(
+            f"detect.model: the weights '{model}' are not in the results folder: give the path of their file"
+        )
+    with contextlib.suppress(OSError):  # a name longer than the file system allows cannot be a file's
         if model.endswith(SUFFIX) or "/" in model or Path(model).is_file():
             return Path(model)
     names = ", ".join(("classical", *SHIPPED))

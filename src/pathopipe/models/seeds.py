@@ -43,7 +43,7 @@ class SeedRule:
 
     @property
     def working_radius(self) -> int:
-        """How far a seed looks in the maps, in working pixels."""
+        """Radius of the maps that a seed depends on, in working pixels."""
         return ceil((self.reach + TOP_SIDE // 2 + self.cut) / UPSAMPLING)
 
 

@@ -23,7 +23,7 @@ from pathopipe.models.card import Card
 _KEY: Final = "pathopipe"
 _FORMAT: Final = 1
 _LARGEST_HEADER: Final = 400_000
-_FOREIGN: Final = "is no weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"
+_FOREIGN: Final = "is not a weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"
 _PICKLES: Final = (b"\x80", b"PK\x03\x04")
 
 
@@ -54,8 +54,8 @@ def read_card(path: Path) -> Card:
     Raises
     ------
     RefusalError
-        When the file is missing, a pickle, no safetensors, or not of this program, when its card is not right, or when
-        its tensors are others than the card says.
+        When the file is missing, a pickle, not safetensors, or not of this program, when its card is invalid, or when
+        its tensors differ from what the card says.
     """
     with _opened(path) as stream:
         return _read_card(stream, path)[0]
@@ -93,11 +93,11 @@ def _opened(path: Path) -> BinaryIO:
         raise _refusal(path, f"cannot be read ({error.strerror}): correct the path of the weights") from error
     except ValueError as error:
         raise _refusal(path, f"cannot be read ({error}): correct the path of the weights") from error
-    raise _refusal(path, "is no file: give the path of a weights file")
+    raise _refusal(path, "is not a file: give the path of a weights file")
 
 
 def _read_card(stream: BinaryIO, path: Path) -> tuple[Card, int]:
-    """Return the card and the size in bytes of the file that it tells of."""
+    """Return the card and the size in bytes of the file that it describes."""
     start = stream.read(8)
     size = int.from_bytes(start, "little")
     # A safetensors file begins with the size of its header, which may look like a pickle where it is small.
@@ -125,11 +125,11 @@ def _parse_card(text: object, path: Path) -> Card:
         return _CARD.validate_json(json.dumps(values))
     except ValidationError as error:
         problem = reported(error.errors()[0])
-        raise _refusal(path, f"has a card that is not right: {problem}: train the weights again") from None
+        raise _refusal(path, f"has an invalid card: {problem}: train the weights again") from None
 
 
 def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
-    """Read JSON of which no two readers can think differently."""
+    """Read JSON that no two readers can interpret differently."""
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         json.dumps(content, ensure_ascii=False).encode()  # halves of a pair of surrogates are no text
@@ -140,16 +140,16 @@ def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key appears twice")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _check_shapes(header: dict[str, Any], wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """See that the tensors are those that the card tells of, before they are read."""
+    """Check that the tensors are those that the card describes, before they are read."""
     for name in sorted({*header, *wanted}):
         entry, shape = header.get(name), list(wanted.get(name, ()))
         if (

@@ -103,13 +103,13 @@ def from_geojson(content: dict[str, Any] | list[dict[str, Any]], origin: Origin)
     Raises
     ------
     ValueError
-        When it is no valid GeoJSON, or holds anything but polygons.
+        When it is not valid GeoJSON, or holds anything but polygons.
     """
     try:
         features = content if isinstance(content, list) else content.get("features", [content])
         shapes = [shapely.geometry.shape(feature.get("geometry", feature)) for feature in features]
     except (KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
-        raise ValueError("holds a geometry that is none") from error
+        raise ValueError("holds an invalid geometry") from error
     parts = [part for shape in shapes for part in shapely.get_parts(shape)]
     others = sorted({part.geom_type for part in parts if part.geom_type != "Polygon"})
     if others:
@@ -128,7 +128,7 @@ def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
     try:
         polygons = from_geojson(json.loads(text), origin)
     except ValueError as error:
-        raise ValueError(f"is no GeoJSON of polygons: {error}") from None
+        raise ValueError(f"is not GeoJSON of polygons: {error}") from None
     if not polygons:
         raise ValueError("holds no polygons")
     return polygons

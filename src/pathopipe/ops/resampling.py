@@ -1,4 +1,4 @@
-"""Bootstrap over squares of tissue or over images: what lies together is alike, so whole places are drawn again."""
+"""Bootstrap over squares of tissue or over images: neighbors are alike, so whole squares are drawn."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final

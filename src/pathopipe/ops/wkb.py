@@ -48,6 +48,6 @@ def from_wkb(packed: pa.BinaryArray) -> tuple[NDArray[np.float64], NDArray[np.in
     shapes = shapely.from_wkb(np.array(packed.to_pylist(), object), on_invalid="ignore")
     others = shapely.get_type_id(shapes) != shapely.GeometryType.POLYGON
     if (others | shapely.is_empty(shapes) | (shapely.get_num_interior_rings(shapes) > 0)).any():
-        raise ValueError("these are no polygons of one ring")
+        raise ValueError("these are not polygons of one ring each")
     ends = np.cumsum(shapely.get_num_coordinates(shapes), dtype=np.int64)
     return shapely.get_coordinates(shapes), np.concatenate([[0], ends])

@@ -22,7 +22,7 @@ _ABOUT = {
     "cohort.tsv": "One row per slide: state, grade, statistics",
     "cohort.parquet": "The same table with its types",
     "index.html": "The page of the cohort",
-    "slides.tsv": "The sheet, with identity and digest of each slide; the column path is to be filled in",
+    "slides.tsv": "The sample sheet, with identity and digest of each slide; fill in the column path",
     "config.json": "The settings of all stages, for pathopipe run --config",
     "requirements.txt": "The packages that were installed, for pip install -r",
 }
@@ -42,7 +42,7 @@ class SlideRecord:
 
 
 def sheet(records: Iterable[SlideRecord]) -> str:
-    """Return the sheet without paths and without what identifies a patient, with what the slides can be known by."""
+    """Return the sheet without paths and without what identifies a patient, with what identifies the slides."""
     text = io.StringIO()
     rows = csv.writer(text, delimiter="\t", lineterminator="\n")
     rows.writerow(_COLUMNS)
@@ -52,7 +52,7 @@ def sheet(records: Iterable[SlideRecord]) -> str:
 
 
 def _recognized(manifests: Mapping[str, Manifest]) -> Iterator[str | None]:
-    """Tell the mpp that was given, what the sheet said of tissue and stain, and what the slide can be known by."""
+    """Return the mpp that was given, tissue and stain as the sheet states them, and what identifies the slide."""
     tissue, grade = manifests.get("tissue"), manifests.get("grade")
     given = tissue is not None and tissue["mpp_source"] == "sheet"
     yield f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if tissue and given else None
@@ -76,7 +76,7 @@ def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord
     finished = [record for record in records if record.finished]
     crate = Crate(
         f"Cohort of {len(records)} slides: nuclei, features and grades",
-        "Results of pathopipe for the slides of a sheet. Each slide's folder has a description of its own.",
+        "Results of pathopipe for the slides of a sheet. Each slide's folder has its own description.",
         PROCESS_RUN,
         WORKFLOW_RUN,
         WORKFLOW,
@@ -90,7 +90,7 @@ def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord
         "cohort/Snakefile",
         metadata.version("snakemake"),
         name="pathopipe",
-        description="The workflow's front door; its rules come with pathopipe",
+        description="The workflow's entry point; its rules are part of pathopipe",
         softwareVersion=versions["pathopipe"],
         softwareRequirements=crate.software(versions),
         sha256=sha256(snakefile),

@@ -68,7 +68,7 @@ class CohortEntry:
 
     @property
     def state(self) -> str:
-        """The state in a person's words."""
+        """The state in plain words."""
         return STATES.get(self.row.state, self.row.state)
 
     @property
@@ -123,7 +123,7 @@ class CohortPage:
 
     @property
     def states(self) -> list[tuple[str, str, int]]:
-        """Class, words and number of slides of each state that occurs; analyzed ones are always told."""
+        """Class, words and number of slides of each state that occurs; analyzed ones always."""
         found = {state: sum(entry.row.state == state for entry in self.entries) for state in STATES}
         return [(state, STATES[state], slides) for state, slides in found.items() if slides or state == "done"]
 
@@ -134,7 +134,7 @@ class CohortPage:
 
     @property
     def models(self) -> list[tuple[str, str, int]]:
-        """Models that found the nuclei, their licences, and on how many slides each did, the most used first."""
+        """Models that found the nuclei, their licenses, and on how many slides each did, the most used first."""
         used = Counter((entry.row.model or "", entry.row.model_licence or "") for entry in self.done)
         return [(name, licence, slides) for (name, licence), slides in used.most_common() if name]
 

@@ -1,4 +1,4 @@
-"""An RO-Crate under way: files with their digests, what they were made with, and by which commands.
+"""An RO-Crate under construction: files with their digests, what they were made with, and by which commands.
 
 Without a clock, a place or a random name: the same results are described by the same bytes.
 """
@@ -52,7 +52,7 @@ class Crate:
         self._root["name"] = name
         self._root["description"] = description
         self._root["datePublished"] = _NO_DATE
-        rights = "Whoever owns the slides decides who may use these results. For research use only."
+        rights = "The owner of the slides decides who may use these results. For research use only."
         self._root["license"] = self.thing("#rights", "CreativeWork", name="Rights", description=rights)
         conforms = [
             self.thing(address, "CreativeWork", name=title, version=number) for address, title, number in profiles

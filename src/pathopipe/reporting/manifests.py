@@ -21,7 +21,7 @@ def rejection(manifests: Mapping[str, Manifest]) -> Rejection | None:
 
 
 def stage_title(stage: str) -> str:
-    """Name a stage in a person's words."""
+    """Name a stage in plain words."""
     return STAGES[stage].title if stage in STAGES else stage
 
 
@@ -41,9 +41,9 @@ def slide_facts(tissue: Manifest) -> tuple[Fact, ...]:
 
 
 def mpp_facts(features: Manifest) -> tuple[Fact, ...]:
-    """Return by what the resolution was checked; the warning, if it failed, is told among the others."""
+    """Return how the resolution was checked; the warning, if it failed, is among the others."""
     checked_by = features.get("mpp_checked_by")
-    return (Fact("Resolution checked by", MPP_CHECKS.get(checked_by, str(checked_by))),) if checked_by else ()
+    return (Fact("Resolution check", MPP_CHECKS.get(checked_by, str(checked_by))),) if checked_by else ()
 
 
 def model_facts(detect: Manifest) -> tuple[Fact, ...]:
@@ -144,7 +144,7 @@ def _model_facts(model: ModelEntry | None) -> tuple[Fact, ...]:
         return ()
     weights, licence = model.get("sha256"), model.get("licence")
     named = (Fact("Name", str(model.get("name"))), Fact("Weights", str(weights) if weights else "none needed"))
-    return (*named, Fact("Licence", str(licence))) if licence else named
+    return (*named, Fact("License", str(licence))) if licence else named
 
 
 def _facts(entries: Mapping[str, Any] | None) -> tuple[Fact, ...]:

@@ -32,8 +32,7 @@ def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
     slide = str(manifests["tissue"]["slide"])
     crate = Crate(
         f"Slide {slide}: nuclei, features and grade",
-        "Results of pathopipe for one whole-slide image: what each stage ran, on what, and what came out. "
-        "When and where it ran is in the files run.json.",
+        "Results of pathopipe for one whole-slide image: what each stage ran, on what, and what came out.",
         PROCESS_RUN,
     )
     files = _files(crate, folder, draft, _digests(manifests))
@@ -49,7 +48,7 @@ def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
 
 
 def command(stage: str, manifest: Manifest) -> str:
-    """What to type in the folder above to have a stage done again."""
+    """What to type in the folder above to run a stage again."""
     settings = json.dumps(manifest["params"], sort_keys=True, separators=(",", ":"))
     slide = manifest["slide"]
     return f"pathopipe {stage} {slide} --results . --slides cohort/slides.tsv --settings {shlex.quote(settings)}"

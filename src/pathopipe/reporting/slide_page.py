@@ -20,16 +20,16 @@ from pathopipe.text import anything, count, number, percent, quantity
 WINDOWS = {
     "whole": ("The whole image", "The image is not larger than a field of view."),
     "densest": ("Densest region", "The field with the most nuclei."),
-    "typical": ("Typical region", "A field whose number of nuclei is the median over the slide."),
+    "typical": ("Typical region", "A field with the median number of nuclei."),
     "largest": ("Largest nuclei", "The field with the largest mean nuclear area."),
-    "further": ("Further region", "Chosen so that the fields spread over the range of nuclear density."),
+    "further": ("Further region", "Chosen so that the fields cover the range of nuclear density."),
 }
 _SHORT_LIST, _LEADING = 6, 4
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A labelled value, ready to read, with a note where it needs one."""
+    """A labeled value, ready to read, with a note where it needs one."""
 
     label: str
     value: str
@@ -38,7 +38,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class QualityWarning:
-    """Something about the slide that makes its numbers less trustworthy, in plain words; it may leave it ungraded."""
+    """Something about the slide that makes its numbers less trustworthy, in plain words; it may stop the grade."""
 
     code: str
     message: str
@@ -90,7 +90,7 @@ class Grade:
 
     @property
     def stable(self) -> str:
-        """How stable the grade is, in words that nobody takes for how certain it is; empty where that isn't known."""
+        """How stable the grade is, in words that are not mistaken for certainty; empty where that isn't known."""
         return "" if self.stability is None else f"Same grade in {percent(self.stability)} of resamples"
 
     @property

@@ -1,4 +1,4 @@
-"""What warnings, checks and the names in files are called in front of people; columns: `results.schemas`."""
+"""What pages call warnings, checks and the names in files; columns: `results.schemas`."""
 
 from types import MappingProxyType
 
@@ -27,9 +27,9 @@ WARNINGS = MappingProxyType(
 
 MPP_CHECKS = MappingProxyType(
     {
-        "scales": "how surely nuclei are found at half, once and twice the scale",
-        "size": "the size of nuclei only",
-        "nothing": "nothing: there are too few nuclei",
+        "scales": "detection of nuclei at half, the same and twice the scale",
+        "size": "size of the nuclei only",
+        "nothing": "not done: too few nuclei",
     }
 )
 

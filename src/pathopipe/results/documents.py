@@ -1,15 +1,45 @@
 """JSON documents of the results: manifests, grades, descriptions."""
 
+import contextlib
 import functools
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from pathopipe.errors import ArtifactError, cause
+from pathopipe.errors import ArtifactError, PathopipeError, cause
 from pathopipe.files import write_whole
 from pathopipe.results.names import called
+
+_MOST_BYTES: Final = 128 * 2**20
+_MOST_VALUES: Final = 4_000_000
+"""In Python, a value takes a hundred bytes and more."""
+_NO_FLOAT: Final = re.compile(rb"[eE]\+?\d{3}|\d{309}")
+_SURROGATE: Final = re.compile(rb"\\u[dD]")
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say that an artifact is damaged, whatever a library complains of in the block, which does nothing but read it.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged.
+    """
+    try:
+        yield
+    except (PathopipeError, MemoryError):
+        raise
+    except OSError as error:
+        # Arrow says so, without a number, of pages that cannot be unpacked, too.
+        gone = error.errno and not isinstance(error, IsADirectoryError)
+        raise (unreadable(path, error) if gone else damaged(path)) from error
+    except Exception as error:
+        raise damaged(path) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -18,17 +48,29 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     ArtifactError
-        When it is missing or no JSON object.
+        When it is missing, no JSON object, or larger than any that the program writes.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except ValueError as error:
-        raise damaged(path) from error
+    with reading(path):
+        content = _parse(path)
     if not isinstance(content, dict):
         raise damaged(path)
     return content
+
+
+def _parse(path: Path) -> Any:
+    """Parse JSON that can be written again: without numbers that are none, and text that is none."""
+    with path.open("rb") as stream:
+        text = stream.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES or text.count(b",") > _MOST_VALUES:
+        raise ValueError("too large")
+    content = json.loads(text, parse_constant=_refuse)
+    if _NO_FLOAT.search(text) or _SURROGATE.search(text):
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+    return content
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def fits(content: dict[str, Any], kind: type) -> bool:

@@ -17,7 +17,7 @@ Fixed, because what a reader returns near the border of a request may depend on 
 """
 
 MAX_DAMAGED_SHARE = 0.1
-"""Share of a level that may be damaged: beyond it a slide is no fit material, below it the rest of it is."""
+"""Share of a level that may be damaged: beyond it a slide is rejected, below it the rest is analyzed."""
 
 PIECE = 128
 """Side of the squares that are white where a block cannot be decoded, in pixels of the level."""
@@ -32,7 +32,7 @@ def check_size(width: int, height: int) -> None:
         raise SlideRejectedError("the image has no pixels: export it again")
     if max(width, height) > _MOST_SIDE_PX:
         raise SlideRejectedError(
-            f"the file is said to hold {width:,} x {height:,} pixels, more than any slide has: copy or export it again"
+            f"the file claims to hold {width:,} x {height:,} pixels, more than any slide has: copy or export it again"
         )
 
 
@@ -98,7 +98,7 @@ class Backend(Protocol):
 
 
 class DecodeError(Exception):
-    """A file could not be opened or decoded; whether the slide or the disk is to blame is decided by who asked."""
+    """A file could not be opened or decoded; whether the slide or the disk is to blame is decided by the caller."""
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ _SHOWN = 3
 
 
 def check_companions(path: Path) -> None:
-    """Reject a slide some of whose files are missing: what is left could be read, and would be a part of it.
+    """Reject a slide some of whose files are missing: what is left could be read, but would be only a part of it.
 
     Raises
     ------
@@ -20,5 +20,5 @@ def check_companions(path: Path) -> None:
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise SlideRejectedError(
-            f"the slide lacks {', '.join(missing[:_SHOWN])}{more}, which it consists of: copy all of its files"
+            f"the slide lacks files that belong to it ({', '.join(missing[:_SHOWN])}{more}): copy all of its files"
         )

@@ -42,7 +42,7 @@ def open_dicom(files: Sequence[Path]) -> TiledBackend:
     Raises
     ------
     SlideRejectedError
-        When it is no complete whole-slide image of one plane of 8-bit color.
+        When it is not a complete whole-slide image of one plane in 8-bit color.
     DecodeError
         When a file is damaged.
     """
@@ -56,14 +56,14 @@ def open_dicom(files: Sequence[Path]) -> TiledBackend:
             _check(instance)
         if "RESAMPLED" in volume[0].kind[3:]:
             raise SlideRejectedError(
-                "the series lacks the image of full resolution, of which its images were made: copy all of its files"
+                "the series lacks the full-resolution image that its other images were made from: copy all of its files"
             )
         levels = [_level(list(parts)) for _, parts in groupby(volume, key=lambda one: one.size)]
         return TiledBackend("dicom", levels, _mpp(volume[0]))
 
 
 def _read(file: Path) -> Instance | None:
-    """Read what is before the pixels; None for a file that is no whole-slide image."""
+    """Read what is before the pixels; None for a file that is not a whole-slide image."""
     with file.open("rb") as stream:
         content = pydicom.dcmread(stream, stop_before_pixels=True)
         instance = Instance(file, content, stream.tell())
@@ -82,7 +82,7 @@ def _check(one: Instance) -> None:
     if min(int(one.Rows or 0), int(one.Columns or 0)) < 1:
         raise DecodeError("its frames have no pixels")
     if one.Rows * one.Columns > MAX_PIECE_PX:
-        raise SlideRejectedError(f"the slide is stored in frames of {one.Columns} x {one.Rows} pixels: export it anew")
+        raise SlideRejectedError(f"the slide is stored in frames of {one.Columns} x {one.Rows} pixels: export it again")
 
 
 def _level(parts: list[Instance]) -> Stored:
@@ -94,7 +94,7 @@ def _level(parts: list[Instance]) -> Stored:
         missing = sorted({*range(1, total + 1)} - found)
         lacking = f", of which {len(missing)} are missing" if missing else ""
         raise SlideRejectedError(
-            f"a level of the series is spread over {total} files{lacking}: export it with one file for each level"
+            f"a level of the series is spread over {total} files{lacking}: export it with one file per level"
         )
     if len(parts) > 1:
         raise SlideRejectedError(f"the series holds {len(parts)} images of the same size: {ONLY}")

@@ -99,7 +99,9 @@ def _grid(one: Instance, offsets: list[int], lengths: list[int]) -> Places:
     if len(numbers) != stated or (sparse and across * down > _MOST_SPARSE):
         raise DecodeError("the places of frames are damaged")
     if len(np.unique(numbers)) < stated:
-        raise SlideRejectedError("several frames of the DICOM file lie at one place, as planes do: export one of them")
+        raise SlideRejectedError(
+            "several frames of the DICOM file lie at the same position, like focal planes: export one of them"
+        )
     # Frames beyond the end of the file are left as such: they count as damage when they are read.
     missing = stated - len(offsets)
     grid = np.zeros((2, across * down), np.int64)
@@ -148,6 +150,6 @@ def _items(file: Any, start: int, size: int, stated: int) -> tuple[list[int], li
         lengths.append(length)
         at += 8 + length
     if len(offsets) - 1 > stated:
-        raise SlideRejectedError("the frames of the DICOM file are cut into several parts each: export it anew")
+        raise SlideRejectedError("the frames of the DICOM file are cut into several parts each: export it again")
     whole = [place for place, length in zip(offsets[1:], lengths[1:], strict=True) if place + length <= size]
     return whole, lengths[1 : 1 + len(whole)]

@@ -135,7 +135,7 @@ def _to_rgb(image: Image.Image) -> RGB:
 
 
 def _check_sums(path: Path) -> None:
-    """Compare the check sums of a PNG, which Pillow does not do for the pixels."""
+    """Compare the checksums of a PNG, which Pillow does not do for the pixels."""
     with path.open("rb") as file:
         file.seek(len(_PNG))
         kind = b""
@@ -144,7 +144,7 @@ def _check_sums(path: Path) -> None:
             length, kind = int.from_bytes(head[:4]), head[4:]
             content, stated = file.read(length), file.read(4)
             if len(stated) < 4 or zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(stated):
-                raise DecodeError("a check sum of the PNG is wrong")
+                raise DecodeError("a checksum of the PNG is wrong")
 
 
 def _check_depth(path: Path) -> None:

@@ -55,7 +55,7 @@ def segments_of(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
         When it is a JPEG of a kind that is not read: lossless, arithmetic, of more than 8 bits.
     """
     if data[:2] != SOI:
-        raise DecodeError("a piece is no JPEG")
+        raise DecodeError("a piece is not a JPEG")
     segments, at = list[tuple[int, bytes]](), 2
     while at + 4 <= len(data) and data[at : at + 2] not in _LAST:
         if data[at] != 0xFF or data[at + 1] in _FILLING:
@@ -123,7 +123,7 @@ def decode(stream: bytes, frame: Frame, scale: int = 1, inside: tuple[int, int] 
             raise _unsupported(str(error)) from error
         raise DecodeError(f"a JPEG cannot be decoded ({error})") from error
     if decoded.shape != (height, width, 3):
-        raise DecodeError("a JPEG has another size than its header says")
+        raise DecodeError("a JPEG has a different size than its header states")
     filled_w, filled_h = inside or (frame.width, frame.height)
     if has_jump(decoded[: filled_h // scale, : filled_w // scale], frame.unit // scale):
         raise DecodeError("the colors of a JPEG jump where a block begins")
@@ -141,7 +141,7 @@ def _decode(stream: bytes, width: int, height: int) -> RGB:
     except ValueError as error:
         end = stream.rfind(_EOI)
         filled = stream[:end].rstrip(b"\0\xff")
-        # Filling between data and end is harmless, and told from damage by decoding without it.
+        # Filling between data and end is harmless, and distinguished from damage by decoding without it.
         if _PADDED not in str(error) or len(filled) == end:
             raise
         return np.asarray(strictly(filled + _EOI), np.uint8)
@@ -230,5 +230,5 @@ def _check(segments: list[tuple[int, bytes]]) -> None:
 
 def _unsupported(kind: str) -> SlideRejectedError:
     return SlideRejectedError(
-        f"the file holds a JPEG of a kind that is not supported ({kind}): export it as JPEG of 8 bits, baseline"
+        f"the file holds a JPEG of a kind that is not supported ({kind}): export it as 8-bit baseline JPEG"
     )

@@ -36,7 +36,7 @@ def open_slide(path: Path, mpp: tuple[float, float] | None = None, threads: int 
     path
         File, or for a DICOM series its folder.
     mpp
-        Micrometers per level-0 pixel along x and y from the sample sheet; goes before what the file says.
+        Micrometers per level-0 pixel along x and y from the sample sheet; overrides what the file says.
     threads
         How many will read windows at a time; so much more is kept.
     sweep
@@ -108,7 +108,7 @@ def _unknown(magic: bytes) -> str:
     for start, name in _UNREAD.items():
         if magic.startswith(start):
             return f"{name} cannot be read: export it as OME-TIFF or another tiled TIFF"
-    return "the file is no slide or image of a known format, or its beginning is damaged: copy or export it again"
+    return "the file is not a slide or image in a known format, or its beginning is damaged: copy or export it again"
 
 
 def _tiff_backend(path: Path, vendor: str | None) -> Backend:

@@ -25,7 +25,7 @@ class OpenSlideBackend:
         try:
             self._slide = openslide.OpenSlide(path)
         except openslide.OpenSlideUnsupportedFormatError as error:
-            raise SlideRejectedError("OpenSlide does not read this variant of the format: export it anew") from error
+            raise SlideRejectedError("OpenSlide does not read this variant of the format: export it again") from error
         except openslide.OpenSlideError as error:
             raise DecodeError(str(error)) from error
         self.format = _property(self._slide, "vendor") or "openslide"

@@ -82,13 +82,13 @@ class Slide:
         values, source = (self._sheet_mpp, "sheet") if self._sheet_mpp else (self.backend.mpp, "metadata")
         if values is None:
             raise SlideRejectedError(
-                "the file does not say how many micrometers a pixel spans: give it in the sheet's column 'mpp'"
+                "the file does not say how many micrometers a pixel spans: enter it in the sheet's column 'mpp'"
             )
         mpp = Mpp(*values, source)
         if not mpp.plausible:
             raise SlideRejectedError(
-                f"{mpp.x:g} x {mpp.y:g} micrometers per pixel (from the {source}) is not plausible, expected "
-                f"{MIN_MPP:g} to {MAX_MPP:g}: put the right value into the column 'mpp' of the sample sheet"
+                f"{mpp.x:g} x {mpp.y:g} micrometers per pixel (from the {source}) is implausible (expected "
+                f"{MIN_MPP:g} to {MAX_MPP:g}): enter the right value in the column 'mpp' of the sample sheet"
             )
         return mpp
 

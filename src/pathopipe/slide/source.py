@@ -1,4 +1,4 @@
-"""The files of a slide: what is damaged content, and what a disk or a person that took them away."""
+"""The files of a slide: what is damaged content, and what is a fault of the disk or a file that was removed."""
 
 import threading
 from pathlib import Path
@@ -63,5 +63,5 @@ def _stamp(file: Path) -> tuple[int, int]:
 def unreadable(error: OSError) -> FaultError:
     """What an error of the operating system means for the user."""
     return FaultError(
-        f"the slide's file cannot be read ({cause(error)}): bring it back or mend its permissions, and run again"
+        f"the slide's file cannot be read ({cause(error)}): restore it or fix its permissions, and run again"
     )

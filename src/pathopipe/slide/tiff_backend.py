@@ -33,7 +33,7 @@ from pathopipe.slide.tiff_images import (
 )
 from pathopipe.slide.tiled_backend import Stored, TiledBackend
 
-# Compressions without a check sum, whose damage shows in the number of bytes that come out.
+# Compressions without a checksum, whose damage shows in the number of bytes that come out.
 _UNPACKERS: Final[dict[int, Callable[[bytes], bytes | bytearray]]] = {
     1: bytes,
     5: imagecodecs.lzw_decode,
@@ -91,7 +91,7 @@ class _Levels:
         return self._levels
 
     def _is_small_image(self, image: TiffImage) -> bool:
-        """Whether a file's own words, or its scanner's habit, say that an image is no scene of its own."""
+        """Whether a file's own words, or its scanner's habit, say that an image is not a separate scene."""
         return image.reduced or image.is_small_image or self._is_picture(image)
 
     def _is_picture(self, image: TiffImage) -> bool:
@@ -144,7 +144,7 @@ def _several(main: TiffImage, others: Sequence[TiffImage]) -> SlideRejectedError
     sizes = ", ".join(f"{image.size[0]} x {image.size[1]}" for image in (main, *others[:_SHOWN]))
     what = "images of one size, planes or scenes" if all(other.size == main.size for other in others) else "scenes"
     return SlideRejectedError(
-        f"the file holds {len(others) + 1} {what} ({sizes} pixels): export each of them to a file of its own"
+        f"the file holds {len(others) + 1} {what} ({sizes} pixels): export each of them to its own file"
     )
 
 
@@ -168,7 +168,7 @@ def _layout(image: TiffImage) -> Layout:
     planes = int(frame.samplesperpixel) if frame.planarconfig == PLANAR else 1
     if min(len(layout.offsets), len(layout.lengths)) < layout.across * layout.down * planes:
         raise SlideRejectedError(
-            f"the TIFF is said to hold {layout.width:,} x {layout.height:,} pixels, but lists fewer pieces than that "
+            f"the TIFF claims to hold {layout.width:,} x {layout.height:,} pixels, but lists fewer pieces than that "
             "takes: copy or export it again"
         )
     return layout
@@ -182,7 +182,7 @@ def _decoded(frame: Any, tables: bytes | None, data: bytes, number: int) -> NDAr
             raise DecodeError("a tile holds nothing")
         unpack = _UNPACKERS.get(int(frame.compression))
         if unpack is not None and len(unpack(data)) not in {int(np.prod(shape)), _whole(frame)}:
-            raise DecodeError("a tile holds another number of bytes than of samples")
+            raise DecodeError("a tile's number of bytes differs from its number of samples")
         return np.asarray(decoded[0])
 
 

@@ -124,9 +124,9 @@ def check_samples(page: Any) -> None:
     usable = photometric == RGB or (photometric == YCBCR and compression in {*JPEGS, JPEG2000_YCC})
     if not usable or page.samplesperpixel not in {3, 4}:
         kind = _PHOTOMETRIC.get(photometric, f"{page.samplesperpixel} samples per pixel")
-        raise SlideRejectedError(f"the file holds {kind}, no RGB color: {ONLY}; export it as RGB")
+        raise SlideRejectedError(f"the file holds {kind}, not RGB color: {ONLY}; export it as RGB")
     if int(page.fillorder) != 1:
-        raise SlideRejectedError("the TIFF stores the bits of its samples in reverse order: export it anew")
+        raise SlideRejectedError("the TIFF stores the bits of its samples in reverse order: export it again")
     if compression in JPEGS and (page.samplesperpixel != 3 or page.planarconfig == PLANAR):
         raise SlideRejectedError(
             "JPEG of four samples, or of separate planes of color, is not supported: export it as JPEG in RGB or YCbCr"
@@ -157,7 +157,7 @@ def check_scan(path: Path, planes: bool) -> None:
     with decoding(), tifffile.TiffFile(path) as tiff:
         for page in cast("Any", tiff.pages):
             if page.is_tiled and page.tilewidth * page.tilelength > MAX_PIECE_PX:
-                raise DecodeError(f"its tiles are said to be {page.tilewidth} x {page.tilelength} pixels large")
+                raise DecodeError(f"it claims to have tiles of {page.tilewidth} x {page.tilelength} pixels")
         depth = _extent(tiff.series[0], "Z") if planes else 1
         if depth > 1:
             raise SlideRejectedError(f"the file holds {depth} focal planes: export one of them; {ONLY}")

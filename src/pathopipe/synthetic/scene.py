@@ -1,4 +1,4 @@
-"""What is where on a synthetic slide: a scene, its stain, and the lie of its tissue.
+"""What is where on a synthetic slide: a scene, its stain, and the layout of its tissue.
 
 The tissue is a plane without bounds, in micrometers; a scene is a window on it. What lies at a place is a pure function
 of the scene's settings and that place, never of the window's position.
@@ -41,7 +41,7 @@ class Stain:
 
 
 class Layout(NamedTuple):
-    """The lie of the tissue, as compiled functions want it."""
+    """The layout of the tissue, as compiled functions need it."""
 
     seed: np.uint64
     island_um: float  # 0: tissue everywhere
@@ -112,7 +112,7 @@ class Scene:
 
     @property
     def layout(self) -> Layout:
-        """The lie of the tissue; islands are as large as the shorter side of the slide, at most 4 mm."""
+        """The layout of the tissue; islands are as large as the shorter side of the slide, at most 4 mm."""
         side = min(LARGEST_ISLAND_UM, min(self.width_px, self.height_px) * self.mpp)
         angle = math.pi * draw(self.seed, "fiber angle")
         return Layout(

@@ -104,7 +104,8 @@ def _check(scene: Scene, levels: int, downsample: int, tile: int, quality: int) 
         problems.append(f"Synthetic slide: the JPEG quality must lie between 1 and 100, not {quality}.")
     if levels < 1 or min(scene.width_px, scene.height_px) < downsample ** (levels - 1):
         problems.append(
-            f"Synthetic slide: {scene.width_px} x {scene.height_px} pixels don't have {levels} levels; choose fewer."
+            f"Synthetic slide: {scene.width_px} x {scene.height_px} pixels are too few for {levels} levels; choose "
+            "fewer."
         )
     if problems:
         raise RefusalError(*problems)

@@ -132,7 +132,7 @@ def _advance(trainer: Trainer, course: Course, show: Callable[[Moment], None], b
     losses = list[float]()
     for loss in trainer.run(course.fields, course.mpp, course.augmentation, until):
         if not isfinite(loss):
-            raise FaultError(f"the loss is not a number at step {trainer.step}: lower --rate and start anew")
+            raise FaultError(f"the loss is not a number at step {trainer.step}: lower --rate and start again")
         losses = [*losses[1 - _LOSSES :], loss]
         show(Moment(trainer.step + 1, float(np.mean(losses)), best.last, best.aji))
 

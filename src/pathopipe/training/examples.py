@@ -82,9 +82,9 @@ def read_examples(sheet: Sequence[Annotated], working_mpp: float) -> list[Exampl
     if problems:
         raise RefusalError(*problems)
     if len(examples) < 2:
-        raise RefusalError("training needs two annotated images at least: one to learn from, one to test on")
+        raise RefusalError("training needs at least two annotated images: one to learn from, one to test on")
     if not any(example.nuclei for example in examples):
-        raise RefusalError("none of the images has annotated nuclei: add some that have")
+        raise RefusalError("none of the images has annotated nuclei: add some that do")
     return examples
 
 

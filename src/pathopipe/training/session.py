@@ -33,7 +33,7 @@ from pathopipe.training.validation import Seen, look, picture, pooled, quality
 _ENDINGS: Final = (".safetensors", ".md", *(f"_worst_{place}.png" for place in range(1, 5)))
 # Of weights that begin at random.
 _MPP: Final = 0.5
-# Checkpoints of another format are not gone on from.
+# Checkpoints of another format are not continued.
 _FORMAT: Final = 2
 _FIGURES: Final = ("f1", "aji", "pq", "detection_f1")
 Show = Callable[[str, Moment], None]
@@ -46,13 +46,13 @@ class Request:
     Attributes
     ----------
     start
-        Weights to go on from; None to start at random.
+        Weights to start from; None to start at random.
     teacher
         Weights that outline the nuclei of which only points are known.
     curve
         Whether parts of the images are learned from, too, to show what more of them bring.
     test
-        Whether images are kept apart for a test; without, all are learned from and nothing is measured.
+        Whether images are held out for a test; without, all are learned from and nothing is measured.
     """
 
     examples: Sequence[Example]
@@ -153,11 +153,11 @@ def _teacher(weights: Weights) -> Teacher:
 
 
 def _refuse_channels(architecture: Architecture) -> None:
-    """Refuse to go on from a network that puts out what there are no targets of."""
+    """Refuse to start from a network with channels that there are no targets for."""
     if architecture.channels != LEARNED:
         raise RefusalError(
-            f"the weights to start from put out {', '.join(architecture.channels)}, and training knows only "
-            f"{' and '.join(LEARNED)}, in this order: start from others"
+            f"the weights to start from have the channels {', '.join(architecture.channels)}, but training supports "
+            f"only {' and '.join(LEARNED)}, in this order: start from others"
         )
 
 
@@ -224,7 +224,7 @@ def _file(request: Request, ending: str) -> Path:
 def _card(request: Request, parts: Split, rows: list[Row]) -> Card:
     figures = {}
     if parts.test:
-        where = f"{len(parts.test)} images kept apart, {sum(one.nuclei for one in parts.test)} nuclei"
+        where = f"{len(parts.test)} held-out images, {sum(one.nuclei for one in parts.test)} nuclei"
         figures = {where: {name: round(value, 4) for name, value in rows[-1].figures.items()}}
     training = {
         "images": len(parts.train),

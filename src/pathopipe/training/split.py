@@ -39,7 +39,9 @@ def split(examples: Sequence[Example], seed: int) -> Split:
     measured = [example for example in examples if example.labels is not None or not outlined]
     groups = sorted({example.group for example in measured if example.nuclei})
     if len(groups) < 2:
-        raise RefusalError(f"all annotated images are of one patient, '{groups[0]}': add one of another to test on")
+        raise RefusalError(
+            f"all annotated images are of one patient, '{groups[0]}': add images of another patient to test on"
+        )
     order = [groups[index] for index in np.random.default_rng(seed).permutation(len(groups))]
     tested = max(1, round(_TEST_SHARE * len(groups)))
     left = len(groups) - tested
