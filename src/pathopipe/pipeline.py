@@ -218,7 +218,7 @@ REPORT: Final = Stage(
 class CohortSettings(Section):
     """The table and page over all slides."""
 
-    columns: tuple[str, ...] = Field((), description="further columns of the sample sheet to show")
+    columns: tuple[str, ...] = Field((), description="additional columns of the sample sheet to show")
 
     @field_validator("columns", mode="before")
     @classmethod

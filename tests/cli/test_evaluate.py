@@ -122,7 +122,7 @@ def test_what_is_missing_is_said_in_one_sentence(folders: tuple[Path, Path], tmp
         "--results needs --labels": ["--results", tmp_path],
         r"either --images or --sheet .* or --results": ["--labels", labels],
         "leave --labels and --mpp out": ["--sheet", labels / "a.png", "--mpp", "0.25"],
-        "go with images only": ["--results", tmp_path, "--labels", labels, "--robustness"],
+        "only apply to images": ["--results", tmp_path, "--labels", labels, "--robustness"],
         "no nucleus model 'x'": [*given(folders), "--model", "x"],
         "there are no images or results": ["--results", tmp_path, "--labels", labels],
         "the folder .* is not there": [*given(folders), "--out", tmp_path / "nowhere" / "a.tsv"],
@@ -210,7 +210,7 @@ def test_robustness_shows_what_each_change_costs(folders: tuple[Path, Path], tmp
     shown = call(*given(folders), "--robustness", "--out", tmp_path / "scores.tsv")
     _, table = shown.split("\n\n")
     title, header, *lines = table.splitlines()
-    assert title == "Lost when images are changed"
+    assert title == "Drop of the scores when images are changed"
     assert re.split(r" {2,}", header) == ["drop", "f1 classical", "aji classical"]
     assert [re.split(r" {2,}", line)[0] for line in lines] == [how.name for how in PERTURBATIONS]
     pooled = {row["change"]: row for row in rows((tmp_path / "scores.tsv").read_text()) if row["image"] == POOLED}

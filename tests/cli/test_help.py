@@ -58,7 +58,7 @@ def parse(words: list[str]) -> None:
     [
         ("runn", "did you mean 'run'?"),
         ("train nucley", "did you mean 'nuclei'?"),
-        ("frobnicate", "there are init, run,"),
+        ("frobnicate", "the commands are init, run,"),
         ("run slides/x.png", "pathopipe demo --slide slides/x.png"),
         ("run other.tsv", "--slides other.tsv"),
         ("run my.yaml", "--config my.yaml"),

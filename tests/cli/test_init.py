@@ -240,7 +240,7 @@ def test_what_will_need_a_hand_is_told(tmp_path: Path, small_slide: Path, monkey
     assert rejected.keys() == {"cut", "dark", "empty"}
     assert "3 channels: only" in rejected["dark"]
     assert "is empty" in rejected["empty"]
-    assert "the same content several times, keep one: a.tiff, same.tiff" in lines
+    assert "duplicate content, keep one: a.tiff, same.tiff" in lines
     assert "left out a broken link: link.svs" in lines
     assert lines[-1] == "fill in the column mpp (micrometers per pixel) of: nompp"
 

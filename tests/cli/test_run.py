@@ -124,5 +124,5 @@ def test_stopping_the_run_stops_its_jobs(tmp_path: Path, small_slide: Path, numb
     assert alive == []
     if number != signal.SIGKILL:
         assert process.returncode == 130
-        assert "the same command goes on" in errors
+        assert "run the same command to continue" in errors
         assert not (tmp_path / "results" / ".pathopipe" / "owner.json").exists()

@@ -99,7 +99,7 @@ def test_without_results_there_is_nothing_to_say(tmp_path: Path, capsys: pytest.
     with pytest.raises(SystemExit) as end:
         main(["status", "--results", str(tmp_path / "typo")])
     assert end.value.code == 2
-    assert "typo: there is no such results folder" in capsys.readouterr().err
+    assert "typo: this results folder does not exist" in capsys.readouterr().err
     assert not (tmp_path / "typo").exists()
 
 

@@ -42,7 +42,7 @@ def run(folder: Path, *arguments: str) -> Result:
 
 def test_it_writes_weights_a_card_and_pictures_and_says_what_they_reach(tmp_path: Path) -> None:
     write_images(tmp_path, 4)
-    done = run(tmp_path, "--steps", "2", "--name", "ours", "--licence", "CC0", "--data", "discs, drawn")
+    done = run(tmp_path, "--steps", "2", "--name", "ours", "--license", "CC0", "--data", "discs, drawn")
     assert done.exit_code == 0
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["ours.md", "ours.safetensors", "ours_worst_1.png"]
@@ -196,14 +196,14 @@ def test_without_torch_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
         (("--name", "../x"), "use 1 to 60 letters, digits"),
         (("--name", "a b"), "--name a b: use 1 to 60 letters, digits, '_' and '-', no '-' at the start"),
         (("--name", "-x"), "no '-' at the start"),
-        (("--licence", "CC0\nMIT"), "--licence, --data: licence should be text of one line"),
-        (("--data", "\x1b[2J"), r"--licence, --data: data.0 should be text of one line, .*, got '\\x1b\[2J'"),
+        (("--licence", "CC0\nMIT"), "--license, --data: licence should be text of one line"),
+        (("--data", "\x1b[2J"), r"--license, --data: data.0 should be text of one line, .*, got '\\x1b\[2J'"),
         (("--sheet", "s.tsv"), "give either --sheet, or --images"),
         (("--device", "gpu"), "--device gpu: there is no GPU that torch can use here"),
         (("--rate", "nan"), "--rate nan: expected a number above 0 and at most 1"),
         (("--rate", "0"), "--rate 0: expected a number above 0"),
         (("--out", "/dev/null/x"), "--out /dev/null/x: cannot be written to"),
-        (("--from", "classical"), "has no weights to go on from"),
+        (("--from", "classical"), "has no weights to start from"),
         (("--from", "nope"), "there is no nucleus model 'nope'"),
     ],
 )

@@ -71,7 +71,7 @@ def test_warnings_are_named_at_the_end(fresh: Project) -> None:
 def test_a_dry_run_counts_what_would_be_done_and_does_nothing(finished: Project) -> None:
     files = {file: file.stat().st_mtime_ns for file in finished.results.glob("s*/*/*")}
     idle = lines(finished.run("--dry-run").stdout)
-    assert idle[-1] == "nothing to do: all is up to date"
+    assert idle[-1] == "nothing to do: everything is up to date"
     assert not [line for line in idle if "runs again" in line]
     reported = lines(finished.run("-n", "--set", "segment.min_area_um2=20", "--only", "s1").stdout)
     assert reported[-5:-1] == [f"  {stage:<9} 1 slide: s1" for stage in ("segment", "features", "grade", "report")]
@@ -83,5 +83,5 @@ def test_a_dry_run_counts_what_would_be_done_and_does_nothing(finished: Project)
 
 def test_a_run_with_nothing_to_do_says_so(finished: Project) -> None:
     reported = lines(finished.run().stdout)
-    assert "@ nothing to do: all is up to date" in reported
+    assert "@ nothing to do: everything is up to date" in reported
     assert reported[-2:] == ["@ 2 slides: 2 done", f"cohort page: {finished.results / 'cohort' / 'index.html'}"]

@@ -88,7 +88,7 @@ def test_a_slide_that_is_another_one_now(finished: Project) -> None:
     code, lines = verify(finished, "--slides", "slides.tsv")
     assert code == 1
     assert lines[0] == "s0: its slide is another one than the results were made from"
-    assert "1 slides have no file at the place that the sheet names" in lines[1]
+    assert "1 slides have no file at the path in the sheet" in lines[1]
     assert lines[1].endswith(": s1")
 
 
@@ -130,4 +130,4 @@ def test_a_folder_without_results_is_refused(fresh: Project) -> None:
     fresh.results.mkdir()
     done = fresh.run("results", command=("verify",))
     assert done.returncode == 2
-    assert "holds no results of pathopipe" in done.stderr
+    assert "contains no results of pathopipe" in done.stderr

@@ -29,13 +29,13 @@ _FIELD_MM2 = (_FIELD_PX * _MPP / 1e3) ** 2
     hint="{0}: give the slide with --slide {0}".format,
     epilog=examples("pathopipe bench --mm2 16", "pathopipe bench --slide slide.svs --workers 4"),
 )
-@click.option("--slide", type=PATH, help="A slide to take instead of a synthetic one.")
-@click.option("--mpp", type=float, help="Its micrometers per pixel, where the file does not say.")
+@click.option("--slide", type=PATH, help="A slide to use instead of a synthetic one.")
+@click.option("--mpp", type=float, help="Its micrometers per pixel, if the file does not state it.")
 @click.option(
-    "--mm2", type=click.FloatRange(1, 2000), default=4.0, show_default=True, help="Size of the synthetic one."
+    "--mm2", type=click.FloatRange(1, 2000), default=4.0, show_default=True, help="Size of the synthetic slide."
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads per stage.")
-@click.option("--keep", type=PATH, help="Folder for slide and results; default: one that is deleted afterwards.")
+@click.option("--keep", type=PATH, help="Folder for slide and results; default: a temporary one.")
 @config_options
 def bench(
     slide: Path | None,
@@ -46,7 +46,7 @@ def bench(
     config_file: Path | None,
     changes: tuple[str, ...],
 ) -> None:
-    """Run every stage on a slide, each in a process of its own, and print what it took.
+    """Run every stage on a slide, each in its own process, and print what it took.
 
     Seconds include the start of the process; 's/mm2' is per area of tissue, 'MP/s' counts working pixels of tissue,
     'network' is the share of its threads' time that a network's forward pass took.

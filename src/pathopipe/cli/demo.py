@@ -23,11 +23,11 @@ _NEUTRAL = "slide_0001"
     epilog=examples("pathopipe demo", "pathopipe demo --slide field.png --mpp 0.5 --folder first-look"),
 )
 @click.option("--slide", type=PATH, help="Run on this slide instead of synthetic ones.")
-@click.option("--mpp", type=float, help="Micrometers per pixel of that slide, where its file does not say.")
+@click.option("--mpp", type=float, help="Micrometers per pixel of that slide, if its file does not state it.")
 @click.option("--folder", type=PATH, default=Path("pathopipe-demo"), show_default=True, help="Where to write.")
 @click.option("--cores", type=click.IntRange(1), help="Processor cores to use; default: all.")
 def demo(slide: Path | None, mpp: float | None, folder: Path, cores: int | None) -> None:
-    """Run the workflow on three synthetic H&E slides of rising nuclear pleomorphism, and say where to look."""
+    """Run the workflow on three synthetic H&E slides of increasing pleomorphism, and say where the pages are."""
     from pathopipe.cli.run import execute
     from pathopipe.files import write_whole
     from pathopipe.pipeline import Config
@@ -58,7 +58,7 @@ def _own_slide(slide: Path, mpp: float | None) -> tuple[str, str, str]:
     from pathopipe.errors import RefusalError
 
     if not slide.exists():
-        raise RefusalError(f"{slide}: is not there: give the path of a slide")
+        raise RefusalError(f"{slide}: does not exist: give the path of a slide")
     return _NEUTRAL, str(slide.absolute()), "" if mpp is None else f"{mpp:g}"
 
 

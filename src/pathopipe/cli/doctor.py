@@ -33,7 +33,7 @@ _LEAST_FREE_GB = 5
 
 @click.command(epilog=examples("pathopipe doctor"))
 def doctor() -> None:
-    """Say what is installed, which slides can be read, and what is missing; exits with 1 when something is."""
+    """Show what is installed, which slides can be read, and what is missing; exits with 1 when something is."""
     from pathopipe import __version__
 
     click.echo(f"pathopipe {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -41,7 +41,7 @@ def doctor() -> None:
     click.echo("")
     for problem in problems:
         click.echo(f"missing: {problem}")
-    click.echo("something is missing" if problems else "everything that a run needs is here")
+    click.echo("something is missing" if problems else "everything that a run needs is installed")
     sys.exit(1 if problems else 0)
 
 
@@ -78,7 +78,7 @@ def _machine() -> list[str]:
     click.echo("\nmachine")
     _line("cores", str(os.cpu_count()))
     free_gb = shutil.disk_usage(".").free / 1e9
-    _line("free disk here", f"{free_gb:.0f} GB")
+    _line("free disk space here", f"{free_gb:.0f} GB")
     _line("GPU", _gpu())
     _line("torch", _torch())
     return [f"disk space: less than {_LEAST_FREE_GB} GB are free in this folder"] if free_gb < _LEAST_FREE_GB else []
@@ -88,7 +88,7 @@ def _gpu() -> str:
     from pathopipe.models.engines import has_gpu
 
     if not has_gpu():
-        return "none that can be used; networks run on the processor"
+        return "none usable; networks run on the processor"
     import torch
 
     return str(torch.cuda.get_device_name())

@@ -45,14 +45,14 @@ def evaluate() -> None:
     )
 )
 @click.option("--images", type=_FOLDER, help="Images to run the workflow on; needs --labels and --mpp.")
-@click.option("--labels", type=_FOLDER, help="Labels by the names of the images: label images, GeoJSON, or points.")
+@click.option("--labels", type=_FOLDER, help="Labels, named like the images: label images, GeoJSON, or points.")
 @click.option("--mpp", type=float, help="Micrometers per pixel of the images.")
-@click.option("--sheet", type=_FILE, help="Instead: a table with the columns image, labels and mpp.")
-@click.option("--results", type=_FOLDER, help="Instead: results of a finished run; labels go by slide id.")
-@click.option("--model", "models", multiple=True, help="Name or weights file, may be repeated; default: as configured.")
+@click.option("--sheet", type=_FILE, help="Alternatively, a table with the columns image, labels and mpp.")
+@click.option("--results", type=_FOLDER, help="Alternatively, results of a finished run; labels are named by slide id.")
+@click.option("--model", "models", multiple=True, help="Name or weights file, can be repeated; default: as configured.")
 @click.option("--working-mpp", type=float, help="Resolution to work at; default: the configured one, 0.5.")
-@click.option("--robustness", is_flag=True, help="Show, too, what is lost on re-stained, blurred and rescaled images.")
-@click.option("--per-image", is_flag=True, help="Show a line per image, too.")
+@click.option("--robustness", is_flag=True, help="Also show how scores drop on restained, blurred and rescaled images.")
+@click.option("--per-image", is_flag=True, help="Also show a line per image.")
 @click.option("--out", type=_OUT, help="Write the table, with all images, to this TSV file.")
 @config_options
 def nuclei(
@@ -66,11 +66,12 @@ def nuclei(
     """Score nuclei: F1, precision, recall, SQ and PQ at IoU 0.5, AJI, and detection within 3 um.
 
     Labels are outlines (a label image of 8, 16 or 32 bits, or polygons as GeoJSON) or points (TSV or CSV with the
-    columns x, y and perhaps type, or GeoJSON), which only detection is scored against. Coordinates are pixels of the
-    image, whose first one spans 0 to 1; a table of points in whole numbers names pixels, and their middles are taken.
+    columns x, y and perhaps type, or GeoJSON), which only detection is scored against. Coordinates are in pixels of the
+    image, whose first pixel spans 0 to 1; in a table of points with only whole numbers these are pixels, and their
+    centers are taken.
 
-    Counts are pooled over all images before they are scored; in brackets are 95 % intervals (bootstrap over images,
-    too narrow where several are of one patient). Outlines are compared at the images' own pixels.
+    Counts are pooled over all images before they are scored; 95% intervals are in brackets (bootstrap over images, too
+    narrow where several are of one patient). Outlines are compared at the images' own pixels.
     """
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
@@ -82,7 +83,7 @@ def nuclei(
         changes = (*changes, f"tiles.mpp={working_mpp}")
     config = load_config(find_config(config_file), changes)
     if out is not None and not out.absolute().parent.is_dir():
-        raise RefusalError(f"--out: the folder {out.parent} is not there: make it first")
+        raise RefusalError(f"--out: the folder {out.parent} does not exist: create it first")
     if out is not None:
         refuse_links(out.parent, files(out.name))
     rows = _evaluate(_Given(**given), config)
@@ -107,7 +108,7 @@ def _evaluate(given: _Given, config: "Config") -> list["Row"]:
     if given.labels is None:
         raise RefusalError("--results needs --labels: a folder with labels named by slide id")
     if given.models or given.robustness or given.mpp:
-        raise RefusalError("--results are of a finished run: --model, --mpp and --robustness go with images only")
+        raise RefusalError("--results are of a finished run: --model, --mpp and --robustness only apply to images")
     return evaluate_results(given.results, given.labels, _progress)
 
 
@@ -133,10 +134,10 @@ def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> I
             if rankings := tables.rankings(those, score, name):
                 yield "\n".join(rankings)
     if len(rows) > len(plain):
-        yield f"Lost when images are changed\n{tables.aligned(tables.drops(rows))}"
+        yield f"Drop of the scores when images are changed\n{tables.aligned(tables.drops(rows))}"
 
 
 def _progress(done: int, total: int, name: str) -> None:
-    """Show the image in work on a terminal; a log gets the table only."""
+    """Show the current image on a terminal; a log gets the table only."""
     if sys.stderr.isatty():
         click.echo("\r\033[K" + (f"{done + 1}/{total} {name}" if done < total else ""), nl=False, err=True)

@@ -42,9 +42,9 @@ _UNASKED: Final = (
     "default: as the sheet does; else a terminal asks, and without one they are neutral.",
 )
 @click.option("--neutral-ids", is_flag=True, help="The same as --ids neutral.")
-@click.option("--images", is_flag=True, help="Take PNG and JPEG fields of view too.")
+@click.option("--images", is_flag=True, help="Include PNG and JPEG fields of view.")
 @click.option(
-    "--force", is_flag=True, help="Make slides.tsv anew; what was entered there by hand stays, and config.yaml."
+    "--force", is_flag=True, help="Write slides.tsv again; entries made by hand are kept, and so is config.yaml."
 )
 @click.option("--add", is_flag=True, help="Add the slides that slides.tsv does not list yet.")
 def init(folder: Path, ids: Naming | None, neutral_ids: bool, images: bool, force: bool, add: bool) -> None:
@@ -90,7 +90,7 @@ def _check(asked: Naming | None, force: bool, add: bool) -> None:
     from pathopipe.samples import read_samples
 
     if force and add:
-        raise RefusalError("--force makes the sheet anew, --add keeps it: give one of them")
+        raise RefusalError("--force rewrites the sheet, --add keeps it: give one of them")
     if add:
         read_samples(_SHEET)
     settings = () if _SETTINGS.exists() else (_SETTINGS.name,)
@@ -99,8 +99,8 @@ def _check(asked: Naming | None, force: bool, add: bool) -> None:
     there = [str(target) for target in targets if target.exists()]
     if there and not (force or add):
         raise RefusalError(
-            f"{', '.join(there)}: is there already: go to another folder, add slides with --add, "
-            "or make the sheet anew with --force, which keeps what was entered by hand"
+            f"{', '.join(there)}: already there: go to another folder, add slides with --add, or rewrite the sheet "
+            "with --force, which keeps what was entered by hand"
         )
 
 
@@ -108,11 +108,11 @@ def _find(folder: Path, images: bool) -> list[Path]:
     from pathopipe.errors import RefusalError
 
     if not folder.is_dir():
-        raise RefusalError(f"{folder}: is no folder: give the folder that holds the slides")
+        raise RefusalError(f"{folder}: is not a folder: give the folder that contains the slides")
     slides = find_slides(folder.resolve(), images)
     if not slides:
         raise RefusalError(
-            f"{folder}: holds no slides that are known by their ending{'' if images else ' (--images?)'}"
+            f"{folder}: contains no files with a known slide extension{'' if images else ' (--images?)'}"
         )
     return slides
 
@@ -142,14 +142,14 @@ def _make(old: Sheet, kept: list[Row], new: list[Row]) -> None:
     if write(_SHEET, header, [*kept, *new]):
         gone = [row["slide"] for row in old.rows if row not in kept]
         left_out = f", with {len(gone)} that were not found: {', '.join(gone)}" if gone else ""
-        click.echo(f"the sheet as it was is in {_SHEET}.bak{left_out}")
+        click.echo(f"the previous sheet is in {_SHEET}.bak{left_out}")
     if not _SETTINGS.exists():
         write_whole(_SETTINGS, _CONFIG.encode())
     click.echo(f"{len(kept) + len(new)} slides in {_SHEET}; settings in {_SETTINGS}; next: pathopipe run")
 
 
 def _advise(folder: Path, images: bool, rows: Mapping[Path, Row], before: list[Path]) -> None:
-    """Say what will need a hand: slides without mpp, such as can't be analyzed, the same one twice, broken links."""
+    """Report what needs attention: slides without mpp, ones that can't be analyzed, duplicates, broken links."""
     without_mpp, troubles = list[str](), defaultdict[str, list[str]](list)
     for slide, row in rows.items():
         lacks_mpp, trouble = look(slide)
@@ -160,19 +160,17 @@ def _advise(folder: Path, images: bool, rows: Mapping[Path, Row], before: list[P
     for trouble, names in troubles.items():
         click.echo(f"will be rejected: {', '.join(names)}: {trouble}")
     for group in identical({**dict.fromkeys(before), **rows}):
-        click.echo(
-            f"the same content several times, keep one: {', '.join(_relative(slide, folder) for slide in group)}"
-        )
+        click.echo(f"duplicate content, keep one: {', '.join(_relative(slide, folder) for slide in group)}")
     for link in broken_links(folder, images):
         click.echo(f"left out a broken link: {_relative(link, folder)}")
     if not images and (left_out := count_images(folder)):
-        click.echo(f"left out {left_out} PNG and JPEG images: --images takes them as fields of view")
+        click.echo(f"left out {left_out} PNG and JPEG images: --images includes them as fields of view")
     if without_mpp:
         click.echo(f"fill in the column mpp (micrometers per pixel) of: {', '.join(without_mpp)}")
 
 
 _CONFIG = """\
-# Settings of this analysis. What is not here has its default: see config/README.md of pathopipe.
+# Settings of this analysis. All others have their defaults: see pathopipe's config/README.md.
 slides: slides.tsv
 results: results
 
@@ -181,5 +179,5 @@ results: results
 # segment:
 #   min_area_um2: 12
 # cohort:
-#   columns: []   # further columns of slides.tsv to show
+#   columns: []   # additional columns of slides.tsv to show
 """

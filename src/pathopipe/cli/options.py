@@ -22,7 +22,7 @@ def config_options(function: F) -> F:
         "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Set any config key, e.g. tiles.size=1024."
     )(function)
     return click.option(
-        "--config", "config_file", type=PATH, help="Configuration; default: config.yaml, if it is there."
+        "--config", "config_file", type=PATH, help="Configuration; default: config.yaml, if it exists."
     )(function)
 
 
@@ -37,19 +37,19 @@ class Suggesting(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Refuse a command that there is not."""
+        """Refuse an unknown command."""
         if self.get_command(ctx, args[0]) is None:
             commands = self.list_commands(ctx)
             close = get_close_matches(args[0], commands, n=1)
-            meant = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(commands)}"
+            meant = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(commands)}"
             ctx.fail(f"there is no command '{args[0]}': {meant}")
         return super().resolve_command(ctx, args)
 
 
 class Hinting(click.Command):
-    """A command without arguments: of one that is given all the same, it says where it belongs.
+    """A command without arguments; if one is given anyway, it says where that belongs.
 
-    What stands behind two dashes is kept for another program.
+    What follows two dashes is kept for another program.
     """
 
     def __init__(self, *args: Any, hint: Callable[[str], str], **kwargs: Any) -> None:
@@ -128,6 +128,6 @@ def find_results(
     folder = results or Path(config.results)
     if not folder.is_dir():
         raise RefusalError(
-            f"{folder}: there is no such results folder: give it with --results, or start 'pathopipe run'"
+            f"{folder}: this results folder does not exist: give it with --results, or start 'pathopipe run'"
         )
     return folder, sheet or Path(config.slides), config

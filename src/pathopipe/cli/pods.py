@@ -24,10 +24,10 @@ def submit(cores: int, memory_mb: int, minutes: int, gpus: int, script: str) -> 
     click.echo(jobs.submit(script, cores, memory_mb, minutes, gpus))
 
 
-@pods.command(help="Say whether a job is running, has had success, or failed.")
+@pods.command(help="Show whether a job is running, succeeded, or failed.")
 @click.argument("name")
 def status(name: str) -> None:
-    """Say how a job is: one of which nothing can be learned now is left running."""
+    """Print the state of a job: one whose state can't be learned now counts as running."""
     try:
         click.echo(jobs.state(name))
     except FaultError as error:

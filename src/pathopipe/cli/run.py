@@ -35,7 +35,7 @@ def _no_place_for(argument: str) -> str:
             f"{argument}: a sheet lists the slides: 'pathopipe init {argument}' writes one, then start 'pathopipe run'"
         )
     return (
-        f"{argument}: a sheet lists the slides: give its ids with --only, or run one file with "
+        f"{argument}: a sheet lists the slides: give their ids with --only, or run one file with "
         f"'pathopipe demo --slide {argument}'; arguments for Snakemake go after '--'"
     )
 
@@ -59,9 +59,9 @@ def _no_place_for(argument: str) -> str:
     "--profile", type=PATH, help="Where to run: slurm, slurm-no-accounting, kubernetes, or a folder with a profile."
 )
 @click.option("--until", type=click.Choice((*STAGES, "cohort")), help="Stop after this stage.")
-@click.option("--rerun", type=click.Choice((*STAGES, "cohort")), help="Run this stage again, and what follows.")
+@click.option("--rerun", type=click.Choice((*STAGES, "cohort")), help="Rerun this stage and those after it.")
 @click.option("--only", metavar="ID,…", help="Run only these slides.")
-@click.option("--skip-missing", is_flag=True, help="Go on without slides whose file is missing.")
+@click.option("--skip-missing", is_flag=True, help="Continue without slides whose file is missing.")
 @click.option("--dry-run", "-n", is_flag=True, help="Only count what would be done, stage by stage.")
 @click.pass_context
 def run(
@@ -77,7 +77,8 @@ def run(
 ) -> None:
     """Run the workflow over all slides of a sample sheet; what is finished and up to date is not run again.
 
-    Slides that can't be used are rejected with the reason, and stop nothing. Arguments after '--' go to Snakemake.
+    Slides that can't be used are rejected with the reason, and the others continue. Arguments after '--' go to
+    Snakemake.
     """
     from pathopipe.provenance import workflow_folder
     from pathopipe.running.cluster import find_place
@@ -144,7 +145,7 @@ def _execute(run_: "Run") -> int:
     try:
         return run_.execute(say, partial(follow, lines=lines, bars=sys.stdout.isatty()))
     except KeyboardInterrupt:
-        click.echo("stopped; the same command goes on from what is finished", err=True)
+        click.echo("stopped; run the same command to continue from what is finished", err=True)
         raise SystemExit(130) from None
 
 
@@ -163,13 +164,13 @@ def _count(run_: "Run") -> int:
     click.echo(
         "this is what a run would do, nothing was run; 'pathopipe run -- --dry-run' lists every job"
         if progress.planned
-        else "nothing to do: all is up to date"
+        else "nothing to do: everything is up to date"
     )
     return 0
 
 
 def _gather(run_: "Run") -> None:
-    """Bring the cohort page up to date after a run of some slides or stages; a full run makes it anew."""
+    """Bring the cohort page up to date after a run of some slides or stages; a full run rewrites it."""
     from pathopipe.jobs.execution import execute_cohort, predate
     from pathopipe.samples import read_samples
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _GLIBC: Final = {-1: 8_000_000, -3: 2_000_000, -8: 1}
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, help="Results folder; default: the one that the config names.")
-_LOG = click.option("--log", type=PATH, hidden=True, help="A file of the results for what is said and complained of.")
+_LOG = click.option("--log", type=PATH, hidden=True, help="Log file in the results folder.")
 _SLIDES = click.option(
     "--slides",
     "sheet",
@@ -35,7 +35,7 @@ _ABOUT_SLIDE: Final = "SLIDE is the id of a slide, as in the column 'slide' of t
 def stage_command(name: str, help_text: str) -> click.Command:
     """Build the command of a stage."""
     source = "the slide" if name == next(iter(STAGES)) else "what the stages before it wrote"
-    reported = f"{help_text} It starts from {source}.\n\n{_ABOUT_SLIDE}"
+    reported = f"{help_text} It reads {source}.\n\n{_ABOUT_SLIDE}"
 
     @click.command(
         name, help=reported, epilog=examples(f"pathopipe {name} slide_1", f"pathopipe {name} slide_1 --workers 2")
@@ -97,7 +97,7 @@ def _sample(stage: str, slide: str, sheet: Path, noted: Path | None) -> "Sample 
 
 
 def _say_to(log: Path | None, results: Path | None) -> None:
-    """Let all that this process says go to a log of the results; the shell would follow a link in its place."""
+    """Send all output of this process to a log in the results; the shell would follow a link there."""
     if log is not None and results is not None:
         from pathopipe.files import open_file
 
@@ -110,7 +110,7 @@ def _say_to(log: Path | None, results: Path | None) -> None:
 def _keep_no_memory() -> None:
     """Let memory that is freed be free for other threads, other libraries and the system.
 
-    Arrow has heaps of its own, unless it is told before it is imported.
+    Arrow uses its own heaps, unless it is configured before it is imported.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):

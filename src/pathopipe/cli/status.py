@@ -30,7 +30,7 @@ _MANY = 1000
 @click.option("--slides", "sheet", type=PATH, help="Sample sheet; default: the one of the last run.")
 @click.option("--results", type=PATH, help="Results folder; default: results.")
 @config_options
-@click.option("--all", "everything", is_flag=True, help="List finished slides and those not begun, too.")
+@click.option("--all", "everything", is_flag=True, help="Also list slides that are finished or not started.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the state of every stage of every slide.")
 def status(
     sheet: Path | None,
@@ -40,9 +40,9 @@ def status(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Say how far each slide is: done, running, failed, rejected or waiting, and about how long the rest takes.
+    """Show how far each slide is: done, running, failed, rejected or waiting, and about how long the rest takes.
 
-    It only reads, so it may be asked at any time, also on another machine than the one that runs.
+    It only reads, so it can be used at any time, also on a machine other than the one that runs.
     """
     from pathopipe.samples import read_samples
     from pathopipe.status.slides import look
@@ -57,7 +57,7 @@ def status(
     for line in (*_table(shown, found), "", *_summary(folder, found), *_outdated(folder, samples, config)):
         click.echo(line)
     if len(shown) < len(found):
-        click.echo("'pathopipe status --all' lists finished slides and those not begun, too")
+        click.echo("'pathopipe status --all' also lists slides that are finished or not started")
 
 
 def _table(shown: Sequence["SlideStatus"], found: Sequence["SlideStatus"]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
         yield _at_work(results, found, runner)
     elif left:
         reported = duration(seconds_left(results, found))
-        yield f"nothing is running: 'pathopipe run' goes on with the rest, which takes {reported} at the pace so far"
+        yield f"nothing is running: 'pathopipe run' continues with the rest, which takes {reported} at the pace so far"
     page = results / "cohort" / "index.html"
     if page.exists():
         yield f"cohort page{_age(page, found)}: {page}"

@@ -26,7 +26,7 @@ def conclude(plan: "Plan", code: int, selection: "Selection", begun: float) -> N
     if page := cohort_page(plan, selection, begun, failed=bool(code)):
         click.echo(page)
     if code or failed:
-        click.echo("mend what is named above and run the same command again: finished results are kept", err=True)
+        click.echo("fix the problems named above and run the same command again: finished results are kept", err=True)
         sys.exit(1)
 
 

@@ -22,7 +22,7 @@ _HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
 
 @click.group(cls=Suggesting, epilog=examples("pathopipe train nuclei --images images --labels labels --mpp 0.25"))
 def train() -> None:
-    """Train models on images and annotations of your own."""
+    """Train models on your own images and annotations."""
 
 
 @train.command(
@@ -32,21 +32,23 @@ def train() -> None:
     )
 )
 @click.option("--images", type=_FOLDER, help="Annotated images.")
-@click.option("--labels", type=_FOLDER, help="Their labels by the same names: label images, GeoJSON, or points.")
+@click.option("--labels", type=_FOLDER, help="Their labels, with the same names: label images, GeoJSON, or points.")
 @click.option("--mpp", type=float, help="Micrometers per pixel of the images.")
-@click.option("--sheet", type=PATH, help="Instead: a table with the columns image, labels, mpp and, if known, patient.")
+@click.option(
+    "--sheet", type=PATH, help="Alternatively, a table with the columns image, labels, mpp and, if known, patient."
+)
 @click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
 @click.option("--name", default="mine", show_default=True, help="Name of the weights.")
-@click.option("--from", "start", default="open", show_default=True, help="Weights to go on from, or 'scratch'.")
-@click.option("--teacher", help="Weights that outline nuclei of which only points are known; default: those of --from.")
-@click.option("--steps", type=click.IntRange(1), help="Batches; default: 600, from scratch 4000.")
-@click.option("--rate", type=float, help="Learning rate; default: 0.0005, from scratch 0.002.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is random.")
+@click.option("--from", "start", default="open", show_default=True, help="Weights to start from, or 'scratch'.")
+@click.option("--teacher", help="Weights that outline nuclei annotated only as points; default: those of --from.")
+@click.option("--steps", type=click.IntRange(1), help="Number of batches; default: 600, or 4000 from scratch.")
+@click.option("--rate", type=float, help="Learning rate; default: 0.0005, or 0.002 from scratch.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random numbers.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
-@click.option("--curve/--no-curve", default=True, help="Whether to learn from parts of the images, too.")
-@click.option("--test/--no-test", default=True, help="Whether to keep images apart for a test.")
-@click.option("--licence", default="not stated", help="Terms of use, for the model card.")
-@click.option("--data", "data", multiple=True, help="A line on the data for the model card; may be repeated.")
+@click.option("--curve/--no-curve", default=True, help="Also train on parts of the images, for a learning curve.")
+@click.option("--test/--no-test", default=True, help="Hold out images for a test.")
+@click.option("--license", "--licence", "licence", default="not stated", help="Terms of use, for the model card.")
+@click.option("--data", "data", multiple=True, help="A line on the data for the model card; can be repeated.")
 def nuclei(
     images: Path | None,
     labels: Path | None,
@@ -60,8 +62,8 @@ def nuclei(
 ) -> None:
     """Train a nucleus network on annotated images: fine-tuned from the default one, or from scratch.
 
-    A quarter of the patients (of the images, where none are named) is kept apart for the test. A run that was
-    stopped goes on with the same command.
+    A quarter of the patients (of the images, where none are named) is held out for the test. A run that was stopped
+    continues with the same command.
     """
     _check_name(name)
     _check_torch()
@@ -110,7 +112,7 @@ def _check_card(request: "Request") -> None:
             data=request.data,
         )
     except ValidationError as error:
-        raise RefusalError(f"--licence, --data: {reported(error.errors()[0])}") from None
+        raise RefusalError(f"--license, --data: {reported(error.errors()[0])}") from None
 
 
 def _check_folder(out: Path) -> None:
@@ -148,7 +150,7 @@ def _weights(model: str) -> "Weights":
     from pathopipe.models.registry import weights_of
 
     if model == "classical":
-        raise RefusalError("the model 'classical' has no weights to go on from: choose 'open', a path, or 'scratch'")
+        raise RefusalError("the model 'classical' has no weights to start from: choose 'open', a path, or 'scratch'")
     return weights_of(model)
 
 
@@ -182,7 +184,7 @@ def _request(
 
 
 def _licence(stated: str, begin: "Weights | None", guide: "Weights | None") -> str:
-    """Weights that were started from others, or taught by them, stand under their terms, too."""
+    """Weights that were started from others, or taught by them, are also under their terms."""
     started = f"; started from '{begin.card.name}' ({begin.card.licence})" if begin else ""
     other = guide and not (begin and begin.sha256 == guide.sha256)
     taught = f"; taught by '{guide.card.name}' ({guide.card.licence})" if guide and other else ""
@@ -192,9 +194,9 @@ def _licence(stated: str, begin: "Weights | None", guide: "Weights | None") -> s
 def _table(rows: list["Row"]) -> str:
     """Lay out the learning curve."""
     if not rows:
-        return "no images were kept apart: nothing was measured"
+        return "no images were held out: nothing was measured"
     heads = "".join(f"{_HEADS[name]:<7}" for name in rows[0].figures)
-    title = f"images  nuclei  {heads.rstrip()}   (on the images that were kept apart)"
+    title = f"images  nuclei  {heads.rstrip()}   (on held-out images)"
     return "\n".join([title, *map(_line, rows)])
 
 

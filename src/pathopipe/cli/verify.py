@@ -12,10 +12,10 @@ from pathopipe.cli.options import PATH, examples
 @click.argument("results", type=PATH)
 @click.option("--slides", "sheet", type=PATH, help="Sample sheet: also compare the slides' files.")
 def verify(results: Path, sheet: Path | None) -> None:
-    """Compute the digests of all files in RESULTS again and say what changed, is missing or does not belong there.
+    """Recompute the digests of all files in RESULTS and report what changed, is missing or does not belong there.
 
-    Also whether the weights, the code and the libraries are those that the results were made with. Exits with 1 when
-    something is not as it was.
+    Also check that the weights, the code and the libraries are those that the results were made with. Exits with 1 when
+    something differs.
     """
     from pathopipe.errors import RefusalError
     from pathopipe.samples import read_samples
@@ -24,16 +24,18 @@ def verify(results: Path, sheet: Path | None) -> None:
     samples = read_samples(sheet) if sheet else None
     found = check(results, samples)
     if not found.slides:
-        raise RefusalError(f"{results}: holds no results of pathopipe: give the folder that 'pathopipe run' wrote to")
+        raise RefusalError(
+            f"{results}: contains no results of pathopipe: give the folder that 'pathopipe run' wrote to"
+        )
     for sentence in found.drift:
         click.echo(sentence)
     for slides, what in (
         (found.unfinished, "are not finished: what is there was checked"),
-        (found.absent, "have no file at the place that the sheet names: their identity was not checked"),
+        (found.absent, "have no file at the path in the sheet: their identity was not checked"),
     ):
         if slides:
             click.echo(f"{len(slides):,} slides {what}: {', '.join(slides[:3])}{' …' if slides[3:] else ''}")
     if found.drift:
-        click.echo(f"{len(found.drift):,} things are not as they were", err=True)
+        click.echo(f"differences: {len(found.drift):,}", err=True)
         sys.exit(1)
-    click.echo(f"{found.slides:,} slides: all {found.files:,} files, the weights and the code are as they were")
+    click.echo(f"{found.slides:,} slides: all {found.files:,} files, the weights and the code are unchanged")

@@ -119,7 +119,7 @@ class Run:
             progress = follow(receive_events(process.stdout or (), begin_log(results)))
             code = process.wait()
         if not (code or progress.planned):
-            say("nothing to do: all is up to date")
+            say("nothing to do: everything is up to date")
         return code
 
     def _passed_on(self) -> tuple[str, ...]:
