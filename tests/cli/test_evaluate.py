@@ -125,7 +125,7 @@ def test_what_is_missing_is_said_in_one_sentence(folders: tuple[Path, Path], tmp
         "only apply to images": ["--results", tmp_path, "--labels", labels, "--robustness"],
         "no nucleus model 'x'": [*given(folders), "--model", "x"],
         "there are no images or results": ["--results", tmp_path, "--labels", labels],
-        "the folder .* is not there": [*given(folders), "--out", tmp_path / "nowhere" / "a.tsv"],
+        "the folder .* does not exist": [*given(folders), "--out", tmp_path / "nowhere" / "a.tsv"],
     }
     for sentence, arguments in refusals.items():
         with pytest.raises(RefusalError, match=sentence):

@@ -114,7 +114,7 @@ def test_a_full_disk_and_a_killed_run(
     full = cluster.run_on_cluster("--retries", "0")
     assert full.returncode == 1
     assert "disk is full" in full.stdout + full.stderr
-    assert "going on slide by slide" in full.stdout
+    assert "continuing slide by slide" in full.stdout
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
     with Watch(cluster.results) as watch:
         run = start(cluster, *cluster.options)
@@ -127,7 +127,7 @@ def test_a_full_disk_and_a_killed_run(
         left = jobs_of(cluster, "", "RUNNING")
         done = cluster.run_on_cluster()
     assert done.returncode == 0, done.stdout + done.stderr + log_of(cluster)
-    assert f"cancelling jobs that a killed run left at Slurm: {' '.join(left)}" in done.stdout
+    assert f"cancelling jobs that a killed run left in Slurm: {' '.join(left)}" in done.stdout
     assert left
     assert set(left) <= set(jobs_of(cluster, "", "CANCELLED"))
     expected = gathered(at_home, tmp_path / "expected", *slides)

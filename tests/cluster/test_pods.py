@@ -183,7 +183,7 @@ def test_a_job_of_which_nothing_can_be_learned_is_left_running(tmp_path: Path) -
 
 def test_pods_are_started_from_a_pod_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(RefusalError, match="no pod of a cluster"):
+    with pytest.raises(RefusalError, match="not a pod in a cluster"):
         pods.check_cluster()
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -81,7 +81,7 @@ def test_units_come_with_the_columns(good: SlideResults) -> None:
 
 
 def test_unknown_tables_and_columns_are_refused_in_words(good: SlideResults) -> None:
-    with pytest.raises(RefusalError, match="there is no table 'types'; there are tiles, detections, nuclei"):
+    with pytest.raises(RefusalError, match="there is no table 'types'; the tables are tiles, detections, nuclei"):
         good.table("types")
     with pytest.raises(RefusalError, match=r"nuclei.parquet has no column 'area'; it has nucleus_id, geometry"):
         good.table("nuclei", ["area"])
@@ -157,7 +157,7 @@ def test_a_folder_of_a_newer_version_or_none_is_refused(copied: Path) -> None:
     (copied / "pathopipe.json").write_text(json.dumps(marker))
     with pytest.raises(RefusalError, match=r"was written by a newer version of pathopipe \(segment\): update"):
         pathopipe.open_results(copied)
-    with pytest.raises(RefusalError, match="there is no such folder"):
+    with pytest.raises(RefusalError, match="this folder does not exist"):
         pathopipe.open_results(copied / "nowhere")
 
 

@@ -133,7 +133,7 @@ def test_jobs_of_a_killed_run_are_cancelled(tmp_path: Path, monkeypatch: pytest.
     log.write_text("Building DAG of jobs...\nSLURM run ID: ab-12\nUsing shell\n")
     end_leftovers(log, said.append)
     assert (tmp_path / "calls").read_text() == "--name ab-12\n"
-    assert said == ["cancelling jobs that a killed run left at Slurm: 17"]
+    assert said == ["cancelling jobs that a killed run left in Slurm: 17"]
 
 
 def test_a_slurm_that_does_not_answer_may_still_run_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

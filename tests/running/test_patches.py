@@ -53,7 +53,7 @@ def test_another_plugin_is_told_of_and_left(monkeypatch: pytest.MonkeyPatch, cap
     (record,) = caplog.records
     assert record.getMessage().startswith("warning: snakemake-executor-plugin-slurm 2.")
     assert (
-        "has no 'get_min_job_age', which pathopipe patches: the run goes on without that patch" in record.getMessage()
+        "has no 'get_min_job_age', which pathopipe patches: the run continues without that patch" in record.getMessage()
     )
 
 
@@ -71,7 +71,8 @@ def test_another_scheduler_is_told_of_and_left(scheduler: SimpleNamespace, caplo
     (record,) = caplog.records
     assert record.getMessage().startswith("warning: snakemake 9.")
     assert (
-        "has no 'job_rate_limiter', which pathopipe patches: the run goes on without that patch" in record.getMessage()
+        "has no 'job_rate_limiter', which pathopipe patches: the run continues without that patch"
+        in record.getMessage()
     )
 
 

@@ -142,7 +142,7 @@ def test_all_problems_are_told_at_once_and_checking_writes_nothing(config: Confi
     results = tmp_path / "results"
     found = list(problems(wrong, sheet, samples, sort_by_presence(samples, results), results))
     assert sorted(tmp_path.rglob("*")) == before
-    for words in ("slide c: the file", "has no column 'ward'", "'patient' is no further column", "roi.geojson: "):
+    for words in ("slide c: the file", "has no column 'ward'", "'patient' can't be shown", "roi.geojson: "):
         assert [words in problem for problem in found].count(True) == 1
     with pytest.raises(RefusalError) as refusal:
         prepare(wrong)

@@ -53,7 +53,7 @@ def test_a_failure_is_told_with_its_reason(results: Path) -> None:
     assert lines == [
         "full: detect failed: the disk is full (1 of 5)",
         "logged: detect failed: no space (2 of 5)",
-        "killed: detect failed: was stopped before it was finished, or out of memory: run again (3 of 5)",
+        "killed: detect failed: was stopped before it finished, or ran out of memory: run again (3 of 5)",
     ]
 
 

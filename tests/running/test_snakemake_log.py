@@ -23,8 +23,7 @@ def test_a_job_at_slurm_that_could_not_start_is_quoted(tmp_path: Path) -> None:
     assert last_words(log) == snakemake
     job.write_text("slurm_script: 4: /opt/python: not found\n")
     assert (
-        last_words(log)
-        == f"{snakemake}; the last words of a job at Slurm were 'slurm_script: 4: /opt/python: not found'"
+        last_words(log) == f"{snakemake}; the last output of a Slurm job was 'slurm_script: 4: /opt/python: not found'"
     )
 
 

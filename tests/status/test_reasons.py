@@ -69,7 +69,7 @@ def test_a_slide_that_nobody_touched_does_not_run_again(tmp_path: Path, wanted: 
         ),
         ("features", lambda made: made.update(contract=0), "the format of its files changed (version 0 -> {contract})"),
         ("detect", lambda made: made.update(code="0"), "its code changed"),
-        ("tissue", lambda made: made.update(identity="2-y"), "the slide's file is another one"),
+        ("tissue", lambda made: made.update(identity="2-y"), "the slide's file is a different one"),
         ("tissue", lambda made: made.update(mpp_source="metadata"), "the sheet changed (mpp)"),
         ("tissue", lambda made: made["inputs"].pop("roi"), "the sheet changed (roi)"),
         ("grade", lambda made: made.update(about={"stain": "H&E"}), "the sheet changed (tissue, stain)"),

@@ -94,7 +94,7 @@ def test_what_a_dead_owner_left_failed_unless_a_run_will_take_it_up(tmp_path: Pa
     os.utime(tmp_path / "s" / ".work" / "tissue" / "owner.json", (1, 1))
     slide = standing(tmp_path)
     assert states(slide) == ["failed"] + ["waiting"] * 6
-    assert "was stopped before it was finished" in slide.reported
+    assert "was stopped before it finished" in slide.reported
 
 
 def test_during_a_run_a_stopped_stage_waits_for_its_turn(tmp_path: Path, living_run: None) -> None:

@@ -33,7 +33,7 @@ def test_a_slide_that_vanishes_under_way(tmp_path: Path) -> None:
     before = finished_stages(project, "s0")
     done = project.run()
     assert done.returncode == 1
-    assert "slide 0.tiff is not there any more" in done.stderr
+    assert "slide 0.tiff no longer exists" in done.stderr
     assert finished_stages(project, "s0") == before != {}
     assert states(project)["s1"] == "done"
     assert states(project)["s0"] != "done"

@@ -98,8 +98,8 @@ def test_missing_files_and_going_on_without_them(folder: Path, capsys: pytest.Ca
         ("tiles.mpp=0.25", "made for 0.5 micrometers"),
         ("cohort.columns=[site]", "has no column 'site'"),
         ("cohort.columns=site", "has no column 'site'"),
-        ("cohort.columns=grade", "'grade' is no further column, but: known grade, for evaluation; never written"),
-        ("cohort.columns=grade", "no further columns that could be shown"),
+        ("cohort.columns=grade", "'grade' can't be shown (known grade, for evaluation; never written"),
+        ("cohort.columns=grade", "no other columns that could be shown"),
         ("cohort.columns=3", "cohort.columns should be a list"),
     ],
 )
@@ -111,7 +111,7 @@ def test_settings(folder: Path, capsys: pytest.CaptureFixture, setting: str, wor
 def test_columns_that_can_be_shown_are_named(folder: Path, capsys: pytest.CaptureFixture) -> None:
     (folder / "slides.tsv").write_text("slide\tpath\tpatient\tsite\tscanner\na\ta.tiff\tp\tx\ty\n")
     patient, unknown = refuse(capsys, "--set", "cohort.columns=site, patient,side")
-    assert "'patient' is no further column" in patient
+    assert "'patient' can't be shown" in patient
     assert "has no column 'side'" in unknown
     assert all(line.endswith("columns that can be shown: site, scanner") for line in (patient, unknown))
 

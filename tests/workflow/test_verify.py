@@ -33,7 +33,7 @@ def test_each_change_is_told_once(finished: Project) -> None:
     assert code == 1
     assert lines == [
         "s0: report/report.html changed since it was written",
-        "s0: tiles/notes.txt is not of the run",
+        "s0: tiles/notes.txt does not belong to the run",
         "s1: detect/maps.zarr.zip is missing",
         "the cohort: cohort/cohort.tsv changed since it was written",
     ]
@@ -47,7 +47,7 @@ def test_what_was_made_from_another_file_is_named(finished: Project) -> None:
     assert lines == [
         "s0: segment/nuclei.parquet changed since it was written",
         *(
-            f"s0: {stage} was made from another segment/nuclei.parquet than there is now"
+            f"s0: {stage} was made from a different segment/nuclei.parquet than the present one"
             for stage in ("features", "grade", "report")
         ),
     ]
@@ -87,7 +87,7 @@ def test_a_slide_that_is_another_one_now(finished: Project) -> None:
     assert verify(finished)[0] == 0
     code, lines = verify(finished, "--slides", "slides.tsv")
     assert code == 1
-    assert lines[0] == "s0: its slide is another one than the results were made from"
+    assert lines[0] == "s0: its slide differs from the one that the results were made from"
     assert "1 slides have no file at the path in the sheet" in lines[1]
     assert lines[1].endswith(": s1")
 
@@ -112,7 +112,7 @@ def test_other_code_libraries_and_weights_are_told(finished: Project) -> None:
     code, lines = verify(finished)
     assert code == 1
     assert "the weights of 'open' are not those that 1 slides were made with" in lines
-    assert "'detect' of 1 slides was made by other code than is installed" in lines
+    assert "'detect' of 1 slides was made with code that differs from what is installed" in lines
     assert any(line.startswith("1 slides were made with numpy 1.0, ") for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Symbolic links where this program writes and deletes: what they lead to is not ours, and they are refused."""
+"""Symbolic links where this program writes and deletes: what they lead to is not ours, so they are refused."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -82,7 +82,7 @@ def _look(path: str, below: Names | None) -> Iterator[str]:
 def _search(folder: str, names: Names | None) -> Iterator[str]:
     try:
         entries = list(os.scandir(folder))
-    except OSError:  # not there, or to be told by who wants to write there
+    except OSError:  # not there, or to be reported by whoever wants to write there
         return
     for entry in entries:
         if names is None or entry.name in names:

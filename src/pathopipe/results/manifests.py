@@ -1,4 +1,4 @@
-"""What the manifests hold, and reading them: one that lacks an entry is damaged, and is told as such."""
+"""What the manifests hold, and reading them: one that lacks an entry is damaged, and is reported as such."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -123,7 +123,7 @@ ENTRIES: Final = MappingProxyType(
         "grade": ("model", "about", "quality"),
     }
 )
-"""Entries that a stage that did not reject the slide must have told, by stage."""
+"""Entries that a stage that did not reject the slide must have, by stage."""
 
 
 def read_manifest(path: Path, stage: str) -> Manifest:
@@ -187,7 +187,7 @@ def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
         if stage not in written:
             written[stage] = _outputs(folder / stage / MANIFEST, stage)
         if written[stage].get(file) != digest:
-            problem = f"is not what the stage '{stage}' wrote: it was changed since: delete it and run again"
+            problem = f"is not what the stage '{stage}' wrote (it has been changed since): delete it and run again"
             raise ArtifactError(problem, folder / name, name)
     return digests
 

@@ -23,7 +23,7 @@ def check_results(results: Path) -> None:
         written = read_json(marker)["contracts"]
         newer = sorted(name for name, version in written.items() if version > _versions().get(name, 0))
     except (ArtifactError, KeyError, TypeError, AttributeError):
-        raise RefusalError(f"{marker}: is damaged; give another results folder, or delete the file") from None
+        raise RefusalError(f"{marker}: is damaged: give another results folder, or delete the file") from None
     if newer:
         raise RefusalError(
             f"{results}: was written by a newer version of pathopipe ({', '.join(newer)}): update pathopipe, "

@@ -27,6 +27,6 @@ def weights_folder(results: Path) -> Path:
 
 
 def called(path: Path) -> str:
-    """What a file of the results is called in them, where nothing says in which folder they lie."""
+    """What a file of the results is called in outputs, which do not say in which folder the results are."""
     stage = path.parent.name
     return f"{stage}/{path.name}" if stage in {*STAGES, COHORT.name} else path.name

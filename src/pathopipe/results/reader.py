@@ -50,7 +50,7 @@ class SlideResults(SlideFolder):
 
     @property
     def state(self) -> State:
-        """``done``, ``rejected``, ``failed`` or ``not finished``: also while a run is at it."""
+        """``done``, ``rejected``, ``failed`` or ``not finished``: also while a run is working on it."""
         return self._standing[0]
 
     @property
@@ -60,7 +60,7 @@ class SlideResults(SlideFolder):
 
     @property
     def warnings(self) -> list[WarningEntry]:
-        """What the finished stages warned of, in their order."""
+        """Warnings of the finished stages, in their order."""
         return [entry for manifest in self.manifests.values() for entry in manifest.get("quality") or ()]
 
     @property
@@ -132,7 +132,7 @@ class SlideResults(SlideFolder):
 
     def _table(self, name: str) -> Path:
         if name not in _TABLES:
-            raise RefusalError(f"there is no table '{name}'; there are {', '.join(_TABLES)}")
+            raise RefusalError(f"there is no table '{name}'; the tables are {', '.join(_TABLES)}")
         return self.file(*_TABLES[name])
 
 
@@ -200,7 +200,7 @@ def open_results(folder: str | PathLike[str]) -> Results:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise RefusalError(f"{place}: there is no such folder: give the one that 'pathopipe run' wrote to")
+        raise RefusalError(f"{place}: this folder does not exist: give the one that 'pathopipe run' wrote to")
     check_results(place)
     return Results(place)
 

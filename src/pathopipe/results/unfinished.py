@@ -15,7 +15,7 @@ from pathopipe.results.names import WORK
 
 FAULT: Final = "fault.json"
 """Left in the work folder of a stage that failed, until it succeeds."""
-STOPPED: Final = "was stopped before it was finished, or out of memory: run again"
+STOPPED: Final = "was stopped before it finished, or ran out of memory: run again"
 """Why a stage failed that left a work folder without a reason in it."""
 PUBLISHING: Final = "publishing.json"
 """Holds the digest of the manifest that is put into place."""
@@ -53,7 +53,7 @@ def reason_of(work: Path) -> str | None:
 
 
 def is_leftover(work: Path) -> bool:
-    """Whether the manifest that the note tells of is in place, or the folder has been emptied, if it is still there."""
+    """Whether the manifest that the note names is in place, or the folder has been emptied, if it is still there."""
     try:
         if work.is_dir() and not any(work.iterdir()):
             return True

@@ -1,1 +1,1 @@
-"""How Snakemake is run, at home and on clusters, and what of it is mended."""
+"""How Snakemake is run, at home and on clusters, and what of it is patched."""

@@ -49,7 +49,7 @@ def sort_by_presence(samples: Iterable[Sample], results: Path) -> Presence:
 
 
 def problems(config: Config, sheet: Path, samples: list[Sample], presence: Presence, results: Path) -> Iterator[str]:
-    """Tell what is wrong, a sentence each, beyond mistakes of the lines and of the typed configuration themselves."""
+    """Say what is wrong, a sentence each, beyond mistakes of the lines and of the typed configuration themselves."""
     if not config.skip_missing:
         yield from (f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in presence.missing)
     yield from (f"{sheet}: slide {sample.slide}: {odd}" for sample in presence.there for odd in _odd_files(sample))
@@ -70,12 +70,12 @@ def _config_problems(config: Config, results: Path) -> Iterator[str]:
 
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:
-    """Tell why a column can't be shown, and which can: those that the program does not know itself."""
+    """Say why a column can't be shown, and which can: those that the program does not know itself."""
     extra = ", ".join(samples[0].extra) if samples else ""
-    shown = f"columns that can be shown: {extra}" if extra else "it has no further columns that could be shown"
+    shown = f"columns that can be shown: {extra}" if extra else "it has no other columns that could be shown"
     for name in config.cohort.columns:
         if name in COLUMNS and name not in ABOUT_SLIDE:
-            yield f"cohort.columns: '{name}' is no further column, but: {COLUMNS[name]}; of {sheet}, {shown}"
+            yield f"cohort.columns: '{name}' can't be shown ({COLUMNS[name]}); of {sheet}, {shown}"
         elif samples and name not in samples[0].extra:
             yield f"{sheet}: has no column '{name}', which cohort.columns lists; {shown}"
 
@@ -87,7 +87,7 @@ def _roi_problems(samples: Iterable[Sample]) -> Iterator[str]:
         try:
             parse_regions(roi.read_text(encoding="utf-8"), origin_of(None))  # where it lies is seen by `tissue`
         except UnicodeDecodeError:
-            yield f"{roi}: is no GeoJSON of polygons: it is not text in UTF-8"
+            yield f"{roi}: is not GeoJSON of polygons: it is not text in UTF-8"
         except (ValueError, OSError) as error:
             yield f"{roi}: {error}"
 
@@ -97,7 +97,7 @@ def _odd_files(sample: Sample) -> Iterator[str]:
     if not (sample.path.is_file() or sample.path.is_dir()):
         yield f"{sample.path} is neither a file nor a folder: correct the path"
     if sample.roi and not sample.roi.is_file():
-        yield f"the roi {sample.roi} is no file: correct the path"
+        yield f"the roi {sample.roi} is not a file: correct the path"
 
 
 def _exists(path: Path) -> bool:
@@ -109,5 +109,5 @@ def _exists(path: Path) -> bool:
 
 def _missing(sample: Sample) -> str:
     if not _exists(sample.path):
-        return f"the file {sample.path} is missing: correct the path, or go on without it with --skip-missing"
-    return f"the roi {sample.roi} is missing: correct the path, or go on without the slide with --skip-missing"
+        return f"the file {sample.path} is missing: correct the path, or continue without it with --skip-missing"
+    return f"the roi {sample.roi} is missing: correct the path, or continue without the slide with --skip-missing"

@@ -1,4 +1,4 @@
-"""Where a run takes place: profiles, what Snakemake is told of them, and jobs that a killed run left at a cluster."""
+"""Where a run takes place: profiles, what Snakemake needs to know, and jobs that a killed run left on a cluster."""
 
 import contextlib
 import os
@@ -75,8 +75,8 @@ def check_interpreter() -> None:
     """
     if _TAKEN_APART.search(sys.executable):
         raise RefusalError(
-            f"{sys.executable}: Snakemake can't start jobs elsewhere with a Python whose path has blanks or signs of "
-            "the shell: make the environment in another folder"
+            f"{sys.executable}: Snakemake can't start jobs elsewhere with a Python whose path has "
+            "spaces or shell metacharacters: create the environment in another folder"
         )
 
 
@@ -123,7 +123,7 @@ def prepared(place: Place, results: Path, log: Path, say: Callable[[str], None])
 
 
 def end_leftovers(log: Path, say: Callable[[str], None]) -> None:
-    """Cancel what the run before, whose log this is, left at Slurm when it was killed, and wait until it is gone.
+    """Cancel what the run before, whose log this is, left in Slurm when it was killed, and wait until it is gone.
 
     Its jobs would work on the same slides as ours. What they finished in pieces is not lost.
     """
@@ -132,12 +132,12 @@ def end_leftovers(log: Path, say: Callable[[str], None]) -> None:
     for run in _SLURM_RUN.findall(log.read_text(encoding="utf-8", errors="replace")):
         deadline = time.monotonic() + _PATIENCE_S
         while _jobs(run) and time.monotonic() < deadline:
-            say(f"cancelling jobs that a killed run left at Slurm: {' '.join(_jobs(run))}")
+            say(f"cancelling jobs that a killed run left in Slurm: {' '.join(_jobs(run))}")
             with contextlib.suppress(subprocess.SubprocessError):
                 _slurm("scancel", "--name", run)
             time.sleep(_POLL_S)
         if left := _jobs(run):
-            raise RefusalError(f"Slurm still runs jobs of an earlier run: cancel them by 'scancel {' '.join(left)}'")
+            raise RefusalError(f"Slurm still runs jobs of an earlier run: cancel them with 'scancel {' '.join(left)}'")
 
 
 def _jobs(run: str) -> list[str]:
@@ -168,4 +168,4 @@ def _settings(file: Path) -> dict[str, Any]:
     try:
         return dict(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     except (yaml.YAMLError, ValueError) as error:
-        raise RefusalError(f"{file}: is no profile: {error}") from error
+        raise RefusalError(f"{file}: is not a profile: {error}") from error

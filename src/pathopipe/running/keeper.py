@@ -1,6 +1,6 @@
 """A command that does not outlive its caller: a process between the two ends it, and all that it started.
 
-The caller may be killed at any moment and can then do nothing itself. What tells of it is a pipe that only the caller
+The caller may be killed at any moment and can then do nothing itself. The sign of it is a pipe that only the caller
 holds open: the keeper waits for its end. Nothing can be missed, as a pipe that was closed earlier is still closed.
 """
 

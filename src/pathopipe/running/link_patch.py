@@ -18,8 +18,8 @@ _METHODS: Final = ("prepare", "touch_or_create")
 def spare_links(results: Path) -> None:
     """Let Snakemake leave alone what lies behind a link in a results folder, named as Snakemake names its files.
 
-    Links that are there when a run starts are refused. Of one that is put there later, the stage tells that comes to
-    it: after Snakemake has deleted the stage's files to make room for new ones, and made its folders.
+    Links that are there when a run starts are refused. One that is put there later is reported by the stage that comes
+    to it: after Snakemake has deleted the stage's files to make room for new ones, and made its folders.
 
     Raises
     ------

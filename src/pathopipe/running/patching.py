@@ -12,7 +12,7 @@ GONE: Final = object()
 
 def go_on_without(package: str, name: str, consequence: str) -> None:
     """Warn that what a patch is for is not there, and what follows from going on without the patch."""
-    send_warning(f"{_untried(package, name)}: the run goes on without that patch, {consequence}")
+    send_warning(f"{_untried(package, name)}: the run continues without that patch, {consequence}")
 
 
 def refuse_without(package: str, name: str, consequence: str) -> RefusalError:

@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def place(self) -> str:
-        """The results folder as seen from the current folder, which is the same where nobody asked for another one.
+        """The results folder as seen from the current folder, which is the same unless another one was asked for.
 
         ``--directory`` asks for one, and so does a workflow that imports this one as a module.
 

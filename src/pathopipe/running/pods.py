@@ -80,10 +80,10 @@ def check_cluster() -> None:
     Raises
     ------
     RefusalError
-        When this is no pod, kubectl is missing, or this pod may not be looked at.
+        When this is not a pod, kubectl is missing, or this pod may not be inspected.
     """
     if "KUBERNETES_SERVICE_HOST" not in os.environ:
-        raise RefusalError("--profile kubernetes: this is no pod of a cluster: see docs/containers.md")
+        raise RefusalError("--profile kubernetes: this is not a pod in a cluster: see docs/containers.md")
     if not shutil.which("kubectl"):
         raise RefusalError(
             "--profile kubernetes: kubectl is missing: add it to the image, as containers/Dockerfile does"
@@ -92,7 +92,7 @@ def check_cluster() -> None:
         _patiently("get", "pod", _own_name(), "--output=name")
     except FaultError as error:
         raise RefusalError(
-            f"--profile kubernetes: this pod can't be looked at ({error}): give its account the role of "
+            f"--profile kubernetes: this pod can't be inspected ({error}): give its account the role of "
             "containers/kubernetes-jobs.yaml, and its name in POD_NAME where that is not its host name"
         ) from error
 

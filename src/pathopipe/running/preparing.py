@@ -66,7 +66,7 @@ def prepare(config: Config) -> Plan:
     skipped = {sample.slide: None for sample in presence.missing}
     taking_part = tuple(sample for sample in samples if sample.slide not in skipped)
     if not taking_part:
-        raise RefusalError(f"{sheet}: none of its slides' files is there")
+        raise RefusalError(f"{sheet}: none of its slides' files exist")
     write_conda_env(results)
     facts = _identified(presence.there, results)
     identities = {fact.sample.slide: fact.identity for fact in facts}

@@ -74,7 +74,7 @@ class ProgressLines:
         return f"{event.slide}: {end}"
 
     def _again(self, event: StageEvent) -> str | None:
-        """Of a group only slides of which a failure was told are told to be tried again, once for all stages."""
+        """Of a group only slides whose failure was reported are reported to be tried again, once for all stages."""
         if event.grouped and event.slide not in self.ended:
             return None
         self.ended.discard(event.slide)

@@ -58,7 +58,7 @@ def read_facts(slide: str, results: Path) -> SlideFacts:
         )
         return SlideFacts(sample, str(found["identity"]), int(found["held_mb"]))
     except (ArtifactError, LookupError, TypeError, ValueError) as error:
-        remedy = "what the run noted of it can't be read: start 'pathopipe run' again"
+        remedy = "what the run recorded about it can't be read: start 'pathopipe run' again"
         raise FaultError(f"slide {slide}: {remedy}", results / _file(slide), str(_file(slide))) from error
 
 

@@ -34,14 +34,14 @@ def begin_log(results: Path) -> Callable[[str], None]:
 
 
 def last_words(log: Path) -> str:
-    """Our last complaint in Snakemake's log, else its own, the first line of the last block that tells an error."""
+    """Our last complaint in Snakemake's log, else its own, the first line of the last block with an error."""
     lines = _lines(log)
     if ours := [line for line in lines if line.startswith(_OURS)]:
         return ours[-1].removeprefix(_OURS)
     errors = [index for index, line in enumerate(lines) if _ERROR.search(line)]
     words = " ".join(line.strip() for line in lines[errors[-1] :][:2]) if errors else "it does not say why"
     jobs = [last for line in lines if (match := _JOB_LOG.match(line)) for last in _lines(Path(match[1]))[-1:]]
-    return words.rstrip(" .:") + (f"; the last words of a job at Slurm were '{jobs[-1].strip()}'" if jobs else "")
+    return words.rstrip(" .:") + (f"; the last output of a Slurm job was '{jobs[-1].strip()}'" if jobs else "")
 
 
 def _lines(log: Path) -> list[str]:

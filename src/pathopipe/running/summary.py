@@ -41,7 +41,7 @@ def faults(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
         if work := next(iter(unfinished(made.folder)), None):
             yield f"slide {slide.slide}: {work.name}: {why(plan.results, slide.slide, work.name) or STOPPED}"
         elif slide.slide in absent and not made.has(ORDER[-1]):
-            gone = f"its file {paths[slide.slide]} is not there any more, and its stages are not finished"
+            gone = f"its file {paths[slide.slide]} no longer exists, and its stages are not finished"
             yield f"slide {slide.slide}: {gone}"
 
 

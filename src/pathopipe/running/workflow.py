@@ -68,7 +68,7 @@ class Run:
         if plan.skipped:
             yield f"left out, because the file is missing: {', '.join(plan.skipped)}"
         if plan.absent:
-            yield f"the file is not there any more, finished results are kept: {', '.join(plan.absent)}"
+            yield f"the file no longer exists; finished results are kept: {', '.join(plan.absent)}"
         yield from self._reasons()
         yield from expectations(plan, self.slides, self.cores)
 
@@ -105,7 +105,7 @@ class Run:
             return 0
         code = self._snakemake((), say, follow)
         if code and self.place.batches and len(self.selection.unfinished(self.plan)) > 1:
-            say("a batch of slides failed: going on slide by slide")
+            say("a batch of slides failed: continuing slide by slide")
             code = self._snakemake(self.place.slide_by_slide, say, follow)
         return code
 

@@ -107,7 +107,7 @@ def _shown(value: object) -> str:
 
 
 def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted: Wanted) -> Iterator[str]:
-    """What of its line counts for a stage and is another by now; without what was not noted of a rejected slide."""
+    """What of its line counts for a stage and has changed; without what was not noted of a rejected slide."""
     sample, was, now = wanted.sample, dict[str, Any](), dict[str, Any]()
     if wanted.identity:
         was["path"], now["path"] = manifest.get("identity"), wanted.identity
@@ -120,7 +120,7 @@ def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted:
         was[name], now[name] = about.get(name), sample.about.get(name)
     changed = [name for name in columns if was.get(name) != now.get(name)]
     if "path" in changed:
-        yield "the slide's file is another one"
+        yield "the slide's file is a different one"
     if others := [name for name in changed if name != "path"]:
         yield f"the sheet changed ({', '.join(others)})"
 

@@ -56,7 +56,7 @@ class SlideStatus:
 
     @property
     def state(self) -> State:
-        """The slide as a whole: what calls for attention goes before what is going on, and that before what waits.
+        """The slide as a whole: what needs attention comes before what is running, and that before what waits.
 
         A rejection counts as soon as one stage has made it: the others only pass it on.
         """

@@ -114,13 +114,13 @@ class _Slide(SlideFolder):
         for stage, manifest in self.manifests.items():
             for name, digest in manifest["inputs"].items():
                 if name in self.digests and self.digests[name] != digest:
-                    yield f"{stage} was made from another {name} than there is now"
+                    yield f"{stage} was made from a different {name} than the present one"
 
     def _extra(self) -> Iterator[str]:
         known = {f"{stage}/{name}" for stage, made in STAGES.items() for name in (*made.writes, MANIFEST, RUN)}
         for name in _names(self.folder):
             if name not in {*known, CRATE}:
-                yield f"{name} is not of the run"
+                yield f"{name} does not belong to the run"
 
 
 def _names(folder: Path) -> list[str]:
@@ -130,7 +130,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _cohort_drift(results: Path) -> Iterator[str]:
-    """What of the cohort is not as it was written, or was gathered from what is there no more."""
+    """What of the cohort is not as it was written, or was gathered from what no longer exists."""
     folder = results / "cohort"
     if not (folder / MANIFEST).exists():
         return
@@ -151,7 +151,7 @@ def _cohort_drift(results: Path) -> Iterator[str]:
             how = "written" if name in written else "described" if name in described else "gathered"
             yield f"the cohort: {name} changed since it was {how}"
     known = {*COHORT.writes, MANIFEST, RUN}
-    yield from (f"the cohort: cohort/{name} is not of the run" for name in _names(folder) if name not in known)
+    yield from (f"the cohort: cohort/{name} does not belong to the run" for name in _names(folder) if name not in known)
 
 
 def _weights_drift(results: Path, slides: Iterable[dict[str, Manifest]]) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _code_drift(slides: Iterable[dict[str, Manifest]]) -> Iterator[str]:
         used = {item for manifest in made.values() for item in manifest["versions"].items()}
         libraries.update((name, version) for name, version in used if installed.get(name) != version)
     for stage in (stage for stage in STAGES if stages[stage]):
-        yield f"'{stage}' of {stages[stage]:,} slides was made by other code than is installed"
+        yield f"'{stage}' of {stages[stage]:,} slides was made with code that differs from what is installed"
     for (name, version), count in sorted(libraries.items()):
         yield f"{count:,} slides were made with {name} {version}, {installed.get(name, 'none')} is installed"
 
@@ -194,8 +194,8 @@ def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, Man
             continue  # it is damaged, which has been said
         try:
             if str(identify(sample.path)) != tissue["identity"]:
-                found.drift.append(f"{sample.slide}: its slide is another one than the results were made from")
+                found.drift.append(f"{sample.slide}: its slide differs from the one that the results were made from")
             if sample.roi and sha256(sample.roi) != tissue["inputs"].get("roi"):
-                found.drift.append(f"{sample.slide}: its roi is another one than the results were made from")
+                found.drift.append(f"{sample.slide}: its roi differs from the one that the results were made from")
         except OSError:
             found.absent.append(sample.slide)

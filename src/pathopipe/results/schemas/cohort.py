@@ -9,16 +9,16 @@ SHARE: Final = "share_of_resamples_"
 """Before a grade: the column of its share."""
 SLIDE: Final = (
     Column("slide", "string", "", "id of the slide"),
-    Column("state", "string", "", "done, rejected, fault, or missing where there is no result yet"),
+    Column("state", "string", "", "done, rejected, fault, or missing if there is no result yet"),
     Column("reason", "string", "", "why the slide is not done, or why it has no grade"),
     Column("grade", "string", "", "what the grader said; empty where it abstained"),
     Column("abstained", "bool", "", "whether the grader gave no grade"),
-    Column("outside_scope", "bool", "", "whether tissue or stain are others than the grader is made for"),
-    Column("warnings", "string", "", "codes of the warnings about the slide, with a blank between them"),
-    Column("model", "string", "", "what found the nuclei"),
-    Column("model_licence", "string", "", "terms that its results may be used under"),
+    Column("outside_scope", "bool", "", "whether tissue or stain differ from what the grader is made for"),
+    Column("warnings", "string", "", "codes of the warnings about the slide, separated by spaces"),
+    Column("model", "string", "", "model that found the nuclei"),
+    Column("model_licence", "string", "", "terms of use of its results"),
 )
-"""What each slide has, whatever became of it."""
+"""What each slide has, whatever its state."""
 
 
 def share(grade: str, kind: str) -> Column:
@@ -34,5 +34,5 @@ def statistic(name: str, kind: str) -> Column:
 
 def of_sheet(name: str) -> Column:
     """Return a column of text that was taken from the sample sheet, or that no slide has a value in."""
-    meaning = column_term(name).meaning or "column of the sample sheet, or without any value"
+    meaning = column_term(name).meaning or "column of the sample sheet, or a column without values"
     return Column(name, "string", "", meaning)

@@ -1,4 +1,4 @@
-"""What a column of a table is: for the file, whose schema carries unit and meaning, and in front of people."""
+"""What a column of a table is: for the file, whose schema carries unit and meaning, and on pages."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Column:
 
     @property
     def term(self) -> Term:
-        """What it is in front of people."""
+        """What pages show."""
         return Term(self.label or self.name, self.unit, self.meaning)
 
     @property

@@ -5,10 +5,10 @@ from typing import Final
 from pathopipe.results.schemas.column import Column, schema_of
 
 DETECTIONS: Final = (
-    Column("x_px", "float64", "level-0 px", "x of the seed, from the left border of the slide"),
-    Column("y_px", "float64", "level-0 px", "y of the seed, from the upper border of the slide"),
+    Column("x_px", "float64", "level-0 px", "x of the seed, from the left edge of the slide"),
+    Column("y_px", "float64", "level-0 px", "y of the seed, from the upper edge of the slide"),
     Column("grid_x_px", "int32", "map px", "column of the maps that the seed lies in"),
     Column("grid_y_px", "int32", "map px", "row of the maps that the seed lies in"),
-    Column("score", "float32", "", "how sure the model is of the nucleus, 0 to 1"),
+    Column("score", "float32", "", "confidence of the model in the nucleus, 0 to 1"),
 )
 SCHEMA: Final = schema_of(DETECTIONS)

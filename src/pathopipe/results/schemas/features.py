@@ -13,7 +13,7 @@ MEASURES: Final = (
     Column("perimeter_um", "float64", "µm", "length of the outline (Crofton estimate)", "Perimeter"),
     Column("major_axis_um", "float64", "µm", "length of the ellipse with the same second moments", "Major axis"),
     Column("minor_axis_um", "float64", "µm", "width of the ellipse with the same second moments", "Minor axis"),
-    Column("eccentricity", "float64", "", "0 for a circle, towards 1 for a spindle", "Eccentricity"),
+    Column("eccentricity", "float64", "", "0 for a circle, close to 1 for a spindle", "Eccentricity"),
     Column("solidity", "float64", "", "share of the convex hull that the nucleus fills; 1 is convex", "Solidity"),
     Column(
         "circularity",
@@ -36,7 +36,7 @@ MEASURES: Final = (
         "hematoxylin_edge",
         "float64",
         _OD,
-        "drop of density across the outline; higher is a crisper border",
+        "drop in density across the outline; higher is a crisper border",
         "Hematoxylin, edge",
     ),
     Column("eosin_mean", "float64", _OD, "mean eosin density inside the nucleus", "Eosin, mean"),
@@ -45,7 +45,7 @@ MEASURES: Final = (
         "eosin_edge",
         "float64",
         _OD,
-        "drop of eosin across the outline; negative where the cytoplasm is redder",
+        "drop in eosin across the outline; negative where the cytoplasm is redder",
         "Eosin, edge",
     ),
     Column(

@@ -21,12 +21,12 @@ STATISTICS: Final = MappingProxyType(
     }
 )
 """What statistics are called, in the order in which pages show them."""
-REGION: Final = Column("region", "string", "", "what of the slide the row is about: slide, for all of it")
+REGION: Final = Column("region", "string", "", "region that the row describes: slide, for the whole slide")
 WHOLE_SLIDE: Final = "slide"
 """The region that is all of it."""
 SLIDE: Final = (
     Column("nuclei_count", "int64", "", "nuclei outlined on the slide", "Nuclei"),
-    Column("tissue_mm2", "float64", "mm²", "area found to be tissue", "Tissue area"),
+    Column("tissue_mm2", "float64", "mm²", "tissue area", "Tissue area"),
     Column("nuclei_per_mm2", "float64", "per mm²", "nuclei per mm² of tissue", "Nuclear density"),
 )
 """Measures of the slide as a whole."""
