@@ -15,10 +15,10 @@ STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
     }
 )
 """Codes of the warnings under which no grade is given, the first to be named first, and the value that a warning must
-exceed to count, where not every one does. Why 5 % of damaged tissue: docs/guards.md."""
+exceed to count, where not every one does. Why 5% of damaged tissue: docs/guards.md."""
 
 ABOUT_SCOPE: Final = frozenset({"not_he", "out_of_scope"})
-"""Codes that stop no grade where ``grade.out_of_scope`` is set: the image may be sound all the same."""
+"""Codes that stop no grade where ``grade.out_of_scope`` is set: the image may still be sound."""
 
 
 def warning(code: str, message: str, value: float, threshold: float) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def warning(code: str, message: str, value: float, threshold: float) -> dict[str
 
 
 def stops_grade(entry: Mapping[str, Any], *, out_of_scope: bool = False) -> bool:
-    """Whether no grade is given under a warning; ``out_of_scope`` is the setting that asks for grades all the same."""
+    """Whether no grade is given under a warning; ``out_of_scope`` is the setting that asks for grades anyway."""
     if entry["code"] not in STOPS_GRADE or (out_of_scope and entry["code"] in ABOUT_SCOPE):
         return False
     least = STOPS_GRADE[entry["code"]]

@@ -52,7 +52,7 @@ class SlideRejectedError(PathopipeError, ValueError):
     Attributes
     ----------
     details
-        What is known of the slide all the same, for the manifest.
+        What is known of the slide anyway, for the manifest.
     """
 
     def __init__(self, reason: str) -> None:

@@ -134,7 +134,7 @@ def remove(path: Path, root: Path) -> None:
 
 
 def checked(path: Path, root: Path) -> Path:
-    """Return a path of which no part below the root is a link: for a library that wants to open a file itself."""
+    """Return a path with no link below the root: for a library that wants to open a file itself."""
     with opened(path.parent, root) as place:
         _refuse(path, place, root)
     return path

@@ -53,7 +53,7 @@ class Stage:
     columns
         Columns of the sample sheet that make it run again when they change; of a path, what its file holds.
     describes
-        Whether it writes the RO-Crate of the folder above its own, which tells how all in there was made.
+        Whether it writes the RO-Crate of the folder above its own, which says how everything in there was made.
     """
 
     name: str

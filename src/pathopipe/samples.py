@@ -24,7 +24,7 @@ COLUMNS = {
 }
 """The columns that the sheet may have, and what they mean; the first two must be there."""
 ABOUT_SLIDE = {"tissue", "stain"}
-"""Those of them that may be shown, as further columns may."""
+"""Those of them that may be shown, like additional columns."""
 _MAX_ID = 100
 _EMPTY = (
     "lists no slides: write a line for each, or have 'pathopipe init FOLDER' write the sheet; "
@@ -49,7 +49,7 @@ class Sample:
     roi
         GeoJSON of the regions to analyze, or None.
     extra
-        The sheet's columns that may be shown: further ones, and those that state a slide's tissue and stain.
+        The sheet's columns that may be shown: additional ones, and those that state a slide's tissue and stain.
     """
 
     slide: str

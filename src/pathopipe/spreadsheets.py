@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# Excel is told its separator by a first line of its own.
+# A first line of its own names the separator to Excel.
 _SEPARATOR: Final = re.compile(r'^"?sep=([^"\r\n])"?[\t,; ]*(?=\r?\n|\r|$)', re.IGNORECASE)
 _LONG: Final = 6
 _ALIKE: Final = 0.85
@@ -55,7 +55,7 @@ def parse_rows(text: str) -> list[tuple[int, list[str]]]:
     Raises
     ------
     csv.Error
-        When it is no table.
+        When it is not a table.
     """
     reported = _SEPARATOR.match(text)
     rest = text[reported.end() :] if reported else text

@@ -37,10 +37,10 @@ def percent(share: float | None) -> str:
         return DASH
     hundredths = 100 * share
     if 0 < hundredths < 1:
-        return f"<{THIN_SPACE}1{THIN_SPACE}%"
+        return "<1%"
     if 99 < hundredths < 100:
-        return f">{THIN_SPACE}99{THIN_SPACE}%"
-    return f"{hundredths:.0f}{THIN_SPACE}%"
+        return ">99%"
+    return f"{hundredths:.0f}%"
 
 
 def quantity(value: float | None, unit: str | None, digits: int = 3) -> str:

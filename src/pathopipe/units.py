@@ -78,7 +78,7 @@ class Grid:
 
 
 def snap(factor: float) -> float:
-    """Return the nearest whole factor where it is within 3 %, else ``factor``.
+    """Return the nearest whole factor where it is within 3%, else ``factor``.
 
     A scan at 0.499 mpp read for a 0.5 mpp model would otherwise be blurred in beats,
     for a difference that no model sees.

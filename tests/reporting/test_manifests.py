@@ -12,7 +12,7 @@ TISSUE = {
     "mpp_source": "sheet",
     "identity": "12-ab",
     "slide_info": {"width": 4000, "height": 8000, "format": "aperio"},
-    "quality": [{"code": "pen", "message": "pen marks cover 3 %", "value": 0.03}],
+    "quality": [{"code": "pen", "message": "pen marks cover 3%", "value": 0.03}],
     "params": {"margin_um": 24.0},
     "counts": {"samples": 44},
     "versions": {"numpy": "2.0"},
@@ -56,7 +56,7 @@ def test_the_first_stage_that_rejected_is_named():
 
 def test_warnings_are_sentences():
     (warning,) = reported.warnings({"tissue": TISSUE})
-    assert (warning.message, warning.label, warning.stops_grade) == ("Pen marks cover 3 %.", "Pen marks", False)
+    assert (warning.message, warning.label, warning.stops_grade) == ("Pen marks cover 3%.", "Pen marks", False)
 
 
 def entry(code, value=1.0):

@@ -23,7 +23,7 @@ def test_key_figures_are_those_that_are_there():
 
 def test_the_table_has_a_row_per_feature_and_dashes_for_what_is_missing():
     columns, rows = statistics_table(ROW)
-    assert columns == ("Mean", "SD", "Median", "95 %")
+    assert columns == ("Mean", "SD", "Median", "P95")
     assert [row.term.label for row in rows] == ["Nuclear area", "Circularity", "my_measure"]
     assert rows[0].values == (65.66, 12.0, 60.0, None)
     assert rows[1].values == (None, None, 0.9, None)

@@ -153,7 +153,7 @@ def test_frames_that_are_not_there_are_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"), [([1, 3], "over 3 files, of which 1 are missing"), ([1, 2, 3], "over 3 files:")]
+    ("found", "words"), [([1, 3], "over 3 files, 1 of them missing"), ([1, 2, 3], "over 3 files:")]
 )
 def test_a_concatenation_is_rejected(found: list[int], words: str, tmp_path: Path) -> None:
     for number in found:

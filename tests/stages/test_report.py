@@ -39,7 +39,7 @@ def test_the_page_shows_what_the_stages_found(finished):
     _, _, manifest, page = finished
     assert (manifest["state"], manifest["reason"]) == ("done", None)
     assert manifest["counts"] == {"fields": 3, "gallery": 48}
-    for words in ("Pen marks cover 3% of the slide.", "Size ratio", "70\u202f%", "800 µm", "given in the sample sheet"):
+    for words in ("Pen marks cover 3% of the slide.", "Size ratio", "70%", "800 µm", "given in the sample sheet"):
         assert words in page.replace("0.800 × 0.600\u202fmm", "800 µm")
     assert page.count('class="chart"') == 4, "a histogram each of area, circularity, hematoxylin, nearest neighbor"
     assert 'class="map density"' in page

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,26 @@ def module_example(snakefile: Path) -> str:
     assert example
     assert '"path/to/pathopipe/workflow/Snakefile"' in example[1]
     return example[1].replace("path/to/pathopipe/workflow/Snakefile", str(snakefile))
+
+
+PAGES = ("README.md", "CHANGELOG.md", *(f"{folder}/README.md" for folder in ("config", "benchmarks", "recipes")))
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """Lines of a page with their numbers, without code blocks, tables and pictures."""
+    code = False
+    for number, line in enumerate(text.splitlines(), 1):
+        fence = line.lstrip().startswith("```")
+        code ^= fence
+        if not (code or fence or line.lstrip().startswith(("|", "!["))):
+            yield number, line
+
+
+def test_lines_of_prose_fit_in_an_editor() -> None:
+    pages = [*(ROOT / page for page in PAGES), *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [(page, number, line) for page in pages for number, line in prose(page.read_text(encoding="utf-8"))]
+    assert len({page for page, _, _ in lines}) == len(pages) > len(PAGES)
+    assert [f"{page.name}:{number}" for page, number, line in lines if len(line) > 120] == []
 
 
 def test_the_catalogue_finds_what_it_asks_for() -> None:

@@ -22,7 +22,7 @@ _SHOWN = 5
 
 
 def _no_place_for(argument: str) -> str:
-    """Say what was probably meant by an argument that is no option."""
+    """Say what was probably meant by an argument that is not an option."""
     path = Path(argument)
     if argument in STAGES:
         return f"{argument}: give a stage with --until {argument} or --rerun {argument}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathopipe.samples import Sample
 
 # Of mallopt of glibc: return free memory at the end of the heap above so many bytes; take arrays of so many bytes from
-# the system and return them when they are freed; one heap for all threads, of which each would keep what it freed.
+# the system and return them when they are freed; one heap for all threads, each of which would keep what it freed.
 _GLIBC: Final = {-1: 8_000_000, -3: 2_000_000, -8: 1}
 _SETTINGS = click.option("--settings", hidden=True, help="The stage's settings as JSON, as the workflow passes them.")
 _RESULTS = click.option("--results", type=PATH, help="Results folder; default: the one that the config names.")

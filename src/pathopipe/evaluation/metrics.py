@@ -112,7 +112,7 @@ def scores(counts: Counts) -> Scores:
 
 
 def intervals(counts: Sequence[Counts]) -> tuple[Scores, Scores] | None:
-    """Lower and upper ends of 95 % intervals of the pooled scores, over images; None for fewer than two images."""
+    """Lower and upper ends of 95% intervals of the pooled scores, over images; None for fewer than two images."""
     ends = interval(np.array([astuple(one) for one in counts], np.float64), _score)
     return None if ends is None else (Scores(*ends[0].tolist()), Scores(*ends[1].tolist()))
 

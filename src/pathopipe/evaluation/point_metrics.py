@@ -101,7 +101,7 @@ def point_scores(counts: PointCounts) -> PointScores:
 
 
 def point_intervals(counts: Sequence[PointCounts]) -> tuple[PointScores, PointScores] | None:
-    """Lower and upper ends of 95 % intervals of the pooled scores, over images; None for fewer than two images."""
+    """Lower and upper ends of 95% intervals of the pooled scores, over images; None for fewer than two images."""
     ends = interval(_totals(counts), _score)
     return None if ends is None else (PointScores(*ends[0].tolist()), PointScores(*ends[1].tolist()))
 

@@ -81,7 +81,7 @@ def find_epithelium(nuclei: Parts, reference_um2: float, *, by_lymphocytes: bool
     nuclei
         Is asked for each column once.
     reference_um2
-        Area of a normal epithelial nucleus, for want of a better one.
+        Area of a normal epithelial nucleus, unless the slide gives a better one.
     by_lymphocytes
         Whether the slide's lymphocytes, where there are enough, give a better one.
     """

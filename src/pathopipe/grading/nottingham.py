@@ -41,10 +41,11 @@ class NottinghamPleomorphism:
       exactly if that is 29.4 to 36.0 um2; taken as 32. On the slide: outlines drawn by hand or machine, fixation and a
       wrong mpp change all nuclei alike, and lymphocytes are the reference that most slides contain. Normal ones average
       27 to 29 um2 ("Image analytic study of nuclear area in mantle cell lymphoma"), their lower quartile about 25.5
-      (15 % variation assumed), so that normal epithelium is 32 / 25.5 = 1.25 times that. The lower quartile, because
+      (15% variation assumed), so that normal epithelium is 32 / 25.5 = 1.25 times that. The lower quartile, because
       what else is round and dark is larger. Neither number is published as such: 32 is one of a range (the mean of
       intermediate-grade carcinoma in situ, 47.8, would have it at most 31.8), and 1.25 was settled after the synthetic
-      slides had been measured (1.08 to 1.43 give their three levels), so those slides are no independent test of it.
+      slides had been measured (1.08 to 1.43 give their three levels), so those slides are not an independent test of
+      it.
     * Probabilities are shares of 200 bootstrap resamples of squares of tissue that score 1, 2 and 3: how much the
       score depends on which part of the slide was seen. They are not calibrated against observers.
 

@@ -1,1 +1,1 @@
-"""What stages look at to tell whether an image can be measured: colors, background, scale."""
+"""What stages look at to decide whether an image can be measured: colors, background, scale."""

@@ -66,7 +66,7 @@ def look(path: Path) -> tuple[bool, str | None]:
 
 
 def identical(slides: Iterable[Path]) -> list[list[Path]]:
-    """Slides of the same content, in groups; empty files are no slides."""
+    """Slides of the same content, in groups; empty files are not slides."""
     from pathopipe.identity import identify
 
     sizes, groups = defaultdict[int, list[Path]](list), defaultdict[str, list[Path]](list)

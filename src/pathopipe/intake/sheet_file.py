@@ -34,7 +34,7 @@ class Sheet:
 
 
 def read(path: Path, place: str = "path") -> Sheet:
-    """Read a sheet whatever its cells hold; empty where it is none. ``place`` is the column that a row must fill."""
+    """Read a sheet whatever its cells hold; empty where it is not one. ``place`` is the column that a row must fill."""
     from pathopipe.spreadsheets import decode, parse_rows
 
     try:

@@ -196,7 +196,7 @@ def _inputs(job: Job[Any]) -> dict[str, str]:
 
 
 def _outputs(draft: Path, stage: Stage) -> dict[str, str]:
-    """Digests of what a stage wrote: whoever reads it later can tell whether it is still that."""
+    """Digests of what a stage wrote: a later reader can check that it is unchanged."""
     return {name: sha256(draft / name) for name in stage.writes}
 
 

@@ -100,7 +100,7 @@ class Job(Generic[SettingsT]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage reports for its manifest: counts, the model it used (name, sha256), and further entries."""
+    """What a stage reports for its manifest: counts, the model it used (name, sha256), and other entries."""
 
     counts: dict[str, int | float]
     model: dict[str, str | None] | None = None

@@ -1,6 +1,6 @@
 """The finished pieces of a stage, in one growing file: a job that was killed goes on from the last of them.
 
-The file lies in the stage's work folder and is no output: it is gone when the stage is finished.
+The file lies in the stage's work folder and is not an output: it is gone when the stage is finished.
 """
 
 import json

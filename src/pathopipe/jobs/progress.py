@@ -1,4 +1,4 @@
-"""How far a stage is, for whoever watches: a small file beside the results, rewritten at most twice a second."""
+"""How far a stage is, for those who watch: a small file beside the results, rewritten at most twice a second."""
 
 import json
 import time

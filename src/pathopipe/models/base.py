@@ -67,7 +67,7 @@ class Traits:
 class NucleusModel(Protocol):
     """A detector of nuclei that works on any tile.
 
-    What it says about a pixel, and whether that pixel is a seed, depends on nothing further away than its radius:
+    What it says about a pixel, and whether that pixel is a seed, depends on nothing farther away than its radius:
     predicting on a tile with that halo and cropping is predicting on the whole slide.
     """
 

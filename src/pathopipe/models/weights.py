@@ -132,7 +132,7 @@ def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
     """Read JSON that no two readers can interpret differently."""
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-        json.dumps(content, ensure_ascii=False).encode()  # halves of a pair of surrogates are no text
+        json.dumps(content, ensure_ascii=False).encode()  # halves of a pair of surrogates are not text
         if isinstance(content, dict):
             return content
     raise _refusal(path, _FOREIGN)

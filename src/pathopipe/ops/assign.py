@@ -10,7 +10,7 @@ and ties are settled by the seeds' coordinates alone.
    chamfer distance of Borgefors (1986). As for that, passes over the rows, forward and backward, find the cheapest seed
    of every pixel, here repeated until nothing changes (`path_costs`).
 3. Outlines are smoothed by a vote of 3 x 3 pixels, and of each label the part around its seed stays (`label_cleanup`).
-4. Holes are filled, with whatever nucleus lies in them; what is too small or too large is dropped
+4. Holes are filled, with any nucleus that lies in them; what is too small or too large is dropped
    (`outline.fill_holes`).
 
 Seeds A and B, ``#`` foreground, ``|`` foreground with a barrier:

@@ -1,7 +1,7 @@
 """Whether an image has the colors of hematoxylin and eosin, and a background that light through glass can have.
 
-Colors are told apart by their hue in optical density: the direction of (green - blue, green - red), which neither the
-strength of a stain nor a gray filter changes. Of the vectors of Ruifrok and Johnston (2001) hematoxylin lies at 7
+Colors are distinguished by their hue in optical density: the direction of (green - blue, green - red), which neither
+the strength of a stain nor a gray filter changes. Of the vectors of Ruifrok and Johnston (2001) hematoxylin lies at 7
 degrees, eosin at 46, diaminobenzidine at 124, methyl blue at -23; red blood cells lie at 60 to 80.
 """
 
@@ -23,11 +23,11 @@ EOSIN_HUE: Final = 25.0
 LEAST_CHROMA: Final = 0.1
 LEAST_COLORED: Final = 500
 BRIGHT_LIGHT: Final = 150
-# Glass in samples of tissue: the brightest pixels, where their tint is no stain.
+# Glass in samples of tissue: the brightest pixels, where their tint is not a stain.
 _BRIGHTEST: Final = 99.0
 _TINT: Final = 0.2
 _MAGENTA: Final = 20
-# Background on a view: bins as smooth as glass, of which many have nearly the same color.
+# Background on a view: bins as smooth as glass, many of them of nearly the same color.
 _SMOOTH: Final = 1.2
 _BRIGHT: Final = 180
 _BIN: Final = 16

@@ -9,7 +9,7 @@ neighbors offer their keys and what a step onto P costs:
                 5w   P   .                     .   P  5w
                  .   .   .                    7w  5w  7w
 
-Only runs of foreground are gone over, and of those only such as saw a change in the pass before.
+Only runs of foreground are visited, and only those that changed in the pass before.
 """
 
 from typing import Any

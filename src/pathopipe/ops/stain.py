@@ -100,7 +100,7 @@ def estimate_stains(pixels: NDArray[np.uint8]) -> Stains:
     -------
     Stains
         With the vectors of Ruifrok & Johnston 2001 where fewer than 500 pixels are stained, or where their colors do
-        not spread over two stains of which one resembles hematoxylin.
+        not spread over two stains, one of which resembles hematoxylin.
     """
     density = optical_density(np.asarray(pixels).reshape(-1, 3)).astype(np.float64)
     density = density[_stained(density)]

@@ -172,7 +172,7 @@ def _pale(view: RGB, glass: NDArray[np.float32]) -> tuple[Mask, np.float64]:
 
 
 def _colors(view: RGB, glass: NDArray[np.float32], threshold: np.float64) -> tuple[Mask, Mask, Mask]:
-    """What is colored and dense, and what may be and what surely is ink."""
+    """What is colored and dense, and what may be ink, and what certainly is."""
     stained, faint_ink, strong_ink = (np.empty(view.shape[:2], bool) for _ in range(3))
     for strip in _strips(view):
         density = _density(strip.pixels, glass)[strip.own]
@@ -199,7 +199,7 @@ def _pen(faint: Mask, strong: Mask, bin_mm2: float) -> Mask:
     """Felt pen: its sure parts, where they are large, and what is connected to them and nearly as sure.
 
     On the H&E fields of NuCLS, TNBC, MoNuSeg, BRCA-M2C and GlaS red is absorbed at most 0.9 times as much as green in
-    99.9 % of the stained bins.
+    99.9% of the stained bins.
     """
     if faint.size * bin_mm2 < _PEN_VIEW_MM2:
         return np.zeros_like(faint)

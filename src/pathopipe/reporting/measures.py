@@ -49,4 +49,4 @@ def statistics_table(row: Row) -> tuple[tuple[str, ...], tuple[StatisticsRow, ..
 
 
 def _short(statistic: str) -> str:
-    return f"{int(statistic[1:])} %" if statistic[0] == "p" and statistic != "p50" else STATISTICS[statistic]
+    return f"P{int(statistic[1:])}" if statistic[0] == "p" and statistic != "p50" else STATISTICS[statistic]

@@ -23,7 +23,7 @@ _SURROGATE: Final = re.compile(rb"\\u[dD]")
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Say that an artifact is damaged, whatever a library complains of in the block, which does nothing but read it.
+    """Say that an artifact is damaged, whatever error a library raises in the block, which only reads it.
 
     Raises
     ------

@@ -90,7 +90,7 @@ class AnyManifest(TypedDict):
 
 
 class Manifest(AnyManifest):
-    """The manifest of a stage of a slide; further entries are those of single stages (`ENTRIES`)."""
+    """The manifest of a stage of a slide; other entries are those of single stages (`ENTRIES`)."""
 
     slide: str
     reason: str | None

@@ -122,7 +122,7 @@ def column_names(path: Path) -> list[str]:
 
 @contextmanager
 def _open_parquet(path: Path, columns: Sequence[str] | None = None) -> Iterator[pq.ParquetFile]:
-    """Open a table that has these columns; what is wrong with it is told whenever it is found.
+    """Open a table that has these columns; what is wrong with it is reported whenever it is found.
 
     Raises
     ------

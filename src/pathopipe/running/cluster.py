@@ -98,7 +98,7 @@ def environment(results: Path, arguments: tuple[str, ...]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def prepared(place: Place, results: Path, log: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """See that jobs can be started and that none of the run before, whose log this is, are still at work.
+    """Check that jobs can be started and that none of the run before, whose log this is, are still at work.
 
     Afterwards, that no pod is left: Snakemake does not know a job that it was just submitting when it was interrupted.
 

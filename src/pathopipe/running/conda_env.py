@@ -33,7 +33,7 @@ def conda_env() -> str:
     changed, count = re.subn(r"pathopipe==\S+", lambda _: json.dumps(requirement), shipped)
     if count != 1:
         raise ValueError("envs/pathopipe.yaml asks for pathopipe once")
-    return f"{changed}# Made anew when this changes: {digest}\n" if digest else changed
+    return f"{changed}# Created again when this changes: {digest}\n" if digest else changed
 
 
 def source() -> tuple[str, str]:

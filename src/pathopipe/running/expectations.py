@@ -34,7 +34,7 @@ def expectations(plan: Plan, slides: tuple[str, ...], cores: int | None) -> Iter
 def _tissue_mm2(sample: Sample, file_bytes: int) -> float | None:
     """Roughly how much tissue a slide holds, by its header; None where it can't be said: its own job will explain.
 
-    Whatever goes wrong here is no fault of the run.
+    Nothing that goes wrong here is a fault of the run.
     """
     from pathopipe.slide import open_slide
 

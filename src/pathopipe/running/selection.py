@@ -52,7 +52,7 @@ class Selection:
 
     @property
     def forced(self) -> tuple[str, ...]:
-        """What Snakemake is told of the stage that runs in any case."""
+        """Arguments for Snakemake about the stage that runs in any case."""
         return ("--forcerun", self.rerun) if self.rerun else ()
 
     def unfinished(self, plan: Plan) -> list[str]:

@@ -1,4 +1,4 @@
-"""A process that has everything imported, of which each stage of a run on this machine is a fork.
+"""A process that has everything imported and forks for each stage of a run on this machine.
 
 To import takes longer than most stages of a small slide. The Snakefile calls `start`, and each stage's command `ask`,
 before it imports anything: it sends its command line, waits for the fork, and ends as that does. What is not taken runs
@@ -49,7 +49,7 @@ def start(command: str, *modules: str) -> "subprocess.Popen[bytes] | None":
         door.listen(128)
         process = subprocess.Popen(
             [sys.executable, "-m", "pathopipe.running.warm_process", str(door.fileno()), command, *modules],
-            stdin=subprocess.PIPE,  # its end tells of the end of this process
+            stdin=subprocess.PIPE,  # it ends with this process
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=[door.fileno()],

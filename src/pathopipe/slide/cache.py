@@ -11,7 +11,7 @@ from pathopipe.slide.backend import RGB
 class PixelCache:
     """Keeps the arrays that were used last, of one level: who goes on to another one rarely comes back.
 
-    Shared by threads, of which two may decode the same thing at a time.
+    Shared by threads, two of which may decode the same thing at a time.
 
     Parameters
     ----------

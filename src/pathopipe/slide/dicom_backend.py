@@ -92,7 +92,7 @@ def _level(parts: list[Instance]) -> Stored:
     if total > 1:
         found = {int(part.InConcatenationNumber or 0) for part in parts}
         missing = sorted({*range(1, total + 1)} - found)
-        lacking = f", of which {len(missing)} are missing" if missing else ""
+        lacking = f", {len(missing)} of them missing" if missing else ""
         raise SlideRejectedError(
             f"a level of the series is spread over {total} files{lacking}: export it with one file per level"
         )

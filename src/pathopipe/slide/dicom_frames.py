@@ -138,7 +138,7 @@ def _frames(one: Instance) -> tuple[list[int], list[int]]:
 
 
 def _items(file: Any, start: int, size: int, stated: int) -> tuple[list[int], list[int]]:
-    """Walk over the items of encapsulated pixels, of which the first is an index that isn't needed."""
+    """Walk over the items of encapsulated pixels, the first of which is an index that isn't needed."""
     offsets, lengths, at = list[int](), list[int](), start
     while at + 8 <= size:
         file.seek(at)

@@ -77,7 +77,7 @@ def complete(data: bytes, head: bytes | None = None) -> tuple[bytes, Frame]:
     Parameters
     ----------
     head
-        What all pieces of an image share (`head_of`): goes before, and what the piece says of colors is left out.
+        What all pieces of an image share (`head_of`): comes first, and what the piece says about colors is left out.
 
     Raises
     ------

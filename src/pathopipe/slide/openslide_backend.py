@@ -72,7 +72,7 @@ def _to_rgb(region: Image.Image) -> RGB:
 
 
 def _property(slide: openslide.OpenSlide, name: str) -> str:
-    """Return a property that OpenSlide defines, empty where the file lacks it or it is no text."""
+    """Return a property that OpenSlide defines, empty where the file lacks it or it is not text."""
     with contextlib.suppress(KeyError, UnicodeError):
         return str(slide.properties[f"openslide.{name}"])
     return ""

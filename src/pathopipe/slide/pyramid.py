@@ -25,7 +25,7 @@ _MOST_DIFFERENCE: Final = 10.0
 def shows_the_same(above: Pieces, small: Pieces, factor: float, file: int) -> bool:
     """Compare a few places of an image with those of another one that is ``factor`` times larger.
 
-    Places that can't be decoded are no evidence. Where pieces are so large, or the images so different in size, that
+    Places that can't be decoded don't count. Where pieces are so large, or the images so different in size, that
     comparing them would take long, the answer is no: the smaller one is not worth it.
     """
     if max(_area(above), _area(small)) > _LARGEST_PIECE:

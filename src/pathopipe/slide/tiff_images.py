@@ -151,8 +151,8 @@ def check_end(size: int, page: Any) -> None:
 def check_scan(path: Path, planes: bool) -> None:
     """Reject a scanner's TIFF that OpenSlide would not refuse by itself when it opens it.
 
-    These are damaged sizes of tiles, at which it ends the whole process for want of memory, and, where ``planes`` are
-    possible, several of them, of which it would read one silently.
+    These are damaged sizes of tiles, at which it ends the whole process for lack of memory, and, where ``planes`` are
+    possible, several planes, only one of which it would read, silently.
     """
     with decoding(), tifffile.TiffFile(path) as tiff:
         for page in cast("Any", tiff.pages):

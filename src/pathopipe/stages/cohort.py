@@ -1,4 +1,4 @@
-"""The table and the page over all slides of the sheet, whatever became of each."""
+"""The table and the page over all slides of the sheet, whatever their state."""
 
 import shutil
 from dataclasses import replace

@@ -40,7 +40,7 @@ Manifests = Mapping[str, Manifest]
 
 
 def run(job: ReportJob) -> Outcome:
-    """Write the page of a slide, whatever became of it."""
+    """Write the page of a slide, whatever its state."""
     manifests = _manifests(job)
     rejected = reported.rejection(manifests)
     page = None

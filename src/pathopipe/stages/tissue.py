@@ -150,7 +150,7 @@ def _write_polygons(job: Job[TissueSettings], tissue: TissueView, bins: Bins, sl
 
 
 def _thumbnail(slide: Slide, view: RGB, grid: Grid) -> RGB:
-    """At most 1024 pixels a side: from the view where that is large enough, else read anew."""
+    """At most 1024 pixels a side: from the view where that is large enough, else read again."""
     if max(view.shape[:2]) < _THUMBNAIL_SIDE:
         extent_um = max(grid.width * grid.mpp_x, grid.height * grid.mpp_y)
         fine = slide.grid(max(extent_um / _THUMBNAIL_SIDE, slide.mpp.x, slide.mpp.y))

@@ -27,7 +27,7 @@ class StageStatus:
 
     Attributes
     ----------
-    told
+    reported
         Why it failed or was rejected, or what has been counted so far.
     share
         What of a running stage is done, 0 to 1; None where it does not say.

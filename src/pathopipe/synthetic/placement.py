@@ -1,7 +1,7 @@
 """Where nuclei lie: candidates on a fixed lattice, conflicts between them settled locally.
 
 Every cell of the lattice holds at most one candidate. Conflicts between candidates too close to each other are settled
-in a fixed number of rounds, so that what stands at a place depends on nothing further away than `margin_um`.
+in a fixed number of rounds, so that what is at a place depends on nothing farther away than `margin_um`.
 """
 
 import math

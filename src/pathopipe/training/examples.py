@@ -89,7 +89,7 @@ def read_examples(sheet: Sequence[Annotated], working_mpp: float) -> list[Exampl
 
 
 def make_fields(examples: Iterable[Example], teacher: Teacher | None) -> list[Field]:
-    """Turn examples into what a network learns from; ``teacher`` outlines the nuclei of which only points are known.
+    """Turn examples into what a network learns from; ``teacher`` outlines nuclei annotated only as points.
 
     Raises
     ------

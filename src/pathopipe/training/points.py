@@ -1,4 +1,4 @@
-"""Outlines for nuclei of which only a point is known: the network's own, one for each point and none elsewhere."""
+"""Outlines for nuclei annotated only as points: the network's own, one for each point and none elsewhere."""
 
 from collections.abc import Iterator
 from typing import Final

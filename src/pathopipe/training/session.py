@@ -48,7 +48,7 @@ class Request:
     start
         Weights to start from; None to start at random.
     teacher
-        Weights that outline the nuclei of which only points are known.
+        Weights that outline the nuclei that are annotated only as points.
     curve
         Whether parts of the images are learned from, too, to show what more of them bring.
     test
@@ -162,7 +162,7 @@ def _refuse_channels(architecture: Architecture) -> None:
 
 
 def _key(request: Request, part: Sequence[Example], validation: Sequence[Example]) -> str:
-    """What a checkpoint belongs to: another request or other images begin anew."""
+    """What a checkpoint belongs to: another request or other images start over."""
     shown = (*part, *validation)
     asked: dict[str, Any] = {
         "format": _FORMAT,

@@ -91,7 +91,7 @@ def _labels(seen: Seen, nuclei: Nuclei) -> NDArray[np.int32]:
 
 
 def _borders(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels of a nucleus of which a neighbor to the right or below, left or above, is not of it."""
+    """Pixels of a nucleus with a neighbor, to the right or below, left or above, that is not part of it."""
     padded = np.pad(labels, 1, mode="edge")
     inner = padded[1:-1, 1:-1]
     others = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
