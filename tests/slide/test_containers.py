@@ -267,14 +267,14 @@ REJECTED: dict[str, tuple[Write, str]] = {
     "JBIG": (compressed_as(9), "'JBIG_BW' is not supported"),
     "Nikon's": (compressed_as(34713), "'NIKON_NEF' is not supported"),
     "of no name": (compressed_as(65535), "'65535' is not supported"),
-    "old JPEG": (compressed_as(6), "holds YCbCr, no RGB color"),
+    "old JPEG": (compressed_as(6), "holds YCbCr, not RGB color"),
     "lossless JPEG": (
         plain(tile=(64, 64), compression="jpeg", compressionargs={"lossless": True, "outcolorspace": "rgb"}),
         "JPEG of a kind that is not supported",
     ),
     "YCbCr in LZW": (
         tag(plain(tile=(64, 64), compression="lzw"), "PhotometricInterpretation", 6),
-        "holds YCbCr, no RGB color",
+        "holds YCbCr, not RGB color",
     ),
     "CIELab": (tag(plain(tile=(64, 64)), "PhotometricInterpretation", 8), "holds CIELab"),
     "gray": (plain(GRAY, photometric="minisblack", tile=(64, 64)), "holds gray values"),
