@@ -39,7 +39,7 @@ _UNASKED: Final = (
     "--ids",
     type=click.Choice(["neutral", "names"]),
     help="Name slides slide_0001, …, with their file names in slides_key.tsv only, or after their files; "
-    "default: as the sheet does; else a terminal asks, and without one they are neutral.",
+    "default: as in the sheet; without a sheet, a terminal asks, and otherwise they are neutral.",
 )
 @click.option("--neutral-ids", is_flag=True, help="The same as --ids neutral.")
 @click.option("--images", is_flag=True, help="Include PNG and JPEG fields of view.")
