@@ -195,9 +195,9 @@ def test_selected_columns_are_all_that_is_read(good: SlideResults, monkeypatch: 
     asked = list[object]()
 
     class Watched(pq.ParquetFile):
-        def read(self, columns: object = None, **options: object) -> pa.Table:
+        def read_row_group(self, group: int, columns: object = None, **options: object) -> pa.Table:
             asked.append(columns)
-            return super().read(columns=columns, **options)
+            return super().read_row_group(group, columns=columns, **options)
 
     monkeypatch.setattr(tables.pq, "ParquetFile", Watched)
     good.table("features", ["area_um2"])

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import shapely
 
 from pathopipe.annotations import Annotated, Outlines, Points, Size, find_labels, paint, read_annotations
 from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
@@ -19,6 +18,8 @@ from pathopipe.jobs.chosen_model import adopt_model, model_problems
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import Config
 from pathopipe.results.folder import SlideFolder, begun
+from pathopipe.results.outlines import polygons_of
+from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import column_names, numbers, read_table
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
@@ -181,14 +182,14 @@ def _count(annotation: Annotation, made: SlideFolder) -> tuple[Counts | PointCou
     mpp = (manifest["mpp_x"] or 1.0, manifest["mpp_y"] or 1.0)
     if isinstance(annotation, Points):
         return _count_points(annotation, nuclei, mpp), manifest["reason"]
-    geometry = read_table(nuclei, ["geometry"])["geometry"].to_numpy()
-    predicted = paint(list(shapely.from_wkb(geometry)), annotation.labels.shape)
+    geometry = read_table(nuclei, ["geometry"], NUCLEI)["geometry"].to_numpy()
+    predicted = paint(list(polygons_of(nuclei, geometry)), annotation.labels.shape)
     return compare(predicted, annotation.labels, mpp[0]), manifest["reason"]
 
 
 def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float]) -> PointCounts:
     typed = "type" in column_names(nuclei)
-    table = read_table(nuclei, ["x_px", "y_px", *(["type"] if typed else [])])
+    table = read_table(nuclei, ["x_px", "y_px", *(["type"] if typed else [])], NUCLEI)
     centroids = np.stack([numbers(table["x_px"]), numbers(table["y_px"])], axis=1)
     scale = np.array(mpp)
     said = _folded(table["type"].to_pylist()) if typed else None

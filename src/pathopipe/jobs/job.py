@@ -23,6 +23,7 @@ from pathopipe.jobs.progress import Progress
 from pathopipe.pipeline import COHORT, STAGES, CohortSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.record import MANIFEST
+from pathopipe.results.documents import damaged
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.samples import Sample
@@ -74,7 +75,11 @@ class Job(Generic[SettingsT]):
 
     def manifest(self, stage: str) -> Manifest:
         """Manifest of an upstream stage."""
-        return read_manifest(self.input(f"{stage}/{MANIFEST}"), stage)
+        path = self.input(f"{stage}/{MANIFEST}")
+        manifest = read_manifest(path, stage)
+        if manifest["slide"] != self.slide:
+            raise damaged(path)
+        return manifest
 
     def output(self, name: str) -> Path:
         """Path to write a declared file to."""

@@ -70,6 +70,12 @@ def _mark_edges(mask: Mask, xy: NDArray[np.int64]) -> None:
         np.bitwise_xor.at(mask, (ends[vertical], x[vertical]), True)
 
 
+def lie_within(polygons: list[shapely.Polygon], bins: Bins) -> bool:
+    """Whether polygons in level-0 pixels lie on a grid of bins, to the thousandth of a bin."""
+    left, top, right, bottom = shapely.total_bounds(polygons) / ((bins.bin_px_x, bins.bin_px_y) * 2)
+    return bool(min(left, top) >= -1e-3 and right <= bins.width + 1e-3 and bottom <= bins.height + 1e-3)
+
+
 def cut_mask(mask: Mask, bins: Bins, x_px: NDArray[np.floating], y_px: NDArray[np.floating]) -> Mask:
     """Sample the mask at a grid of level-0 coordinates: (rows, columns) from ``y_px`` and ``x_px``, False outside."""
     column = np.floor(x_px / bins.bin_px_x).astype(np.int64)

@@ -32,7 +32,7 @@ def to_wkb(
     return pa.Array.from_buffers(pa.large_binary(), len(packed), buffers).cast(pa.binary())
 
 
-def from_wkb(packed: pa.BinaryArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def from_wkb(packed: pa.BinaryArray | NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Unpack polygons of one ring each, as `to_wkb` packs them.
 
     Returns
@@ -45,7 +45,7 @@ def from_wkb(packed: pa.BinaryArray) -> tuple[NDArray[np.float64], NDArray[np.in
     ValueError
         If one is anything else.
     """
-    shapes = shapely.from_wkb(np.array(packed.to_pylist(), object), on_invalid="ignore")
+    shapes = shapely.from_wkb(np.array(packed.tolist(), object), on_invalid="ignore")
     others = shapely.get_type_id(shapes) != shapely.GeometryType.POLYGON
     if (others | shapely.is_empty(shapes) | (shapely.get_num_interior_rings(shapes) > 0)).any():
         raise ValueError("these are not polygons of one ring each")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import (
     Any,
+    Final,
     NotRequired,  # pydantic wants this one up to Python 3.11
     cast,
 )
@@ -10,10 +11,13 @@ from typing import (
 from typing_extensions import TypedDict
 
 from pathopipe.errors import ArtifactError
-from pathopipe.results.documents import damaged, fits, read_json
+from pathopipe.results.documents import damaged, fits, read_json, reading
 from pathopipe.results.names import CRATE
-from pathopipe.results.schemas.statistics import REGION, WHOLE_SLIDE
+from pathopipe.results.schemas.statistics import REGION, TABLE, WHOLE_SLIDE
 from pathopipe.results.tables import read_table
+
+_THUMBNAIL_SIDE: Final = 4096
+_THUMBNAIL_BYTES: Final = 2**25
 
 
 class EvidenceEntry(TypedDict):
@@ -65,11 +69,29 @@ def read_statistics(path: Path) -> dict[str, Any]:
     ArtifactError
         When it is missing or damaged.
     """
-    rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    rows: list[dict[str, Any]] = read_table(path, table=TABLE).to_pylist()
     found = [row for row in rows if row.get(REGION.name) == WHOLE_SLIDE]
     if rows and not found:
         raise damaged(path)
     return found[0] if found else {}
+
+
+def read_thumbnail(path: Path) -> bytes:
+    """Return the picture in ``thumbnail.jpg``, which can be decoded.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged, or much larger than any that `tissue` writes.
+    """
+    import simplejpeg
+
+    with reading(path), path.open("rb") as stream:
+        data = stream.read(_THUMBNAIL_BYTES)
+        if max(simplejpeg.decode_jpeg_header(data)[:2]) > _THUMBNAIL_SIDE:
+            raise ValueError("too large")
+        simplejpeg.decode_jpeg(data)
+    return data
 
 
 def described_files(folder: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.documents import damaged, fits, read_json, unreadable
 from pathopipe.results.names import called
+from pathopipe.results.plausible import is_plausible
 from pathopipe.units import Mpp
 
 
@@ -132,10 +133,11 @@ def read_manifest(path: Path, stage: str) -> Manifest:
     Raises
     ------
     ArtifactError
-        When it is missing, is no JSON, or lacks an entry that the stage writes.
+        When it is missing, is no JSON, is that of another stage, or lacks an entry that the stage writes.
     """
     content = _checked(path, Manifest, STAGES[stage])
-    if content["state"] == "done" and any(content.get(name) is None for name in ENTRIES.get(stage, ())):
+    whole = all(content.get(name) is not None for name in ENTRIES.get(stage, ())) and is_plausible(content)
+    if content["state"] == "done" and not whole:
         raise _unsound(path, content, STAGES[stage])
     return cast("Manifest", content)
 
@@ -210,7 +212,7 @@ def _outputs(path: Path, stage: str) -> Mapping[str, str]:
 
 def _checked(path: Path, kind: type, stage: Stage) -> dict[str, Any]:
     content = read_json(path)
-    if not fits(content, kind):
+    if not fits(content, kind) or content["stage"] != stage.name:
         raise _unsound(path, content, stage)
     return content
 

@@ -4,6 +4,7 @@ Zarr's own zip store stamps the clock and is written as one; here chunks are com
 under sorted names and a fixed date, so that equal maps are equal files.
 """
 
+import json
 import zipfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,9 +20,15 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from pathopipe.ops.channels import STEPS, Channels
+from pathopipe.results.documents import damaged, reading
 
 _CODEC: Final = blosc.Blosc("lz4", clevel=9, shuffle=blosc.NOSHUFFLE)
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
+_DESCRIPTION: Final = "zarr.json"
+_LONGEST: Final = 2**16
+"""Bytes of the description."""
+_LARGEST: Final = 2**26
+"""Bytes of an unpacked chunk."""
 
 # Its own threads finish blocks in any order, and with them the bytes would depend on chance.
 blosc.use_threads = False
@@ -74,7 +81,7 @@ def write_maps(
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in stored:
             archive.writestr(zipfile.ZipInfo(name, _DATE), data)
-        archive.writestr(zipfile.ZipInfo("zarr.json", _DATE), _describe(channels, size, side))
+        archive.writestr(zipfile.ZipInfo(_DESCRIPTION, _DATE), _describe(channels, size, side))
 
 
 class Maps:
@@ -88,10 +95,21 @@ class Maps:
         Size in pixels of their grid.
     """
 
-    def __init__(self, array: Any) -> None:
-        self._array = array
+    def __init__(self, path: Path, array: Any) -> None:
+        self._path, self._array = path, array
         self.channels = tuple(array.attrs["channels"])
         _, self.height, self.width = array.shape
+
+    def check_size(self, width: int, height: int) -> None:
+        """Go on only if these are maps of a slide whose maps are of this size.
+
+        Raises
+        ------
+        ArtifactError
+            When they are others.
+        """
+        if (self.width, self.height) != (width, height):
+            raise damaged(self._path)
 
     def read(self, names: Iterable[str], y0: int, x0: int, y1: int, x1: int) -> Channels:
         """Read rows ``y0`` to ``y1`` and columns ``x0`` to ``x1`` of the maps of these names.
@@ -100,18 +118,31 @@ class Maps:
         ------
         KeyError
             When there is no map of a name: ask `channels` before.
+        ArtifactError
+            When the file is damaged.
         """
         places = {name: place for place, name in enumerate(self.channels)}
         # All channels of a place lie in one chunk.
-        block = self._array[:, y0:y1, x0:x1]
+        with reading(self._path):
+            block = self._array[:, y0:y1, x0:x1]
         return {name: block[places[name]] for name in names}
 
 
 @contextmanager
 def open_maps(path: Path) -> Iterator[Maps]:
-    """Open the maps of a slide."""
-    with zipfile.ZipFile(path) as archive:
-        yield Maps(zarr.open_array(_Stored(archive), mode="r"))
+    """Open the maps of a slide.
+
+    Raises
+    ------
+    ArtifactError
+        When they are missing or damaged.
+    """
+    with reading(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        with reading(path):
+            maps = Maps(path, zarr.open_array(_Stored(archive, path.stat().st_size), mode="r"))
+        yield maps
 
 
 class _Stored(zarr.abc.store.Store):
@@ -119,7 +150,7 @@ class _Stored(zarr.abc.store.Store):
 
     supports_deletes = supports_writes = supports_listing = False
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         super().__init__(read_only=True)
         self._archive = archive
         members = sorted(archive.infolist(), key=lambda member: member.filename)
@@ -128,6 +159,9 @@ class _Stored(zarr.abc.store.Store):
         self._places = np.array(places, np.int64).reshape(-1, 3)
         archive.filelist.clear()
         archive.NameToInfo.clear()
+        if (self._places[:, :2].sum(axis=1) > size).any():
+            raise ValueError("members reach beyond the end of the file")
+        self._unpacked = _unpacked(archive.read(self._described()))
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -139,7 +173,13 @@ class _Stored(zarr.abc.store.Store):
         if byte_range is not None:
             raise NotImplementedError("chunks are read as a whole")
         member = self._find(key)
-        return None if member is None else prototype.buffer.from_bytes(self._archive.read(member))
+        if member is None:
+            return None
+        data = self._archive.read(member)
+        # What it unpacks to, as Blosc notes it.
+        if key != _DESCRIPTION and int.from_bytes(data[4:8], "little") != self._unpacked:
+            raise ValueError("a chunk is of another size than it should be")
+        return prototype.buffer.from_bytes(data)
 
     async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]) -> list[Any]:
         """Read several members."""
@@ -148,6 +188,12 @@ class _Stored(zarr.abc.store.Store):
     async def exists(self, key: str) -> bool:
         """Whether there is such a member."""
         return self._find(key) is not None
+
+    def _described(self) -> zipfile.ZipInfo:
+        member = self._find(_DESCRIPTION)
+        if member is None or member.file_size > _LONGEST:
+            raise ValueError("has no description, or a long one")
+        return member
 
     def _find(self, name: str) -> zipfile.ZipInfo | None:
         index = int(np.searchsorted(self._names, name.encode()))
@@ -172,6 +218,26 @@ class _Stored(zarr.abc.store.Store):
 
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
         raise NotImplementedError
+
+
+def _unpacked(description: bytes) -> int:
+    """Bytes of an unpacked chunk of an array that `_describe` describes.
+
+    Raises
+    ------
+    ValueError
+        When it is described otherwise.
+    """
+    found = json.loads(description)
+    shape, chunk = found["shape"], found["chunk_grid"]["configuration"]["chunk_shape"]
+    names, side = found["attributes"]["channels"], chunk[-1]
+    expected = json.loads(_describe(names, tuple(shape[1:]), side))
+    told = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "attributes")
+    if shape[0] != len(names) or any(found[key] != expected[key] for key in told):
+        raise ValueError("is described otherwise")
+    if not 0 < (size := len(names) * int(side) ** 2) <= _LARGEST or not all(0 < length < 2**31 for length in shape):
+        raise ValueError("has chunks of an impossible size")
+    return size
 
 
 def _describe(channels: Sequence[str], size: tuple[int, int], side: int) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pathopipe.errors import RefusalError
 from pathopipe.pipeline import COHORT, ORDER, STAGES
 from pathopipe.record import MANIFEST
+from pathopipe.results.documents import damaged
 from pathopipe.results.folder import SlideFolder, begun
 from pathopipe.results.manifests import AnyManifest, WarningEntry, read_cohort_manifest
 from pathopipe.results.marker import check_results
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import shapely
 
     from pathopipe.results.contents import GradeFile
+    from pathopipe.results.schemas.column import Table
 
 State = Literal["done", "rejected", "failed", "not finished"]
 
@@ -89,7 +91,9 @@ class SlideResults(SlideFolder):
 
     def arrow(self, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
         """As `table`, for Arrow; metadata of each field: ``description``, and ``unit`` where it has one."""
-        return _read(self._table(name), columns)
+        from pathopipe.results.schemas.tables import TABLES
+
+        return _read(self._table(name), columns, TABLES.get(name))
 
     def polygons(self, columns: Sequence[str] = ("nucleus_id", "area_um2", "score")) -> "geopandas.GeoDataFrame":
         """Read the outlines of the nuclei, in level-0 pixels, with columns of ``nuclei.parquet``.
@@ -103,10 +107,11 @@ class SlideResults(SlideFolder):
             import geopandas
         except ImportError:
             raise RefusalError(_GEOPANDAS) from None
-        import shapely
+        from pathopipe.results.outlines import polygons_of
 
         found = self.table("nuclei", [*(name for name in columns if name != "geometry"), "geometry"])
-        return geopandas.GeoDataFrame(found, geometry=shapely.from_wkb(found.pop("geometry").to_numpy()))
+        outlines = polygons_of(self._table("nuclei"), found.pop("geometry").to_numpy())
+        return geopandas.GeoDataFrame(found, geometry=outlines)
 
     def tissue(self) -> "list[shapely.Polygon]":
         """Read the pieces of tissue, in level-0 pixels."""
@@ -178,7 +183,7 @@ class Results(Mapping[str, SlideResults]):
 
     def cohort_arrow(self, columns: Sequence[str] | None = None) -> "pa.Table":
         """As `cohort`, for Arrow; metadata of each field: ``description``, and ``unit`` where it has one."""
-        return _read(self.folder / COHORT.name / "cohort.parquet", columns)
+        return _read(self.folder / COHORT.name / "cohort.parquet", columns, None)
 
     @cached_property
     def _slides(self) -> dict[str, SlideResults]:
@@ -205,12 +210,14 @@ def open_results(folder: str | PathLike[str]) -> Results:
     return Results(place)
 
 
-def _read(path: Path, columns: Sequence[str] | None) -> "pa.Table":
-    from pathopipe.results.tables import column_names, read_table
+def _read(path: Path, columns: Sequence[str] | None, table: "Table | None") -> "pa.Table":
+    from pathopipe.results.tables import ANY, column_names, read_table
 
+    known, table = column_names(path), table or ANY
+    if not {column.name for column in table.columns} <= set(known):
+        raise damaged(path)
     if columns is None:
-        return read_table(path)
-    known = column_names(path)
+        return read_table(path, table=table)
     if unknown := [name for name in columns if name not in known]:
         raise RefusalError(f"{path.name} has no column '{unknown[0]}'; it has {', '.join(known)}")
-    return read_table(path, list(columns))
+    return read_table(path, list(columns), table)

@@ -11,9 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pathopipe.results.documents import damaged, unreadable
+from pathopipe.results.documents import damaged, reading
+from pathopipe.results.schemas.column import Table
 
 ROWS_PER_GROUP: Final = 8_192
+_MOST_BYTES: Final = 128 * 2**20
+"""Of a row group in memory; one of outlines has about 5 MB."""
+_FEW_ROWS: Final = 100_000
+"""In a table of more, each row takes a byte of the file at least."""
+ANY: Final = Table()
+"""A table of which nothing is known."""
 
 
 class TableWriter:
@@ -81,31 +88,38 @@ def numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     return values
 
 
-def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, columns: list[str] | None = None, table: Table = ANY) -> Iterator[pa.RecordBatch]:
     """Read a Parquet table one row group at a time."""
-    with _open_parquet(path, columns) as file:
+    with _open_parquet(path, columns, table) as file:
         for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=columns).combine_chunks().to_batches()
+            yield from _read_group(file, path, group, columns, table).combine_chunks().to_batches()
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_columns(path: Path, names: Sequence[str], table: Table = ANY) -> dict[str, NDArray[Any]]:
     """Read numeric columns as arrays (N,), a row group at a time, so that none is ever held twice."""
-    with _open_parquet(path, names) as file:
+    with _open_parquet(path, names, table) as file:
         kinds = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in names}
         whole = {name: np.empty(file.metadata.num_rows, kind) for name, kind in kinds.items()}
         start = 0
         for group in range(file.num_row_groups):
-            part = file.read_row_group(group, columns=list(names))
+            part = _read_group(file, path, group, names, table)
             for name in names:
                 whole[name][start : start + len(part)] = numbers(part[name])
             start += len(part)
     return whole
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+def read_table(path: Path, columns: list[str] | None = None, table: Table = ANY) -> pa.Table:
     """Read a whole Parquet table, or some columns of it."""
-    with _open_parquet(path, columns) as file:
-        return file.read(columns=columns)
+    with _open_parquet(path, columns, table) as file:
+        groups = [_read_group(file, path, group, columns, table) for group in range(file.num_row_groups)]
+        return pa.concat_tables(groups) if groups else file.read(columns=columns)
+
+
+def count_rows(path: Path, table: Table = ANY) -> int:
+    """Count the rows of a table; of the table itself nothing is read."""
+    with _open_parquet(path, table=table) as file:
+        return int(file.metadata.num_rows)
 
 
 def column_names(path: Path) -> list[str]:
@@ -115,21 +129,77 @@ def column_names(path: Path) -> list[str]:
 
 
 @contextmanager
-def _open_parquet(path: Path, columns: Sequence[str] | None = None) -> Iterator[pq.ParquetFile]:
-    """Open a table that has these columns; what is wrong with it is told whenever it is found.
+def _open_parquet(path: Path, columns: Sequence[str] | None = None, table: Table = ANY) -> Iterator[pq.ParquetFile]:
+    """Open a table that has these columns; what is wrong with it is reported whenever it is found.
 
     Raises
     ------
     ArtifactError
         When it cannot be read, or is not what its stage wrote.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            if not set(columns or ()) <= set(file.schema_arrow.names):
-                raise damaged(path)
-            yield file
-    except OSError as error:
-        # Arrow says so, without a number, of pages that cannot be unpacked, too.
-        raise (unreadable(path, error) if error.errno else damaged(path)) from error
-    except pa.ArrowInvalid as error:
-        raise damaged(path) from error
+    with reading(path), pq.ParquetFile(path) as file:
+        if not (set(columns or ()) <= set(file.schema_arrow.names) and _is_sound(file, path, table)):
+            raise damaged(path)
+        yield file
+
+
+def _is_sound(file: pq.ParquetFile, path: Path, table: Table) -> bool:
+    """Whether columns are of their types, and row groups of the sizes that `TableWriter` writes."""
+    kinds = {field.name: field.type for field in file.schema_arrow}
+    known = table.columns
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    rows = [group.num_rows for group in groups]
+    return (
+        len(kinds) == len(file.schema_arrow)
+        and all(kinds.get(column.name) in {None, pa.type_for_alias(column.kind)} for column in known)
+        and (not known or (set(rows[:-1]) <= {ROWS_PER_GROUP} and sum(rows[-1:]) <= ROWS_PER_GROUP))
+        and all(group.total_byte_size <= _MOST_BYTES for group in groups)
+        and sum(rows) == file.metadata.num_rows <= _FEW_ROWS + path.stat().st_size
+    )
+
+
+def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str] | None, table: Table) -> pa.Table:
+    """Read a row group, whose values are there and are numbers; text is unpacked only if there is not too much."""
+    names = list(columns or file.schema_arrow.names)
+    texts = [name for name in names if _is_text(file.schema_arrow.field(name).type)]
+    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts) as packed:
+        part = packed.read_row_group(group, columns=names)
+    for name in texts:
+        place = part.schema.get_field_index(name)
+        field = file.schema_arrow.field(name)
+        part = part.set_column(place, field, _unpack(part[name], field.type))
+    _check_values(part, path, table)
+    return part.replace_schema_metadata(file.schema_arrow.metadata)
+
+
+def _check_values(part: pa.Table, path: Path, table: Table) -> None:
+    for column in (column for column in table.columns if column.name in part.column_names):
+        values, is_float = part[column.name], column.kind.startswith("float")
+        may_lack = is_float and not table.complete
+        if values.null_count and not may_lack:
+            raise damaged(path)
+        if is_float and not (np.isfinite(found := numbers(values)) | (may_lack & np.isnan(found))).all():
+            raise damaged(path)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_string(kind))
+
+
+def _unpack(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """Turn a dictionary and its indices, in which a long text may stand for many rows, into a text for each row."""
+    if sum(map(_size, column.chunks)) > _MOST_BYTES:
+        raise ValueError("too large")
+    found = [text.encode() if isinstance(text, str) else text for text in column.to_pylist()]
+    ends = np.cumsum([0, *(len(text or b"") for text in found)], dtype=np.int32)
+    known = np.packbits([text is not None for text in found], bitorder="little")
+    buffers = [pa.py_buffer(data) for data in (known, ends, b"".join(text or b"" for text in found))]
+    return pa.Array.from_buffers(kind, len(found), buffers)
+
+
+def _size(packed: pa.DictionaryArray) -> int:
+    """Bytes of what a dictionary and its indices stand for."""
+    words, places = packed.dictionary, packed.indices
+    ends = np.frombuffer(words.buffers()[1], np.int32)[words.offset :][: len(words) + 1]
+    rows = np.frombuffer(places.buffers()[1], np.int32)[places.offset :][: len(places)]
+    return int(np.diff(ends)[rows].sum(dtype=np.int64)) if len(words) else 0

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import shapely
 
-from pathopipe.ops.regions import from_geojson, origin_of
-from pathopipe.results.documents import damaged, read_json
+from pathopipe.ops.regions import Bins, from_geojson, lie_within, origin_of
+from pathopipe.results.documents import damaged, read_json, reading
 from pathopipe.results.manifests import Manifest
 
 
@@ -17,8 +17,10 @@ def read_tissue(path: Path, tissue: Manifest) -> list[shapely.Polygon]:
     ArtifactError
         When it is missing or damaged.
     """
-    info = tissue.get("slide_info")
-    try:
-        return from_geojson(read_json(path), origin_of(info["bounds"] if info else None))
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path) from error
+    info, bins = tissue.get("slide_info"), tissue.get("bins")
+    content = read_json(path)
+    with reading(path):
+        polygons = from_geojson(content, origin_of(info["bounds"] if info else None))
+    if polygons and not (bins and lie_within(polygons, Bins(**bins))):
+        raise damaged(path)
+    return polygons

@@ -21,11 +21,13 @@ from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.ops.stain import Stains
 from pathopipe.pipeline import MAPS, DetectSettings
 from pathopipe.provenance import Stopwatch
-from pathopipe.results.manifests import mpp_of
+from pathopipe.results.documents import damaged
+from pathopipe.results.manifests import Manifest, mpp_of
 from pathopipe.results.maps import chunks, write_maps
 from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.detections import SCHEMA
-from pathopipe.results.tables import ROWS_PER_GROUP, TableWriter, read_table
+from pathopipe.results.schemas.tiles import TABLE as TILES
+from pathopipe.results.tables import ROWS_PER_GROUP, TableWriter, read_columns
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
 from pathopipe.slide.damage import Damage
@@ -158,7 +160,7 @@ class _Found:
 
 def _scan(job: Job[DetectSettings], scan: _Scan) -> _Found:
     """Look at all tiles that an earlier job did not, and write the maps."""
-    tiles = _read_tiles(job.input("tiles/tiles.parquet"))
+    tiles = _read_tiles(job.input("tiles/tiles.parquet"), job.manifest("tiles"))
     seeds, scores = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
     damage, places = Damage(scan.slide.backend.levels), dict[str, Span]()
     with job.journal() as journal:
@@ -175,9 +177,15 @@ def _scan(job: Job[DetectSettings], scan: _Scan) -> _Found:
     return _Found(np.concatenate(seeds), np.concatenate(scores), damage)
 
 
-def _read_tiles(path: Path) -> list[Tile]:
-    table = read_table(path, ["grid_x_px", "grid_y_px", "grid_width_px", "grid_height_px"])
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+def _read_tiles(path: Path, manifest: Manifest) -> list[Tile]:
+    names = ["grid_x_px", "grid_y_px", "grid_width_px", "grid_height_px"]
+    x, y, width, height = columns = tuple(read_columns(path, names, TILES).values())
+    grid, most = manifest["grid"], manifest["params"]["size"]
+    sound = (x >= 0) & (y >= 0) & (x < grid["width"]) & (y < grid["height"])
+    sound &= (width > 0) & (height > 0) & (width <= most) & (height <= most)
+    if len(x) != manifest["counts"]["tiles"] or not sound.all():
+        raise damaged(path)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _write_seeds(job: Job[DetectSettings], grid: Grid, seeds: NDArray[np.int32], scores: NDArray[np.float32]) -> None:

@@ -22,12 +22,14 @@ from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
 from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import summarize
-from pathopipe.ops.wkb import from_wkb
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
+from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import Manifest, model_of, mpp_of
+from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import MEASURES, NUCLEUS_ID
+from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.schemas.statistics import BY_FEATURE, REGION, SLIDE, WHOLE_SLIDE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
 from pathopipe.slide import Slide
@@ -75,13 +77,15 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
     """Measure all nuclei of a slide."""
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
     nearest, neighbors = _neighbors(job, mpp_of(tissue))
-    total = len(nearest)
+    total, nuclei = len(nearest), job.input("segment/nuclei.parquet")
+    if total != segment["counts"]["nuclei"]:
+        raise damaged(nuclei)
     table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
     with open_slide_of(job) as slide, table, job.journal() as journal:
         pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]), job.watch)
-        for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "geometry"]):
+        for batch in read_batches(nuclei, ["nucleus_id", "geometry"], NUCLEI):
             rows = slice(table.count, table.count + len(batch))
-            rings = _rings(batch["geometry"], pixels.grid)
+            rings = _Rings(*unpack_outlines(nuclei, batch["geometry"], pixels.grid))
             features = _measure(job, journal, pixels, rings, total, table.count)
             features |= {"nearest_um": nearest[rows]}
             table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
@@ -99,14 +103,9 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
 
 
 def _neighbors(job: Job[FeaturesSettings], mpp: Mpp) -> tuple[Floats, NDArray[np.int64]]:
-    places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"])
+    places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"], NUCLEI)
     points_um = np.column_stack([places.pop("x_px") * mpp.x, places.pop("y_px") * mpp.y])
     return measure_neighbors(points_um, _NEIGHBOR_UM, job.workers)
-
-
-def _rings(geometry: Any, grid: Grid) -> _Rings:
-    coords, offsets = from_wkb(geometry)
-    return _Rings(coords / (grid.factor_x, grid.factor_y), offsets)
 
 
 def _measure(

@@ -10,15 +10,20 @@ from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.pipeline import GradeSettings
-from pathopipe.results.documents import write_json
+from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import WarningEntry, mpp_of
-from pathopipe.results.tables import numbers, read_batches
+from pathopipe.results.schemas.column import Table
+from pathopipe.results.schemas.features import TABLE as FEATURES
+from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
+from pathopipe.results.tables import count_rows, numbers, read_batches
 from pathopipe.text import sentence
 
 
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
     grader, about = make_grader(job.settings), job.require_sample().about
+    if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
+        raise damaged(job.input("features/manifest.json"))
     own = _scope_warnings(grader, about)
     result = _withheld(grader.grade(lambda names: _parts(job, names)), [*_upstream_warnings(job), *own], job.settings)
     write_json(job.output("grade.json"), result.to_dict())
@@ -64,13 +69,19 @@ def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
     places = {"x_um": ("x_px", mpp.x), "y_um": ("y_px", mpp.y)}
     asked = {name: places[name] for name in names if name in places}
     measured = {name: (name, 1.0) for name in names if name not in places}
-    sources = (("features/features.parquet", measured), ("segment/nuclei.parquet", asked))
-    streams = [_columns(job.input(file), wanted) for file, wanted in sources if wanted]
+    sources = (("features", "features.parquet", FEATURES, measured), ("segment", "nuclei.parquet", NUCLEI, asked))
+    streams = [
+        _columns(job.input(f"{stage}/{file}"), wanted, table, job.manifest(stage)["counts"]["nuclei"])
+        for stage, file, table, wanted in sources
+        if wanted
+    ]
     for parts in zip(*streams, strict=True):
         yield {name: values for part in parts for name, values in part.items()}
 
 
-def _columns(path: Path, wanted: Mapping[str, tuple[str, float]]) -> Iterator[Columns]:
+def _columns(path: Path, wanted: Mapping[str, tuple[str, float]], table: Table, nuclei: float) -> Iterator[Columns]:
     """Columns under other names and in other units: from what they are stored as, by a factor."""
-    for batch in read_batches(path, [name for name, _ in wanted.values()]):
+    if count_rows(path, table) != nuclei:
+        raise damaged(path)
+    for batch in read_batches(path, [name for name, _ in wanted.values()], table):
         yield {name: numbers(batch.column(stored)) * unit for name, (stored, unit) in wanted.items()}

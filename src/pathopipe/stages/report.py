@@ -22,10 +22,14 @@ from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
-from pathopipe.results.contents import read_grade, read_statistics
+from pathopipe.results.contents import read_grade, read_statistics, read_thumbnail
 from pathopipe.results.manifests import Manifest, read_manifest
+from pathopipe.results.outlines import unpack_outlines
+from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.features import term_of
+from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import numbers, read_batches, read_columns
+from pathopipe.units import Grid
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -94,7 +98,7 @@ def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -
 def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
     """Return the thumbnail of a slide that was rejected after it could be looked at."""
     info, mpp = tissue.get("slide_info"), tissue["mpp_x"]
-    thumbnail = pictures.existing_jpeg(job.input("tissue/thumbnail.jpg").read_bytes())
+    thumbnail = pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg")))
     if not info or not mpp or max(thumbnail.width, thumbnail.height) <= 1:
         return None
     rings = _tissue_rings(job)
@@ -152,7 +156,7 @@ def _survey(job: ReportJob, slide: "Slide") -> _Survey:
     fine = grids.BinCounts(*size, scale.bin_um / mpp.x, scale.bin_um / mpp.y)
     coarse = grids.BinCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
     areas = [np.empty(0)]
-    for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"]):
+    for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"], NUCLEI):
         x, y, area = (numbers(batch.column(name)) for name in ("x_px", "y_px", "area_um2"))
         fine.add(x, y, area)
         coarse.add(x, y, area)
@@ -183,7 +187,8 @@ def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.in
     """Read the nuclei of the windows and of the gallery, one row group of the table at a time."""
     names = ("nucleus_id", "x_px", "y_px", "area_um2")
     parts: list[tuple[NDArray[Any], ...]] = []
-    for batch in read_batches(job.input("segment/nuclei.parquet"), [*names, "geometry"]):
+    path, grid = job.input("segment/nuclei.parquet"), Grid(**job.manifest("segment")["grid"])
+    for batch in read_batches(path, [*names, "geometry"], NUCLEI):
         ids, x, y, area = (numbers(batch.column(name)) for name in names)
         wanted = np.isin(ids, crop_ids)
         for window in windows:
@@ -191,6 +196,7 @@ def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.in
         rows = np.flatnonzero(wanted)
         stored = batch.column("geometry")
         geometry = np.array([stored[row].as_py() for row in rows.tolist()], dtype=object)
+        unpack_outlines(path, geometry, grid)  # only to know that they are sound
         parts.append((ids[rows], x[rows], y[rows], area[rows], geometry))
     nuclei = Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     place = {int(nucleus): row for row, nucleus in enumerate(nuclei.ids)}
@@ -203,7 +209,7 @@ def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, win
     density = grids.density(fine.counts, share, (scale.bin_um / 1000) ** 2, scale.sigma_um / scale.bin_um)
     maximum = float(np.nanmax(density)) if np.isfinite(density).any() else 0.0
     return Overview(
-        thumbnail=pictures.existing_jpeg(job.input("tissue/thumbnail.jpg").read_bytes()),
+        thumbnail=pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg"))),
         width_px=slide.width_px,
         height_px=slide.height_px,
         mpp=slide.mpp.x,
@@ -223,7 +229,7 @@ def _tissue_rings(job: ReportJob) -> Rings:
 def _histograms(job: ReportJob) -> Iterator[Histogram]:
     """Read one column at a time: a million nuclei are eight megabytes."""
     for name in measures.SHOWN_AS_HISTOGRAM:
-        column = read_columns(job.input("features/features.parquet"), [name])[name]
+        column = read_columns(job.input("features/features.parquet"), [name], FEATURES)[name]
         data = distribution(column, overwrite=True)
         if data is not None:
             yield Histogram(term_of(name), data)

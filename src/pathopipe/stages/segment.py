@@ -16,8 +16,10 @@ from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import NEEDED, Nuclei, segment_block, solid
 from pathopipe.ops.wkb import to_wkb
 from pathopipe.pipeline import MAPS, SegmentSettings
+from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import model_of
 from pathopipe.results.maps import Maps, open_maps
+from pathopipe.results.schemas import detections
 from pathopipe.results.schemas.nuclei import SCHEMA
 from pathopipe.results.tables import TableWriter, read_columns
 from pathopipe.units import Grid
@@ -51,9 +53,10 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     detect = job.manifest("detect")
     grid = Grid(**detect["grid"])
     settings = assign_settings(job.settings, grid)
-    seeds = _read_seeds(job.input("detect/detections.parquet"))
+    seeds = _read_seeds(job.input("detect/detections.parquet"), grid)
     blocks, least = seeds.blocks(), job.settings.min_solidity
     with open_maps(job.input(f"detect/{MAPS}")) as maps, job.journal() as journal:
+        maps.check_size(grid.width, grid.height)
         _check_channels(maps, model_of(detect)["name"])
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
@@ -93,8 +96,10 @@ def _check_channels(maps: Maps, model: str) -> None:
         )
 
 
-def _read_seeds(path: Path) -> _Seeds:
-    x, y, score = read_columns(path, ["grid_x_px", "grid_y_px", "score"]).values()
+def _read_seeds(path: Path, grid: Grid) -> _Seeds:
+    x, y, score = read_columns(path, ["grid_x_px", "grid_y_px", "score"], detections.TABLE).values()
+    if ((x < 0) | (x >= grid.width) | (y < 0) | (y >= grid.height)).any():
+        raise damaged(path)
     order = np.lexsort((x, y))
     return _Seeds(x[order], y[order], score[order])
 

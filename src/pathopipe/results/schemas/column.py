@@ -50,6 +50,22 @@ class Column:
         return f"{self.label}: {self.meaning}" if self.label else self.meaning
 
 
+@dataclass(frozen=True)
+class Table:
+    """What a table holds.
+
+    Attributes
+    ----------
+    columns
+        Those that it is known to have.
+    complete
+        Whether no value may be missing; else those of floating-point columns may: what can't be measured has none.
+    """
+
+    columns: tuple[Column, ...] = ()
+    complete: bool = True
+
+
 def schema_of(columns: Iterable[Column], metadata: Mapping[str, str] | None = None) -> "pa.Schema":
     """Arrow's schema of a table; each field's metadata holds ``description`` and, where there is one, ``unit``."""
     import pyarrow as pa

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from pathopipe.results.schemas.column import Column, Term
+from pathopipe.results.schemas.column import Column, Table, Term
 
 _OD: Final = "OD"
 
@@ -54,6 +54,7 @@ MEASURES: Final = (
     Column("neighbors_50um", "int64", "", "number of other nuclei within 50 µm", "Neighbors within 50 µm"),
 )
 """What is measured of each nucleus."""
+TABLE: Final = Table((NUCLEUS_ID, *MEASURES), complete=False)
 TERMS: Final = MappingProxyType({column.name: column.term for column in MEASURES})
 
 

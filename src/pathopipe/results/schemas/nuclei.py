@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from pathopipe.results.schemas.column import Column, schema_of
+from pathopipe.results.schemas.column import Column, Table, schema_of
 
 NUCLEI: Final = (
     Column("nucleus_id", "int64", "", "number of the nucleus, 0, 1, … in the order of the table"),
@@ -19,4 +19,5 @@ _GEO: Final = {
     "primary_column": "geometry",
     "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": None}},
 }
+TABLE: Final = Table(NUCLEI)
 SCHEMA: Final = schema_of(NUCLEI, {"geo": json.dumps(_GEO)})

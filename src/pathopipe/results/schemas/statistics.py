@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pathopipe.ops.statistics import STATISTICS as ORDER
-from pathopipe.results.schemas.column import Column, Term
+from pathopipe.results.schemas.column import Column, Table, Term
 from pathopipe.results.schemas.features import MEASURES, term_of
 
 STATISTICS: Final = MappingProxyType(
@@ -59,3 +59,4 @@ def _column(name: str) -> Column:
 
 BY_FEATURE: Final = tuple(_column(f"{feature.name}_{statistic}") for feature in MEASURES for statistic in ORDER)
 """Statistics of the features."""
+TABLE: Final = Table((REGION, *SLIDE, *BY_FEATURE), complete=False)

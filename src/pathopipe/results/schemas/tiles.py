@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pathopipe.results.schemas.column import Column, schema_of
+from pathopipe.results.schemas.column import Column, Table, schema_of
 
 _LEVEL_0: Final = "level-0 px"
 _GRID: Final = "working px"
@@ -19,4 +19,5 @@ TILES: Final = (
     Column("grid_height_px", "int64", _GRID, "height on the grid of the manifest"),
     Column("tissue_share", "float64", "", "share of its area that is tissue, above 0, up to 1"),
 )
+TABLE: Final = Table(TILES)
 SCHEMA: Final = schema_of(TILES)
