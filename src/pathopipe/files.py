@@ -146,8 +146,13 @@ def _enter(folder: Path, place: int, root: Path, make: bool) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    with contextlib.suppress(FileExistsError):  # another process may just have made it
+    try:
         os.mkdir(folder.name, dir_fd=place)
+    except FileExistsError:  # another process may just have made it
+        pass
+    except OSError as error:
+        error.filename = str(folder)
+        raise
     return _open(folder, _FOLDER, place, root)
 
 
