@@ -133,7 +133,7 @@ def test_a_patient_in_a_column_that_is_shown_is_found(planted: Planted, capsys: 
     write_sheet(planted.folder, "slide_0001", "slide_0002", "slide_0003", site="of Erika ZZPATIENT^ERIKA (f)")
     run(planted, "site")
     line = refused(capsys, planted.results, "copy")
-    assert line.startswith("pathopipe: cohort/cohort.parquet: holds a patient of the sample sheet, so nothing")
+    assert line.startswith("pathopipe: cohort/cohort.parquet: contains a patient of the sample sheet, so nothing")
 
 
 def test_ids_that_are_names_of_files_are_found_unless_they_name_nobody(
@@ -144,7 +144,7 @@ def test_ids_that_are_names_of_files_are_found_unless_they_name_nobody(
     write_sheet(planted.folder, "Zzfile_Erika_1960", "Zzome", "Zzseries")
     run(planted)
     line = refused(capsys, planted.results, "copy")
-    assert "the ids of 3 slides hold the name of a slide's file" in line
+    assert "the ids of 3 slides contain the name of a slide's file" in line
     assert "--ids neutral" in line
     assert "Zz" not in line
     share(capsys, planted.results, "copy", "--keep-ids")

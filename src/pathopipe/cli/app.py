@@ -14,7 +14,7 @@ _COMMANDS = {
     "run": ("run", "Run the whole workflow over a sample sheet."),
     "status": ("status", "Show how far a run is: done, running, failed, rejected, time left."),
     "verify": ("verify", "Recompute the digests of results and report what changed."),
-    "share": ("share", "Copy results to pass on, without what names people or places."),
+    "share": ("share", "Copy results to share, without anything that identifies people or places."),
     "demo": ("demo", "Run the whole workflow on synthetic slides, or on one of your slides."),
     "doctor": ("doctor", "Show what is installed and what is missing."),
     "evaluate": ("evaluate", "Compare models or results with annotated images."),

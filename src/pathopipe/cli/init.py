@@ -18,11 +18,12 @@ _SHEET: Final = Path("slides.tsv")
 _SETTINGS: Final = Path("config.yaml")
 _KEY: Final = Path("slides_key.tsv")
 _QUESTION: Final = (
-    "Ids of slides go into every output, and file names may name patients. Number the slides (slide_0001, …) instead?"
+    "Ids of slides go into every output, and file names may identify patients. Number the slides (slide_0001, …) "
+    "instead?"
 )
 _UNASKED: Final = (
-    f"slides are numbered, because their ids go into every output and file names may name patients; {_KEY} tells which "
-    "file is which; if the file names name nobody, 'init FOLDER --force --ids names' makes ids from them"
+    f"slides are numbered, because their ids go into every output and file names may identify patients; {_KEY} says "
+    "which file is which; if the file names identify nobody, 'init FOLDER --force --ids names' makes ids from them"
 )
 
 
@@ -72,7 +73,7 @@ def _asked(ids: Naming | None, neutral_ids: bool) -> Naming | None:
     from pathopipe.errors import RefusalError
 
     if neutral_ids and ids == "names":
-        raise RefusalError("--neutral-ids and --ids names exclude each other: give one of them")
+        raise RefusalError("--neutral-ids and --ids names contradict each other: give one of them")
     return "neutral" if neutral_ids else ids
 
 

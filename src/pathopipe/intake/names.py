@@ -22,7 +22,7 @@ def is_neutral(slide: str) -> bool:
 
 
 def naming_of(rows: Collection[Row]) -> Naming | None:
-    """Tell how the slides of a sheet were named; None where neither way left an id."""
+    """Say how the slides of a sheet were named; None where neither way left an id."""
     if any(is_neutral(row["slide"]) for row in rows):
         return "neutral"
     return "names" if any(row["slide"] == _clean(_stem(Path(row["path"]))) for row in rows) else None

@@ -48,7 +48,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     ArtifactError
-        When it is missing, no JSON object, or larger than any that the program writes.
+        When it is missing, is not a JSON object, or larger than any that the program writes.
     """
     with reading(path):
         content = _parse(path)
@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> Any:
-    """Parse JSON that can be written again: without numbers that are none, and text that is none."""
+    """Parse JSON that can be written again: without invalid numbers and invalid text."""
     with path.open("rb") as stream:
         text = stream.read(_MOST_BYTES + 1)
     if len(text) > _MOST_BYTES or text.count(b",") > _MOST_VALUES:
@@ -70,7 +70,7 @@ def _parse(path: Path) -> Any:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def fits(content: dict[str, Any], kind: type) -> bool:

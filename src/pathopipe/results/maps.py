@@ -106,7 +106,7 @@ class Maps:
         Raises
         ------
         ArtifactError
-            When they are others.
+            When they are not.
         """
         if (self.width, self.height) != (width, height):
             raise damaged(self._path)
@@ -117,7 +117,7 @@ class Maps:
         Raises
         ------
         KeyError
-            When there is no map of a name: ask `channels` before.
+            When there is no map of a name: ask `channels` first.
         ArtifactError
             When the file is damaged.
         """

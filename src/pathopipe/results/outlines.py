@@ -35,7 +35,7 @@ def unpack_outlines(path: Path, geometry: Any, grid: Grid) -> tuple[NDArray[np.f
     Raises
     ------
     ArtifactError
-        When one is no polygon of one ring, lies beyond the slide, or is larger than any nucleus.
+        When one is not a polygon of one ring, lies beyond the slide, or is larger than any nucleus.
     """
     with reading(path):
         coords, offsets = from_wkb(geometry)
@@ -56,7 +56,7 @@ def polygons_of(path: Path, geometry: NDArray[np.object_]) -> NDArray[np.object_
     Raises
     ------
     ArtifactError
-        When one is no polygon of one ring.
+        When one is not a polygon of one ring.
     """
     with reading(path):
         coords, _ = from_wkb(geometry)

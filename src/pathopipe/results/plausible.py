@@ -1,4 +1,4 @@
-"""Numbers of a manifest that decide how much memory is taken: none that no slide has."""
+"""Numbers of a manifest that decide how much memory is taken: none that a slide cannot have."""
 
 import math
 from collections.abc import Mapping

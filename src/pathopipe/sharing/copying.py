@@ -27,7 +27,7 @@ from pathopipe.spreadsheets import parse_rows
 
 _BLOCK: Final = 1 << 20
 _OWNER: Final = Path(".pathopipe") / "owner.json"
-_REPAIR: Final = "'pathopipe verify' says what is not as it was; delete it and run again"
+_REPAIR: Final = "'pathopipe verify' says what changed; delete it and run again"
 _AGAIN: Final = "let 'pathopipe run' finish, then share"
 
 
@@ -77,37 +77,39 @@ def share(results: Path, destination: Path, sheet: Path, samples: Sequence[Sampl
 
 
 def _check(results: Path, destination: Path) -> None:
-    """Refuse what is no results folder, is being worked on, or can't be copied there."""
+    """Refuse what is not a results folder, is being worked on, or can't be copied there."""
     check_results(results)
     if not (results / COHORT.name / MANIFEST).is_file():
-        raise RefusalError(f"{results}: holds no results of a finished run: {_AGAIN}")
+        raise RefusalError(f"{results}: contains no results of a finished run: {_AGAIN}")
     if living := living_owner(results / _OWNER):
         raise RefusalError(f"{results}: {living} is working on this results folder: {_AGAIN}")
     if destination.is_symlink():
-        raise RefusalError(f"{destination}: is a symbolic link: name a folder that is not there yet")
+        raise RefusalError(f"{destination}: is a symbolic link: name a new folder")
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise RefusalError(f"{destination}: is there already: name a folder that is not there yet, or is empty")
+        raise RefusalError(f"{destination}: already exists: name a new folder, or an empty one")
     here, there = results.resolve(), destination.resolve()
     if here == there or here in there.parents or there in here.parents:
-        raise RefusalError(f"{destination}: the results and their copy can't lie in one another: name another folder")
+        raise RefusalError(
+            f"{destination}: the results and their copy can't be inside one another: name another folder"
+        )
     if not destination.parent.is_dir():
-        raise RefusalError(f"{destination}: the folder that it should be in is not there: make it first")
+        raise RefusalError(f"{destination}: its parent folder does not exist: create it first")
 
 
 def _check_cohort(results: Path, slides: Sequence[str]) -> None:
     """Refuse a cohort of other slides than the sheet lists: the names of their files are not known."""
     rows = parse_rows((results / COHORT.name / "slides.tsv").read_text(encoding="utf-8"))
     if [cells[0] for _, cells in rows[1:]] != list(slides):
-        raise RefusalError(f"{results}: was gathered from other slides than the sample sheet lists: {_AGAIN}")
+        raise RefusalError(f"{results}: was gathered from slides other than those in the sample sheet: {_AGAIN}")
 
 
 def _check_ids(slides: Iterable[str], search: Search) -> None:
     named = [kind for slide in slides if (kind := search.find(slide))]
     if named:
         raise RefusalError(
-            f"the ids of {len(named):,} slides hold {named[0]}, and ids are in all files: number the slides with "
+            f"the ids of {len(named):,} slides contain {named[0]}, and ids are in all files: number the slides with "
             "'pathopipe init FOLDER --force --ids neutral' and run them into a new folder, "
-            "or give --keep-ids if these ids name nobody"
+            "or give --keep-ids if these ids identify nobody"
         )
 
 
@@ -187,9 +189,10 @@ def _search(draft: Path, search: Search) -> None:
         try:
             found = next((kind for text in texts(file) if (kind := search.find(text))), None)
         except (OSError, ValueError, RuntimeError, BadZipFile) as error:
-            raise RefusalError(f"{name}: cannot be searched, for it is damaged: {_REPAIR}") from error
+            raise RefusalError(f"{name}: cannot be searched, because it is damaged: {_REPAIR}") from error
         if found:
             raise RefusalError(
-                f"{name}: holds {found}, so nothing was copied: change the setting or the column of the sample sheet "
+                f"{name}: contains {found}, so nothing was copied: change the setting or the column of the sample "
+                "sheet "
                 "that it comes from, and run again"
             )

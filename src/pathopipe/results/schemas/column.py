@@ -28,7 +28,7 @@ class Column:
     unit
         Empty for a pure number and for text.
     meaning
-        A phrase without its full stop.
+        A phrase without its period.
     label
         What pages call it; empty where none shows it.
     """
