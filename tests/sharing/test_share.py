@@ -152,15 +152,14 @@ def test_ids_that_are_names_of_files_are_found_unless_they_name_nobody(
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [(USER, "a user"), (HOST, "a machine"), ("{folder}/results/x", "a path"), ("Zzroi", "regions")]
+    ("value", "kind"),
+    [(USER, "a user"), (HOST, "a machine"), ("/srv/zzhome/profile/x", "a path"), ("Zzroi", "regions")],
 )
 def test_users_machines_and_paths_are_found(
     value: str, kind: str, planted: Planted, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "a path":
-        monkeypatch.setenv("USER", "another")
-    site = value.format(folder=planted.folder)
-    write_sheet(planted.folder, "slide_0001", "slide_0002", "slide_0003", site=site)
+    monkeypatch.setenv("HOME", "/srv/zzhome/profile")
+    write_sheet(planted.folder, "slide_0001", "slide_0002", "slide_0003", site=value)
     run(planted, "site")
     line = refused(capsys, planted.results, "copy")
     assert kind in line
