@@ -376,3 +376,11 @@ def test_folders_that_do_not_match(folder: Path) -> None:
     assert "mpp '25' is not a plausible number" in reported(lambda: match(folder / "one", folder / "labels", 25))
     (folder / "one" / "a.jpg").touch()
     assert "there are several images named 'a'" in reported(lambda: match(folder / "one", folder / "labels", 0.5))
+
+
+@pytest.mark.parametrize("far", [3e4, 1e12])
+def test_a_polygon_beyond_any_image_is_refused_where_its_size_is_not_known(far: float, tmp_path: Path) -> None:
+    polygon = {"type": "Polygon", "coordinates": [[[0, 0], [far, 0], [far, far], [0, 0]]]}
+    (tmp_path / "a.geojson").write_text(json.dumps(polygon))
+    with pytest.raises(RefusalError, match=r"holds a polygon that reaches to x .*, beyond any annotated image"):
+        read_annotations(tmp_path / "a.geojson")

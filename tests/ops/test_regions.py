@@ -125,3 +125,19 @@ def test_what_is_no_polygon_is_refused(shape: object) -> None:
 def test_a_persons_text_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_regions(text, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "sentence"),
+    [
+        ("[[[0, 0], [1e12, 0], [1e12, 1e12], [0, 0]]]", "holds coordinates beyond any slide"),
+        ("[[[0, 0], [-1e300, 0], [5, 5], [0, 0]]]", "holds coordinates beyond any slide"),
+        ("[[[0, 0], [1e999, 0], [5, 5], [0, 0]]]", "holds coordinates beyond any slide"),
+        ("[" * 10**5, "is not GeoJSON of polygons: it is nested too deeply"),
+        ("[[" + "[0, 0]," * 1_000_001 + "[0, 0]]]", "holds more than 1,000,000 points: simplify the regions"),
+    ],
+    ids=["far", "huge", "infinite", "deep", "many"],
+)
+def test_regions_that_no_slide_has_are_refused(coordinates: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        parse_regions(f'{{"type": "Polygon", "coordinates": {coordinates}}}', (0, 0))

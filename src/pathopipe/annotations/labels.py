@@ -22,6 +22,8 @@ _LARGEST_LABEL: Final = 2**20
 _PIECES: Final = 3
 # A polygon around the centers of this many others is not a nucleus.
 _ENCLOSED: Final = 3
+# Of an image whose size is not known; of labels each takes four bytes.
+_MOST_PIXELS: Final = 2**27
 
 Size = tuple[int, int]
 
@@ -152,6 +154,11 @@ def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
     _check_inside(corners[:, 2:], corners[:, :2], size, path, "polygons")
     _check_apart(parts, path)
     width, height = np.maximum(np.ceil(corners[:, 2:].max(axis=0, initial=1)), 1)
+    if size is None and width * height > _MOST_PIXELS:
+        raise RefusalError(
+            f"{path}: holds a polygon that reaches to x {width:g}, y {height:g}, beyond any annotated image: "
+            "give coordinates in pixels of the image"
+        )
     return Outlines(paint(parts, size or (int(height), int(width))))
 
 

@@ -7,13 +7,17 @@ from where the slide says that the scan begins on it. The two differ by an ``ori
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
+_MOST_POINTS: Final = 1_000_000
+_MOST_LETTERS: Final = 2**26
+"""Of regions that a person gives."""
+_FARTHEST_PX: Final = 1e8
 Origin = tuple[float, float]
 """Where GeoJSON's coordinates begin, x and y in level-0 pixels of the canvas."""
 
@@ -131,13 +135,24 @@ def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
     ValueError
         With a sentence that says what is wrong.
     """
+    if len(text) > _MOST_LETTERS or text.count("[") > _MOST_POINTS:
+        raise ValueError(f"holds more than {_MOST_POINTS:,} points: simplify the regions")
     try:
-        polygons = from_geojson(json.loads(text), origin)
+        polygons = from_geojson(_loaded(text), origin)
     except ValueError as error:
         raise ValueError(f"is not GeoJSON of polygons: {error}") from None
     if not polygons:
         raise ValueError("holds no polygons")
+    if not np.all(np.abs(shapely.get_coordinates(polygons)) < _FARTHEST_PX):  # NaN is not, either
+        raise ValueError("holds coordinates beyond any slide: export the regions again, in pixels of the slide")
     return polygons
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def polygons_cover(polygons: list[shapely.Polygon], bins: Bins) -> Mask:
