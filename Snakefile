@@ -24,6 +24,8 @@ if workflow.modifier.is_main_snakefile():
 with user_errors():
     RESULTS = PLAN.place
     spare_links(Path(RESULTS))
+    if workflow.modifier.is_main_snakefile():
+        force(workflow, PLAN)
 
 
 if PLAN.config.container:
@@ -39,7 +41,7 @@ for stage in (*STAGES, COHORT.name):
 rule all:
     default_target: True
     input:
-        PLAN.cohort_outputs["manifest_json"],
+        PLAN.cohort_outputs.values(),
         # Of a run in which all slides failed there is a page, too: it must not pass for the end.
         PLAN.cohort_inputs,
     localrule: True

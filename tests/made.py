@@ -6,6 +6,7 @@ from typing import Any
 from pathopipe.pipeline import STAGES
 from pathopipe.provenance import sha256
 from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.names import CRATE
 
 GRID = {"width": 64, "height": 48, "factor_x": 1.0, "factor_y": 1.0, "mpp_x": 0.5, "mpp_y": 0.5}
 DETAILS: dict[str, dict[str, Any]] = {
@@ -62,3 +63,12 @@ def seal(results: Path, slide: str, *stages: str) -> None:
         if (folder / "manifest.json").exists():
             written = {name: sha256(folder / name) for name in STAGES[stage].writes if (folder / name).exists()}
             write_json(folder / "manifest.json", read_json(folder / "manifest.json") | {"outputs": written})
+
+
+def leave_outputs(results: Path, slide: str, *stages: str) -> None:
+    """Leave empty files where stages leave theirs and there are none."""
+    for stage in stages or STAGES:
+        names = [*(f"{stage}/{name}" for name in STAGES[stage].writes), *([CRATE] if STAGES[stage].describes else [])]
+        for name in names:
+            (results / slide / stage).mkdir(parents=True, exist_ok=True)
+            (results / slide / name).touch()

@@ -232,7 +232,7 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=4,
+    contract=5,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",

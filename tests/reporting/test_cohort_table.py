@@ -37,8 +37,9 @@ def read(data: bytes) -> list[dict[str, str]]:
 
 def test_columns_stand_in_order():
     assert list(table_of(ROWS)) == [
-        "slide", "state", "reason", "grade", "abstained", "outside_scope", "warnings", "model",
-        "model_licence", "share_of_resamples_1", "share_of_resamples_2", "nuclei_count", "x_mean", "x_sd", "site",
+        "slide", "state", "reason", "grade", "abstained", "outside_scope", "warnings",
+        "other_settings", "model", "model_licence", "share_of_resamples_1", "share_of_resamples_2", "nuclei_count",
+        "x_mean", "x_sd", "site",
     ]  # fmt: skip
 
 
@@ -47,7 +48,8 @@ def test_tsv_holds_every_slide_in_the_order_of_the_sheet():
     assert [row["slide"] for row in rows] == ["s1", "s2", "s3"]
     assert rows[0] == {
         "slide": "s1", "state": "done", "reason": "", "grade": "2", "abstained": "false", "model": "open",
-        "outside_scope": "true", "warnings": "pen not_he", "model_licence": "CC BY 4.0", "share_of_resamples_1": "0.1",
+        "outside_scope": "true", "warnings": "pen not_he", "other_settings": "", "model_licence": "CC BY 4.0",
+        "share_of_resamples_1": "0.1",
         "share_of_resamples_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
     }  # fmt: skip
     assert rows[1]["reason"] == r"no tissue\nat all"

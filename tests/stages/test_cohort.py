@@ -8,6 +8,7 @@ import pytest
 
 from pathopipe.jobs.execution import execute, execute_cohort
 from pathopipe.pipeline import COHORT, CohortSettings, ReportSettings
+from pathopipe.reporting.cohort_settings import noted_settings
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.samples import Sample
 from tests.made import seal
@@ -187,3 +188,40 @@ def test_warnings_of_the_stages_reach_the_table_and_the_page(copied):
     assert [row["warnings"] for row in rows] == ["implausible_mpp pen", "pen", ""]
     assert 'data-warnings="implausible_mpp pen"' in page
     assert "The mpp is probably wrong." in page
+
+
+def test_settings_that_differ_from_most_are_told_and_the_recipe_keeps_all_sections(copied):
+    for slide in ("second", "third"):
+        shutil.copytree(copied / "done", copied / slide)
+    slides = ("done", "second", "third", "rejected")
+    gather(copied, samples(*slides))
+    whole = read_json(copied / "cohort" / "config.json")
+    path = copied / "second" / "segment" / "manifest.json"
+    write_json(path, read_json(path) | {"params": {"size": 20, "deep": {"er": "x"}}})
+    rows, page, _ = gather(copied, samples(*slides))
+    other = 'segment.deep.er="x" segment.size=20'
+    assert [row["other_settings"] for row in rows] == ["", other, "", ""]
+    said = "1 of 4 slides was made with other settings than config.json holds"
+    assert said in page
+    assert "segment.size=20" in page
+    assert read_json(copied / "cohort" / "config.json") == whole
+    assert noted_settings(copied) == {"second": other}
+    assert (copied / "cohort" / "Snakefile").read_text().startswith(f"# {said}: slides.tsv lists them.\n")
+    assert said in (copied / "ro-crate-metadata.json").read_text()
+
+
+def test_a_cohort_of_the_same_settings_is_told_nothing_of_them(copied):
+    rows, page, _ = gather(copied, samples("done", "rejected"))
+    assert [row["other_settings"] for row in rows] == ["", ""]
+    assert "settings" not in page
+    assert noted_settings(copied) == {}
+    assert not (copied / "cohort" / "Snakefile").read_text().startswith("#")
+
+
+def test_a_slide_without_grade_has_no_shares_and_its_reason_is_in_sight(copied):
+    path = copied / "done" / "grade" / "grade.json"
+    write_json(path, read_json(path) | {"grade": None, "abstained": True, "reason": "Too few nuclei for a grade."})
+    seal(copied, "done", "grade")
+    rows, page, _ = gather(copied, samples("done"))
+    assert "share_of_resamples_2" not in rows[0]
+    assert ">Too few nuclei for a grade.<" in page

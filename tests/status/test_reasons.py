@@ -13,7 +13,9 @@ from pathopipe.provenance import sha256
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.samples import Sample
-from pathopipe.status.reasons import Wanted, causes_of, reasons_to_run_again
+from pathopipe.status.reasons import Wanted, causes_of, reasons_to_run_again, stages_to_force
+from pathopipe.status.slide_file import with_content
+from tests.made import leave_outputs
 
 Change = Callable[[dict], object]
 
@@ -32,6 +34,7 @@ def wanted(tmp_path: Path) -> Wanted:
         manifest |= {"about": {"tissue": "breast"}} if stage == "grade" else {}
         write_json(tmp_path / "results" / "s" / stage / "manifest.json", manifest)
         os.utime(tmp_path / "results" / "s" / stage / "manifest.json", (1e9 + number, 1e9 + number))
+    leave_outputs(tmp_path / "results", "s")
     return wanted
 
 
@@ -116,6 +119,10 @@ def test_what_was_not_finished_or_ran_again_is_something_new_to_read(tmp_path: P
     write_json(tmp_path / "results" / "s" / "features" / "manifest.json", manifest)
     assert causes(tmp_path, wanted) == follow("grade", "report", origin="features")
     (tmp_path / "results" / "s" / "features" / "manifest.json").unlink()
+    missing = {"features": "manifest.json is missing"}
+    assert causes(tmp_path, wanted) == missing | follow("grade", "report", origin="features")
+    (tmp_path / "results" / "s" / ".work" / "features").mkdir(parents=True)
+    write_json(tmp_path / "results" / "s" / ".work" / "features" / "fault.json", {"reason": "the disk is full"})
     assert causes(tmp_path, wanted) == follow("grade", "report", origin="features")
 
 
@@ -136,3 +143,44 @@ def test_slides_are_counted_by_cause_in_the_order_of_the_stages(tmp_path: Path, 
         "report runs again for 2 slides: what it reads changed (grade)",
         "report runs again for 1 slide: its code changed",
     ]
+
+
+def edit(folder: Path, stage: str, **changes: object) -> None:
+    file = folder / "results" / "s" / stage / "manifest.json"
+    clock = file.stat().st_mtime
+    write_json(file, read_json(file) | changes)
+    os.utime(file, (clock, clock))
+
+
+def forced(folder: Path, wanted: Wanted) -> list[str]:
+    return stages_to_force(SlideFolder(folder / "results", "s"), wanted)
+
+
+def test_what_snakemake_cannot_see_is_forced(tmp_path: Path, wanted: Wanted) -> None:
+    assert forced(tmp_path, wanted) == []
+    edit(tmp_path, "detect", code="0", contract=0)  # it knows these itself
+    assert forced(tmp_path, wanted) == []
+    edit(tmp_path, "tiles", params={"size": 512})
+    edit(tmp_path, "grade", about={})
+    (tmp_path / "results" / "s" / "segment" / "nuclei.parquet").unlink()
+    (tmp_path / "results" / "s" / "features" / "manifest.json").write_text("{")
+    assert forced(tmp_path, wanted) == ["tiles", "segment", "features", "grade"]
+    assert forced(tmp_path, replace(wanted, last="segment")) == ["tiles", "segment"]
+    told = causes(tmp_path, wanted)
+    assert told["segment"].startswith("nuclei.parquet is missing; ")
+    assert told["features"].startswith("its manifest is damaged; ")
+
+
+def test_a_rerun_that_was_stopped_is_taken_up(tmp_path: Path, wanted: Wanted) -> None:
+    since = {"features": 1e9 + 100, "report": 1e9 + 1}  # the report has been made since
+    assert forced(tmp_path, replace(wanted, left=since)) == ["features"]
+    assert causes(tmp_path, replace(wanted, left=since)) == {
+        "features": "you asked for it in a run that was stopped",
+        **follow("grade", "report", origin="features"),
+    }
+
+
+def test_a_file_of_the_same_samples_and_other_bytes_is_another_one(tmp_path: Path, wanted: Wanted) -> None:
+    edit(tmp_path, "tissue", sha256="ab" * 32)
+    assert forced(tmp_path, replace(wanted, identity=with_content("1-x", "cd" * 32))) == ["tissue"]
+    assert forced(tmp_path, replace(wanted, identity=with_content("1-x", "ab" * 32))) == []

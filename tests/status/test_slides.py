@@ -8,13 +8,13 @@ import pytest
 
 from pathopipe.jobs.asked import note
 from pathopipe.jobs.ownership import Lock
-from pathopipe.pipeline import ORDER, STAGES
+from pathopipe.pipeline import MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.results.documents import write_json
-from pathopipe.results.names import ASKED
+from pathopipe.results.names import ASKED, CRATE
 from pathopipe.status.estimate import seconds_left
 from pathopipe.status.slides import SlideStatus, look, running_on
-from tests.made import manifest
+from tests.made import leave_outputs, manifest
 
 NOW = 1_800_000_000.0
 
@@ -30,6 +30,7 @@ def finish(
         file, clock = folder / stage / "manifest.json", clock + seconds
         write_json(file, manifest(stage, slide, inputs=inputs) | content)
         write_json(file.with_name("run.json"), {"seconds": seconds})
+        leave_outputs(results, slide, stage)
         os.utime(file, (clock, clock))
     return clock
 
@@ -225,3 +226,39 @@ def test_what_is_done_of_a_running_stage_is_not_left(tmp_path: Path) -> None:
     lock.take()
     assert seconds_left(tmp_path, look(tmp_path, ["a", "b"])) == pytest.approx(60 / 4)
     lock.release()
+
+
+@pytest.mark.parametrize(("stage", "name"), [(stage, name) for stage in ORDER for name in STAGES[stage].writes])
+def test_a_stage_whose_file_was_deleted_waits_and_says_so(tmp_path: Path, stage: str, name: str) -> None:
+    finish(tmp_path, "s", *ORDER)
+    write_json(tmp_path / "s" / CRATE, {"@graph": [{"@id": f"detect/{MAPS}", "@type": "File", "sha256": "0"}]})
+    assert standing(tmp_path).state == "done"
+    (tmp_path / "s" / stage / name).unlink()
+    slide, done = standing(tmp_path), ORDER.index(stage)
+    assert (slide.state, slide.reported) == ("begun", f"{stage}: {name} is missing")
+    assert states(slide) == ["done"] * done + ["waiting"] * (7 - done)
+
+
+@pytest.mark.parametrize("stage", ORDER[:-1])
+def test_a_deleted_manifest_or_folder_is_missing_where_later_stages_have_been(tmp_path: Path, stage: str) -> None:
+    finish(tmp_path, "s", *ORDER)
+    (tmp_path / "s" / stage / "manifest.json").unlink()
+    assert standing(tmp_path).reported == f"{stage}: manifest.json is missing"
+    for name in STAGES[stage].writes:
+        (tmp_path / "s" / stage / name).unlink()
+    assert standing(tmp_path).reported.endswith("manifest.json are missing")
+
+
+def test_a_deleted_description_is_missing(tmp_path: Path) -> None:
+    finish(tmp_path, "s", *ORDER)
+    (tmp_path / "s" / CRATE).unlink()
+    assert standing(tmp_path).reported == f"report: {CRATE} is missing"
+
+
+def test_maps_that_were_not_kept_are_not_missing(tmp_path: Path) -> None:
+    finish(tmp_path, "s", *ORDER)
+    (tmp_path / "s" / "detect" / MAPS).unlink()
+    assert standing(tmp_path).state == "done"
+    write_json(tmp_path / "s" / CRATE, {"@graph": [{"@id": f"detect/{MAPS}", "@type": "File", "sha256": "0"}]})
+    assert standing(tmp_path).state == "begun"
+    assert look(tmp_path, ["s"], keep_maps=False)[0].state == "done"

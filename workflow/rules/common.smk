@@ -8,6 +8,7 @@ from pathopipe.config import parse_config
 from pathopipe.jobs.ownership import claim, release
 from pathopipe.pipeline import MAPS
 from pathopipe.running import warm
+from pathopipe.running.again import force
 from pathopipe.running.cluster import check_interpreter
 from pathopipe.running.events import send_events
 from pathopipe.running.link_patch import spare_links

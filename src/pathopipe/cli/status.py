@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _STATES = ("done", "rejected", "failed", "running", "begun", "waiting")
 _WIDTH = 10
+_SHOWN = 5
 _MANY = 1000
 """Slides; of more, to read all manifests takes longer than all else here (0.7 ms per slide)."""
 
@@ -49,7 +50,7 @@ def status(
 
     folder, listed, config = find_results(results, sheet, config_file, changes)
     samples = read_samples(listed)
-    found = look(folder, [sample.slide for sample in samples])
+    found = look(folder, [sample.slide for sample in samples], keep_maps=config is None or config.keep_maps)
     if as_json:
         click.echo(json.dumps({slide.slide: _plain(slide) for slide in found}, indent=2))
         return
@@ -83,7 +84,10 @@ def _cell(stage: "StageStatus") -> str:
 
 
 def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
+    from pathopipe.pipeline import COHORT
+    from pathopipe.reporting.cohort_settings import noted_settings
     from pathopipe.status.estimate import seconds_left
+    from pathopipe.status.missing import in_words, missing_of_cohort
     from pathopipe.status.slides import running_on
 
     counts = Counter[str](slide.state for slide in found)
@@ -92,9 +96,16 @@ def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
     if runner:
         yield _at_work(results, found, runner)
     elif left:
-        reported = duration(seconds_left(results, found))
-        yield f"nothing is running: 'pathopipe run' continues with the rest, which takes {reported} at the pace so far"
-    page = results / "cohort" / "index.html"
+        reported, known = duration(seconds_left(results, found)), any(slide.ended for slide in found)
+        how = "at the pace so far" if known else "by the sizes of the slides, as nothing is finished yet"
+        yield f"nothing is running: 'pathopipe run' continues with the rest, which takes {reported} {how}"
+    if others := noted_settings(results):
+        named = "; ".join(f"{slide}: {other}" for slide, other in list(others.items())[:_SHOWN])
+        more = " …" if len(others) > _SHOWN else ""
+        yield f"made with other settings than most slides: {named}{more}"
+    page, gone = results / COHORT.name / "index.html", missing_of_cohort(results)
+    if gone:
+        yield f"the cohort: {in_words(gone)}: 'pathopipe run' makes it again"
     if page.exists():
         yield f"cohort page{_age(page, found)}: {page}"
 
@@ -105,6 +116,7 @@ def _outdated(results: Path, samples: Sequence["Sample"], config: "Config | None
     from pathopipe.models.registry import is_name
     from pathopipe.results.folder import SlideFolder
     from pathopipe.status.reasons import Wanted, reasons_to_run_again
+    from pathopipe.status.reruns import reruns_left
     from pathopipe.status.slides import running_on
 
     if config is None or running_on(results):
@@ -115,7 +127,14 @@ def _outdated(results: Path, samples: Sequence["Sample"], config: "Config | None
     made = made_by(config)
     if not is_name(config.detect.model):  # the manifest has the name of what is in that file
         made["detect"]["params"].pop("model")
-    again = reasons_to_run_again((SlideFolder(results, sample.slide), Wanted(made, sample)) for sample in samples)
+    left, keep_maps = reruns_left(results), config.keep_maps
+    again = reasons_to_run_again(
+        (
+            SlideFolder(results, sample.slide),
+            Wanted(made, sample, left=left.get(sample.slide, {}), keep_maps=keep_maps),
+        )
+        for sample in samples
+    )
     if again:
         yield "not up to date:"
     yield from (f"  {line}" for line in again)

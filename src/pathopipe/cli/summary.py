@@ -18,7 +18,7 @@ def conclude(plan: "Plan", code: int, selection: "Selection", begun: float) -> N
     from pathopipe.running.summary import cohort_page, slide_counts, workflow_fault
     from pathopipe.status.slides import look
 
-    found = look(plan.results, selection.slides(plan))
+    found = look(plan.results, selection.slides(plan), keep_maps=plan.config.keep_maps)
     failed = _tell(plan, found)
     if code and (fault := workflow_fault(plan, explained=failed)):
         click.echo(f"pathopipe: {fault}", err=True)
@@ -36,7 +36,8 @@ def conclude_own(plan: "Plan") -> None:
     from pathopipe.status.slides import look
 
     if owned(plan.results):
-        _tell(plan, look(plan.results, [sample.slide for sample in plan.samples]))
+        slides = [sample.slide for sample in plan.samples]
+        _tell(plan, look(plan.results, slides, keep_maps=plan.config.keep_maps))
 
 
 def _tell(plan: "Plan", found: list["SlideStatus"]) -> bool:

@@ -10,7 +10,7 @@ from pathopipe.cli.options import PATH, examples
 
 @click.command(epilog=examples("pathopipe verify results", "pathopipe verify results --slides slides.tsv"))
 @click.argument("results", type=PATH)
-@click.option("--slides", "sheet", type=PATH, help="Sample sheet: also compare the slides' files.")
+@click.option("--slides", "sheet", type=PATH, help="Sample sheet: also read the slides' files whole and compare them.")
 def verify(results: Path, sheet: Path | None) -> None:
     """Recompute the digests of all files in RESULTS and report what changed, is missing or does not belong there.
 

@@ -12,18 +12,19 @@ from typing import Any
 from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST
+from pathopipe.reporting.cohort_settings import OTHER_SETTINGS, mixed, other_settings
 from pathopipe.reporting.crate import PROCESS_RUN, WORKFLOW, WORKFLOW_RUN, Crate
 from pathopipe.results.manifests import Manifest
 from pathopipe.results.names import CRATE, RUN
 
 COMMAND = "pathopipe run --slides cohort/slides.tsv --config cohort/config.json"
-_COLUMNS = ("slide", "path", "mpp", "tissue", "stain", "identity", "sha256", "roi_sha256")
+_COLUMNS = ("slide", "path", "mpp", "tissue", "stain", "identity", "sha256", "roi_sha256", OTHER_SETTINGS)
 _ABOUT = {
     "cohort.tsv": "One row per slide: state, grade, statistics",
     "cohort.parquet": "The same table with its types",
     "index.html": "The page of the cohort",
     "slides.tsv": "The sample sheet, with identity and digest of each slide; fill in the column path",
-    "config.json": "The settings of all stages, for pathopipe run --config",
+    "config.json": "The settings of all stages, for pathopipe run --config; slides with other settings: slides.tsv",
     "requirements.txt": "The packages that were installed, for pip install -r",
 }
 
@@ -41,13 +42,14 @@ class SlideRecord:
         return set(self.manifests) == set(STAGES)
 
 
-def sheet(records: Iterable[SlideRecord]) -> str:
+def sheet(records: Iterable[SlideRecord], others: Mapping[str, str]) -> str:
     """Return the sheet without paths and without what identifies a patient, with what identifies the slides."""
     text = io.StringIO()
     rows = csv.writer(text, delimiter="\t", lineterminator="\n")
     rows.writerow(_COLUMNS)
     for record in records:
-        rows.writerow((record.slide, "", *(value or "" for value in _recognized(record.manifests))))
+        known = (value or "" for value in _recognized(record.manifests))
+        rows.writerow((record.slide, "", *known, others.get(record.slide, "")))
     return text.getvalue()
 
 
@@ -61,22 +63,13 @@ def _recognized(manifests: Mapping[str, Manifest]) -> Iterator[str | None]:
     yield from (tissue["identity"], tissue.get("sha256"), tissue["inputs"].get("roi")) if tissue else (None,) * 3
 
 
-def settings(records: Sequence[SlideRecord], cohort: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sections of the configuration that all slides share; one that differs is in the slides' own crates."""
-    sections = {}
-    for stage in STAGES:
-        used = [record.manifests[stage]["params"] for record in records if stage in record.manifests]
-        if used and all(other == used[0] for other in used[1:]):
-            sections[stage] = used[0]
-    return sections | {"cohort": dict(cohort)}
-
-
 def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord], versions: dict[str, str]) -> None:
     """Write the crate of a results folder, into the draft of `cohort`."""
     finished = [record for record in records if record.finished]
     crate = Crate(
         f"Cohort of {len(records)} slides: nuclei, features and grades",
-        "Results of pathopipe for the slides of a sheet. Each slide's folder has its own description.",
+        "Results of pathopipe for the slides of a sheet. Each slide's folder has its own description."
+        f"{_mixed(records)}",
         PROCESS_RUN,
         WORKFLOW_RUN,
         WORKFLOW,
@@ -103,6 +96,11 @@ def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord
     made = [files[name] for name in ("cohort.tsv", "cohort.parquet", "index.html", MANIFEST)]
     crate.action("workflow", COMMAND, workflow, [*used, *weights], [*made, *folders])
     crate.write(draft)
+
+
+def _mixed(records: Sequence[SlideRecord]) -> str:
+    others = other_settings({record.slide: record.manifests for record in records})
+    return f" {mixed(len(others), len(records))}: slides.tsv lists them." if others else ""
 
 
 def _file(crate: Crate, draft: Path, name: str) -> Any:

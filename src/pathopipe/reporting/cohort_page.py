@@ -8,6 +8,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from pathopipe.reporting import figures
+from pathopipe.reporting.cohort_settings import mixed
 from pathopipe.reporting.cohort_table import CohortRow
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
@@ -156,6 +157,12 @@ class CohortPage:
         counts, kinds = Counter(warning.code for warning in found), {warning.code: warning for warning in found}
         order = sorted(kinds, key=lambda code: (not kinds[code].stops_grade, -counts[code]))
         return [(kinds[code], counts[code]) for code in order]
+
+    @property
+    def mixed(self) -> str:
+        """Say that slides were made with other settings than most; empty where none were."""
+        others = sum(bool(entry.row.other_settings) for entry in self.entries)
+        return mixed(others, len(self.entries)) if others else ""
 
     @property
     def strips(self) -> list[tuple[Term, Markup]]:

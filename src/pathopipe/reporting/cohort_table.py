@@ -36,6 +36,8 @@ class CohortRow:
         The slide's row of statistics, by column.
     extra
         The columns of the sample sheet that the configuration asks for.
+    other_settings
+        Settings that differ from those of most slides, as for ``--set``; None where none do.
     model, model_licence
         What found the nuclei, and the terms that its results may be used under.
     """
@@ -52,6 +54,7 @@ class CohortRow:
     model_licence: str | None = None
     outside_scope: bool | None = None
     warnings: str | None = None
+    other_settings: str | None = None
 
 
 def table_of(rows: Sequence[CohortRow]) -> pd.DataFrame:

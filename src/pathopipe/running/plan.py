@@ -16,7 +16,7 @@ from pathopipe.fingerprint import fingerprint
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
 from pathopipe.record import MANIFEST, Stage
-from pathopipe.results.folder import SlideFolder
+from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.results.names import CACHE, CONDA_ENV, CRATE, weights_folder
 from pathopipe.samples import ID_PATTERN, Sample
 
@@ -111,6 +111,11 @@ class Plan:
         """Outputs of a rule by name."""
         named = {_key(name): f"{{slide}}/{stage}/{name}" for name in (*STAGES[stage].writes, MANIFEST)}
         return self._files(named | ({_key(CRATE): f"{{slide}}/{CRATE}"} if STAGES[stage].describes else {}))
+
+    def manifest(self, slide: str, stage: str) -> str:
+        """Name the manifest of a stage of a slide as Snakemake does."""
+        name = manifest_name(slide, stage)
+        return self._files({name: name})[name]
 
     def log(self, stage: str) -> str:
         """Log of a rule."""

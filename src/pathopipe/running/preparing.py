@@ -4,14 +4,15 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 from pathopipe.config import container_image
-from pathopipe.errors import RefusalError
-from pathopipe.identity import identify, slide_files
+from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.identity import full_sha256, identify, slide_files
 from pathopipe.jobs.chosen_model import adopt_model
-from pathopipe.pipeline import Config
+from pathopipe.pipeline import ORDER, Config
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.links import of_results, refuse_links
@@ -23,7 +24,9 @@ from pathopipe.running.conda_env import write_conda_env
 from pathopipe.running.plan import Plan
 from pathopipe.running.slide_facts import SlideFacts, read_facts, write_facts
 from pathopipe.samples import ID_PATTERN, Sample, check_samples
+from pathopipe.status.slide_file import is_known_as, with_content
 
+_READERS: Final = 4
 _JOBS: Final = "--target-jobs"
 _SLIDE: Final = re.compile(rf"\w+:slide=({ID_PATTERN})$")
 
@@ -127,7 +130,9 @@ def _check_folder(results: Path) -> None:
 def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
     """What is known of slides whose files are there, noted for their jobs and for the next time."""
     known = known_slides(results)
-    entries = {sample.slide: _entry(sample, known.get(sample.slide, {}), results) for sample in samples}
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = pool.map(lambda sample: _entry(sample, known.get(sample.slide, {}), results), samples)
+        entries = {sample.slide: entry for sample, entry in zip(samples, found, strict=True)}
     facts = [
         SlideFacts(sample, str(entries[sample.slide]["identity"]), int(entries[sample.slide]["held_mb"]))
         for sample in samples
@@ -141,20 +146,43 @@ def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
 
 
 def _entry(sample: Sample, known: Mapping[str, Any], results: Path) -> dict[str, Any]:
-    """Mark, identity and memory of a slide; a file of unchanged size and time is not read again."""
+    """Mark, times, identity and memory of a slide; a file of unchanged place, size and time is not read again."""
     try:
-        mark = _mark(sample.path)
+        times = _times(sample.path)
+        mark = _hashed(f"{sample.path} {times}")
         if known.keys() >= {"identity", "held_mb"} and known["mark"] == mark:
             return dict(known)
         from pathopipe.slide.image_backend import held_mb  # for slides that are new: it takes its time
 
-        return {"mark": mark, "identity": str(identify(sample.path)), "held_mb": held_mb(sample.path)}
+        identity = str(identify(sample.path))
+        if known.get("times", times) != times:
+            identity = _compared(sample, identity, str(known.get("identity")), results)
+        held = held_mb(sample.path)
     except OSError:  # not this slide's content: its own job says so, and the others go on
         return {"mark": "", "identity": SlideFolder(results, sample.slide).identity or "unreadable", "held_mb": 0}
+    return {"mark": mark, "times": times, "identity": identity, "held_mb": held}
 
 
-def _mark(path: Path) -> str:
-    """Sizes and times of a slide's files, and where they lie: while these stay, its identity does."""
+def _compared(sample: Sample, identity: str, known: str, results: Path) -> str:
+    """What to call a file of another time than before: if its samples are the same, all its bytes are read."""
+    made = SlideFolder(results, sample.slide)
+    try:
+        tissue = made.manifest(ORDER[0])
+    except ArtifactError:
+        return identity
+    before = tissue.get("sha256")
+    if before is None or tissue["identity"] != identity:
+        return identity
+    if (now := full_sha256(sample.path)) != before:
+        return with_content(identity, now)
+    return known if is_known_as(identity, now, known) else identity
+
+
+def _times(path: Path) -> str:
+    """Sizes and times of a slide's files: while these and its place stay, its identity does."""
     stats = [file.stat() for file in slide_files(path)]
-    text = f"{path} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
+    return _hashed(str([(stat.st_size, stat.st_mtime_ns) for stat in stats]))
+
+
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]

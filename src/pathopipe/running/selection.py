@@ -8,6 +8,7 @@ from pathopipe.pipeline import ORDER
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.running.plan import Plan
 from pathopipe.running.wording import counted
+from pathopipe.status.reruns import note_rerun
 
 
 @dataclass(frozen=True)
@@ -70,5 +71,11 @@ class Selection:
         return f"{some}{counted(listed)} of {plan.sheet}{limit}, into {plan.results}"
 
     def note(self, plan: Plan) -> float:
-        """Note for `pathopipe status` what is asked for; returns when the run began, by the file system's clock."""
-        return note(plan.results, self.slides(plan), self.last, self.rerun, made_by(plan.config))
+        """Note what is asked for, for `pathopipe status` and for the next run, should this one be stopped.
+
+        Returns when the run began, by the file system's clock.
+        """
+        begun = note(plan.results, self.slides(plan), self.last, self.rerun, made_by(plan.config))
+        if self.rerun in ORDER[: ORDER.index(self.last) + 1]:
+            note_rerun(plan.results, self.slides(plan), self.rerun, begun)
+        return begun

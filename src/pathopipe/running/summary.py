@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from pathopipe.pipeline import COHORT, ORDER
+from pathopipe.errors import ArtifactError
+from pathopipe.pipeline import COHORT
 from pathopipe.reporting.manifests import warnings
+from pathopipe.results.contents import read_grade
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import RUN
 from pathopipe.results.unfinished import STOPPED, unfinished
@@ -16,7 +18,7 @@ from pathopipe.running.progress_lines import up_to, why
 from pathopipe.running.selection import Selection
 from pathopipe.running.snakemake_log import last_words, log_of
 from pathopipe.running.wording import counted, list_counts
-from pathopipe.status.slides import SlideStatus
+from pathopipe.status.slides import FINISHED, SlideStatus
 
 _LITTLE_DISK: Final = 20_000_000
 
@@ -30,6 +32,7 @@ def remarks(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
     if slides:
         yield "rejected:"
     yield from (f"  {', '.join(names)}: {reason}" for reason, names in slides.items())
+    yield from _ungraded(plan, found)
     yield from _warned(plan, found)
 
 
@@ -40,7 +43,7 @@ def faults(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
         made = SlideFolder(plan.results, slide.slide)
         if work := next(iter(unfinished(made.folder)), None):
             yield f"slide {slide.slide}: {work.name}: {why(plan.results, slide.slide, work.name) or STOPPED}"
-        elif slide.slide in absent and not made.has(ORDER[-1]):
+        elif slide.slide in absent and slide.state not in FINISHED:
             gone = f"its file {paths[slide.slide]} no longer exists, and its stages are not finished"
             yield f"slide {slide.slide}: {gone}"
 
@@ -69,6 +72,27 @@ def cohort_page(plan: Plan, selection: Selection, begun: float, failed: bool) ->
         if selection.until is None and (made >= begun or not failed):
             return f"cohort page: {page}"
     return None
+
+
+def _ungraded(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
+    """Name the slides that the grader gave no grade, those with the same reason in one line."""
+    reasons = dict[str, list[str]]()
+    for slide in found:
+        if slide.state == "done" and (reason := _no_grade(SlideFolder(plan.results, slide.slide))):
+            reasons.setdefault(reason, []).append(slide.slide)
+    if reasons:
+        yield "no grade:"
+    yield from (f"  {', '.join(names)}: {reason}" for reason, names in reasons.items())
+
+
+def _no_grade(made: SlideFolder) -> str | None:
+    """Why a finished slide has no grade, but for warnings, which are told of anyhow."""
+    try:
+        grade = read_grade(made.file("grade", "grade.json"))
+    except ArtifactError:
+        return None
+    stopped = any(warning.stops_grade for warning in warnings(made.manifests))
+    return grade["reason"] if grade["grade"] is None and not stopped else None
 
 
 def _warned(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:

@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from pathopipe.files import remove
-from pathopipe.jobs.asked import made_by
 from pathopipe.jobs.ownership import adopt
 from pathopipe.provenance import workflow_folder
+from pathopipe.reporting.cohort_settings import OTHER_SETTINGS
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import CACHE, RUN_CONFIG
+from pathopipe.running.again import wanted
 from pathopipe.running.cluster import Place, environment, prepared
 from pathopipe.running.events import ASK_FOR_EVENTS, receive_events
 from pathopipe.running.expectations import expectations
@@ -23,7 +24,7 @@ from pathopipe.running.plan import Plan
 from pathopipe.running.progress import Progress
 from pathopipe.running.selection import Selection
 from pathopipe.running.snakemake_log import begin_log, log_of
-from pathopipe.status.reasons import Wanted, reasons_to_run_again
+from pathopipe.status.reasons import reasons_to_run_again
 
 Say: TypeAlias = Callable[[str], None]
 Follow: TypeAlias = Callable[[Iterator[Mapping[str, Any]]], Progress]
@@ -69,20 +70,23 @@ class Run:
             yield f"left out, because the file is missing: {', '.join(plan.skipped)}"
         if plan.absent:
             yield f"the file no longer exists; finished results are kept: {', '.join(plan.absent)}"
+        yield from self._other_settings()
         yield from self._reasons()
         yield from expectations(plan, self.slides, self.cores)
 
+    def _other_settings(self) -> Iterator[str]:
+        """Of a sheet that a cohort left to be repeated: what one configuration does not repeat."""
+        for sample in self.plan.samples:
+            if (other := sample.extra.get(OTHER_SETTINGS)) and sample.slide in self.slides:
+                remedy = f"give them with --only {sample.slide} and --set"
+                yield f"{sample.slide}: by the sheet it was made with {other}, which this run does not use: {remedy}"
+
     def _reasons(self) -> list[str]:
         """Why stages run again that were finished."""
-        plan, again = self.plan, self.selection.rerun
-        chosen, made = set(plan.active) & set(self.slides), made_by(plan.config)
+        plan, selection = self.plan, self.selection
+        made = wanted(plan, selection.last, selection.rerun)
         return reasons_to_run_again(
-            (
-                SlideFolder(plan.results, sample.slide),
-                Wanted(made, sample, plan.identities[sample.slide], self.selection.last, again),
-            )
-            for sample in plan.samples
-            if sample.slide in chosen
+            (SlideFolder(plan.results, slide), made[slide]) for slide in self.slides if slide in made
         )
 
     def plan_only(self) -> int:

@@ -1,6 +1,6 @@
 """The table and the page over all slides of the sheet, whatever their state."""
 
-import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pathopipe.errors import ArtifactError
@@ -8,14 +8,16 @@ from pathopipe.jobs.job import Gathering, Outcome
 from pathopipe.pipeline import COHORT, ORDER
 from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as reported
-from pathopipe.reporting.cohort_crate import SlideRecord, settings, sheet, write_cohort_crate
+from pathopipe.reporting.cohort_crate import SlideRecord, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
+from pathopipe.reporting.cohort_settings import mixed, other_settings, settings_of_most
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
 from pathopipe.reporting.pictures import Picture, shrunk
+from pathopipe.reporting.slide_page import Grade
 from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
-from pathopipe.results.manifests import digests_of, model_of
+from pathopipe.results.manifests import Manifest, digests_of, model_of
 from pathopipe.results.schemas.statistics import REGION
 from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
@@ -25,15 +27,15 @@ THUMBNAIL_PX = 124
 
 def run(gathering: Gathering) -> Outcome:
     """Gather all slides, in the order of the sheet."""
-    found = [_gather(gathering, sample) for sample in gathering.samples]
-    entries = tuple(entry for entry, _ in found)
+    found, others = [_gather(gathering, sample) for sample in gathering.samples], other_settings(_made(gathering))
+    entries = tuple(replace(entry, row=_with_settings(entry.row, others)) for entry, _ in found)
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
     table = table_of([entry.row for entry in entries])
     gathering.output("cohort.tsv").write_bytes(to_tsv(table))
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     page = CohortPage(entries, grades, gathering.settings.columns)
     gathering.output("index.html").write_bytes(render_cohort(page))
-    _write_recipe(gathering)
+    _write_recipe(gathering, others)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
 
 
@@ -42,13 +44,19 @@ def describe(gathering: Gathering) -> None:
     write_cohort_crate(gathering.results, gathering.draft, _records(gathering), versions())
 
 
-def _write_recipe(gathering: Gathering) -> None:
-    """Write what it takes to run the cohort again."""
-    records = _records(gathering)
-    gathering.output("slides.tsv").write_text(sheet(records), encoding="utf-8")
-    write_json(gathering.output("config.json"), settings(records, gathering.settings.model_dump(mode="json")))
+def _write_recipe(gathering: Gathering, others: Mapping[str, str]) -> None:
+    """Write what it takes to run the cohort again; where one configuration does not, say so."""
+    used = settings_of_most(_made(gathering)) | {"cohort": gathering.settings.model_dump(mode="json")}
+    gathering.output("slides.tsv").write_text(sheet(_records(gathering), others), encoding="utf-8")
+    write_json(gathering.output("config.json"), used)
     gathering.output("requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
-    shutil.copyfile(workflow_folder() / "Snakefile", gathering.output("Snakefile"))
+    note = f"# {mixed(len(others), len(gathering.samples))}: slides.tsv lists them.\n\n" if others else ""
+    front = (workflow_folder() / "Snakefile").read_text(encoding="utf-8")
+    gathering.output("Snakefile").write_text(note + front, encoding="utf-8")
+
+
+def _made(gathering: Gathering) -> dict[str, Mapping[str, Manifest]]:
+    return {slide: made.manifests for slide, made in gathering.slides.items()}
 
 
 def _records(gathering: Gathering) -> list[SlideRecord]:
@@ -91,11 +99,18 @@ def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow
         abstained=grade.abstained if grade else None,
         model=model["name"],
         model_licence=model.get("licence"),
-        shares=dict(zip(grade.grades, grade.probabilities, strict=True)) if grade and grade.probabilities else {},
+        shares=_shares(grade),
         outside_scope=bool(grade.outside_scope) if grade else None,
         statistics={name: value for name, value in row.items() if name != REGION.name},
         extra=_extra(gathering, sample),
     )
+
+
+def _shares(grade: Grade | None) -> dict[str, float]:
+    """Shares of resamples; of a slide that got no grade they would pass for one."""
+    if not grade or grade.abstained or not grade.probabilities:
+        return {}
+    return dict(zip(grade.grades, grade.probabilities, strict=True))
 
 
 def _extra(gathering: Gathering, sample: Sample) -> dict[str, str]:
@@ -109,6 +124,10 @@ def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
     warnings = reported.warnings(known)
     row = replace(row, warnings=" ".join(dict.fromkeys(warning.code for warning in warnings)) if known else None)
     return CohortEntry(row, _thumbnail(made), made.file("report", "report.html").exists(), warnings)
+
+
+def _with_settings(row: CohortRow, others: Mapping[str, str]) -> CohortRow:
+    return replace(row, other_settings=others.get(row.slide))
 
 
 def _thumbnail(made: SlideFolder) -> Picture | None:

@@ -1,17 +1,20 @@
 """Why finished stages will run again: their settings, contract, code, line of the sheet, or what they read changed."""
 
-import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pathopipe.errors import ArtifactError
 from pathopipe.pipeline import ORDER, STAGES
 from pathopipe.results.documents import read_json
 from pathopipe.results.folder import SlideFolder
+from pathopipe.results.unfinished import unfinished
 from pathopipe.samples import Sample
+from pathopipe.status.missing import in_words, missing_files
+from pathopipe.status.reruns import is_left
+from pathopipe.status.slide_file import is_known_as
 
 _READERS: Final = 16
 """Threads: on a network file system, looking is waiting."""
@@ -31,6 +34,10 @@ class Wanted:
         Of the slide's file; None where it was not looked at.
     last, again
         The stage to end with, and one to run in any case.
+    left
+        Stages that an earlier run was to run again, and since when; those that have run since don't count.
+    keep_maps
+        Whether maps are to be there that nobody reads any more.
     """
 
     made_by: Mapping[str, Mapping[str, Any]]
@@ -38,6 +45,8 @@ class Wanted:
     identity: str | None = None
     last: str = ORDER[-1]
     again: str | None = None
+    left: Mapping[str, float] = field(default_factory=dict)
+    keep_maps: bool = True
 
 
 def reasons_to_run_again(slides: Iterable[tuple[SlideFolder, Wanted]]) -> list[str]:
@@ -56,13 +65,14 @@ def reasons_to_run_again(slides: Iterable[tuple[SlideFolder, Wanted]]) -> list[s
 
 def causes_of(made: SlideFolder, wanted: Wanted) -> dict[str, str]:
     """Why stages of a slide run again that have been finished, by stage."""
-    causes, origins = dict[str, str](), dict[str, list[str]]()
+    causes, origins, missing = dict[str, str](), dict[str, list[str]](), missing_files(made, keep_maps=wanted.keep_maps)
+    at_work = {work.name for work in unfinished(made.folder)} if missing else set()
     for stage in ORDER[: ORDER.index(wanted.last) + 1]:
-        upstream = [origin for name in STAGES[stage].upstream for origin in origins.get(name, ())]
-        if stage not in made.ended:
+        if stage not in made.ended and (stage not in missing or stage in at_work):
             origins[stage] = [stage]
             continue
-        own = list(_own_causes(made, stage, wanted))
+        upstream = [origin for name in STAGES[stage].upstream for origin in origins.get(name, ())]
+        own = list(_own_causes(made, stage, wanted, missing))
         if not (own or upstream) and made.is_overtaken(stage):
             upstream = [name for name in STAGES[stage].upstream if made.ended.get(name, 0.0) > made.ended[stage]]
         if own or upstream:
@@ -72,14 +82,51 @@ def causes_of(made: SlideFolder, wanted: Wanted) -> dict[str, str]:
     return causes
 
 
-def _own_causes(made: SlideFolder, stage: str, wanted: Wanted) -> Iterator[str]:
+def stages_to_force(made: SlideFolder, wanted: Wanted) -> list[str]:
+    """Stages that are to run again for a reason that Snakemake does not see.
+
+    A file is missing that nobody reads any more, a stage was run by hand with other settings or on another line of the
+    sheet, or an earlier run was to run it again and was stopped. Contract and code are not compared: in a container,
+    or in an environment of its own, a stage may be of another version each time.
+    """
+    missing = missing_files(made, keep_maps=wanted.keep_maps)
+    return [
+        stage
+        for stage in ORDER[: ORDER.index(wanted.last) + 1]
+        if stage in missing or (stage in made.ended and _is_otherwise(made, stage, wanted))
+    ]
+
+
+def _is_otherwise(made: SlideFolder, stage: str, wanted: Wanted) -> bool:
+    if is_left(made, stage, wanted.left):
+        return True
+    try:
+        manifest = read_json(made.file(stage))
+    except ArtifactError:
+        return True
+    if any(_changes(manifest.get("params") or {}, wanted.made_by[stage]["params"])):
+        return True
+    columns = STAGES[stage].columns
+    return bool(columns) and any(_changed_line(manifest, columns, wanted))
+
+
+def _own_causes(made: SlideFolder, stage: str, wanted: Wanted, missing: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     if stage == wanted.again:
         yield "you asked for it"
-    with contextlib.suppress(ArtifactError):  # not as `made.manifest`: earlier versions' manifests hold less
-        manifest = read_json(made.file(stage))
-        yield from _changed(manifest, wanted.made_by[stage])
-        if columns := STAGES[stage].columns:
-            yield from _changed_line(manifest, columns, wanted)
+    elif is_left(made, stage, wanted.left):
+        yield "you asked for it in a run that was stopped"
+    if stage in missing:
+        yield in_words(missing[stage])
+    if stage not in made.ended:
+        return
+    try:
+        manifest = read_json(made.file(stage))  # not as `made.manifest`: earlier versions' manifests hold less
+    except ArtifactError as error:
+        yield f"its manifest {error.message.partition(':')[0]}"
+        return
+    yield from _changed(manifest, wanted.made_by[stage])
+    if columns := STAGES[stage].columns:
+        yield from _changed_line(manifest, columns, wanted)
 
 
 def _changed(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
@@ -110,7 +157,8 @@ def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted:
     """What of its line counts for a stage and has changed; without what was not noted of a rejected slide."""
     sample, was, now = wanted.sample, dict[str, Any](), dict[str, Any]()
     if wanted.identity:
-        was["path"], now["path"] = manifest.get("identity"), wanted.identity
+        known = is_known_as(manifest.get("identity"), manifest.get("sha256"), wanted.identity)
+        was["path"], now["path"] = wanted.identity if known else None, wanted.identity
     if source := manifest.get("mpp_source"):
         was["mpp"] = (manifest.get("mpp_x"), manifest.get("mpp_y")) if source == "sheet" else None
         now["mpp"] = sample.mpp

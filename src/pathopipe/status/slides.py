@@ -13,6 +13,7 @@ from pathopipe.jobs.ownership import living_owner
 from pathopipe.pipeline import ORDER
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.unfinished import STOPPED, reason_of, unfinished
+from pathopipe.status.missing import in_words, missing_files
 
 State = Literal["done", "rejected", "running", "failed", "waiting", "begun"]
 """A stage is never just begun, a slide is between two stages."""
@@ -28,7 +29,7 @@ class StageStatus:
     Attributes
     ----------
     reported
-        Why it failed or was rejected, or what has been counted so far.
+        Why it failed or was rejected, which of its files are missing, or what has been counted so far.
     share
         What of a running stage is done, 0 to 1; None where it does not say.
     """
@@ -71,12 +72,12 @@ class SlideStatus:
 
     @property
     def begun(self) -> bool:
-        """Whether any of its stages has been started."""
-        return any(stage.state != "waiting" for stage in self.stages.values())
+        """Whether any of its stages has been started, or has been finished and lacks a file by now."""
+        return any(stage.state != "waiting" or stage.reported for stage in self.stages.values())
 
     @property
     def reported(self) -> str:
-        """Why the slide failed or was rejected, or what is being counted."""
+        """Why the slide failed or was rejected, what is missing, or what is being counted."""
         return next((f"{name}: {stage.reported}" for name, stage in self.stages.items() if stage.reported), "")
 
     @property
@@ -90,21 +91,24 @@ def running_on(results: Path) -> str | None:
     return living_owner(results / ".pathopipe" / "owner.json")
 
 
-def look(results: Path, slides: Iterable[str]) -> list[SlideStatus]:
-    """Look at all slides, in the order given."""
+def look(results: Path, slides: Iterable[str], *, keep_maps: bool = True) -> list[SlideStatus]:
+    """Look at all slides, in the order given; where maps need not be kept, none are missing."""
     going_on = running_on(results) is not None
     asked = noted(results) if going_on else None
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda slide: _look(SlideFolder(results, slide), going_on, asked), slides))
+        return list(pool.map(lambda slide: _look(SlideFolder(results, slide), going_on, asked, keep_maps), slides))
 
 
-def _look(made: SlideFolder, going_on: bool, asked: Asked | None) -> SlideStatus:
+def _look(made: SlideFolder, going_on: bool, asked: Asked | None, keep_maps: bool) -> SlideStatus:
     work = {work.name: work for work in unfinished(made.folder)}
+    missing = missing_files(made, keep_maps=keep_maps)
     stages, last = dict.fromkeys(ORDER, StageStatus()), ""
     for stage in ORDER:
         if stage in work:
             stages[stage] = _unfinished(work[stage], going_on, asked)
-        if stage in work or stage not in made.ended or made.is_overtaken(stage):
+        elif stage in missing and not going_on:
+            stages[stage] = StageStatus(reported=in_words(missing[stage]))
+        if {stage} & {*work, *missing} or stage not in made.ended or made.is_overtaken(stage):
             break
         if asked and asked.redoes(made, stage):
             break

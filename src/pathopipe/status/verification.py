@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.fingerprint import fingerprint
-from pathopipe.identity import identify
+from pathopipe.identity import full_sha256, identify
 from pathopipe.models.registry import weights_of
 from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256, versions
@@ -186,16 +186,27 @@ def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, Man
     """Compare the slides' files with those that the results were made from."""
     listed = {sample.slide for sample in samples}
     found.drift += [f"{slide}: is not in the sheet" for slide in made if slide not in listed]
-    for sample in samples:
-        if sample.slide not in made:
-            found.unfinished.append(sample.slide)
-            continue
-        if (tissue := made[sample.slide]) is None:
-            continue  # it is damaged, which has been said
+    found.unfinished += [sample.slide for sample in samples if sample.slide not in made]
+    known = [(sample, tissue) for sample in samples if (tissue := made.get(sample.slide))]  # damage has been told
+
+    def look(item: tuple[Sample, Manifest]) -> list[str] | None:
         try:
-            if str(identify(sample.path)) != tissue["identity"]:
-                found.drift.append(f"{sample.slide}: its slide differs from the one that the results were made from")
-            if sample.roi and sha256(sample.roi) != tissue["inputs"].get("roi"):
-                found.drift.append(f"{sample.slide}: its roi differs from the one that the results were made from")
+            return list(_other_files(*item))
         except OSError:
-            found.absent.append(sample.slide)
+            return None
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        for (sample, _), drift in zip(known, pool.map(look, known), strict=True):
+            found.drift += [f"{sample.slide}: {sentence}" for sentence in drift or ()]
+            found.absent += [sample.slide] if drift is None else []
+
+
+def _other_files(sample: Sample, tissue: Manifest) -> Iterator[str]:
+    """Compare all bytes; of a slide that was rejected before they were read, its identity alone."""
+    another, digest = "differs from the one that the results were made from", tissue.get("sha256")
+    if str(identify(sample.path)) != tissue["identity"]:
+        yield f"its slide {another}"
+    elif digest and full_sha256(sample.path) != digest:
+        yield "its slide was changed in place since the results were made from it"
+    if sample.roi and sha256(sample.roi) != tissue["inputs"].get("roi"):
+        yield f"its roi {another}"

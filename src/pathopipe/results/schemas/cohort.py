@@ -15,6 +15,7 @@ SLIDE: Final = (
     Column("abstained", "bool", "", "whether the grader gave no grade"),
     Column("outside_scope", "bool", "", "whether tissue or stain differ from what the grader is made for"),
     Column("warnings", "string", "", "codes of the warnings about the slide, separated by spaces"),
+    Column("other_settings", "string", "", "settings that differ from those of most slides, as for --set"),
     Column("model", "string", "", "model that found the nuclei"),
     Column("model_licence", "string", "", "terms of use of its results"),
 )
