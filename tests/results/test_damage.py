@@ -146,13 +146,12 @@ def test_json_of_other_types_and_numbers_is_a_sentence(name: str, copied: Path) 
             read_json(path)
 
 
-@pytest.mark.parametrize("name", ["detect/maps.zarr.zip", "segment/nuclei.parquet", "tissue/manifest.json"])
-def test_cohort_status_and_verify_go_on(name: str, copied: Path, made_results: Path) -> None:
+def test_cohort_status_and_verify_go_on(copied: Path, made_results: Path) -> None:
     samples = [Sample("good", made_results.parent / "good.tiff")]
-    for file in (name, "tissue/thumbnail.jpg", "features/statistics.parquet", "grade/grade.json"):
+    for file in ("tissue/manifest.json", "tissue/thumbnail.jpg", "features/statistics.parquet", "grade/grade.json"):
         path = copied / "good" / file
         content = path.read_bytes()
-        for changed in damages(content, np.random.default_rng(SEED)):
+        for changed in [*damages(content, np.random.default_rng(SEED))][1:9:3]:
             path.write_bytes(changed)
             reseal(copied, file)
             execute_cohort(copied, samples, CONFIG.cohort)

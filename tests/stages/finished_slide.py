@@ -53,7 +53,12 @@ def finish(results: Path, slide: str, folder: Path, size: tuple[int, int] = SIZE
     sample = Sample(slide, path, (MPP, MPP))
     home = results / slide
     for stage in STAGES:
-        write_json(home / stage / "manifest.json", manifest(stage, slide, path))
+        known = manifest(stage, slide, path)
+        if "grid" in known:
+            known["grid"] = made.GRID | {"width": size[0], "height": size[1]}
+        if stage in {"segment", "features"}:
+            known["counts"] = {"nuclei": count}
+        write_json(home / stage / "manifest.json", known)
     write_json(home / "tissue" / "manifest.json", manifest("tissue", slide, path) | tissue_details(size))
     box = shapely.geometry.mapping(shapely.box(0, 0, *size))
     features = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": box, "properties": {}}]}
@@ -78,6 +83,13 @@ def tissue_details(size: tuple[int, int]) -> dict[str, Any]:
     return {
         "slide_info": {"width": size[0], "height": size[1], "levels": 1, "format": "png", "bounds": None},
         "quality": [{"code": "pen", "message": "pen marks cover 3% of the slide", "value": 0.03, "threshold": 0}],
+        "bins": {
+            "width": -(-size[0] // 16),
+            "height": -(-size[1] // 16),
+            "bin_px_x": 16.0,
+            "bin_px_y": 16.0,
+            "bin_um2": 64.0,
+        },
         "tissue_mm2": size[0] * size[1] * MPP**2 / 1e6,
         "sha256": "cd" * 32,
     }

@@ -199,6 +199,8 @@ def _digest(path: Path) -> str:
         return sha256(path)
     except FileNotFoundError as error:
         raise ArtifactError(f"is missing: run the stage '{path.parent.name}' first", path, called(path)) from error
+    except IsADirectoryError as error:
+        raise damaged(path) from error
     except OSError as error:
         raise unreadable(path, error) from error
 
