@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
 from pathopipe.record import MANIFEST
-from pathopipe.results.contents import described_files
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import CRATE
 
@@ -50,10 +49,16 @@ def _missing(made: SlideFolder, stage: str, there: dict[str, set[str]], keep_map
         if name in there[stage]:
             continue
         served = name == MAPS and MANIFEST in there["segment"]
-        if not served or (keep_maps and _KEPT_MAPS in described_files(made.folder)):
+        if not served or (keep_maps and _were_kept(made)):
             yield name
     if STAGES[stage].describes and not (made.folder / CRATE).exists():
         yield CRATE
+
+
+def _were_kept(made: SlideFolder) -> bool:
+    from pathopipe.results.contents import described_files  # numpy and Arrow come with it
+
+    return _KEPT_MAPS in described_files(made.folder)
 
 
 def _names(folder: Path) -> set[str]:
