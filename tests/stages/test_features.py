@@ -99,7 +99,7 @@ class Slide:
         details = {
             "tissue": {"stain": Stains().to_dict(), "tissue_mm2": self.labels.size * MPP**2 / 1e6},
             "detect": {"model": {"name": "open", "sha256": None}, "score": 0.7, "scales": RIGHT},
-            "segment": {"grid": vars(Grid.at(MPP, mpp, width, height))},
+            "segment": {"grid": vars(Grid.at(MPP, mpp, width, height)), "counts": {"nuclei": len(self.order)}},
         }
         for stage, known in details.items():
             path = self.results / "field" / stage / "manifest.json"
