@@ -12,8 +12,7 @@ from pathopipe.jobs.job import Job, Outcome
 from pathopipe.pipeline import GradeSettings
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import WarningEntry, mpp_of
-from pathopipe.results.schemas.column import Table
-from pathopipe.results.schemas.features import TABLE as FEATURES
+from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import count_rows, numbers, read_batches
 from pathopipe.text import sentence
@@ -69,7 +68,9 @@ def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
     places = {"x_um": ("x_px", mpp.x), "y_um": ("y_px", mpp.y)}
     asked = {name: places[name] for name in names if name in places}
     measured = {name: (name, 1.0) for name in names if name not in places}
-    sources = (("features", "features.parquet", FEATURES, measured), ("segment", "nuclei.parquet", NUCLEI, asked))
+    # Not the whole schema: a new measure is none that a grade rests on.
+    features = Table(tuple(Column(name, "float64", "", "") for name in measured), complete=False)
+    sources = (("features", "features.parquet", features, measured), ("segment", "nuclei.parquet", NUCLEI, asked))
     streams = [
         _columns(job.input(f"{stage}/{file}"), wanted, table, job.manifest(stage)["counts"]["nuclei"])
         for stage, file, table, wanted in sources
