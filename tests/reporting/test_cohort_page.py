@@ -65,7 +65,7 @@ def test_warnings_are_counted_and_mark_the_rows(read_page):
 
 
 def test_stability_is_not_shown_as_certainty(read_page):
-    assert "2 in 70 % of resamples" in read_page(render_cohort(PAGE)).visible.replace("\u202f", " ")
+    assert "2 in 70% of resamples" in read_page(render_cohort(PAGE)).visible
 
 
 def test_a_grade_out_of_scope_is_marked(read_page):

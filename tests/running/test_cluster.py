@@ -67,7 +67,7 @@ def test_what_is_no_profile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="default, kubernetes"):
         find_place(tmp_path, SHIPPED)
     (tmp_path / "profile.yaml").write_text("executor: [")
-    with pytest.raises(RefusalError, match="is no profile"):
+    with pytest.raises(RefusalError, match="is not a profile"):
         find_place(tmp_path, SHIPPED)
     (tmp_path / "profile.yaml").write_text("executor: no-such-thing\n")
     with pytest.raises(RefusalError, match="pip install snakemake-executor-plugin-no-such-thing"):

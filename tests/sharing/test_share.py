@@ -225,7 +225,7 @@ def test_another_sheet_is_refused(planted: Planted, capsys: pytest.CaptureFixtur
     """The names of files that it does not list are not known."""
     rows = planted.sheet.read_text().splitlines(keepends=True)
     Path("other.tsv").write_text("".join(rows[:-1]))
-    assert "other slides" in refused(capsys, planted.results, "copy", "--slides", "other.tsv")
+    assert "slides other than those" in refused(capsys, planted.results, "copy", "--slides", "other.tsv")
     shutil.rmtree(planted.results / ".pathopipe")
     assert "--slides" in refused(capsys, planted.results, "copy")
     share(capsys, planted.results, "copy", "--slides", planted.sheet)

@@ -41,7 +41,7 @@ def test_all_mistakes_of_a_sheet_at_once(folder: Path, capsys: pytest.CaptureFix
     (folder / "slides.tsv").write_text("\n".join(["slide\tpath\tmpp", *rows]))
     lines = refuse(capsys)
     assert [line.split(":")[0].rsplit(" ", 1)[1] for line in lines] == ["3", "4", "5", "6", "7", "8"]
-    assert "used in line 2 already" in lines[0]
+    assert "already used in line 2" in lines[0]
 
 
 def test_mistakes_of_lines_files_and_settings_at_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -62,7 +62,7 @@ def test_mistakes_of_lines_files_and_settings_at_once(folder: Path, capsys: pyte
         "gone.svs is missing",
         "xx.svs is missing",
         "pipe.svs is neither",
-        "is no file",
+        "is not a file",
         "nope",
         "UTF-8",
     ]
