@@ -41,7 +41,7 @@ def test_every_slide_is_named_when_it_ends_and_again_at_the_end(mixed: Project) 
     assert end[1] == f"  nompp: {NO_MPP}"
     assert "@ 3 slides: 1 done, 1 rejected, 1 failed" in end
     assert end[-1] == f"cohort page: {mixed.results / 'cohort' / 'index.html'}"
-    assert "slide broken: tiles: NotADirectoryError" in done.stderr
+    assert "slide broken: tiles: broken/.work/tiles: Not a directory: " in done.stderr
 
 
 def test_a_run_that_stops_early_says_so_and_leaves_the_cohort_alone(finished: Project) -> None:
