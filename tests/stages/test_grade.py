@@ -106,7 +106,7 @@ def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, a
     sample = Sample("s1", Path("s1.svs"), extra=about | {"site": "B1"})
     result = grade(tmp_path, sample)
     assert (result["grade"], result["outside_scope"]) == (None, words)
-    assert "setting grade.out_of_scope" in result["reason"]
+    assert "set grade.out_of_scope" in result["reason"]
     manifest = json.loads((tmp_path / "s1/grade/manifest.json").read_text())
     assert manifest["about"] == about
     assert [entry["code"] for entry in manifest["quality"]] == ["out_of_scope"]
@@ -117,7 +117,7 @@ def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, a
 def test_another_stain_in_the_image_is_outside_of_the_scope_whatever_the_sheet_says(tmp_path):
     prepare(tmp_path, 60, quality=(warning("not_he", "the colors are not those of H&E", 0.9, 0.3),))
     sample = Sample("s1", Path("s1.svs"), extra={"tissue": "breast", "stain": "H&E"})
-    assert grade(tmp_path, sample)["reason"].startswith("The colors are not those of H&E (setting grade.out_of_scope")
+    assert grade(tmp_path, sample)["reason"].startswith("The colors are not those of H&E (set grade.out_of_scope")
     result = grade(tmp_path, sample, out_of_scope=True)
     assert (result["grade"], result["outside_scope"]) == ("2", "The colors are not those of H&E.")
 
@@ -133,7 +133,7 @@ def test_stability_is_called_so(tmp_path):
     result = grade(tmp_path)
     assert result["stability"] == result["probabilities"]["2"] == 1.0
     assert result["probabilities_calibrated"] is False
-    assert "not how likely it is right" in result["probabilities_are"]
+    assert "not how likely it is to be correct" in result["probabilities_are"]
     assert result["outside_scope"] is None
 
 
