@@ -1,5 +1,4 @@
 import math
-import time
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from shapely import MultiPoint
 from skimage.measure import label as connected
 from skimage.measure import perimeter_crofton, regionprops
 
-from pathopipe.ops.intensity import measure_intensities
 from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
 
 
@@ -152,23 +150,3 @@ def test_a_single_pixel_has_numbers_and_an_absent_nucleus_nan():
 def test_no_nuclei_give_empty_columns():
     shapes = measure_shapes(np.zeros((8, 8), np.int32), 0, 0.5, 0.5)
     assert [column.shape for column in shapes.values()] == [(0,)] * len(SHAPE_FEATURES)
-
-
-def test_twenty_thousand_nuclei_a_second_on_one_core():
-    """Shape and both stains together; about 80,000 a second on a 2020s laptop core."""
-    side, pitch = 1024, 22
-    nucleus, labels, count = ellipse(7, 9)[:pitch, :pitch], np.zeros((side, side), np.int32), 0
-    h, w = nucleus.shape
-    for top in range(1, side - h, pitch):
-        for left in range(1, side - w, pitch):
-            count += 1
-            labels[top : top + h, left : left + w][nucleus > 0] = count
-    density = np.random.default_rng(0).random((side, side), np.float32)
-    best = math.inf
-    for _ in range(4):
-        start = time.perf_counter()
-        measure_shapes(labels, count, 0.5, 0.5)
-        measure_intensities(labels, count, density)
-        measure_intensities(labels, count, density)
-        best = min(best, time.perf_counter() - start)
-    assert count / best > 20_000

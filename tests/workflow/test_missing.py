@@ -1,13 +1,17 @@
 """What is not there any more is made again, by `pathopipe run` and by Snakemake alone, and `status` says so."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pathopipe.identity import identify
 from pathopipe.pipeline import COHORT, MAPS, STAGES
+from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import CRATE
+from pathopipe.status.missing import missing_files, missing_of_cohort
 from tests.workflow.conftest import PADDING, Project
 from tests.workflow.test_reruns import from_stage
 
@@ -20,9 +24,30 @@ def bare(project: Project) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("stage", "name"), [*OF_SLIDE, ("report", f"s0/{CRATE}")], ids=lambda value: value if "/" in value else ""
-)
+ALONE = [("segment", "s0/segment/nuclei.parquet"), ("tiles", "s0/tiles/manifest.json"), ("report", f"s0/{CRATE}")]
+
+
+def test_every_file_that_is_missing_is_seen(finished: Project) -> None:
+    """Nothing runs here: what Snakemake makes of it, the next tests see on some of them."""
+    for stage, name in (*OF_SLIDE, ("report", f"s0/{CRATE}")):
+        with taken_away(finished.results / name):
+            found = missing_files(SlideFolder(finished.results, "s0"))
+            assert found == {stage: (Path(name).name,)}, name
+    for name in (*(f"cohort/{name}" for name in (*COHORT.writes, "manifest.json")), CRATE):
+        with taken_away(finished.results / name):
+            assert missing_of_cohort(finished.results) == (Path(name).name,), name
+    assert missing_files(SlideFolder(finished.results, "s0")) == {}
+    assert missing_of_cohort(finished.results) == ()
+
+
+@contextlib.contextmanager
+def taken_away(file: Path) -> Iterator[None]:
+    moved = file.rename(file.with_name("elsewhere"))
+    yield
+    moved.rename(file)
+
+
+@pytest.mark.parametrize(("stage", "name"), ALONE, ids=[name for _, name in ALONE])
 def test_a_deleted_file_is_planned_and_told(finished: Project, stage: str, name: str) -> None:
     (finished.results / name).unlink()
     assert f"{Path(name).name} is missing" in finished.run(command=("status",)).stdout
@@ -30,7 +55,7 @@ def test_a_deleted_file_is_planned_and_told(finished: Project, stage: str, name:
     assert "Nothing to be done" not in bare(finished)
 
 
-@pytest.mark.parametrize("name", [*(f"cohort/{name}" for name in (*COHORT.writes, "manifest.json")), CRATE])
+@pytest.mark.parametrize("name", ["cohort/index.html", CRATE])
 def test_a_deleted_file_of_the_cohort_is_planned_and_told(finished: Project, name: str) -> None:
     (finished.results / name).unlink()
     assert f"the cohort: {Path(name).name} is missing" in finished.run(command=("status",)).stdout

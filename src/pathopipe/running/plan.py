@@ -15,6 +15,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
+from pathopipe.provenance import workflow_folder
 from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.results.names import CACHE, CONDA_ENV, CRATE, weights_folder
@@ -100,8 +101,9 @@ class Plan:
 
     @property
     def conda_env(self) -> str:
-        """File of the environment for ``--sdm conda``."""
-        return str(self.results / CONDA_ENV)
+        """File of the environment for ``--sdm conda``; braces in its path would be wildcards: then the shipped one."""
+        file = str(self.results / CONDA_ENV)
+        return str(workflow_folder() / "envs" / "pathopipe.yaml") if set("{}") & set(file) else file
 
     def reads(self, stage: str) -> dict[str, str]:
         """Inputs of a rule by name."""
