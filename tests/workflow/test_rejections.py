@@ -11,7 +11,7 @@ import pytest
 from pathopipe.pipeline import STAGES
 from pathopipe.record import MANIFEST
 from pathopipe.results.names import RUN
-from tests.workflow.conftest import Project, make_project
+from tests.workflow.conftest import PADDING, Project, make_project
 
 REASONS = {
     "empty": "the file is empty",
@@ -32,7 +32,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = project.folder
     good = (folder / "slide 0.tiff").read_bytes()
     (folder / "empty.svs").write_bytes(b"")
-    (folder / "cut.tiff").write_bytes(good[: len(good) // 2])
+    (folder / "cut.tiff").write_bytes(good[: (len(good) - PADDING) // 2])
     (folder / "text.svs").write_text("this is no slide")
     write = lambda name, pixels: cv2.imwrite(str(folder / name), pixels)  # noqa: E731
     rng = np.random.default_rng(0)
