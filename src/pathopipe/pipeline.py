@@ -256,6 +256,11 @@ ORDER: Final = tuple(STAGES)
 """Their names."""
 
 
+def stages_up_to(last: str) -> tuple[str, ...]:
+    """Names of the stages up to this one, which is among them."""
+    return ORDER[: ORDER.index(last) + 1]
+
+
 class Config(Section):
     """Everything that can be set; the command line's ``--set tiles.size=1024`` overrides the file."""
 

@@ -52,9 +52,10 @@ import pyarrow as pa
 
 from pathopipe.results.tables import TableWriter, read_table
 
-schema = pa.schema([("a", pa.int64()), ("b", pa.float64())])
+schema = pa.schema([("a", pa.int64()), ("b", pa.float64()), ("c", pa.string())])
 with TableWriter(Path("t.parquet"), schema) as table:
-    table.write({"a": np.arange(3), "b": np.array([0.5, np.nan, 2])})
+    table.write({"a": np.arange(3), "b": np.array([0.5, np.nan, 2]), "c": ["é", None, ""]})
+    table.write({"a": [3], "b": [None], "c": ["one"]})
 print("pandas" in sys.modules)
 print(read_table(Path("t.parquet")).to_pydict())
 """
@@ -62,4 +63,5 @@ print(read_table(Path("t.parquet")).to_pydict())
 
 def test_tables_are_written_without_pandas(tmp_path):
     result = subprocess.run([sys.executable, "-c", WRITE], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert result.stdout.splitlines() == ["False", "{'a': [0, 1, 2], 'b': [0.5, None, 2.0]}"]
+    expected = {"a": [0, 1, 2, 3], "b": [0.5, None, 2.0, None], "c": ["é", None, "", "one"]}
+    assert result.stdout.splitlines() == ["False", str(expected)]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from pathopipe.jobs.asked import note
-from pathopipe.jobs.ownership import Lock
+from pathopipe.jobs.ownership import Lock, running_on
 from pathopipe.pipeline import MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.results.documents import write_json
 from pathopipe.results.names import ASKED, CRATE
 from pathopipe.status.estimate import seconds_left
-from pathopipe.status.slides import SlideStatus, look, running_on
+from pathopipe.status.slides import SlideStatus, look
 from tests.made import leave_outputs, manifest
 
 NOW = 1_800_000_000.0

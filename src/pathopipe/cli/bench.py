@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathopipe.results.records import RunRecord
 
 _ID = "bench"
-_PARALLEL = {"detect", "segment", "features"}
 _FIELD_PX = 4096
 _MPP = 0.25
 _FIELD_MM2 = (_FIELD_PX * _MPP / 1e3) ** 2
@@ -115,6 +114,7 @@ def measure(path: Path, mpp: float | None, place: Path, workers: int) -> list[Ro
 
 
 def _run(stage: str, place: Path, workers: int) -> Row:
+    from pathopipe.demand import demand_of
     from pathopipe.errors import FaultError
     from pathopipe.results.folder import SlideFolder
     from pathopipe.results.records import read_run_record
@@ -123,7 +123,7 @@ def _run(stage: str, place: Path, workers: int) -> Row:
     command = [sys.executable, "-m", "pathopipe", stage, _ID, "--results", str(results)]
     command += ["--slides", str(place / "slides.tsv")]
     command += ["--config", str(place / "config.json")] if (place / "config.json").exists() else []
-    command += ["--workers", str(workers if stage in _PARALLEL else 1)]
+    command += ["--workers", str(workers if demand_of(stage).threads > 1 else 1)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise FaultError(done.stderr.strip().removeprefix("pathopipe: ") or f"the stage '{stage}' failed")

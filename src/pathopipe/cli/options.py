@@ -115,11 +115,10 @@ def find_results(
     """
     from pathopipe.config import load_config
     from pathopipe.errors import RefusalError
-    from pathopipe.results.documents import read_json
     from pathopipe.results.names import RUN_CONFIG
+    from pathopipe.results.records import last_sheet
 
-    if results and not (sheet or config_file) and (results / RUN_CONFIG).exists():
-        listed = Path(str(read_json(results / RUN_CONFIG)["slides"]))
+    if results and not (sheet or config_file) and (listed := last_sheet(results)):
         try:
             return results, listed, load_config(results / RUN_CONFIG, changes)
         except RefusalError:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pathopipe.results.unfinished import work_folder
 from pathopipe.running.progress import Progress
 from pathopipe.running.progress_lines import ProgressLines, dated
 
@@ -99,7 +100,7 @@ class _Bars:
 
 def _counts(results: Path, slide: str, stage: str) -> dict[str, Any]:
     try:
-        content = json.loads((results / slide / ".work" / stage / "progress.json").read_text(encoding="utf-8"))
+        content = json.loads((work_folder(results, slide, stage) / "progress.json").read_text(encoding="utf-8"))
         return {"completed": content["done"], "total": content["total"], "unit": content["unit"]}
     except (OSError, ValueError, KeyError):
         return {}

@@ -11,6 +11,7 @@ import click
 
 from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_config
 from pathopipe.cli.stage_names import STAGES
+from pathopipe.wording import counted
 
 if TYPE_CHECKING:
     from pathopipe.pipeline import Config
@@ -139,7 +140,8 @@ def _execute(run_: "Run") -> int:
     from pathopipe.cli.progress_bars import follow, say
     from pathopipe.running.progress_lines import ProgressLines
 
-    lines = ProgressLines(run_.plan.results, run_.slides, run_.selection.last)
+    plan = run_.plan
+    lines = ProgressLines(plan.results, run_.slides, run_.selection.last, plan.config.keep_maps)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -158,7 +160,7 @@ def _count(run_: "Run") -> int:
     for stage in STAGES:
         if slides := sorted(slide for rule, slide in progress.jobs.values() if rule == stage):
             some = f"{', '.join(slides[:_SHOWN])}{', …' if slides[_SHOWN:] else ''}"
-            click.echo(f"  {stage:<9} {len(slides):,} slide{'s' * (len(slides) > 1)}: {some}")
+            click.echo(f"  {stage:<9} {counted(len(slides))}: {some}")
     if progress.planned.get("cohort"):
         click.echo("  cohort")
     click.echo(

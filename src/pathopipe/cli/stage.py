@@ -10,7 +10,7 @@ import click
 
 from pathopipe.cli.options import PATH, config_options, examples, find_config
 from pathopipe.cli.stage_names import STAGES
-from pathopipe.running.wording import list_counts
+from pathopipe.wording import list_counts
 
 if TYPE_CHECKING:
     from pathopipe.samples import Sample

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_results
-from pathopipe.running.wording import counted, duration, list_counts
+from pathopipe.wording import counted, duration, list_counts
 
 if TYPE_CHECKING:
     from pathopipe.pipeline import Config
@@ -84,11 +84,11 @@ def _cell(stage: "StageStatus") -> str:
 
 
 def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
+    from pathopipe.jobs.ownership import running_on
     from pathopipe.pipeline import COHORT
     from pathopipe.reporting.cohort_settings import noted_settings
     from pathopipe.status.estimate import seconds_left
     from pathopipe.status.missing import in_words, missing_of_cohort
-    from pathopipe.status.slides import running_on
 
     counts = Counter[str](slide.state for slide in found)
     yield f"{counted(len(found))}: {list_counts({state: counts[state] for state in _STATES})}"
@@ -113,11 +113,11 @@ def _summary(results: Path, found: Sequence["SlideStatus"]) -> Iterator[str]:
 def _outdated(results: Path, samples: Sequence["Sample"], config: "Config | None") -> Iterator[str]:
     """Say what the next run would run again, and why, as far as it can be said without looking at the slides."""
     from pathopipe.jobs.asked import made_by
+    from pathopipe.jobs.ownership import running_on
     from pathopipe.models.registry import is_name
     from pathopipe.results.folder import SlideFolder
     from pathopipe.status.reasons import Wanted, reasons_to_run_again
     from pathopipe.status.reruns import reruns_left
-    from pathopipe.status.slides import running_on
 
     if config is None or running_on(results):
         return

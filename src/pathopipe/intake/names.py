@@ -25,7 +25,7 @@ def naming_of(rows: Collection[Row]) -> Naming | None:
     """Say how the slides of a sheet were named; None where neither way left an id."""
     if any(is_neutral(row["slide"]) for row in rows):
         return "neutral"
-    return "names" if any(row["slide"] == _clean(_stem(Path(row["path"]))) for row in rows) else None
+    return "names" if any(row["slide"] == _clean(stem(Path(row["path"]))) for row in rows) else None
 
 
 def name_neutrally(rows: Iterable[Row], taken: Iterable[str]) -> None:
@@ -49,13 +49,13 @@ def make_ids(slides: list[Path], folder: Path, taken: Collection[str] = ()) -> l
 
     A DICOM series is named after its folder, for the names of its files say nothing.
     """
-    names = [_clean(_stem(slide)) for slide in slides]
+    names = [_clean(stem(slide)) for slide in slides]
     used = {name.lower() for name in taken}
     folded = [*used, *(name.lower() for name in names)]
     ids = list[str]()
     for slide, name in zip(slides, names, strict=True):
         parts = slide.parent.relative_to(folder).parts if slide.is_relative_to(folder) else slide.parent.parts[-1:]
-        path = _clean("_".join(parts if is_dicom_name(slide) else (*parts, _stem(slide))))
+        path = _clean("_".join(parts if is_dicom_name(slide) else (*parts, stem(slide))))
         for candidate in _candidates(name if folded.count(name.lower()) == 1 else path):
             if candidate.lower() not in used:
                 break
@@ -72,7 +72,8 @@ def _candidates(name: str) -> Iterator[str]:
         number += 1
 
 
-def _stem(slide: Path) -> str:
+def stem(slide: Path) -> str:
+    """Name of a slide's file without its ending; of a DICOM series that of its folder."""
     if is_dicom_name(slide):
         return slide.parent.name
     return re.sub(r"\.ome$", "", slide.stem, flags=re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pathopipe.errors import ArtifactError
 from pathopipe.fingerprint import fingerprint
-from pathopipe.pipeline import ORDER, STAGES, Config
+from pathopipe.pipeline import STAGES, Config, stages_up_to
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import ASKED
@@ -41,9 +41,7 @@ class Asked:
 
     def redoes(self, made: SlideFolder, stage: str) -> bool:
         """Whether a finished stage is still to be run again."""
-        if made.ended[stage] >= self.begun or made.slide not in self.slides:
-            return False
-        if ORDER.index(stage) > ORDER.index(self.last):
+        if made.ended[stage] >= self.begun or made.slide not in self.slides or stage not in stages_up_to(self.last):
             return False
         with contextlib.suppress(ArtifactError):
             known: Mapping[str, Any] = {**made.manifest(stage)}

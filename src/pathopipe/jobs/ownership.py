@@ -18,6 +18,7 @@ from pathopipe.jobs import owners
 from pathopipe.results.names import ASKED
 
 _POLL_S: Final = 1.0
+_RUN: Final = Path(".pathopipe") / "owner.json"
 _INHERITED: Final = "PATHOPIPE_OWNS"
 _runs: dict[Path, "Lock"] = {}
 
@@ -137,7 +138,7 @@ def claim(results: Path) -> None:
     """
     if os.environ.get(_INHERITED) == str(results.resolve()):
         return
-    lock = Lock(results.absolute() / ".pathopipe" / "owner.json", results.absolute())
+    lock = Lock(results.absolute() / _RUN, results.absolute())
     if living := lock.take():
         later = f"; if it was killed, try again in {owners.DEAD_AFTER_S / 60:g} minutes" if lock.is_elsewhere() else ""
         raise RefusalError(f"{results}: {living} is working on this results folder: wait for it, or use another{later}")
@@ -161,6 +162,11 @@ def release(results: Path) -> None:
         return
     if lock := _runs.pop(results.absolute(), None):
         lock.release()
+
+
+def running_on(results: Path) -> str | None:
+    """Who runs the workflow on a results folder, in words; None where nobody does."""
+    return living_owner(results / _RUN)
 
 
 def living_owner(file: Path) -> str | None:

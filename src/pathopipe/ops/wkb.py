@@ -45,9 +45,15 @@ def from_wkb(packed: pa.BinaryArray | NDArray[np.object_]) -> tuple[NDArray[np.f
     ValueError
         If one is anything else.
     """
-    shapes = shapely.from_wkb(np.array(packed.tolist(), object), on_invalid="ignore")
+    shapes = polygons_of_one_ring(packed)
+    ends = np.cumsum(shapely.get_num_coordinates(shapes), dtype=np.int64)
+    return shapely.get_coordinates(shapes), np.concatenate([[0], ends])
+
+
+def polygons_of_one_ring(packed: pa.BinaryArray | NDArray[np.object_]) -> NDArray[np.object_]:
+    """Unpack polygons (n,); raises as `from_wkb` does."""
+    shapes: NDArray[np.object_] = shapely.from_wkb(np.array(packed.tolist(), object), on_invalid="ignore")
     others = shapely.get_type_id(shapes) != shapely.GeometryType.POLYGON
     if (others | shapely.is_empty(shapes) | (shapely.get_num_interior_rings(shapes) > 0)).any():
         raise ValueError("these are not polygons of one ring each")
-    ends = np.cumsum(shapely.get_num_coordinates(shapes), dtype=np.int64)
-    return shapely.get_coordinates(shapes), np.concatenate([[0], ends])
+    return shapes

@@ -3,16 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST
-from pathopipe.reporting.cohort_settings import OTHER_SETTINGS, mixed, other_settings
+from pathopipe.reporting.cohort_settings import OTHER_SETTINGS, mixed
 from pathopipe.reporting.crate import PROCESS_RUN, WORKFLOW, WORKFLOW_RUN, Crate
 from pathopipe.results.manifests import Manifest
 from pathopipe.results.names import CRATE, RUN
@@ -29,27 +28,18 @@ _ABOUT = {
 }
 
 
-@dataclass(frozen=True)
-class SlideRecord:
-    """What is known of one line of the sheet: the manifests of the stages that are finished, by stage."""
-
-    slide: str
-    manifests: Mapping[str, Manifest]
-
-    @property
-    def finished(self) -> bool:
-        """Whether the slide has a crate of its own."""
-        return set(self.manifests) == set(STAGES)
+Made: TypeAlias = Mapping[str, Mapping[str, Manifest]]
+"""By the lines of the sheet, in order, the manifests of the stages that are finished, by stage."""
 
 
-def sheet(records: Iterable[SlideRecord], others: Mapping[str, str]) -> str:
+def sheet(slides: Made, others: Mapping[str, str]) -> str:
     """Return the sheet without paths and without what identifies a patient, with what identifies the slides."""
     text = io.StringIO()
     rows = csv.writer(text, delimiter="\t", lineterminator="\n")
     rows.writerow(_COLUMNS)
-    for record in records:
-        known = (value or "" for value in _recognized(record.manifests))
-        rows.writerow((record.slide, "", *known, others.get(record.slide, "")))
+    for slide, manifests in slides.items():
+        known = (value or "" for value in _recognized(manifests))
+        rows.writerow((slide, "", *known, others.get(slide, "")))
     return text.getvalue()
 
 
@@ -63,13 +53,15 @@ def _recognized(manifests: Mapping[str, Manifest]) -> Iterator[str | None]:
     yield from (tissue["identity"], tissue.get("sha256"), tissue["inputs"].get("roi")) if tissue else (None,) * 3
 
 
-def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord], versions: dict[str, str]) -> None:
+def write_cohort_crate(
+    results: Path, draft: Path, slides: Made, others: Mapping[str, str], versions: dict[str, str]
+) -> None:
     """Write the crate of a results folder, into the draft of `cohort`."""
-    finished = [record for record in records if record.finished]
+    finished = {slide: made for slide, made in slides.items() if set(made) == set(STAGES)}  # these have their own
+    differ = f" {mixed(len(others), len(slides))}: slides.tsv lists them." if others else ""
     crate = Crate(
-        f"Cohort of {len(records)} slides: nuclei, features and grades",
-        "Results of pathopipe for the slides of a sheet. Each slide's folder has its own description."
-        f"{_mixed(records)}",
+        f"Cohort of {len(slides)} slides: nuclei, features and grades",
+        f"Results of pathopipe for the slides of a sheet. Each slide's folder has its own description.{differ}",
         PROCESS_RUN,
         WORKFLOW_RUN,
         WORKFLOW,
@@ -89,18 +81,13 @@ def write_cohort_crate(results: Path, draft: Path, records: Sequence[SlideRecord
         sha256=sha256(snakefile),
         contentSize=str(snakefile.stat().st_size),
     )
-    folders = [_slide(crate, results, record.slide) for record in finished]
-    models = {json.dumps(record.manifests["detect"].get("model"), sort_keys=True): None for record in finished}
+    folders = [_slide(crate, results, slide) for slide in finished]
+    models = {json.dumps(made["detect"].get("model"), sort_keys=True): None for made in finished.values()}
     weights = [crate.weights(model) for text in models if (model := json.loads(text))]
     used = [files[name] for name in ("slides.tsv", "config.json", "requirements.txt")]
-    made = [files[name] for name in ("cohort.tsv", "cohort.parquet", "index.html", MANIFEST)]
-    crate.action("workflow", COMMAND, workflow, [*used, *weights], [*made, *folders])
+    written = [files[name] for name in ("cohort.tsv", "cohort.parquet", "index.html", MANIFEST)]
+    crate.action("workflow", COMMAND, workflow, [*used, *weights], [*written, *folders])
     crate.write(draft)
-
-
-def _mixed(records: Sequence[SlideRecord]) -> str:
-    others = other_settings({record.slide: record.manifests for record in records})
-    return f" {mixed(len(others), len(records))}: slides.tsv lists them." if others else ""
 
 
 def _file(crate: Crate, draft: Path, name: str) -> Any:

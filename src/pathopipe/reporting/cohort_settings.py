@@ -24,11 +24,12 @@ def settings_of_most(slides: Mapping[str, Mapping[str, Manifest]]) -> dict[str, 
     return found
 
 
-def other_settings(slides: Mapping[str, Mapping[str, Manifest]]) -> dict[str, str]:
-    """Return what slides were made with that differs from most, as for ``--set``, by slide; of those that differ."""
-    most, found = settings_of_most(slides), dict[str, str]()
+def other_settings(slides: Mapping[str, Mapping[str, Manifest]], most: Mapping[str, Any]) -> dict[str, str]:
+    """Return what slides were made with that differs from ``most``, as for ``--set``, by slide, if anything does."""
+    usual, found = dict(_flat(most)), dict[str, str]()
     for slide, made in slides.items():
-        changes = [change for stage, manifest in made.items() for change in _changes(stage, manifest, most)]
+        used = _flat({stage: manifest["params"] for stage, manifest in made.items()})
+        changes = [f"{key}={json.dumps(value)}" for key, value in used if usual.get(key) != value]
         if changes:
             found[slide] = " ".join(changes)
     return found
@@ -50,14 +51,9 @@ def mixed(count: int, slides: int) -> str:
     return f"{count:,} of {slides:,} slides {were} made with other settings than config.json holds"
 
 
-def _changes(stage: str, manifest: Manifest, most: Mapping[str, Any]) -> Iterator[str]:
-    now, usual = dict(_flat(manifest["params"], stage)), dict(_flat(most[stage], stage))
-    return (f"{key}={json.dumps(value)}" for key, value in now.items() if usual.get(key) != value)
-
-
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}.{key}")
+            yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}.{key}", value
+            yield f"{prefix}{key}", value

@@ -39,7 +39,7 @@ def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
     outside = _outside(crate, slide, manifests["tissue"])
     for stage, manifest in manifests.items():
         used = [files[name] for name in STAGES[stage].reads if name in files]
-        used += outside if stage == "tissue" else outside[:1] if stage in {"detect", "features", "report"} else []
+        used += outside if stage == "tissue" else outside[:1] if STAGES[stage].reads_pixels else []
         if model := manifest["model"]:
             used.append(crate.weights(model))
         made = [entity for name, entity in files.items() if name.startswith(f"{stage}/")]

@@ -1,18 +1,11 @@
 """What single files of the results hold, beside manifests and tables."""
 
 from pathlib import Path
-from typing import (
-    Any,
-    Final,
-    NotRequired,  # pydantic wants this one up to Python 3.11
-    cast,
-)
+from typing import Any, Final, NotRequired
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
-from pathopipe.errors import ArtifactError
-from pathopipe.results.documents import damaged, fits, read_json, reading
-from pathopipe.results.names import CRATE
+from pathopipe.results.documents import damaged, read_as, reading
 from pathopipe.results.schemas.statistics import REGION, TABLE, WHOLE_SLIDE
 from pathopipe.results.tables import read_table
 
@@ -55,10 +48,7 @@ def read_grade(path: Path) -> GradeFile:
     ArtifactError
         When it is missing or damaged.
     """
-    content = read_json(path)
-    if not fits(content, GradeFile):
-        raise damaged(path)
-    return cast("GradeFile", content)
+    return read_as(path, GradeFile)
 
 
 def read_statistics(path: Path) -> dict[str, Any]:
@@ -92,12 +82,3 @@ def read_thumbnail(path: Path) -> bytes:
             raise ValueError("too large")
         simplejpeg.decode_jpeg(data)
     return data
-
-
-def described_files(folder: Path) -> dict[str, str]:
-    """Digests of the files that a folder's RO-Crate lists, by their names from there; empty where it has none."""
-    try:
-        entities = read_json(folder / CRATE)["@graph"]
-        return {item["@id"]: item["sha256"] for item in entities if "File" in item["@type"] and "sha256" in item}
-    except (ArtifactError, KeyError, TypeError):
-        return {}

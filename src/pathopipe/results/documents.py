@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +14,7 @@ from pathopipe.errors import ArtifactError, PathopipeError, cause
 from pathopipe.files import write_whole
 from pathopipe.results.names import called
 
+DocumentT = TypeVar("DocumentT")
 _MOST_BYTES: Final = 128 * 2**20
 _MOST_VALUES: Final = 4_000_000
 """In Python, a value takes a hundred bytes and more."""
@@ -80,6 +81,14 @@ def fits(content: dict[str, Any], kind: type) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def read_as(path: Path, kind: type[DocumentT]) -> DocumentT:
+    """Read a JSON artifact that has the entries of a `TypedDict`; raises as `read_json` does."""
+    content = read_json(path)
+    if not fits(content, kind):
+        raise damaged(path)
+    return cast("DocumentT", content)
 
 
 def write_json(path: Path, content: dict[str, Any], root: Path | None = None) -> None:

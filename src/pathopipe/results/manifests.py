@@ -4,21 +4,15 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import (
-    Any,
-    Final,
-    Literal,
-    NotRequired,  # pydantic wants this one up to Python 3.11
-    cast,
-)
+from typing import Any, Final, Literal, NotRequired, cast
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
 from pathopipe.errors import ArtifactError
 from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST, Stage
-from pathopipe.results.documents import damaged, fits, read_json, unreadable
+from pathopipe.results.documents import damaged, fits, read_json, reading
 from pathopipe.results.names import called
 from pathopipe.results.plausible import is_plausible
 from pathopipe.units import Mpp
@@ -142,10 +136,10 @@ def read_manifest(path: Path, stage: str) -> Manifest:
     return cast("Manifest", content)
 
 
-def read_manifests(folder: Path, stages: Iterable[str] = STAGES) -> dict[str, Manifest]:
+def read_manifests(folder: Path) -> dict[str, Manifest]:
     """Manifests of a slide's stages, of those that have one that is sound, by stage, in order."""
     found = dict[str, Manifest]()
-    for stage in stages:
+    for stage in STAGES:
         with contextlib.suppress(ArtifactError):
             found[stage] = read_manifest(folder / stage / MANIFEST, stage)
     return found
@@ -195,14 +189,11 @@ def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    try:
-        return sha256(path)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"is missing: run the stage '{path.parent.name}' first", path, called(path)) from error
-    except IsADirectoryError as error:
-        raise damaged(path) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+    with reading(path):
+        try:
+            return sha256(path)
+        except FileNotFoundError as error:
+            raise ArtifactError(f"is missing: run the stage '{path.parent.name}' first", path, called(path)) from error
 
 
 def _outputs(path: Path, stage: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from pathopipe.ops.wkb import from_wkb
+from pathopipe.ops.wkb import from_wkb, polygons_of_one_ring
 from pathopipe.results.documents import damaged, reading
 from pathopipe.units import Grid
 
@@ -59,8 +59,7 @@ def polygons_of(path: Path, geometry: NDArray[np.object_]) -> NDArray[np.object_
         When one is not a polygon of one ring.
     """
     with reading(path):
-        coords, _ = from_wkb(geometry)
-        polygons: NDArray[np.object_] = shapely.from_wkb(geometry)
-    if not np.isfinite(coords).all():
+        polygons = polygons_of_one_ring(geometry)
+    if not np.isfinite(shapely.get_coordinates(polygons)).all():
         raise damaged(path)
     return polygons

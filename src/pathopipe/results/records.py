@@ -1,17 +1,13 @@
-"""What runs leave in a results folder beside results: how long stages took, which slides there were."""
+"""What runs leave in a results folder beside results: how long stages took, which slides there were, descriptions."""
 
 from pathlib import Path
-from typing import (
-    Any,
-    NotRequired,  # pydantic wants this one up to Python 3.11
-    cast,
-)
+from typing import Any, NotRequired
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
 from pathopipe.errors import ArtifactError
-from pathopipe.results.documents import damaged, fits, read_json
-from pathopipe.results.names import KNOWN_SLIDES, RUN, RUN_CONFIG
+from pathopipe.results.documents import read_as, read_json
+from pathopipe.results.names import CRATE, KNOWN_SLIDES, RUN, RUN_CONFIG
 
 
 class RunRecord(TypedDict):
@@ -35,10 +31,7 @@ def read_run_record(folder: Path) -> RunRecord:
     ArtifactError
         When that is missing or damaged.
     """
-    content = read_json(folder / RUN)
-    if not fits(content, RunRecord):
-        raise damaged(folder / RUN)
-    return cast("RunRecord", content)
+    return read_as(folder / RUN, RunRecord)
 
 
 def known_slides(results: Path) -> dict[str, dict[str, Any]]:
@@ -67,3 +60,12 @@ def last_sheet(results: Path) -> Path | None:
     if not isinstance(sheet, str):
         raise ArtifactError("is damaged: give the sheet with --slides", file, RUN_CONFIG)
     return Path(sheet)
+
+
+def described_files(folder: Path) -> dict[str, str]:
+    """Digests of the files that a folder's RO-Crate lists, by their names from there; empty where it has none."""
+    try:
+        entities = read_json(folder / CRATE)["@graph"]
+        return {item["@id"]: item["sha256"] for item in entities if "File" in item["@type"] and "sha256" in item}
+    except (ArtifactError, KeyError, TypeError):
+        return {}

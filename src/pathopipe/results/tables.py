@@ -1,6 +1,6 @@
 """Parquet tables of the results: written in row groups of a fixed size, read one at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -66,12 +66,14 @@ class TableWriter:
 
 def _column(values: Any, kind: pa.DataType) -> pa.Array:
     """Make an Arrow column; NaN becomes null. Numbers go in as they lie in memory: `pyarrow.array` imports pandas."""
-    if isinstance(values, np.ndarray) and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    if isinstance(values, pa.Array):
+        return values
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         data = np.ascontiguousarray(values, kind.to_pandas_dtype())
         known = np.isfinite(data)
         valid = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
         return pa.Array.from_buffers(kind, len(data), [valid, pa.py_buffer(data)])
-    return values if isinstance(values, pa.Array) else pa.array(values, kind)
+    return _texts(values, kind) if _is_text(kind) else pa.array(values, kind)
 
 
 def numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
@@ -162,8 +164,11 @@ def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[
     """Read a row group, whose values are there and are numbers; text is unpacked only if there is not too much."""
     names = list(columns or file.schema_arrow.names)
     texts = [name for name in names if _is_text(file.schema_arrow.field(name).type)]
-    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts) as packed:
-        part = packed.read_row_group(group, columns=names)
+    if texts:
+        with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts) as packed:
+            part = packed.read_row_group(group, columns=names)
+    else:
+        part = file.read_row_group(group, columns=names)
     for name in texts:
         place = part.schema.get_field_index(name)
         field = file.schema_arrow.field(name)
@@ -190,9 +195,14 @@ def _unpack(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     """Turn a dictionary and its indices, in which a long text may stand for many rows, into a text for each row."""
     if sum(map(_size, column.chunks)) > _MOST_BYTES:
         raise ValueError("too large")
-    found = [text.encode() if isinstance(text, str) else text for text in column.to_pylist()]
+    return _texts(column.to_pylist(), kind)
+
+
+def _texts(values: Iterable[str | bytes | None], kind: pa.DataType) -> pa.Array:
+    """Make an Arrow column of text, or of bytes."""
+    found = [text.encode() if isinstance(text, str) else text for text in values]
     ends = np.cumsum([0, *(len(text or b"") for text in found)], dtype=np.int32)
-    known = np.packbits([text is not None for text in found], bitorder="little")
+    known = np.packbits(np.array([text is not None for text in found], np.bool_), bitorder="little")
     buffers = [pa.py_buffer(data) for data in (known, ends, b"".join(text or b"" for text in found))]
     return pa.Array.from_buffers(kind, len(found), buffers)
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Final
 
 from pathopipe.jobs.asked import made_by
+from pathopipe.jobs.parallel import READERS, ordered_map
 from pathopipe.pipeline import ORDER
 from pathopipe.results.folder import SlideFolder
 from pathopipe.running.patching import GONE, go_on_without
@@ -15,8 +16,6 @@ from pathopipe.samples import ID_PATTERN
 from pathopipe.status.reasons import Wanted, stages_to_force
 from pathopipe.status.reruns import reruns_left
 
-_READERS: Final = 16
-"""Threads: on a network file system, looking is waiting."""
 _PREPARE: Final = "_prepare_dag"
 _FORCED: Final = "forcerun"
 _TARGET: Final = re.compile(rf"(?:^|/)({ID_PATTERN})/({'|'.join(ORDER)})/[^/]+$")
@@ -71,14 +70,13 @@ def manifests_to_force(plan: Plan, last: dict[str, str] | None = None) -> list[s
 
     def look(item: tuple[str, Wanted]) -> Iterator[str]:
         slide, as_wanted = item
-        limit = len(ORDER) if last is None else ORDER.index(last[slide]) + 1
-        stages = stages_to_force(SlideFolder(plan.results, slide), as_wanted)
-        return (plan.manifest(slide, stage) for stage in stages if stage in ORDER[:limit])
+        limited = as_wanted if last is None else replace(as_wanted, last=last[slide])
+        stages = stages_to_force(SlideFolder(plan.results, slide), limited)
+        return (plan.manifest(slide, stage) for stage in stages)
 
     slides = wanted(plan).items()
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(look, (item for item in slides if last is None or item[0] in last))
-        return [name for names in found for name in names]
+    found = ordered_map(look, (item for item in slides if last is None or item[0] in last), READERS)
+    return [name for names in found for name in names]
 
 
 def _asked_for(targets: Iterable[str]) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pathopipe.files import write_whole
-from pathopipe.provenance import workflow_folder
+from pathopipe.provenance import sha256, workflow_folder
 from pathopipe.results.names import CONDA_ENV
 
 
@@ -45,7 +45,7 @@ def source() -> tuple[str, str]:
     url = json.loads(package.read_text("direct_url.json") or "{}").get("url", "")
     wheel = Path(unquote(urlsplit(url).path))
     if url.startswith("file:") and wheel.is_file():
-        return f"pathopipe @ {wheel.as_uri()}", hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]
+        return f"pathopipe @ {wheel.as_uri()}", sha256(wheel)[:16]
     return f"pathopipe=={package.version}", ""
 
 

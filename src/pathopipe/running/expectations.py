@@ -6,8 +6,8 @@ from typing import Final
 
 from pathopipe.demand import disk_mb, seconds, tissue_mm2
 from pathopipe.running.plan import Plan
-from pathopipe.running.wording import counted, duration
 from pathopipe.samples import Sample
+from pathopipe.wording import counted, duration
 
 _MUCH_DISK_GB: Final = 1.0
 _OPENED: Final = 20

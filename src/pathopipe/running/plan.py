@@ -15,7 +15,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
-from pathopipe.provenance import workflow_folder
+from pathopipe.provenance import sha256, workflow_folder
 from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.results.names import CACHE, CONDA_ENV, CRATE, weights_folder
@@ -221,9 +221,7 @@ def _key(name: str) -> str:
 
 def _line(columns: tuple[str, ...], sample: Sample, identity: str) -> str:
     """What columns of a line say, of files by what they hold: moving them changes nothing."""
-    said = {"path": identity, "mpp": sample.mpp, "roi": sample.roi and _digest(sample.roi)} | sample.about
+    said: dict[str, Any] = {"path": identity, "mpp": sample.mpp, **sample.about}
+    if "roi" in columns:
+        said["roi"] = sample.roi and sha256(sample.roi)[:16]
     return json.dumps({column: said.get(column) for column in columns}, sort_keys=True)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

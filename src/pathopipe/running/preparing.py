@@ -4,7 +4,6 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from pathopipe.config import container_image
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import full_sha256, identify, slide_files
 from pathopipe.jobs.chosen_model import adopt_model
+from pathopipe.jobs.parallel import ordered_map
 from pathopipe.pipeline import ORDER, Config
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
@@ -130,9 +130,8 @@ def _check_folder(results: Path) -> None:
 def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
     """What is known of slides whose files are there, noted for their jobs and for the next time."""
     known = known_slides(results)
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(lambda sample: _entry(sample, known.get(sample.slide, {}), results), samples)
-        entries = {sample.slide: entry for sample, entry in zip(samples, found, strict=True)}
+    found = ordered_map(lambda sample: _entry(sample, known.get(sample.slide, {}), results), samples, _READERS)
+    entries = {sample.slide: entry for sample, entry in zip(samples, found, strict=True)}
     facts = [
         SlideFacts(sample, str(entries[sample.slide]["identity"]), int(entries[sample.slide]["held_mb"]))
         for sample in samples

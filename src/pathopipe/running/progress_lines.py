@@ -14,9 +14,9 @@ from pathopipe.results.folder import SlideFolder
 from pathopipe.results.links import find_links, of_results
 from pathopipe.results.unfinished import FAULT, STOPPED, reason_of, work_folder
 from pathopipe.running.progress import Progress, StageEvent
-from pathopipe.running.wording import duration
 from pathopipe.status.estimate import seconds_left
 from pathopipe.status.slides import look
+from pathopipe.wording import duration
 
 _COMPLAINT: Final = re.compile(r"^(pathopipe: |\w*(Error|Exception)\b|Killed)")
 
@@ -48,6 +48,7 @@ class ProgressLines:
     results: Path
     slides: tuple[str, ...]
     last: str
+    keep_maps: bool = True
     ended: set[str] = field(default_factory=set)
 
     def of(self, progress: Progress) -> Iterator[str]:
@@ -61,7 +62,8 @@ class ProgressLines:
 
     def left(self) -> str:
         """How long the rest takes, in words."""
-        return f"{duration(seconds_left(self.results, look(self.results, self.slides), self.last))} left"
+        found = look(self.results, self.slides, keep_maps=self.keep_maps)
+        return f"{duration(seconds_left(self.results, found, self.last))} left"
 
     def _line(self, event: StageEvent) -> str | None:
         if event.what == "again":

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from pathopipe.errors import RefusalError
 from pathopipe.jobs.asked import made_by, note
-from pathopipe.pipeline import ORDER
+from pathopipe.pipeline import ORDER, stages_up_to
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.running.plan import Plan
-from pathopipe.running.wording import counted
 from pathopipe.status.reruns import note_rerun
+from pathopipe.wording import counted
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,6 @@ class Selection:
         Returns when the run began, by the file system's clock.
         """
         begun = note(plan.results, self.slides(plan), self.last, self.rerun, made_by(plan.config))
-        if self.rerun in ORDER[: ORDER.index(self.last) + 1]:
+        if self.rerun in stages_up_to(self.last):
             note_rerun(plan.results, self.slides(plan), self.rerun, begun)
         return begun

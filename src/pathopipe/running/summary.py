@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pathopipe.errors import ArtifactError
@@ -17,22 +17,17 @@ from pathopipe.running.plan import Plan
 from pathopipe.running.progress_lines import up_to, why
 from pathopipe.running.selection import Selection
 from pathopipe.running.snakemake_log import last_words, log_of
-from pathopipe.running.wording import counted, list_counts
 from pathopipe.status.slides import FINISHED, SlideStatus
+from pathopipe.wording import counted, list_counts
 
 _LITTLE_DISK: Final = 20_000_000
 
 
-def remarks(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
-    """Name the slides that were rejected, those with the same reason in one line, and those that a stage warned of."""
-    slides = dict[str, list[str]]()
-    for slide in found:
-        if reason := slide.rejection:
-            slides.setdefault(reason, []).append(slide.slide)
-    if slides:
-        yield "rejected:"
-    yield from (f"  {', '.join(names)}: {reason}" for reason, names in slides.items())
-    yield from _ungraded(plan, found)
+def remarks(plan: Plan, found: Sequence[SlideStatus]) -> Iterator[str]:
+    """Name the slides that were rejected, those without a grade, and those that a stage warned of."""
+    yield from _by_reason("rejected:", ((slide.slide, slide.rejection) for slide in found))
+    done = (slide.slide for slide in found if slide.state == "done")
+    yield from _by_reason("no grade:", ((slide, _no_grade(SlideFolder(plan.results, slide))) for slide in done))
     yield from _warned(plan, found)
 
 
@@ -74,25 +69,26 @@ def cohort_page(plan: Plan, selection: Selection, begun: float, failed: bool) ->
     return None
 
 
-def _ungraded(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:
-    """Name the slides that the grader gave no grade, those with the same reason in one line."""
+def _by_reason(title: str, slides: Iterable[tuple[str, str | None]]) -> Iterator[str]:
+    """Name the slides that have a reason, those with the same one in one line."""
     reasons = dict[str, list[str]]()
-    for slide in found:
-        if slide.state == "done" and (reason := _no_grade(SlideFolder(plan.results, slide.slide))):
-            reasons.setdefault(reason, []).append(slide.slide)
+    for slide, reason in slides:
+        if reason:
+            reasons.setdefault(reason, []).append(slide)
     if reasons:
-        yield "no grade:"
+        yield title
     yield from (f"  {', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def _no_grade(made: SlideFolder) -> str | None:
-    """Why a finished slide has no grade, but for warnings, which are told of anyhow."""
+    """Why a finished slide has no grade, but for warnings, which are reported anyhow."""
     try:
         grade = read_grade(made.file("grade", "grade.json"))
     except ArtifactError:
         return None
-    stopped = any(warning.stops_grade for warning in warnings(made.manifests))
-    return grade["reason"] if grade["grade"] is None and not stopped else None
+    if grade["grade"] is not None or any(warning.stops_grade for warning in warnings(made.manifests)):
+        return None
+    return grade["reason"]
 
 
 def _warned(plan: Plan, found: Iterable[SlideStatus]) -> Iterator[str]:

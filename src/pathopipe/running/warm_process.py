@@ -75,7 +75,7 @@ def _reap(*_: object) -> None:
 
 
 def preparations(*modules: str) -> Iterator[Callable[[], object]]:
-    """What every fork would have to do again: to import, to make numba and pyarrow ready, to look at our code."""
+    """What every fork would have to do again: to import, to make numba ready, to look at our code."""
     for name in (*modules, *_MODULES):
         yield partial(importlib.import_module, name)
     yield _use_libraries
@@ -85,14 +85,12 @@ def preparations(*modules: str) -> Iterator[Callable[[], object]]:
 
 
 def _use_libraries() -> None:
-    """Numba gets ready when it loads the first loop, pyarrow imports pandas, where there is one, for an array."""
+    """Numba gets ready when it loads the first loop."""
     import numpy as np
-    import pyarrow as pa
 
     from pathopipe.ops.raster import rasterize
 
     rasterize(np.zeros((4, 2)), np.array([0, 4]), (1, 1))
-    pa.array(np.zeros(1))
 
 
 def _become(line: socket.socket, mother: int, parent: int, command: str) -> NoReturn:

@@ -10,15 +10,15 @@ from zipfile import BadZipFile
 
 from pathopipe.errors import FaultError, RefusalError, cause
 from pathopipe.files import make_folder, move, remove, whole
-from pathopipe.jobs.ownership import living_owner
+from pathopipe.jobs.ownership import running_on
 from pathopipe.pipeline import COHORT, ORDER, STAGES
 from pathopipe.provenance import sha256
 from pathopipe.record import MANIFEST, Stage
-from pathopipe.results.contents import described_files
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.links import of_results, refuse_links
 from pathopipe.results.marker import check_results
 from pathopipe.results.names import CRATE, MARKER
+from pathopipe.results.records import described_files
 from pathopipe.samples import Sample
 from pathopipe.sharing.identifiers import Identifiers, identifiers
 from pathopipe.sharing.texts import texts
@@ -26,7 +26,6 @@ from pathopipe.sharing.words import Search
 from pathopipe.spreadsheets import parse_rows
 
 _BLOCK: Final = 1 << 20
-_OWNER: Final = Path(".pathopipe") / "owner.json"
 _REPAIR: Final = "'pathopipe verify' says what changed; delete it and run again"
 _AGAIN: Final = "let 'pathopipe run' finish, then share"
 
@@ -81,7 +80,7 @@ def _check(results: Path, destination: Path) -> None:
     check_results(results)
     if not (results / COHORT.name / MANIFEST).is_file():
         raise RefusalError(f"{results}: contains no results of a finished run: {_AGAIN}")
-    if living := living_owner(results / _OWNER):
+    if living := running_on(results):
         raise RefusalError(f"{results}: {living} is working on this results folder: {_AGAIN}")
     if destination.is_symlink():
         raise RefusalError(f"{destination}: is a symbolic link: name a new folder")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pathopipe.errors import ArtifactError
-from pathopipe.intake.names import is_neutral
+from pathopipe.intake.names import is_neutral, stem
 from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.results.records import read_run_record
 from pathopipe.samples import Sample
@@ -94,6 +94,7 @@ def _of_file(path: Path, kind: str) -> Iterator[tuple[str, str]]:
     """Names of a file, with and without its ending, and of its folder, after which a DICOM series is named."""
     for file in {path, path.resolve()}:
         yield file.name, kind
+        yield stem(file), kind
         yield file.name.removesuffix("".join(file.suffixes[-2:]) if ".ome" in file.suffixes else file.suffix), kind
         yield file.parent.name, FOLDER
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pathopipe.errors import ArtifactError
 from pathopipe.jobs.job import Gathering, Outcome
 from pathopipe.pipeline import COHORT, ORDER
 from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as reported
-from pathopipe.reporting.cohort_crate import SlideRecord, sheet, write_cohort_crate
+from pathopipe.reporting.cohort_crate import Made, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
 from pathopipe.reporting.cohort_settings import mixed, other_settings, settings_of_most
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
@@ -17,7 +18,7 @@ from pathopipe.reporting.slide_page import Grade
 from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
-from pathopipe.results.manifests import Manifest, digests_of, model_of
+from pathopipe.results.manifests import digests_of, model_of
 from pathopipe.results.schemas.statistics import REGION
 from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
@@ -27,7 +28,9 @@ THUMBNAIL_PX = 124
 
 def run(gathering: Gathering) -> Outcome:
     """Gather all slides, in the order of the sheet."""
-    found, others = [_gather(gathering, sample) for sample in gathering.samples], other_settings(_made(gathering))
+    made = _made(gathering)
+    most = settings_of_most(made)
+    found, others = [_gather(gathering, sample) for sample in gathering.samples], other_settings(made, most)
     entries = tuple(replace(entry, row=_with_settings(entry.row, others)) for entry, _ in found)
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
     table = table_of([entry.row for entry in entries])
@@ -35,19 +38,21 @@ def run(gathering: Gathering) -> Outcome:
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     page = CohortPage(entries, grades, gathering.settings.columns)
     gathering.output("index.html").write_bytes(render_cohort(page))
-    _write_recipe(gathering, others)
+    _write_recipe(gathering, most, others)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
 
 
 def describe(gathering: Gathering) -> None:
     """Write the RO-Crate of the results folder, from the finished draft of this stage."""
-    write_cohort_crate(gathering.results, gathering.draft, _records(gathering), versions())
+    made = _made(gathering)
+    others = other_settings(made, settings_of_most(made))
+    write_cohort_crate(gathering.results, gathering.draft, made, others, versions())
 
 
-def _write_recipe(gathering: Gathering, others: Mapping[str, str]) -> None:
+def _write_recipe(gathering: Gathering, most: Mapping[str, Any], others: Mapping[str, str]) -> None:
     """Write what it takes to run the cohort again; where one configuration does not, say so."""
-    used = settings_of_most(_made(gathering)) | {"cohort": gathering.settings.model_dump(mode="json")}
-    gathering.output("slides.tsv").write_text(sheet(_records(gathering), others), encoding="utf-8")
+    used = {**most, "cohort": gathering.settings.model_dump(mode="json")}
+    gathering.output("slides.tsv").write_text(sheet(_made(gathering), others), encoding="utf-8")
     write_json(gathering.output("config.json"), used)
     gathering.output("requirements.txt").write_text("".join(f"{pin}\n" for pin in requirements()), encoding="utf-8")
     note = f"# {mixed(len(others), len(gathering.samples))}: slides.tsv lists them.\n\n" if others else ""
@@ -55,12 +60,8 @@ def _write_recipe(gathering: Gathering, others: Mapping[str, str]) -> None:
     gathering.output("Snakefile").write_text(note + front, encoding="utf-8")
 
 
-def _made(gathering: Gathering) -> dict[str, Mapping[str, Manifest]]:
+def _made(gathering: Gathering) -> Made:
     return {slide: made.manifests for slide, made in gathering.slides.items()}
-
-
-def _records(gathering: Gathering) -> list[SlideRecord]:
-    return [SlideRecord(slide, made.manifests) for slide, made in gathering.slides.items()]
 
 
 def _gather(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from pathopipe.demand import demand_of, tissue_mm2
 from pathopipe.errors import ArtifactError
-from pathopipe.pipeline import ORDER
+from pathopipe.pipeline import ORDER, stages_up_to
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.records import known_slides, read_run_record
 from pathopipe.status.slides import FINISHED, SlideStatus, StageStatus
@@ -36,7 +36,7 @@ def seconds_left(results: Path, slides: Sequence[SlideStatus], last: str = ORDER
     """
     jobs, mm2 = _latest(results, slides), _mean_mm2(results)
     usual = guessed = 0.0
-    for stage in ORDER[: ORDER.index(last) + 1]:
+    for stage in stages_up_to(last):
         left = sum(_left(slide.stages[stage]) for slide in slides)
         if known := [job.seconds for job in jobs if job.stage == stage]:
             usual += left * fmean(known)

@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
+from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES, stages_up_to
 from pathopipe.record import MANIFEST
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import CRATE
+from pathopipe.results.records import described_files
 
 _KEPT_MAPS = f"detect/{MAPS}"
 
@@ -25,7 +26,7 @@ def missing_files(made: SlideFolder, *, keep_maps: bool = True) -> dict[str, tup
     """
     there = {stage: _names(made.folder / stage) for stage in ORDER}
     begun = [stage for stage in ORDER if not there[stage].isdisjoint((*STAGES[stage].writes, MANIFEST))]
-    stages = ORDER[: ORDER.index(begun[-1]) + 1] if begun else ()
+    stages = stages_up_to(begun[-1]) if begun else ()
     found = {stage: tuple(_missing(made, stage, there, keep_maps)) for stage in stages}
     return {stage: names for stage, names in found.items() if names}
 
@@ -56,8 +57,6 @@ def _missing(made: SlideFolder, stage: str, there: dict[str, set[str]], keep_map
 
 
 def _were_kept(made: SlideFolder) -> bool:
-    from pathopipe.results.contents import described_files  # numpy and Arrow come with it
-
     return _KEPT_MAPS in described_files(made.folder)
 
 

@@ -1,13 +1,14 @@
 """Why finished stages will run again: their settings, contract, code, line of the sheet, or what they read changed."""
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from pathopipe.errors import ArtifactError
-from pathopipe.pipeline import ORDER, STAGES
+from pathopipe.jobs.parallel import READERS, ordered_map
+from pathopipe.pipeline import ORDER, STAGES, stages_up_to
+from pathopipe.provenance import sha256
 from pathopipe.results.documents import read_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.unfinished import unfinished
@@ -15,9 +16,7 @@ from pathopipe.samples import Sample
 from pathopipe.status.missing import in_words, missing_files
 from pathopipe.status.reruns import is_left
 from pathopipe.status.slide_file import is_known_as
-
-_READERS: Final = 16
-"""Threads: on a network file system, looking is waiting."""
+from pathopipe.wording import counted
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,18 @@ class Wanted:
 
 def reasons_to_run_again(slides: Iterable[tuple[SlideFolder, Wanted]]) -> list[str]:
     """Say per stage and cause how many slides it will run again for, in a sentence each, in the order of the stages."""
-    counts = dict[tuple[str, str], int]()
-    with ThreadPoolExecutor(_READERS) as pool:
-        for causes in pool.map(lambda pair: causes_of(*pair), slides):
-            for found in causes.items():
-                counts[found] = counts.get(found, 0) + 1
+    counts = Counter[tuple[str, str]]()
+    for causes in ordered_map(lambda pair: causes_of(*pair), slides, READERS):
+        counts.update(causes.items())
     ordered = sorted(counts.items(), key=lambda item: (ORDER.index(item[0][0]), -item[1]))
-    return [
-        f"{stage} runs again for {count:,} slide{'' if count == 1 else 's'}: {cause}"
-        for (stage, cause), count in ordered
-    ]
+    return [f"{stage} runs again for {counted(count)}: {cause}" for (stage, cause), count in ordered]
 
 
 def causes_of(made: SlideFolder, wanted: Wanted) -> dict[str, str]:
     """Why stages of a slide run again that have been finished, by stage."""
     causes, origins, missing = dict[str, str](), dict[str, list[str]](), missing_files(made, keep_maps=wanted.keep_maps)
     at_work = {work.name for work in unfinished(made.folder)} if missing else set()
-    for stage in ORDER[: ORDER.index(wanted.last) + 1]:
+    for stage in stages_up_to(wanted.last):
         if stage not in made.ended and (stage not in missing or stage in at_work):
             origins[stage] = [stage]
             continue
@@ -91,26 +85,14 @@ def stages_to_force(made: SlideFolder, wanted: Wanted) -> list[str]:
     """
     missing = missing_files(made, keep_maps=wanted.keep_maps)
     return [
-        stage
-        for stage in ORDER[: ORDER.index(wanted.last) + 1]
-        if stage in missing or (stage in made.ended and _is_otherwise(made, stage, wanted))
+        stage for stage in stages_up_to(wanted.last) if any(_own_causes(made, stage, wanted, missing, version=False))
     ]
 
 
-def _is_otherwise(made: SlideFolder, stage: str, wanted: Wanted) -> bool:
-    if is_left(made, stage, wanted.left):
-        return True
-    try:
-        manifest = read_json(made.file(stage))
-    except ArtifactError:
-        return True
-    if any(_changes(manifest.get("params") or {}, wanted.made_by[stage]["params"])):
-        return True
-    columns = STAGES[stage].columns
-    return bool(columns) and any(_changed_line(manifest, columns, wanted))
-
-
-def _own_causes(made: SlideFolder, stage: str, wanted: Wanted, missing: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def _own_causes(
+    made: SlideFolder, stage: str, wanted: Wanted, missing: Mapping[str, tuple[str, ...]], *, version: bool = True
+) -> Iterator[str]:
+    """Causes that lie in the stage itself; contract and code, which are its ``version``, only where that is asked."""
     if stage == wanted.again:
         yield "you asked for it"
     elif is_left(made, stage, wanted.left):
@@ -124,14 +106,16 @@ def _own_causes(made: SlideFolder, stage: str, wanted: Wanted, missing: Mapping[
     except ArtifactError as error:
         yield f"its manifest {error.message.partition(':')[0]}"
         return
-    yield from _changed(manifest, wanted.made_by[stage])
+    made_by = wanted.made_by[stage]
+    if changes := list(_changes(manifest.get("params") or {}, made_by["params"])):
+        yield f"its settings changed ({', '.join(changes)})"
+    if version:
+        yield from _changed_version(manifest, made_by)
     if columns := STAGES[stage].columns:
         yield from _changed_line(manifest, columns, wanted)
 
 
-def _changed(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    if changes := list(_changes(manifest.get("params") or {}, wanted["params"])):
-        yield f"its settings changed ({', '.join(changes)})"
+def _changed_version(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     if manifest.get("contract") != wanted["contract"]:
         yield f"the format of its files changed (version {manifest.get('contract')} -> {wanted['contract']})"
     if manifest.get("code") != wanted["code"]:
@@ -162,7 +146,8 @@ def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted:
     if source := manifest.get("mpp_source"):
         was["mpp"] = (manifest.get("mpp_x"), manifest.get("mpp_y")) if source == "sheet" else None
         now["mpp"] = sample.mpp
-    was["roi"], now["roi"] = manifest.get("inputs", {}).get("roi"), _digest(sample)
+    if "roi" in columns:
+        was["roi"], now["roi"] = manifest.get("inputs", {}).get("roi"), _digest(sample)
     about: Mapping[str, str] = manifest.get("about", sample.about)
     for name in (*about, *sample.about):
         was[name], now[name] = about.get(name), sample.about.get(name)
@@ -175,6 +160,6 @@ def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted:
 
 def _digest(sample: Sample) -> str | None:
     try:
-        return hashlib.sha256(sample.roi.read_bytes()).hexdigest() if sample.roi else None
+        return sha256(sample.roi) if sample.roi else None
     except OSError:
         return None

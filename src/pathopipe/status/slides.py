@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pathopipe.jobs.asked import Asked, noted
 from pathopipe.jobs.leftovers import OWNER
-from pathopipe.jobs.ownership import living_owner
-from pathopipe.pipeline import ORDER
+from pathopipe.jobs.ownership import living_owner, running_on
+from pathopipe.jobs.parallel import READERS, ordered_map
+from pathopipe.pipeline import ORDER, stages_up_to
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.unfinished import STOPPED, reason_of, unfinished
 from pathopipe.status.missing import in_words, missing_files
@@ -18,8 +18,6 @@ from pathopipe.status.missing import in_words, missing_files
 State = Literal["done", "rejected", "running", "failed", "waiting", "begun"]
 """A stage is never just begun, a slide is between two stages."""
 FINISHED: frozenset[State] = frozenset({"done", "rejected"})
-_READERS = 16
-"""Threads: on a network file system, looking is waiting."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class SlideStatus:
 
     def up_to(self, last: str) -> "SlideStatus":
         """The slide as if this stage were the last."""
-        return replace(self, stages={name: self.stages[name] for name in ORDER[: ORDER.index(last) + 1]})
+        return replace(self, stages={name: self.stages[name] for name in stages_up_to(last)})
 
     @property
     def begun(self) -> bool:
@@ -86,17 +84,15 @@ class SlideStatus:
         return next((stage.reported for stage in self.stages.values() if stage.state == "rejected"), "")
 
 
-def running_on(results: Path) -> str | None:
-    """Who runs the workflow on a results folder, in words; None where nobody does."""
-    return living_owner(results / ".pathopipe" / "owner.json")
-
-
 def look(results: Path, slides: Iterable[str], *, keep_maps: bool = True) -> list[SlideStatus]:
     """Look at all slides, in the order given; where maps need not be kept, none are missing."""
     going_on = running_on(results) is not None
     asked = noted(results) if going_on else None
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda slide: _look(SlideFolder(results, slide), going_on, asked, keep_maps), slides))
+
+    def look_at(slide: str) -> SlideStatus:
+        return _look(SlideFolder(results, slide), going_on, asked, keep_maps)
+
+    return list(ordered_map(look_at, slides, READERS))
 
 
 def _look(made: SlideFolder, going_on: bool, asked: Asked | None, keep_maps: bool) -> SlideStatus:
@@ -142,5 +138,5 @@ def _progress(work: Path) -> StageStatus:
 
 def _rejected(made: SlideFolder, last: str) -> dict[str, StageStatus]:
     """The stages up to ``last`` that rejected the slide."""
-    found = ((stage, made.rejection([stage])) for stage in ORDER[: ORDER.index(last) + 1])
+    found = ((stage, made.rejection([stage])) for stage in stages_up_to(last))
     return {stage: StageStatus("rejected", rejected[1]) for stage, rejected in found if rejected}

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,18 +9,20 @@ from pathlib import Path
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.identity import full_sha256, identify
+from pathopipe.jobs.parallel import ordered_map
 from pathopipe.models.registry import weights_of
 from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256, versions
 from pathopipe.record import MANIFEST
-from pathopipe.results.contents import described_files
 from pathopipe.results.folder import SlideFolder, begun
 from pathopipe.results.manifests import Manifest, read_cohort_manifest
 from pathopipe.results.names import CRATE, RUN, weights_folder
+from pathopipe.results.records import described_files
 from pathopipe.results.unfinished import unfinished
 from pathopipe.samples import Sample
 
-_READERS = 4
+_HASHING = 4
+"""Threads that read whole files."""
 _PASSING = {"logs", ".work"}
 
 
@@ -56,9 +57,8 @@ def verify(results: Path, samples: Sequence[Sample] | None = None) -> Verificati
     """
     slides = [_Slide(results, slide) for slide in begun(results) if SlideFolder(results, slide).has(ORDER[0])]
     found = Verification(slides=len(slides))
-    with ThreadPoolExecutor(_READERS) as pool:
-        for slide, drift in zip(slides, pool.map(_Slide.drift, slides), strict=True):
-            found.drift += [f"{slide.slide}: {sentence}" for sentence in drift]
+    for slide, drift in zip(slides, ordered_map(_Slide.drift, slides, _HASHING), strict=True):
+        found.drift += [f"{slide.slide}: {sentence}" for sentence in drift]
     found.files = sum(len(slide.digests) for slide in slides) + len(described_files(results))
     found.unfinished = [slide.slide for slide in slides if not slide.finished]
     manifests = [slide.manifests for slide in slides]
@@ -195,10 +195,9 @@ def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, Man
         except OSError:
             return None
 
-    with ThreadPoolExecutor(_READERS) as pool:
-        for (sample, _), drift in zip(known, pool.map(look, known), strict=True):
-            found.drift += [f"{sample.slide}: {sentence}" for sentence in drift or ()]
-            found.absent += [sample.slide] if drift is None else []
+    for (sample, _), drift in zip(known, ordered_map(look, known, _HASHING), strict=True):
+        found.drift += [f"{sample.slide}: {sentence}" for sentence in drift or ()]
+        found.absent += [sample.slide] if drift is None else []
 
 
 def _other_files(sample: Sample, tissue: Manifest) -> Iterator[str]:
