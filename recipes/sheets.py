@@ -5,7 +5,8 @@
 DATA holds CMU-1-Small-Region.svs (OpenSlide's test data, CC0) in slides/ and in nuclei/ the public sets under the names
 below, each with images/ and labels/ (or points/): nucls (NuCLS, CC0),
 dsb2018_colour and dsb2018_test_colour (BBBC038, CC0), tnbc (Naylor et al. 2018, CC BY 4.0), brca_m2c (BRCA-M2C,
-BSD 3-Clause), monuseg_train (MoNuSeg, CC BY-NC-SA 4.0). What was done with the sheets is in recipes/README.md.
+BSD 3-Clause), nuinsseg (NuInsSeg, Mahbod et al. 2024, CC BY 4.0), monuseg_train (MoNuSeg, CC BY-NC-SA 4.0). What was
+done with the sheets is in recipes/README.md.
 """
 
 import csv
@@ -39,6 +40,10 @@ STATED_SHARE, DOUBTFUL_SHARE = 7.5, 4.5
 # Labels of fewer pixels (2.5 um2 at 0.25 um per pixel) are fragments, left over where labels were made from colors.
 FRAGMENT_PX = 40
 FOLDS = 3
+# NuInsSeg is split by organ, of human and mouse alike: every fourth organ in the order of the alphabet is one fold.
+ORGAN_FOLDS = 4
+KEPT_APART = 1
+NUINSSEG_SHARE = 0.5
 # Keratin, ink, debris and glass of the slide: x, y, width and height in pixels.
 WITHOUT_NUCLEI = (
     (1225, 1260, 290, 290),
@@ -99,6 +104,24 @@ def points(data: Path) -> Iterator[tuple[Line, str]]:
         case = rows[image.stem]["case"]
         if case not in IN_MONUSEG:
             yield Line(image, labels, 0.5, case), "test" if case in held_out else "train"
+
+
+def organ(kind: str) -> str:
+    """Human and mouse muscle are one organ, and so are all others that both have."""
+    name = kind.partition("_")[2]
+    return "muscle" if name.startswith("muscle") else name
+
+
+def nuinsseg(data: Path) -> Iterator[tuple[Line, int]]:
+    """NuInsSeg, and the fold that an organ is in; fields without nuclei are left out."""
+    with (data / "nuinsseg" / "images.tsv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream, delimiter="\t") if int(row["nuclei"])]
+    organs = sorted({organ(row["organ"]) for row in rows})
+    for row in rows:
+        image, labels = (
+            data / "nuinsseg" / kind / row[name] for kind, name in (("images", "image"), ("labels", "labels"))
+        )
+        yield Line(image, labels, 0.25, row["organ"], NUINSSEG_SHARE), organs.index(organ(row["organ"])) % ORGAN_FOLDS
 
 
 def monuseg(data: Path) -> Iterator[Line]:
@@ -174,6 +197,9 @@ def main() -> None:
     write(out / "validation.tsv", [line for line in known if is_validation(line)])
     write(out / "points_test.tsv", [line for line, part in marked if part == "test"])
     write(out / "monuseg.tsv", list(monuseg(data)))
+    organs = list(nuinsseg(data))
+    write(out / "organs.tsv", [line for line, number in organs if number != KEPT_APART])
+    write(out / "organs_test.tsv", [line for line, number in organs if number == KEPT_APART])
     added = list(learned_monuseg(data, out))
     write(out / "research.tsv", [*train, *empty, *added])
     for number in range(FOLDS):

@@ -137,6 +137,40 @@ FEATURES: Final = Stage(
 )
 
 
+class TypesSettings(Section):
+    """Saying what nuclei are."""
+
+    model: str = Field(
+        "breast", description="model of types: `breast`, `none` (says of no nucleus what it is), or the path of weights"
+    )
+    min_probability: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="minimum probability of a type; below it, a nucleus has none"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="precision of the network; auto: bfloat16 where the machine supports it"
+    )
+
+
+TYPES: Final = Stage(
+    name="types",
+    title="Nucleus types",
+    help="say what each nucleus is.",
+    settings=TypesSettings,
+    contract=1,
+    reads=(
+        "tissue/manifest.json",
+        "detect/manifest.json",
+        "segment/manifest.json",
+        "segment/nuclei.parquet",
+        "features/manifest.json",
+    ),
+    writes=("types.parquet",),
+    demand=Demand(2.0, 1.5, 0.3, 2000, 2),
+    reads_pixels=True,
+    group="after",
+)
+
+
 class NottinghamSettings(Section):
     """The grader `nottingham-pleomorphism`."""
 
@@ -190,7 +224,7 @@ class ReportSettings(Section):
     fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="number of fields of view shown with outlines")
 
 
-_BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, GRADE)
+_BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, TYPES, GRADE)
 
 REPORT: Final = Stage(
     name="report",
@@ -278,6 +312,7 @@ class Config(Section):
     detect: DetectSettings = DetectSettings()
     segment: SegmentSettings = SegmentSettings()
     features: FeaturesSettings = FeaturesSettings()
+    types: TypesSettings = TypesSettings()
     grade: GradeSettings = GradeSettings()
     report: ReportSettings = ReportSettings()
     cohort: CohortSettings = CohortSettings()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -13,12 +12,15 @@ from click.testing import CliRunner
 from pathopipe.cli.evaluate import evaluate
 from pathopipe.errors import RefusalError
 from pathopipe.evaluation.perturbation import PERTURBATIONS
-from pathopipe.evaluation.scoring import STAGES
+from pathopipe.evaluation.scoring import STAGES, TYPE_STAGES
 from pathopipe.evaluation.tables import POOLED
 from pathopipe.jobs.execution import execute
 from pathopipe.models.registry import weights_of
 from pathopipe.models.weights import save_weights
+from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import Config, DetectSettings
+from pathopipe.results.schemas.types import SCHEMA
+from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 
 CENTERS = [(x, y) for y in (60, 140, 220) for x in (50, 120, 190, 260)]
@@ -168,28 +170,72 @@ def test_points_score_detection_and_recall_by_type(folders: tuple[Path, Path], t
     a, b, both = rows((tmp_path / "scores.tsv").read_text())
     # Twelve nuclei at eight points; 14 pixels are more than 3 um.
     assert a | {"points": "8", "found": "12", "detection_f1": "0.800", "detection_precision": "0.667"} == a
-    assert (a["recall:tumor"], a["recall:lymphocyte"], b["detection_recall"]) == ("1.000", "1.000", "0.000")
+    assert (a["recall:epithelial"], a["recall:inflammatory"], b["detection_recall"]) == ("1.000", "1.000", "0.000")
     assert both["detection_f1"] == "0.400"
     assert (both["detection_f1_low"], both["detection_f1_high"]) == ("0.000", "0.800")
     assert shown.startswith("Points of 2 images")
-    assert "f1:tumor" not in a
+
+
+def finished(folders: tuple[Path, Path], results: Path) -> Path:
+    """Run all stages up to the types on an image, and say of its nuclei what they are; returns the table."""
+    sample = Sample("a", folders[0] / "a.png", (0.25, 0.25))
+    config = Config(detect=DetectSettings(model="classical"))
+    for stage in (*STAGES, *TYPE_STAGES):
+        execute(stage, "a", results, getattr(config, stage), sample)
+    places = pq.read_table(results / "a" / "segment" / "nuclei.parquet")["x_px"].to_pylist()
+    path = results / "a" / "types" / "types.parquet"
+    shares = {name: np.full(len(places), 0.1, np.float32) for name in TYPES}
+    said = ["inflammatory" if x < 150 else "epithelial" for x in places]
+    for name in ("inflammatory", "epithelial"):
+        shares[name][np.array(said) == name] = 0.7
+    with TableWriter(path, SCHEMA) as table:
+        ids = np.arange(len(places))
+        table.write({"nucleus_id": ids, "type": said} | {f"p_{name}": shares[name] for name in TYPES})
+    return path
 
 
 def test_types_in_results_are_scored_too(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    sample = Sample("a", folders[0] / "a.png", (0.25, 0.25))
-    config = Config(detect=DetectSettings(model="classical"))
-    for stage in STAGES:
-        execute(stage, "a", tmp_path / "results", getattr(config, stage), sample)
-    path = tmp_path / "results" / "a" / "segment" / "nuclei.parquet"
-    nuclei = pq.read_table(path)
-    said = ["lymphocyte" if x < 150 else "tumor" for x in nuclei["x_px"].to_pylist()]
-    pq.write_table(nuclei.append_column("type", pa.array(said)), path)
+    finished(folders, tmp_path / "results")
     (folders[1] / "a.png").unlink()
     write_points(folders[1] / "a.tsv")
-    call("--results", tmp_path / "results", "--labels", folders[1], "--out", tmp_path / "scores.tsv")
+    shown = call("--results", tmp_path / "results", "--labels", folders[1], "--out", tmp_path / "scores.tsv")
     line = rows((tmp_path / "scores.tsv").read_text())[0]
     # Of three columns of tumor the first was said to be lymphocytes; the lower row has no points.
-    assert (line["f1:lymphocyte"], line["f1:tumor"]) == (f"{2 * 2 / (6 + 2):.3f}", f"{2 * 4 / (6 + 6):.3f}")
+    inflammatory, epithelial = 2 * 2 / (6 + 2), 2 * 4 / (6 + 6)
+    assert (line["f1:inflammatory"], line["f1:epithelial"]) == (f"{inflammatory:.3f}", f"{epithelial:.3f}")
+    assert line["f1:mean"] == f"{(inflammatory + epithelial) / 2:.3f}"
+    _, confusion = shown.split("\n\n")
+    assert [line.split() for line in confusion.splitlines()[1:4]] == [
+        ["annotated", "epithelial", "inflammatory"],
+        ["epithelial", "4", "2"],
+        ["inflammatory", "0", "2"],
+    ]
+    assert confusion.splitlines()[4] == "expected calibration error 0.050, in ten bins of probability"
+
+
+def test_points_of_a_type_that_is_none_of_ours_are_not_judged(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    finished(folders, tmp_path / "results")
+    (folders[1] / "a.png").unlink()
+    write_points(folders[1] / "a.tsv")
+    text = (folders[1] / "a.tsv").read_text()
+    (folders[1] / "a.tsv").write_text(text.replace("Tumor", "mitosis"))
+    call("--results", tmp_path / "results", "--labels", folders[1], "--out", tmp_path / "scores.tsv")
+    line = rows((tmp_path / "scores.tsv").read_text())[0]
+    # Four of the inflammatory ones lie at points of that other type.
+    assert (line["f1:inflammatory"], line["f1:mean"], line["points"]) == ("0.667", "0.667", "8")
+
+
+def test_types_are_given_to_images_whose_points_have_some(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (folders[1] / "a.png").unlink()
+    write_points(folders[1] / "a.tsv")
+    (folders[0] / "b.png").unlink()
+    (folders[1] / "b.png").unlink()
+    shown = call(*given(folders), "--set", "types.min_probability=0", "--out", tmp_path / "scores.tsv")
+    line = rows((tmp_path / "scores.tsv").read_text())[0]
+    assert {"f1:inflammatory", "f1:epithelial", "f1:mean"} <= line.keys()
+    assert "Types that classical gave nuclei within 6 um of a point" in shown
+    call(*given(folders), "--set", "types.model=none", "--out", tmp_path / "scores.tsv")
+    assert "f1:mean" not in rows((tmp_path / "scores.tsv").read_text())[0]
 
 
 def test_a_sheet_brings_images_of_different_resolution_together(folders: tuple[Path, Path], tmp_path: Path) -> None:

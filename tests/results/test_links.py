@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.jobs.chosen_model import adopt_model
+from pathopipe.jobs.chosen_model import adopt_models
 from pathopipe.jobs.execution import execute, execute_cohort
 from pathopipe.pipeline import STAGES, CohortSettings, Config
 from pathopipe.results.links import find_links, of_results
@@ -17,7 +17,7 @@ from pathopipe.status.slides import look
 from pathopipe.status.verification import verify
 from tests.canary import KINDS, make_canary, put_link, state
 
-NAMES = ("tissue", "tiles", "detect", "segment", "features", "grade", "report")
+NAMES = ("tissue", "tiles", "detect", "segment", "features", "types", "grade", "report")
 FILES = {
     "tissue": ("tissue.geojson", "thumbnail.jpg"),
     "tiles": ("tiles.parquet",),
@@ -136,7 +136,7 @@ def test_the_cohort_refuses(place: str, results: Path, canary: Path, small_slide
 @pytest.mark.parametrize("place", OF_ALL)
 def test_to_keep_weights_refuses(place: str, results: Path, canary: Path) -> None:
     """A stage's own command does so before anything else."""
-    refused(results / place, "outside", canary, results, lambda: adopt_model(Config(), results))
+    refused(results / place, "outside", canary, results, lambda: adopt_models(Config(), results))
 
 
 def test_a_results_folder_that_is_a_link_or_in_one_is_fine(tmp_path: Path, small_slide: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_slide_that_failed_or_is_at_work_or_was_overtaken_is_not_done(copied: 
     assert (again.state, again.reason) == ("not finished", "the stage 'features' has not been finished")
 
 
-@pytest.mark.parametrize("name", ["tiles", "detections", "nuclei", "features", "statistics"])
+@pytest.mark.parametrize("name", ["tiles", "detections", "nuclei", "features", "statistics", "types"])
 def test_tables_are_data_frames_and_arrow_on_request(good: SlideResults, name: str) -> None:
     frame, table = good.table(name), good.arrow(name)
     assert isinstance(frame, pd.DataFrame)
@@ -81,8 +81,8 @@ def test_units_come_with_the_columns(good: SlideResults) -> None:
 
 
 def test_unknown_tables_and_columns_are_refused_in_words(good: SlideResults) -> None:
-    with pytest.raises(RefusalError, match="there is no table 'types'; the tables are tiles, detections, nuclei"):
-        good.table("types")
+    with pytest.raises(RefusalError, match="there is no table 'kinds'; the tables are tiles, detections, nuclei"):
+        good.table("kinds")
     with pytest.raises(RefusalError, match=r"nuclei.parquet has no column 'area'; it has nucleus_id, geometry"):
         good.table("nuclei", ["area"])
 
@@ -121,7 +121,8 @@ def test_tissue_statistics_grade_warnings_and_manifests(good: SlideResults) -> N
 
 def test_a_rejected_slide_has_tables_without_rows(made_results: Path) -> None:
     blank = pathopipe.open_results(made_results)["blank"]
-    assert [len(blank.table(name)) for name in ("tiles", "detections", "nuclei", "features", "statistics")] == [0] * 5
+    names = ("tiles", "detections", "nuclei", "features", "statistics", "types")
+    assert [len(blank.table(name)) for name in names] == [0] * 6
     assert len(blank.polygons()) == 0
     assert (blank.statistics, blank.tissue(), blank.grade["grade"]) == ({}, [], None)
 

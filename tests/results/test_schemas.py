@@ -11,7 +11,7 @@ from pathopipe.fingerprint import counted
 from pathopipe.ops.intensity import INTENSITY_STATISTICS
 from pathopipe.ops.shape import SHAPE_FEATURES
 from pathopipe.ops.statistics import STATISTICS
-from pathopipe.results.schemas import detections, nuclei, statistics, tiles
+from pathopipe.results.schemas import detections, nuclei, statistics, tiles, types
 from pathopipe.results.schemas.column import Column, schema_of
 from pathopipe.results.schemas.features import MEASURES, NUCLEUS_ID, TERMS, term_of
 from pathopipe.results.tables import TableWriter, read_table
@@ -22,6 +22,7 @@ TABLES = {
     "nuclei": nuclei.NUCLEI,
     "features": (NUCLEUS_ID, *MEASURES),
     "statistics": (statistics.REGION, *statistics.SLIDE, *statistics.BY_FEATURE),
+    "types": types.COLUMNS,
 }
 SUFFIXES = {"_um": "µm", "_um2": "µm²", "_mm2": "mm²"}
 
@@ -46,9 +47,9 @@ def test_units_agree_with_the_names_of_columns(columns: tuple[Column, ...]) -> N
 
 
 def test_a_float_stays_a_float_and_a_count_a_count() -> None:
-    types = {field.name: field.type for field in schema_of((NUCLEUS_ID, *MEASURES))}
-    assert types["nucleus_id"] == types["neighbors_50um"] == pa.int64()
-    assert types["area_um2"] == types["nearest_um"] == pa.float64()
+    kinds = {field.name: field.type for field in schema_of((NUCLEUS_ID, *MEASURES))}
+    assert kinds["nucleus_id"] == kinds["neighbors_50um"] == pa.int64()
+    assert kinds["area_um2"] == kinds["nearest_um"] == pa.float64()
     assert detections.SCHEMA.field("score").type == pa.float32()
     assert detections.SCHEMA.field("grid_x_px").type == pa.int32()
     assert statistics.REGION.kind == "string"

@@ -33,8 +33,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
     config = Config()
     for slide in ("a", "b"):
-        finish(tmp_path / "results", slide, "tissue", "tiles", "detect", "segment", "features", "grade", "report")
-        for stage in ("tissue", "tiles", "detect", "segment", "features", "grade", "report"):
+        finish(
+            tmp_path / "results", slide, "tissue", "tiles", "detect", "segment", "features", "types", "grade", "report"
+        )
+        for stage in ("tissue", "tiles", "detect", "segment", "features", "types", "grade", "report"):
             file = tmp_path / "results" / slide / stage / "manifest.json"
             known: dict[str, Any] = {"params": getattr(config, stage).model_dump(mode="json"), "mpp_source": "metadata"}
             known["identity"] = str(identify(tmp_path / f"{slide}.png"))

@@ -21,7 +21,7 @@ from tests.made import seal
 
 MPP = 0.5
 SIZE = (1600, 1200)
-STAGES = ("tissue", "tiles", "detect", "segment", "features", "grade")
+STAGES = ("tissue", "tiles", "detect", "segment", "features", "types", "grade")
 NUCLEI = pa.schema(
     [
         ("nucleus_id", pa.int64()),

@@ -164,7 +164,7 @@ def test_what_snakemake_cannot_see_is_forced(tmp_path: Path, wanted: Wanted) -> 
     edit(tmp_path, "grade", about={})
     (tmp_path / "results" / "s" / "segment" / "nuclei.parquet").unlink()
     (tmp_path / "results" / "s" / "features" / "manifest.json").write_text("{")
-    assert forced(tmp_path, wanted) == ["tiles", "segment", "features", "grade"]
+    assert forced(tmp_path, wanted) == ["tiles", "segment", "features", "types", "grade"]
     assert forced(tmp_path, replace(wanted, last="segment")) == ["tiles", "segment"]
     told = causes(tmp_path, wanted)
     assert told["segment"].startswith("nuclei.parquet is missing; ")

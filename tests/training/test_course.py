@@ -8,7 +8,7 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.network import tensors_of
-from pathopipe.models.openvino_engine import resolve
+from pathopipe.models.openvino_parts import resolve
 from pathopipe.models.seeds import SeedRule
 from pathopipe.training.course import Course, Moment, train
 from pathopipe.training.loop import Schedule, Trainer

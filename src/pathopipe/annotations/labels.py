@@ -30,9 +30,13 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Outlines:
-    """Labels (H, W), int32: 0 background, each nucleus its own number."""
+    """Labels (H, W), int32: 0 background, each nucleus its own number.
+
+    ``types`` are those of the nuclei 1, 2, … of polygons, "" where one has none; None where none has any.
+    """
 
     labels: NDArray[np.int32]
+    types: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
             f"{path}: holds a polygon that reaches to x {width:g}, y {height:g}, beyond any annotated image: "
             "give coordinates in pixels of the image"
         )
-    return Outlines(paint(parts, size or (int(height), int(width))))
+    return Outlines(paint(parts, size or (int(height), int(width))), tuple(types) if any(types) else None)
 
 
 def _check_apart(polygons: list[Any], path: Path) -> None:

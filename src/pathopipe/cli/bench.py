@@ -51,7 +51,7 @@ def bench(
     'network' is the share of its threads' time that a network's forward pass took.
     """
     from pathopipe.config import load_config
-    from pathopipe.jobs.chosen_model import adopt_model
+    from pathopipe.jobs.chosen_model import adopt_models
     from pathopipe.results.documents import write_json
     from pathopipe.results.folder import SlideFolder
     from pathopipe.results.links import files, of_results, refuse_links
@@ -61,7 +61,7 @@ def bench(
         refuse_links(place, files("config.json", "slides.tsv", "field.tiff", _synthetic(mm2)))
         refuse_links(place / "results", of_results([_ID]))
         place.mkdir(parents=True, exist_ok=True)
-        config = adopt_model(load_config(find_config(config_file), changes), place / "results")
+        config = adopt_models(load_config(find_config(config_file), changes), place / "results")
         write_json(place / "config.json", config.model_dump(mode="json"))
         path = slide.absolute() if slide else synthetic_slide(place, mm2)
         rows = measure(path, mpp, place, workers)

@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import re
+import tempfile
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -94,6 +96,27 @@ def annotated_images(
     if images is None or labels is None:
         raise RefusalError("--images needs --labels: a folder with labels named like the images")
     return match(images, labels, mpp)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that weights can't have."""
+    from pathopipe.errors import RefusalError
+    from pathopipe.models.base import NAME
+
+    if not re.fullmatch(NAME, name):
+        raise RefusalError(f"--name {name}: use 1 to 60 letters, digits, '_' and '-', no '-' at the start")
+
+
+def check_folder(out: Path) -> None:
+    """See that a folder can be written to, and make it."""
+    from pathopipe.errors import RefusalError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise RefusalError(f"--out {out}: cannot be written to ({error.strerror}): give another folder") from error
 
 
 def find_config(given: Path | None) -> Path | None:

@@ -126,8 +126,8 @@ def _settings(
 
     if settings is not None:
         return settings_of(stage, settings), results or Path("results"), Path("slides.tsv")
-    from pathopipe.jobs.chosen_model import adopt_model
+    from pathopipe.jobs.chosen_model import adopt_models
 
     config = load_config(find_config(config_file), changes)
     results = results or Path(config.results)
-    return getattr(adopt_model(config, results), stage), results, Path(config.slides)
+    return getattr(adopt_models(config, results), stage), results, Path(config.slides)

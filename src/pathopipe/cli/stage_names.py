@@ -9,6 +9,7 @@ STAGES = {
     "detect": "find nuclei.",
     "segment": "outline nuclei.",
     "features": "measure nuclei and the slide.",
+    "types": "say what each nucleus is.",
     "grade": "grade the slide.",
     "report": "write the slide's page.",
 }

@@ -114,7 +114,8 @@ def _outdated(results: Path, samples: Sequence["Sample"], config: "Config | None
     """Say what the next run would run again, and why, as far as it can be said without looking at the slides."""
     from pathopipe.jobs.asked import made_by
     from pathopipe.jobs.ownership import running_on
-    from pathopipe.models.registry import is_name
+    from pathopipe.models import registry as nuclei
+    from pathopipe.models.types import registry as types
     from pathopipe.results.folder import SlideFolder
     from pathopipe.status.reasons import Wanted, reasons_to_run_again
     from pathopipe.status.reruns import reruns_left
@@ -125,8 +126,9 @@ def _outdated(results: Path, samples: Sequence["Sample"], config: "Config | None
         yield "what would be run again, and why: 'pathopipe run --dry-run'"
         return
     made = made_by(config)
-    if not is_name(config.detect.model):  # the manifest has the name of what is in that file
-        made["detect"]["params"].pop("model")
+    for stage, is_name in (("detect", nuclei.is_name), ("types", types.is_name)):
+        if not is_name(made[stage]["params"]["model"]):  # the manifest has the name of what is in that file
+            made[stage]["params"].pop("model")
     left, keep_maps = reruns_left(results), config.keep_maps
     again = reasons_to_run_again(
         (

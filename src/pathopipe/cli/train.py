@@ -1,15 +1,14 @@
-"""``pathopipe train nuclei``: own images and annotations in, weights with a card and a test out."""
+"""``pathopipe train``: own images and annotations in, weights with a card and a test out."""
 
-import re
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, Suggesting, annotated_images, examples
+from pathopipe.cli.options import PATH, Suggesting, annotated_images, check_folder, check_name, examples
+from pathopipe.cli.train_types import types
 
 if TYPE_CHECKING:
     from pathopipe.models.weights import Weights
@@ -23,6 +22,9 @@ _HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
 @click.group(cls=Suggesting, epilog=examples("pathopipe train nuclei --images images --labels labels --mpp 0.25"))
 def train() -> None:
     """Train models on your own images and annotations."""
+
+
+train.add_command(types)
 
 
 @train.command(
@@ -65,7 +67,7 @@ def nuclei(
     A quarter of the patients (of the images, where none are named) is held out for the test. A run that was stopped
     continues with the same command.
     """
-    _check_name(name)
+    check_name(name)
     _check_torch()
     from pathopipe.errors import RefusalError
     from pathopipe.training.examples import read_examples
@@ -79,20 +81,12 @@ def nuclei(
     examples = read_examples(annotated_images(images, labels, mpp, sheet), working_mpp(begin))
     request = _request(examples, out, name, begin, guide, options)
     _check_card(request)
-    _check_folder(out)
+    check_folder(out)
     with _Bar(request.schedule.steps) as bar:
         path, rows = run(request, bar)
     click.echo(_table(rows))
     click.echo(f"weights: {path}, with a card{' and pictures of the worst images' if rows else ''} beside them")
     click.echo(f"use them: pathopipe run --set {shlex.quote(f'detect.model={path}')}")
-
-
-def _check_name(name: str) -> None:
-    from pathopipe.errors import RefusalError
-    from pathopipe.models.base import NAME
-
-    if not re.fullmatch(NAME, name):
-        raise RefusalError(f"--name {name}: use 1 to 60 letters, digits, '_' and '-', no '-' at the start")
 
 
 def _check_card(request: "Request") -> None:
@@ -113,17 +107,6 @@ def _check_card(request: "Request") -> None:
         )
     except ValidationError as error:
         raise RefusalError(f"--license, --data: {reported(error.errors()[0])}") from None
-
-
-def _check_folder(out: Path) -> None:
-    from pathopipe.errors import RefusalError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise RefusalError(f"--out {out}: cannot be written to ({error.strerror}): give another folder") from error
 
 
 def _check_teacher(guide: "Weights | None", wanted: float) -> None:

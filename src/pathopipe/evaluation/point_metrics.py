@@ -1,5 +1,6 @@
 """Scores of nuclei against points that mark them; counts add up over images."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -7,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.evaluation.metrics import MATCH_UM, match, ratio
+from pathopipe.evaluation.type_metrics import Agreement, agreement
 from pathopipe.ops.resampling import interval
+
+TYPE_MATCH_UM = 6.0
+"""Largest distance of a nucleus from the point that says of what type it is."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +22,9 @@ class TypeCounts:
     Attributes
     ----------
     labelled, found
-        Points of this type; those of them that a nucleus of any type was found at.
+        Points of this type; those of them that have a nucleus of any type within 3 um.
     right, predicted
-        Points of this type that a nucleus of the same type was found at; nuclei predicted to be of this type.
+        Points of this type whose nucleus, within 6 um, was said to be of it; nuclei said to be of this type.
     """
 
     labelled: int = 0
@@ -43,6 +48,8 @@ class PointCounts:
         Counts by type, where points have one.
     typed
         Whether nuclei have types, too.
+    agreement
+        What nuclei at points with a type were said to be.
     """
 
     found: int = 0
@@ -50,6 +57,7 @@ class PointCounts:
     labelled: int = 0
     types: Mapping[str, TypeCounts] = field(default_factory=dict)
     typed: bool = False
+    agreement: Agreement = field(default_factory=Agreement)
 
     def __add__(self, other: "PointCounts") -> "PointCounts":
         names = sorted({*self.types, *other.types})
@@ -60,6 +68,7 @@ class PointCounts:
             self.labelled + other.labelled,
             {name: self.types.get(name, none) + other.types.get(name, none) for name in names},
             self.typed or other.typed,
+            self.agreement + other.agreement,
         )
 
 
@@ -72,10 +81,27 @@ class PointScores:
     recall: float
 
 
+@dataclass(frozen=True)
+class Said:
+    """What nuclei were said to be.
+
+    Attributes
+    ----------
+    types
+        Type of each, "" where it has none.
+    likeliest, shares
+        The type of the highest probability, "" for none, and this probability, nan for none.
+    """
+
+    types: Sequence[str]
+    likeliest: Sequence[str]
+    shares: NDArray[np.floating]
+
+
 def compare_points(
     predicted: NDArray[np.float64],
     truth: NDArray[np.float64],
-    predicted_types: Sequence[str] | None = None,
+    said: Said | None = None,
     types: Sequence[str] | None = None,
 ) -> PointCounts:
     """Count how nuclei and points agree, nearest pairs first and whatever their types.
@@ -84,15 +110,30 @@ def compare_points(
     ----------
     predicted, truth
         Centroids (n, 2) and points (m, 2), in micrometers.
-    predicted_types, types
-        Type of each, "" where it has none; None where no type is known at all.
+    said
+        What the nuclei were said to be; None where nobody did.
+    types
+        Type of each point, "" where it has none; None where no type is known at all.
     """
     pairs = match(predicted, truth, MATCH_UM)
     counts = PointCounts(len(pairs), len(predicted), len(truth))
     if types is None:
         return counts
-    by_type = _count_types(pairs, predicted_types or [""] * len(predicted), types)
-    return counts + PointCounts(types=by_type, typed=predicted_types is not None)
+    true = np.array(types, object)
+    found = Counter(true[pairs[:, 1]].tolist())
+    labelled = Counter(types)
+    if said is None:
+        return counts + PointCounts(types={name: TypeCounts(labelled[name], found[name]) for name in labelled if name})
+    wide = match(predicted, truth, TYPE_MATCH_UM)
+    by_type = _count_types(wide, said.types, true, found)
+    own = wide[:, 0]
+    agreed = agreement(
+        true[wide[:, 1]].tolist(),
+        np.array(said.types, object)[own].tolist(),
+        np.array(said.likeliest, object)[own].tolist(),
+        np.asarray(said.shares)[own],
+    )
+    return counts + PointCounts(types=by_type, typed=True, agreement=agreed)
 
 
 def point_scores(counts: PointCounts) -> PointScores:
@@ -117,20 +158,22 @@ def type_f1(counts: TypeCounts) -> float:
     return 2 * counts.right / both if both else 0.0
 
 
-def _count_types(pairs: NDArray[np.intp], predicted: Sequence[str], truth: Sequence[str]) -> dict[str, TypeCounts]:
-    said, true = np.array(predicted, object), np.array(truth, object)
+def _count_types(
+    pairs: NDArray[np.intp], predicted: Sequence[str], true: NDArray[np.object_], found: Mapping[str, int]
+) -> dict[str, TypeCounts]:
+    said = np.array(predicted, object)
     # What was found at a point of no type is neither right nor wrong.
     judged = np.ones(len(said), bool)
     judged[pairs[true[pairs[:, 1]] == "", 0]] = False
-    found, as_said = true[pairs[:, 1]], said[pairs[:, 0]]
+    at, as_said = true[pairs[:, 1]], said[pairs[:, 0]]
     return {
         name: TypeCounts(
             int((true == name).sum()),
-            int((found == name).sum()),
-            int(((found == name) & (as_said == name)).sum()),
+            found.get(name, 0),
+            int(((at == name) & (as_said == name)).sum()),
             int((said[judged] == name).sum()),
         )
-        for name in sorted({*truth, *predicted} - {""})
+        for name in sorted({*true.tolist(), *predicted} - {""})
     }
 
 

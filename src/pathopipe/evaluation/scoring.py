@@ -13,18 +13,23 @@ from pathopipe.annotations import Annotated, Outlines, Points, Size, find_labels
 from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
 from pathopipe.evaluation.metrics import Counts, compare
 from pathopipe.evaluation.perturbation import PERTURBATIONS, Perturbation, perturb, perturb_labels, perturb_points
-from pathopipe.evaluation.point_metrics import PointCounts, compare_points
-from pathopipe.jobs.chosen_model import adopt_model, model_problems
+from pathopipe.evaluation.point_metrics import PointCounts, Said, compare_points
+from pathopipe.jobs.chosen_model import adopt_models, model_problems
 from pathopipe.jobs.execution import execute
+from pathopipe.models.types.registry import NONE
+from pathopipe.ops.nucleus_types import TYPES, type_named
 from pathopipe.pipeline import Config
 from pathopipe.results.folder import SlideFolder, begun
 from pathopipe.results.outlines import polygons_of
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import column_names, numbers, read_table
+from pathopipe.results.schemas.types import TABLE as TYPED
+from pathopipe.results.tables import numbers, read_columns, read_table
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
 
 STAGES = ("tissue", "tiles", "detect", "segment")
+TYPE_STAGES = ("features", "types")
+"""Stages that run, too, where points have types."""
 
 Progress = Callable[[int, int, str], None]
 Annotation = Outlines | Points
@@ -136,14 +141,14 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="pathopipe-") as name:
         folder = Path(name)
         detect = config.detect.model_copy(update={"model": model})
-        chosen = adopt_model(config.model_copy(update={"detect": detect}), folder)
+        chosen = adopt_models(config.model_copy(update={"detect": detect}), folder)
         for image in images:
             size = _size(image)
             annotation = read_annotations(image.labels, size)
             for how in changes:
                 announce(f"{title}: {image.name}")
                 path = image.image if how is None else _changed(image, how, chosen.tiles.mpp, folder)
-                results = _analyze(path, folder, chosen, image.mpp)
+                results = _analyze(path, folder, chosen, image.mpp, typed=_has_types(annotation))
                 wanted = annotation if how is None else _moved(annotation, how, size)
                 yield Row(title, image.name, *_count(wanted, results), "" if how is None else how.name)
 
@@ -165,12 +170,16 @@ def _changed(image: Annotated, how: Perturbation, working_mpp: float, folder: Pa
 def _moved(annotation: Annotation, how: Perturbation, size: Size) -> Annotation:
     if isinstance(annotation, Points):
         return Points(perturb_points(annotation.xy, how, size), annotation.types)
-    return Outlines(perturb_labels(annotation.labels, how))
+    return Outlines(perturb_labels(annotation.labels, how), annotation.types)
 
 
-def _analyze(path: Path, results: Path, config: Config, mpp: float) -> SlideFolder:
+def _has_types(annotation: Annotation) -> bool:
+    return isinstance(annotation, Points) and annotation.types is not None
+
+
+def _analyze(path: Path, results: Path, config: Config, mpp: float, *, typed: bool) -> SlideFolder:
     sample = Sample("image", path.resolve(), (mpp, mpp))
-    for stage in STAGES:
+    for stage in (*STAGES, *(TYPE_STAGES if typed and config.types.model != NONE else ())):
         execute(stage, sample.slide, results, getattr(config, stage), sample)
     return SlideFolder(results, sample.slide)
 
@@ -181,22 +190,35 @@ def _count(annotation: Annotation, made: SlideFolder) -> tuple[Counts | PointCou
     # Without a scale nothing was found either, and any one will do.
     mpp = (manifest["mpp_x"] or 1.0, manifest["mpp_y"] or 1.0)
     if isinstance(annotation, Points):
-        return _count_points(annotation, nuclei, mpp), manifest["reason"]
+        said = _said(made) if _has_types(annotation) and made.has("types") else None
+        return _count_points(annotation, nuclei, mpp, said), manifest["reason"]
     geometry = read_table(nuclei, ["geometry"], NUCLEI)["geometry"].to_numpy()
     predicted = paint(list(polygons_of(nuclei, geometry)), annotation.labels.shape)
     return compare(predicted, annotation.labels, mpp[0]), manifest["reason"]
 
 
-def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float]) -> PointCounts:
-    typed = "type" in column_names(nuclei)
-    table = read_table(nuclei, ["x_px", "y_px", *(["type"] if typed else [])], NUCLEI)
-    centroids = np.stack([numbers(table["x_px"]), numbers(table["y_px"])], axis=1)
-    scale = np.array(mpp)
-    said = _folded(table["type"].to_pylist()) if typed else None
-    true = None if points.types is None else _folded(points.types)
+def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float], said: Said | None) -> PointCounts:
+    places = read_columns(nuclei, ["x_px", "y_px"], NUCLEI)
+    centroids, scale = np.stack([places["x_px"], places["y_px"]], axis=1), np.array(mpp)
+    true = None if points.types is None else [_type_of(name, named=said is not None) for name in points.types]
     return compare_points(centroids * scale, points.xy * scale, said, true)
 
 
-def _folded(types: Sequence[str | None]) -> list[str]:
-    """Types of labels and of results are written by different people."""
-    return [(name or "").strip().casefold() for name in types]
+def _said(made: SlideFolder) -> Said | None:
+    """What the nuclei of a slide were said to be; None where no model was asked."""
+    if made.manifest("types")["model"] is None:
+        return None
+    table = read_table(made.file("types", "types.parquet"), table=TYPED)
+    shares = np.stack([numbers(table[f"p_{name}"]) for name in TYPES], axis=1)
+    lacking = np.isnan(shares).any(axis=1)
+    likeliest = np.where(lacking, "", np.array(TYPES, object)[np.where(np.isnan(shares), 0, shares).argmax(axis=1)])
+    types = [name or "" for name in table["type"].to_pylist()]
+    return Said(types, likeliest.tolist(), np.where(lacking, np.nan, shares.max(axis=1)))
+
+
+def _type_of(name: str, *, named: bool) -> str:
+    """The type that an annotation's name stands for.
+
+    One that stands for none is not judged where the nuclei are ``named``; else the points are counted under its own.
+    """
+    return type_named(name) or ("" if named else name.strip().casefold())

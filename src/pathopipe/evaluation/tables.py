@@ -1,6 +1,6 @@
 """Laying out scores: aligned for reading, or separated by tabs for a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -17,6 +17,7 @@ from pathopipe.evaluation.point_metrics import (
     type_recall,
 )
 from pathopipe.evaluation.scoring import Row
+from pathopipe.ops.nucleus_types import TYPES
 
 POOLED: Final = "all images"
 _NOTHING: Final = "-"
@@ -94,6 +95,23 @@ def outline_f1(counts: Counts) -> float:
 def point_f1(counts: PointCounts) -> float:
     """F1 of detection within 3 um."""
     return point_scores(counts).detection_f1
+
+
+def confusions(rows: Sequence[Row]) -> Iterator[str]:
+    """What nuclei at typed points were said to be, for each model: a line per annotated type, and the calibration."""
+    for model in _models(rows):
+        agreed = reduce(add, (row.counts.agreement for row in points(rows) if row.model == model))  # type: ignore[union-attr]
+        if not agreed.pairs:
+            continue
+        said = [name for name in (*TYPES, "") if any(pair[1] == name for pair in agreed.pairs)]
+        lines: list[Line] = [
+            {"annotated": true, **{name or "not said": str(agreed.pairs.get((true, name), 0)) for name in said}}
+            for true in TYPES
+            if any(pair[0] == true for pair in agreed.pairs)
+        ]
+        error = agreed.calibration_error
+        calibration = "" if error is None else f"\nexpected calibration error {error:.3f}, in ten bins of probability"
+        yield f"Types that {model} gave nuclei within 6 um of a point\n{aligned(lines)}{calibration}"
 
 
 def drops(rows: Sequence[Row]) -> list[Line]:
@@ -176,7 +194,11 @@ def _point_scores(counts: list[PointCounts]) -> Line:
         "detection_recall": f"{result.recall:.3f}",
     }
     line |= {f"recall:{name}": f"{type_recall(kind):.3f}" for name, kind in whole.types.items() if kind.labelled}
-    return line | {f"f1:{name}": f"{type_f1(kind):.3f}" for name, kind in whole.types.items() if whole.typed}
+    if not whole.typed:
+        return line
+    by_type = {name: type_f1(kind) for name, kind in whole.types.items() if kind.labelled}
+    line |= {f"f1:{name}": f"{value:.3f}" for name, value in by_type.items()}
+    return line | ({"f1:mean": f"{sum(by_type.values()) / len(by_type):.3f}"} if by_type else {})
 
 
 def _estimate(name: str, result: Scores | PointScores, ends: tuple[Any, Any] | None) -> Estimate:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -40,6 +40,8 @@ def _check_name(name: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_check_text)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Entry = Annotated[Any, AfterValidator(_check_entry)]
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -63,13 +65,15 @@ class Card:
         When a value is of another type, out of range, or holds what is not to be shown: weights come from anybody.
     """
 
-    name: Annotated[str, AfterValidator(_check_name)]
+    KIND: ClassVar[str] = "nuclei"
+
+    name: Name
     licence: Text
     architecture: Architecture
     rule: SeedRule
     mpp: Annotated[float, Field(ge=WORKING_MPP[0], le=WORKING_MPP[1])] = 0.5
     data: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
-    training: Mapping[Text, Annotated[Any, AfterValidator(_check_entry)]] = Field(default_factory=dict)
+    training: Mapping[Text, Entry] = Field(default_factory=dict)
     figures: Mapping[Text, Mapping[Text, float]] = Field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -9,44 +9,30 @@ from numpy.typing import NDArray
 from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
 from pathopipe.models.engine import Engine, Maps, Precision
 from pathopipe.models.openvino import ops, ov
+from pathopipe.models.openvino_parts import compiled, convolved, doubled, number
 from pathopipe.models.weights import Tensors, Weights
 
-_HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
 _EPSILON: Final = 1e-5
 
 
 def compile_graph(weights: Weights, precision: Precision, workers: int) -> Engine:
     """Make an engine in which each call runs in one thread of its own, so that results don't depend on their number."""
-    core = ov.Core()
-    settings = {
-        "INFERENCE_PRECISION_HINT": _HINTS[resolve(precision)],
-        "INFERENCE_NUM_THREADS": workers,
-        "NUM_STREAMS": workers,
-        "ENABLE_CPU_PINNING": False,
-    }
-    compiled = core.compile_model(graph(weights.card.architecture, weights.tensors), "CPU", settings)
+    network = compiled(graph(weights.card.architecture, weights.tensors), precision, workers)
     local = threading.local()
 
     def run(rgb: NDArray[np.uint8]) -> Maps:
         if not hasattr(local, "request"):
-            local.request = compiled.create_infer_request()
+            local.request = network.create_infer_request()
         local.request.infer([rgb[None]])
         return np.array(local.request.get_output_tensor(0).data[0])
 
     return run
 
 
-def resolve(precision: Precision) -> str:
-    """Half precision where the processor has instructions for it."""
-    if precision != "auto":
-        return precision
-    return "bfloat16" if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
-
-
 def graph(architecture: Architecture, tensors: Tensors) -> Any:
     """The network as an OpenVINO model: uint8 (1, H, W, 3) in, uint8 (1, C, 2 H, 2 W) out."""
     image = ops.parameter([1, -1, -1, 3], np.uint8, name="image")
-    scaled = ops.subtract(ops.multiply(ops.convert(image, "f32"), _number(2 / 255)), _number(1))
+    scaled = ops.subtract(ops.multiply(ops.convert(image, "f32"), number(2 / 255)), number(1))
     planes = ops.transpose(scaled, np.array([0, 3, 1, 2]))
     features = _activated(ops.space_to_depth(planes, "depth_first", FOLD), tensors, "stem")
     skipped = []
@@ -57,11 +43,11 @@ def graph(architecture: Architecture, tensors: Tensors) -> Any:
             features = _residual(features, tensors, f"down.{level}.{block + (level > 0)}")
         skipped.append(features)
     for level in range(len(architecture.up_blocks) - 1, -1, -1):
-        features = ops.add(_doubled(_plain(features, tensors, f"lateral.{level}")), skipped[level])
+        features = ops.add(doubled(_plain(features, tensors, f"lateral.{level}")), skipped[level])
         for block in range(architecture.up_blocks[level]):
             features = _residual(features, tensors, f"up.{level}.{block}")
     logits = ops.depth_to_space(_plain(features, tensors, "head"), "depth_first", FOLD * UPSAMPLING)
-    steps = ops.round(ops.multiply(ops.sigmoid(logits), _number(255)), "half_to_even")
+    steps = ops.round(ops.multiply(ops.sigmoid(logits), number(255)), "half_to_even")
     return ov.Model([ops.convert(steps, "u8")], [image], "nucleus_network")
 
 
@@ -79,32 +65,8 @@ def _normalized(features: Any, tensors: Tensors, name: str, stride: int) -> Any:
     scale = tensors[f"{name}.1.weight"] / np.sqrt(tensors[f"{name}.1.running_var"] + np.float32(_EPSILON))
     kernel = tensors[f"{name}.0.weight"] * scale[:, None, None, None]
     bias = tensors[f"{name}.1.bias"] - tensors[f"{name}.1.running_mean"] * scale
-    return _convolved(features, kernel, bias, stride)
+    return convolved(features, kernel, bias, stride)
 
 
 def _plain(features: Any, tensors: Tensors, name: str) -> Any:
-    return _convolved(features, tensors[f"{name}.weight"], tensors[f"{name}.bias"], 1)
-
-
-def _convolved(features: Any, kernel: NDArray[np.float32], bias: NDArray[np.float32], stride: int) -> Any:
-    margin = kernel.shape[2] // 2
-    convolved = ops.convolution(
-        features, kernel.astype(np.float32), [stride, stride], [margin, margin], [margin, margin], [1, 1]
-    )
-    return ops.add(convolved, bias.astype(np.float32).reshape(1, -1, 1, 1))
-
-
-def _doubled(features: Any) -> Any:
-    return ops.interpolate(
-        features,
-        np.array([2.0, 2.0], np.float32),
-        "nearest",
-        "scales",
-        axes=np.array([2, 3]),
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
-
-
-def _number(value: float) -> Any:
-    return ops.constant(np.float32(value))
+    return convolved(features, tensors[f"{name}.weight"], tensors[f"{name}.bias"], 1)

@@ -4,12 +4,13 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, BinaryIO, ClassVar, Final, Generic, NoReturn, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,57 +24,97 @@ from pathopipe.models.card import Card
 _KEY: Final = "pathopipe"
 _FORMAT: Final = 1
 _LARGEST_HEADER: Final = 400_000
-_FOREIGN: Final = "is not a weights file of pathopipe: give one that 'pathopipe train nuclei' wrote"
 _PICKLES: Final = (b"\x80", b"PK\x03\x04")
 
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A card, the SHA-256 of the file, and the tensors by name, batch normalization apart."""
+class Shaped(Protocol):
+    """The shape of a network."""
 
-    card: Card
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all tensors."""
+
+
+class AnyCard(Protocol):
+    """What the cards of all kinds of weights have: a kind, a name, and the shape of the network."""
+
+    KIND: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Name in reports and manifests."""
+
+    @property
+    def architecture(self) -> Shaped:
+        """Shape of the network."""
+
+
+CardT = TypeVar("CardT", bound=AnyCard)
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[CardT]):
+    """A card, the SHA-256 of the file, and the tensors by name."""
+
+    card: CardT
     sha256: str
     tensors: Tensors
 
 
-def save_weights(path: Path, card: Card, tensors: Tensors) -> None:
+Weights = Loaded[Card]
+"""Weights of a nucleus network, batch normalization apart."""
+
+
+def save_weights(path: Path, card: AnyCard, tensors: Tensors) -> None:
     """Write weights; a half-written file never shows. The same weights give the same bytes."""
     from safetensors.numpy import save
 
-    text = json.dumps(asdict(card) | {"format": _FORMAT}, sort_keys=True)
+    # Cards of nucleus networks were there first, and name no kind.
+    kind = {} if card.KIND == Card.KIND else {"kind": card.KIND}
+    text = json.dumps(asdict(card) | kind | {"format": _FORMAT}, sort_keys=True)
     ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
     write_whole(path, save(ordered, metadata={_KEY: text}))
 
 
 def read_card(path: Path) -> Card:
-    """Read the card of a weights file, not its tensors.
-
-    Raises
-    ------
-    RefusalError
-        When the file is missing, a pickle, not safetensors, or not of this program, when its card is invalid, or when
-        its tensors differ from what the card says.
-    """
-    with _opened(path) as stream:
-        return _read_card(stream, path)[0]
+    """Read the card of the weights of a nucleus network; raises as `read_card_of` does."""
+    return read_card_of(path, Card)
 
 
 def read_weights(path: Path) -> Weights:
-    """Read a weights file.
+    """Read the weights of a nucleus network; raises as `read_weights_of` does."""
+    return read_weights_of(path, Card)
+
+
+def read_card_of(path: Path, kind: type[CardT]) -> CardT:
+    """Read the card of a weights file, of this kind, not its tensors.
 
     Raises
     ------
     RefusalError
-        As for :func:`read_card`, or when tensors are damaged, or hold numbers that a network can't.
+        When the file is missing, a pickle, not safetensors, or not of this program, when its card is invalid or that of
+        another kind, or when its tensors differ from what the card says.
+    """
+    with _opened(path) as stream:
+        return _read_card(stream, path, kind)[0]
+
+
+def read_weights_of(path: Path, kind: type[CardT]) -> Loaded[CardT]:
+    """Read a weights file of this kind.
+
+    Raises
+    ------
+    RefusalError
+        As for :func:`read_card_of`, or when tensors are damaged, or hold numbers that a network can't.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     with _opened(path) as stream:
-        card, size = _read_card(stream, path)
+        card, size = _read_card(stream, path, kind)
         stream.seek(0)
         content = stream.read(size + 1)
     try:
@@ -81,7 +122,7 @@ def read_weights(path: Path) -> Weights:
     except (SafetensorError, ValueError) as error:
         raise _refusal(path, f"is damaged ({error}): copy or download it again") from error
     _check_numbers(tensors, path)
-    return Weights(card, hashlib.sha256(content).hexdigest(), tensors)
+    return Loaded(card, hashlib.sha256(content).hexdigest(), tensors)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -96,16 +137,16 @@ def _opened(path: Path) -> BinaryIO:
     raise _refusal(path, "is not a file: give the path of a weights file")
 
 
-def _read_card(stream: BinaryIO, path: Path) -> tuple[Card, int]:
+def _read_card(stream: BinaryIO, path: Path, kind: type[CardT]) -> tuple[CardT, int]:
     """Return the card and the size in bytes of the file that it describes."""
     start = stream.read(8)
     size = int.from_bytes(start, "little")
     # A safetensors file begins with the size of its header, which may look like a pickle where it is small.
     if size > _LARGEST_HEADER and start.startswith(_PICKLES):
         raise _refusal(path, "is a pickle, which could run code: give weights as safetensors")
-    header = _parse(stream.read(size) if size <= _LARGEST_HEADER else b"", path)
+    header = _parse(stream.read(size) if size <= _LARGEST_HEADER else b"", path, kind)
     metadata = header.pop("__metadata__", None)
-    card = _parse_card(metadata.get(_KEY) if isinstance(metadata, dict) else None, path)
+    card = _parse_card(metadata.get(_KEY) if isinstance(metadata, dict) else None, path, kind)
     wanted = card.architecture.shapes()
     _check_shapes(header, wanted, path)
     whole = 8 + size + 4 * sum(map(prod, wanted.values()))
@@ -114,28 +155,35 @@ def _read_card(stream: BinaryIO, path: Path) -> tuple[Card, int]:
     return card, whole
 
 
-def _parse_card(text: object, path: Path) -> Card:
-    values = _parse(text if isinstance(text, str) else "", path)
+def _parse_card(text: object, path: Path, kind: type[CardT]) -> CardT:
+    values = _parse(text if isinstance(text, str) else "", path, kind)
     version = values.pop("format", None)
     if type(version) is not int or version < _FORMAT:
-        raise _refusal(path, _FOREIGN)
+        raise _refusal(path, _foreign(kind))
     if version > _FORMAT:
         raise _refusal(path, "holds weights of a newer version of pathopipe: update it")
+    if (other := values.pop("kind", Card.KIND)) != kind.KIND:
+        known = f"'{other}'" if isinstance(other, str) and re.fullmatch("[a-z]{1,20}", other) else "something else"
+        raise _refusal(path, f"holds weights for {known}: give weights that 'pathopipe train {kind.KIND}' wrote")
     try:
-        return _CARD.validate_json(json.dumps(values))
+        return TypeAdapter(kind).validate_json(json.dumps(values))
     except ValidationError as error:
         problem = reported(error.errors()[0])
         raise _refusal(path, f"has an invalid card: {problem}: train the weights again") from None
 
 
-def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
+def _foreign(kind: type[CardT]) -> str:
+    return f"is not a weights file of pathopipe: give one that 'pathopipe train {kind.KIND}' wrote"
+
+
+def _parse(text: str | bytes, path: Path, kind: type[CardT]) -> dict[str, Any]:
     """Read JSON that no two readers can interpret differently."""
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         json.dumps(content, ensure_ascii=False).encode()  # halves of a pair of surrogates are not text
         if isinstance(content, dict):
             return content
-    raise _refusal(path, _FOREIGN)
+    raise _refusal(path, _foreign(kind))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -170,6 +218,3 @@ def _check_numbers(tensors: Tensors, path: Path) -> None:
 
 def _refusal(path: Path, message: str) -> RefusalError:
     return RefusalError(message, path=path, called="the weights' file")
-
-
-_CARD: Final = TypeAdapter(Card)

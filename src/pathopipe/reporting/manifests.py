@@ -54,6 +54,21 @@ def model_facts(detect: Manifest) -> tuple[Fact, ...]:
     return (Fact("Nuclei found by", str(model["name"]), f"({model['licence']})" if model.get("licence") else ""),)
 
 
+def type_facts(types: Manifest) -> tuple[Fact, ...]:
+    """Return what the nuclei are, as shares of all, and which model says so; nothing where no model was asked."""
+    counts, model = types["counts"], types.get("model")
+    total = counts.get("nuclei")
+    if not model or not total:
+        return ()
+    named = (
+        f"{name if name != 'unknown' else 'not said'} {text.percent(value / total)}"
+        for name, value in counts.items()
+        if name != "nuclei" and value
+    )
+    licence = f", {model['licence']}" if model.get("licence") else ""
+    return (Fact("Nucleus types", ", ".join(named), f"(by the model {model['name']}{licence})"),)
+
+
 def _size_mm(info: SlideInfo, tissue: Manifest) -> str:
     mpp = mpp_of(tissue)
     width, height = info["width"] * mpp.x / 1000, info["height"] * mpp.y / 1000

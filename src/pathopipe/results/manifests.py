@@ -115,6 +115,7 @@ ENTRIES: Final = MappingProxyType(
         "detect": ("model", "grid", "score", "scales", "quality"),
         "segment": ("grid",),
         "features": ("grid", "mpp_checked_by", "quality"),
+        "types": ("quality",),
         "grade": ("model", "about", "quality"),
     }
 )

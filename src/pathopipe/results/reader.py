@@ -80,7 +80,9 @@ class SlideResults(SlideFolder):
         return read_grade(self.file("grade", "grade.json"))
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-        """Read a table: ``tiles``, ``detections``, ``nuclei``, ``features`` or ``statistics``, or some columns of it.
+        """Read a table, or some columns of it.
+
+        The tables are ``tiles``, ``detections``, ``nuclei``, ``features``, ``statistics`` and ``types``.
 
         Raises
         ------

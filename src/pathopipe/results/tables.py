@@ -180,7 +180,7 @@ def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[
 def _check_values(part: pa.Table, path: Path, table: Table) -> None:
     for column in (column for column in table.columns if column.name in part.column_names):
         values, is_float = part[column.name], column.kind.startswith("float")
-        may_lack = is_float and not table.complete
+        may_lack = (is_float and not table.complete) or column.optional
         if values.null_count and not may_lack:
             raise damaged(path)
         if is_float and not (np.isfinite(found := numbers(values)) | (may_lack & np.isnan(found))).all():

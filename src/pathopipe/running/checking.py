@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathopipe.errors import RefusalError
 from pathopipe.grading.registry import make_grader
-from pathopipe.jobs.chosen_model import model_problems
+from pathopipe.jobs.chosen_model import model_problems, types_problems
 from pathopipe.pipeline import Config
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import weights_folder
@@ -67,6 +67,7 @@ def _config_problems(config: Config, results: Path) -> Iterator[str]:
     except RefusalError as error:
         yield str(error)
     yield from model_problems(config.detect.model, config.tiles, weights_folder(results))
+    yield from types_problems(config.types.model, weights_folder(results))
 
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:

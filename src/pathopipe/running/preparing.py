@@ -10,7 +10,7 @@ from typing import Any, Final
 from pathopipe.config import container_image
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.identity import full_sha256, identify, slide_files
-from pathopipe.jobs.chosen_model import adopt_model
+from pathopipe.jobs.chosen_model import adopt_models
 from pathopipe.jobs.parallel import ordered_map
 from pathopipe.pipeline import ORDER, Config
 from pathopipe.results.documents import write_json
@@ -65,7 +65,7 @@ def prepare(config: Config) -> Plan:
     presence = sort_by_presence(samples, results)
     if found := [*mistakes, *problems(config, sheet, samples, presence, results)]:
         raise RefusalError(*found)
-    config = adopt_model(config, results)
+    config = adopt_models(config, results)
     skipped = {sample.slide: None for sample in presence.missing}
     taking_part = tuple(sample for sample in samples if sample.slide not in skipped)
     if not taking_part:
@@ -99,7 +99,7 @@ def plan_of_jobs(config: Config, slides: Iterable[str]) -> Plan:
     refuse_links(results, of_results(slides))
     facts = [read_facts(slide, results) for slide in slides]
     return Plan(
-        config=adopt_model(config, results),
+        config=adopt_models(config, results),
         sheet=sheet,
         results=results,
         samples=tuple(fact.sample for fact in facts),

@@ -123,6 +123,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
             *reported.slide_facts(tissue),
             *reported.mpp_facts(manifests["features"]),
             *reported.model_facts(manifests["detect"]),
+            *reported.type_facts(manifests["types"]),
         ),
         warnings=reported.warnings(manifests),
         grade=reported.grade_of(read_grade(job.input("grade/grade.json"))),

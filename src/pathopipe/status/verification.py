@@ -1,16 +1,19 @@
 """Whether results are still what their manifests and descriptions say: digests computed again, drift in sentences."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.identity import full_sha256, identify
 from pathopipe.jobs.parallel import ordered_map
-from pathopipe.models.registry import weights_of
+from pathopipe.models import registry as nuclei
+from pathopipe.models.types import registry as types
+from pathopipe.models.weights import Loaded
 from pathopipe.pipeline import COHORT, MAPS, ORDER, STAGES
 from pathopipe.provenance import sha256, versions
 from pathopipe.record import MANIFEST
@@ -24,6 +27,8 @@ from pathopipe.samples import Sample
 _HASHING = 4
 """Threads that read whole files."""
 _PASSING = {"logs", ".work"}
+_WEIGHTS: dict[str, Callable[[str, Path], Loaded[Any]]] = {"detect": nuclei.weights_of, "types": types.weights_of}
+"""How the weights that a stage used are read."""
 
 
 @dataclass
@@ -157,13 +162,14 @@ def _cohort_drift(results: Path) -> Iterator[str]:
 def _weights_drift(results: Path, slides: Iterable[dict[str, Manifest]]) -> Iterator[str]:
     """Weights that are not there, or not those that the slides were made with."""
     used = Counter(
-        (str(made["detect"]["params"]["model"]), str(model["sha256"]))
+        (stage, str(made[stage]["params"]["model"]), str(model["sha256"]))
         for made in slides
-        if "detect" in made and (model := made["detect"]["model"]) and model["sha256"]
+        for stage in _WEIGHTS
+        if stage in made and (model := made[stage]["model"]) and model["sha256"]
     )
-    for (name, digest), count in sorted(used.items()):
+    for (stage, name, digest), count in sorted(used.items()):
         try:
-            if weights_of(name, weights_folder(results)).sha256 != digest:
+            if _WEIGHTS[stage](name, weights_folder(results)).sha256 != digest:
                 yield f"the weights of '{name}' are not those that {count:,} slides were made with"
         except RefusalError as error:
             yield str(error)

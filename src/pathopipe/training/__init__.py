@@ -1,1 +1,1 @@
-"""Training nucleus networks on annotated images; the only part that cannot do without torch."""
+"""Training models on annotated images: nucleus networks, which needs torch, and the rule that tells types."""

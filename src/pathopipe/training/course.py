@@ -13,7 +13,7 @@ from pathopipe.errors import FaultError
 from pathopipe.files import remove, write_whole
 from pathopipe.models.architecture import Architecture
 from pathopipe.models.network import NucleusNet, load_tensors, tensors_of
-from pathopipe.models.openvino_engine import resolve
+from pathopipe.models.openvino_parts import resolve
 from pathopipe.models.seeds import SeedRule
 from pathopipe.models.torch_engine import network_engine
 from pathopipe.results.documents import read_json, write_json

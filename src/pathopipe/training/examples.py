@@ -44,6 +44,8 @@ class Example:
         (N, 2) x, y in pixels of ``rgb``; None where there are outlines.
     working, grid
         The image as the workflow reads it, and the grid of that.
+    types
+        What each point, or the nuclei 1, 2, … of ``labels``, were annotated as, "" for nothing; None where none was.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Example:
     points: NDArray[np.float64] | None
     working: NDArray[np.uint8]
     grid: Grid
+    types: tuple[str, ...] | None = None
 
     @property
     def nuclei(self) -> int:
@@ -115,7 +118,8 @@ def _read(line: Annotated, working_mpp: float) -> Example:
             raise RefusalError(slide.damage)
     found = read_annotations(line.labels, rgb.shape[:2])
     labels, points = (None, found.xy) if isinstance(found, Points) else (found.labels, None)
-    example = Example(line.name, line.patient or line.name, line.share, rgb, line.mpp, labels, points, working, grid)
+    group = line.patient or line.name
+    example = Example(line.name, group, line.share, rgb, line.mpp, labels, points, working, grid, found.types)
     if line.labels and not example.nuclei:
         raise RefusalError(f"{line.labels}: has no nuclei: annotate some, or leave the image out")
     return example

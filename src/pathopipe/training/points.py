@@ -58,16 +58,25 @@ def outline_points(maps: Channels, points: NDArray[np.float64]) -> NDArray[np.ui
     uint8 (H, W, 3): targets and weight, see :class:`pathopipe.training.augment.Field`. Each point gets the part of the
     foreground that it reaches first; where that is too little, a disc, whose surroundings don't count.
     """
+    labels, weight, _ = outlined_points(maps, points)
+    return np.dstack([targets(labels), weight])
+
+
+def outlined_points(
+    maps: Channels, points: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.intp]]:
+    """Do as `outline_points`; returns labels (H, W), the weight (H, W), and of the labels 1, 2, … the row in points."""
     foreground = maps[FOREGROUND]
     height, width = foreground.shape
-    seeds = np.unique(np.floor(points[:, ::-1]).astype(np.int32).clip(0, (height - 1, width - 1)), axis=0)
+    pixels = np.floor(points[:, ::-1]).astype(np.int32).clip(0, (height - 1, width - 1))
+    seeds, rows = np.unique(pixels, axis=0, return_index=True)
     labels = finish(assign(seeds, with_barrier(maps), _SETTINGS), seeds, _SETTINGS)
     weight = np.full((height, width), 255, np.uint8)
     weight[(foreground > _UNSURE[0]) & (foreground < _UNSURE[1])] = _GUESSED
     weight[(labels == 0) & (foreground >= _UNSURE[1])] = _UNMARKED
     lost = np.setdiff1d(np.arange(1, len(seeds) + 1), labels)
     _draw_discs(labels, weight, lost, seeds)
-    return np.dstack([targets(labels), weight])
+    return labels, weight, rows
 
 
 def _draw_discs(

@@ -31,6 +31,8 @@ class Column:
         A phrase without its period.
     label
         What pages call it; empty where none shows it.
+    optional
+        Whether text may be missing in a row; numbers may where the table is not complete.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     unit: str
     meaning: str
     label: str = ""
+    optional: bool = False
 
     @property
     def term(self) -> Term:

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from pathopipe.results.schemas import detections, features, nuclei, statistics, tiles
+from pathopipe.results.schemas import detections, features, nuclei, statistics, tiles, types
 
 TABLES: Final = MappingProxyType(
     {
@@ -12,5 +12,6 @@ TABLES: Final = MappingProxyType(
         "nuclei": nuclei.TABLE,
         "features": features.TABLE,
         "statistics": statistics.TABLE,
+        "types": types.TABLE,
     }
 )
