@@ -107,10 +107,10 @@ def main() -> None:
     average, optimizer = copy.deepcopy(network).eval(), optimizer_of(network, ENCODER_RATE, RATE, DECAY)
     schedule, class_weights = Schedule(steps=steps), torch.tensor(CLASS_WEIGHTS)
     network.train()
-    for step, (image, wanted, bits) in enumerate(drawn(fields, weights / weights.sum(), steps, 1)):
+    for step, (image, wanted, known) in enumerate(drawn(fields, weights / weights.sum(), steps, 1)):
         with torch.autocast("cpu", torch.bfloat16):
             outlines, types = network(image)
-        loss = _loss(outlines.float(), wanted) + type_loss(types, bits, class_weights, ENOUGH)
+        loss = _loss(outlines.float(), wanted) + type_loss(types, known, class_weights, ENOUGH)
         advance(network, optimizer, loss, _pace(step, schedule))
         remember(average, network, step, MEMORY)
         if step % 100 == 99:

@@ -1,11 +1,11 @@
 """Crops of annotated fields with the types of their nuclei, for the teacher and for the types."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
+from torch.nn import functional
 
 from pathopipe.models.types.architecture import STRIDE_OUT
 from pathopipe.ops.nucleus_types import TYPES, type_named
@@ -22,10 +22,10 @@ CALM = Augmentation(zoom=1.2)
 
 @dataclass(frozen=True)
 class Typed:
-    """A field, and on the pixels of its targets a bit for each type that a nucleus may be of, 0 for not known."""
+    """A field, and on the pixels of its targets 1 and more for the type of a nucleus, 0 where none is known."""
 
     field: Field
-    may_be: np.ndarray | None
+    types: np.ndarray | None
     share: float
 
 
@@ -38,37 +38,28 @@ def of_points(example: Example, teacher: Teacher, share: float, *, typed: bool) 
     if not typed:
         return Typed(field, None, share)
     kinds = [TYPES.index(type_named(example.types[place])) for place in places]
-    bits = np.array([0, *(1 << kind for kind in kinds)], np.uint8)
-    return Typed(field, bits[labels], share)
-
-
-def of_organ(example: Example, kinds: Sequence[str], share: float) -> Typed:
-    """All nuclei of an organ's field may be of these types."""
-    bits = sum(1 << TYPES.index(kind) for kind in kinds)
-    blank = np.zeros((*example.labels.shape, 3), np.uint8)
-    field = Field(example.name, example.rgb, example.mpp, blank, example.mpp, share)
-    return Typed(field, np.where(example.labels > 0, bits, 0).astype(np.uint8), share)
+    return Typed(field, np.array([0, *(1 + kind for kind in kinds)], np.uint8)[labels], share)
 
 
 def batch(fields: list[Typed], weights: np.ndarray, seed: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Draw crops: images (B, 3, S, S), targets (B, 3, 2 S, 2 S) from 0 to 1, and bits (B, S / 4, S / 4)."""
+    """Draw images (B, 3, S, S), targets (B, 3, 2 S, 2 S) from 0 to 1, and types (B, S / 4, S / 4), -1 for unknown."""
     rng = np.random.default_rng(seed)
     made = [_crop(fields[place], rng) for place in rng.choice(len(fields), BATCH, p=weights)]
-    images, wanted, bits = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
+    images, wanted, types = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
     image = images.permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=torch.channels_last)
-    return image, wanted.permute(0, 3, 1, 2).float().div_(255), bits.long()
+    return image, wanted.permute(0, 3, 1, 2).float().div_(255), types.long() - 1
 
 
 def _crop(one: Typed, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    how = augment.DEFAULT if one.may_be is None else CALM
+    how = augment.DEFAULT if one.types is None else CALM
     pose = augment._pose(one.field, SIZE, MPP, how, rng)
     rgb = augment._change(augment._seen(one.field, pose, SIZE, rng), how, rng)
     finer = one.field.mpp / one.field.target_mpp
     wanted = _warped(one.field.targets, augment._between(pose, finer, 0.5), 2 * SIZE, cv2.INTER_LINEAR)
-    if one.may_be is None:
+    if one.types is None:
         return rgb, wanted, np.zeros((SIZE // STRIDE_OUT, SIZE // STRIDE_OUT), np.uint8)
     place = augment._between(pose, finer, STRIDE_OUT)
-    return rgb, wanted, _warped(one.may_be, place, SIZE // STRIDE_OUT, cv2.INTER_NEAREST)
+    return rgb, wanted, _warped(one.types, place, SIZE // STRIDE_OUT, cv2.INTER_NEAREST)
 
 
 def _warped(image: np.ndarray, place: np.ndarray, side: int, how: int) -> np.ndarray:
@@ -76,11 +67,9 @@ def _warped(image: np.ndarray, place: np.ndarray, side: int, how: int) -> np.nda
     return cv2.warpAffine(image, place, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT)
 
 
-def type_loss(logits: torch.Tensor, bits: torch.Tensor, weights: torch.Tensor, at_least: float) -> torch.Tensor:
-    """Minus the log-probability of the types that a nucleus may be of (Cour et al. 2011, with partial labels)."""
-    shares = torch.log_softmax(logits.float(), dim=1)
-    may_be = torch.stack([(bits >> kind) & 1 for kind in range(logits.shape[1])], dim=1).bool()
-    inside = torch.logsumexp(shares.masked_fill(~may_be, -1e4), dim=1)
-    single = may_be.sum(dim=1) == 1
-    weight = torch.where(single, (may_be * weights[None, :, None, None]).sum(dim=1), 0.5) * (bits > 0)
-    return -(inside * weight).sum() / (weight.sum() + at_least)
+def type_loss(logits: torch.Tensor, types: torch.Tensor, weights: torch.Tensor, at_least: float) -> torch.Tensor:
+    """Cross-entropy of the types (B, H, W), -1 where nothing is known; a batch with few pixels counts less."""
+    cost = functional.cross_entropy(
+        logits.float(), types, weight=weights, ignore_index=-1, reduction="sum", label_smoothing=0.05
+    )
+    return cost / ((types >= 0).sum() + at_least)

@@ -24,7 +24,7 @@ ELSEWHERE = {
     ("cli/bench.py", "mkdir"): "the folder that is named",
     ("cli/demo.py", "mkdir"): "the folder that is named, and a folder in it, for files that are written whole",
     ("evaluation/scoring.py", "imwrite"): "a temporary folder",
-    ("cli/train.py", "mkdir"): "the folder that is named",
+    ("cli/options.py", "mkdir"): "the folder that is named",
     ("schemas.py", "write_text"): "a clone, for its developers",
     ("jobs/execution.py", "rmdir"): "directly below the root: a link is no folder",
     ("jobs/execution.py", "utime"): "directly below the root: not followed",

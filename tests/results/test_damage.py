@@ -87,6 +87,7 @@ def readings(slide: SlideResults, stage: str) -> list[Callable[[], Any]]:
         "detect": [lambda: slide.table("detections"), lambda: read_maps(slide.file("detect", MAPS))],
         "segment": [lambda: slide.table("nuclei"), slide.polygons],
         "features": [lambda: slide.table("features"), lambda: slide.table("statistics"), lambda: slide.statistics],
+        "types": [lambda: slide.table("types")],
         "grade": [lambda: slide.grade],
     }
     common = [lambda: slide.warnings, lambda: slide.state, lambda: slide.manifest(stage)]

@@ -100,7 +100,7 @@ def test_what_follows_names_where_the_change_began(tmp_path: Path, wanted: Wante
     changed["grade"] = {**wanted.made_by["grade"], "code": "0"}
     assert causes(tmp_path, replace(wanted, made_by=changed)) == {
         "segment": "its code changed",
-        **follow("features", origin="segment"),
+        **follow("features", "types", origin="segment"),
         "grade": "its code changed; what it reads changed (segment)",
         **follow("report", origin="segment, grade"),
     }
@@ -109,7 +109,7 @@ def test_what_follows_names_where_the_change_began(tmp_path: Path, wanted: Wante
 def test_a_run_that_ends_early_or_is_told_what_to_run(tmp_path: Path, wanted: Wanted) -> None:
     assert causes(tmp_path, replace(wanted, again="features", last="grade")) == {
         "features": "you asked for it",
-        **follow("grade", origin="features"),
+        **follow("types", "grade", origin="features"),
     }
     assert causes(tmp_path, replace(wanted, again="report", last="grade")) == {}
 
@@ -117,13 +117,13 @@ def test_a_run_that_ends_early_or_is_told_what_to_run(tmp_path: Path, wanted: Wa
 def test_what_was_not_finished_or_ran_again_is_something_new_to_read(tmp_path: Path, wanted: Wanted) -> None:
     manifest = {**wanted.made_by["features"], "new": True}
     write_json(tmp_path / "results" / "s" / "features" / "manifest.json", manifest)
-    assert causes(tmp_path, wanted) == follow("grade", "report", origin="features")
+    assert causes(tmp_path, wanted) == follow("types", "grade", "report", origin="features")
     (tmp_path / "results" / "s" / "features" / "manifest.json").unlink()
     missing = {"features": "manifest.json is missing"}
-    assert causes(tmp_path, wanted) == missing | follow("grade", "report", origin="features")
+    assert causes(tmp_path, wanted) == missing | follow("types", "grade", "report", origin="features")
     (tmp_path / "results" / "s" / ".work" / "features").mkdir(parents=True)
     write_json(tmp_path / "results" / "s" / ".work" / "features" / "fault.json", {"reason": "the disk is full"})
-    assert causes(tmp_path, wanted) == follow("grade", "report", origin="features")
+    assert causes(tmp_path, wanted) == follow("types", "grade", "report", origin="features")
 
 
 def test_a_slide_without_mpp_that_was_rejected_is_not_compared_by_it(tmp_path: Path, wanted: Wanted) -> None:
@@ -164,7 +164,7 @@ def test_what_snakemake_cannot_see_is_forced(tmp_path: Path, wanted: Wanted) -> 
     edit(tmp_path, "grade", about={})
     (tmp_path / "results" / "s" / "segment" / "nuclei.parquet").unlink()
     (tmp_path / "results" / "s" / "features" / "manifest.json").write_text("{")
-    assert forced(tmp_path, wanted) == ["tiles", "segment", "features", "types", "grade"]
+    assert forced(tmp_path, wanted) == ["tiles", "segment", "features", "grade"]
     assert forced(tmp_path, replace(wanted, last="segment")) == ["tiles", "segment"]
     told = causes(tmp_path, wanted)
     assert told["segment"].startswith("nuclei.parquet is missing; ")
@@ -176,7 +176,7 @@ def test_a_rerun_that_was_stopped_is_taken_up(tmp_path: Path, wanted: Wanted) ->
     assert forced(tmp_path, replace(wanted, left=since)) == ["features"]
     assert causes(tmp_path, replace(wanted, left=since)) == {
         "features": "you asked for it in a run that was stopped",
-        **follow("grade", "report", origin="features"),
+        **follow("types", "grade", "report", origin="features"),
     }
 
 

@@ -93,7 +93,7 @@ def test_tissue_and_stain_in_the_sheet_rerun_the_grade_of_that_slide(finished: P
 def test_a_rerun_on_demand(finished: Project) -> None:
     assert finished.planned_with(options=("--rerun", "features")) == from_stage("features")
     only = finished.planned_with(options=("--rerun", "features", "--only", "s1"))
-    assert only == {"features": 1, "grade": 1, "report": 1}
+    assert only == {"features": 1, "types": 1, "grade": 1, "report": 1}
 
 
 def test_adding_a_slide_runs_only_that_one(finished: Project) -> None:
