@@ -18,6 +18,7 @@ from pathopipe.models.types.card_page import to_markdown
 from pathopipe.models.weights import read_weights_of, save_weights
 
 NAME = "breast"
+SCOPE = "learned on breast; not measured in other tissue"
 DATA = (
     (
         "BRCA-M2C (Abousamra et al., ICCV 2021; TopoXLab), 73 fields of breast from TCGA with points of three types; "
@@ -48,7 +49,9 @@ def main() -> None:
     with Path(sys.argv[2]).open(newline="") as stream:
         (row,) = [row for row in csv.DictReader(stream, delimiter="\t") if row["image"] == "all images"]
     figures = {name: float(value) for name, value in row.items() if name.startswith("f1:") and value}
-    card = dataclasses.replace(weights.card, name=NAME, data=DATA, training=TRAINING, figures={sys.argv[3]: figures})
+    card = dataclasses.replace(
+        weights.card, name=NAME, scope=SCOPE, data=DATA, training=TRAINING, figures={sys.argv[3]: figures}
+    )
     path = SHIPPED / f"{NAME}.safetensors"
     save_weights(path, card, weights.tensors)
     shipped = read_weights_of(path, TypeCard)

@@ -2,6 +2,7 @@ import pytest
 
 from pathopipe.reporting import manifests as reported
 from pathopipe.reporting.vocabulary import MPP_CHECKS
+from tests.made import manifest as made_manifest
 
 TISSUE = {
     "stage": "tissue",
@@ -125,3 +126,16 @@ def test_a_model_is_named_with_its_terms():
     assert reported.model_facts({"model": None}) == ()
     record = reported.stage_records({"detect": {"state": "done"} | detect})[0]
     assert texts(record.model)["License"] == ("CC BY-NC-SA 4.0", "")
+
+
+def test_what_nuclei_are_stands_with_who_says_so_and_where_that_holds() -> None:
+    counts = {"nuclei": 200, "epithelial": 100, "inflammatory": 40, "stromal": 20, "other": 0, "unknown": 40}
+    model = {"name": "breast", "sha256": "0", "licence": "CC BY 4.0"}
+    made = made_manifest("types", counts=counts, model=model, scope="learned on breast")
+    (fact,) = reported.type_facts(made)
+    assert fact.value == "epithelial 50%, inflammatory 20%, stromal 10%, not said 20%"
+    assert fact.note == "(by the model breast; learned on breast; CC BY 4.0)"
+
+
+def test_without_a_model_nothing_is_said_of_what_nuclei_are() -> None:
+    assert reported.type_facts(made_manifest("types", counts={"nuclei": 200, "unknown": 200}, model=None)) == ()

@@ -67,6 +67,7 @@ def test_every_nucleus_is_what_it_is_on_the_whole_image(tmp_path: Path, factor: 
     counts = made["counts"]
     assert counts["nuclei"] == len(found) == sum(counts[name] for name in TYPES) > 50
     assert (counts["unknown"], made["model"]["name"], made["model"]["licence"]) == (0, "tiny", "CC0")
+    assert made["scope"] == "nothing is stated of where it holds"
 
 
 def test_bytes_do_not_depend_on_the_workers(tmp_path: Path) -> None:

@@ -60,13 +60,10 @@ def type_facts(types: Manifest) -> tuple[Fact, ...]:
     total = counts.get("nuclei")
     if not model or not total:
         return ()
-    named = (
-        f"{name if name != 'unknown' else 'not said'} {text.percent(value / total)}"
-        for name, value in counts.items()
-        if name != "nuclei" and value
-    )
-    licence = f", {model['licence']}" if model.get("licence") else ""
-    return (Fact("Nucleus types", ", ".join(named), f"(by the model {model['name']}{licence})"),)
+    named = ((name, value) for name, value in counts.items() if name != "nuclei" and value)
+    shares = (f"{'not said' if name == 'unknown' else name} {text.percent(value / total)}" for name, value in named)
+    about = [f"by the model {model['name']}", types.get("scope"), model.get("licence")]
+    return (Fact("Nucleus types", ", ".join(shares), f"({'; '.join(str(part) for part in about if part)})"),)
 
 
 def _size_mm(info: SlideInfo, tissue: Manifest) -> str:

@@ -106,6 +106,7 @@ class Manifest(AnyManifest):
     scales: NotRequired[list[dict[str, float]]]
     mpp_checked_by: NotRequired[str]
     about: NotRequired[dict[str, str]]
+    scope: NotRequired[str]
 
 
 ENTRIES: Final = MappingProxyType(

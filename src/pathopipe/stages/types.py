@@ -84,9 +84,7 @@ def run(job: Job[TypesSettings]) -> Outcome:
         if table.count != total:
             raise damaged(job.input("segment/nuclei.parquet"))
     counts = {name: found[name] for name in (*TYPES, "unknown")}
-    return Outcome(
-        counts={"nuclei": total, **counts}, model=_named(model), details={"quality": unlike if model else []}
-    )
+    return Outcome(counts={"nuclei": total, **counts}, model=_named(model), details=_details(model, unlike))
 
 
 def write_empty(job: Job[TypesSettings]) -> None:
@@ -99,6 +97,10 @@ def _named(model: TypeModel | None) -> dict[str, str | None] | None:
     if model is None:
         return None
     return {"name": model.card.name, "sha256": model.sha256, "licence": model.card.licence}
+
+
+def _details(model: TypeModel | None, unlike: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"quality": []} if model is None else {"quality": unlike, "scope": model.card.scope}
 
 
 def _unlike(job: Job[TypesSettings]) -> list[dict[str, Any]]:

@@ -286,6 +286,7 @@ def _write(
         name=request.name,
         licence=request.licence,
         architecture=TypeArchitecture(classes),
+        scope=f"fitted to own annotations of {patients} patients",
         temperature=round(temperature, 4),
         limit=round(known.limit, 4),
         data=(*request.data, *request.start.card.data),

@@ -22,6 +22,8 @@ class TypeCard:
     ----------
     name, licence, data, training, figures
         As in `models.card.Card`.
+    scope
+        What it was learned on, and where that was not measured; pages show it.
     temperature
         What the rule's values are divided by before they are made probabilities (Guo et al. 2017).
     limit
@@ -33,6 +35,7 @@ class TypeCard:
     name: Name
     licence: Text
     architecture: TypeArchitecture
+    scope: Text = "nothing is stated of where it holds"
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
     limit: Annotated[float, Field(gt=0, le=1e6)] = 1e6
     data: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()

@@ -18,6 +18,7 @@ def _lines(weights: Loaded[TypeCard]) -> Iterator[str]:
     yield from (f"# Model of types `{card.name}`", "")
     yield from ("For research use only. Not for diagnosis.", "")
     yield f"* **License:** {card.licence}"
+    yield f"* **Scope:** {card.scope}"
     yield f"* **Input:** H&E, brightfield RGB at {MPP:g} µm per pixel, and places of nuclei"
     yield f"* **Output:** a probability of each of {', '.join(card.architecture.classes)}"
     yield f"* **Size:** {parameters / 1e6:.2f} million parameters, a description per {STRIDE_OUT * MPP:g} µm"
