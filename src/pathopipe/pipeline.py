@@ -165,7 +165,7 @@ TYPES: Final = Stage(
         "features/manifest.json",
     ),
     writes=("types.parquet",),
-    demand=Demand(2.0, 1.5, 0.3, 2000, 2),
+    demand=Demand(2.0, 2.0, 0.1, 2000, 2),
     reads_pixels=True,
     group="after",
 )
