@@ -21,7 +21,7 @@ from sheets import organ
 from teacher import CLASSES, for_choosing
 from teacher_network import Teacher, description
 
-from pathopipe.annotations import read_sheet
+from pathopipe.annotations import Outlines, read_sheet
 from pathopipe.models.types.architecture import DESCRIBED, TypeArchitecture
 from pathopipe.models.types.card import TypeCard
 from pathopipe.models.types.graph import compile_description
@@ -30,7 +30,7 @@ from pathopipe.models.weights import save_weights
 from pathopipe.ops.nucleus_types import TYPES, type_named
 from pathopipe.training.examples import Example, read_examples
 from pathopipe.training.type_rule import Rule, choose_temperature, f1_by_type
-from pathopipe.training.type_session import centroids, known_of
+from pathopipe.training.type_session import known_of
 
 # Epithelial, inflammatory, stromal, other.
 SHARES = {
@@ -80,8 +80,7 @@ def in_organs(model: TypeModel, examples: list[Example]) -> dict[str, np.ndarray
     """Descriptions of all labeled nuclei by organ."""
     found: dict[str, list[np.ndarray]] = {}
     for example in examples:
-        places = centroids(example.labels, int(example.labels.max()))
-        places = places[np.isfinite(places).all(axis=1)] / (example.grid.factor_x, example.grid.factor_y)
+        places = Outlines(example.labels).points().xy / (example.grid.factor_x, example.grid.factor_y)
         found.setdefault(organ(example.group), []).append(model.describe_at(example.working, places))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 

@@ -384,3 +384,22 @@ def test_a_polygon_beyond_any_image_is_refused_where_its_size_is_not_known(far: 
     (tmp_path / "a.geojson").write_text(json.dumps(polygon))
     with pytest.raises(RefusalError, match=r"holds a polygon that reaches to x .*, beyond any annotated image"):
         read_annotations(tmp_path / "a.geojson")
+
+
+def test_outlines_are_points_at_their_centroids_with_their_types(tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    hidden = [[3, 2], [4, 2], [4, 3], [3, 3], [3, 2]]
+    shapes = [feature("Polygon", [SQUARE], "Tumor"), feature("Polygon", [hidden], "Stroma"), feature("Polygon", [FAR])]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": shapes}))
+    found = read_annotations(path, (8, 12))
+    assert isinstance(found, Outlines)
+    assert found.types == ("Tumor", "Stroma", "")
+    marked = found.points()
+    assert marked.xy.tolist() == [[3.5, 2.5], [9.0, 7.0]], "the second lies in the first, which keeps its pixels"
+    assert marked.types == ("Tumor", "")
+
+
+def test_labels_without_types_are_points_without() -> None:
+    marked = Outlines(square()).points()
+    assert (marked.xy.tolist(), marked.types) == ([[3.5, 2.5]], None)
+    assert Outlines(np.zeros((4, 4), np.int32)).points().xy.shape == (0, 2)

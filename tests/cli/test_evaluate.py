@@ -213,6 +213,23 @@ def test_types_in_results_are_scored_too(folders: tuple[Path, Path], tmp_path: P
     assert confusion.splitlines()[4] == "expected calibration error 0.050, in ten bins of probability"
 
 
+def test_outlines_with_classes_are_scored_by_type_too(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    finished(folders, tmp_path / "results")
+    (folders[1] / "a.png").unlink()
+    features = []
+    for x, y in CENTERS[:8]:
+        ring = [(x - 14, y - 14), (x + 14, y - 14), (x + 14, y + 14), (x - 14, y + 14), (x - 14, y - 14)]
+        kind = {"classification": {"name": "Tumor" if x > 100 else "Immune cells"}}
+        features.append({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": kind})
+    content = {"type": "FeatureCollection", "features": features}
+    (folders[1] / "a.geojson").write_text(json.dumps(content))
+    shown = call("--results", tmp_path / "results", "--labels", folders[1], "--out", tmp_path / "scores.tsv")
+    outlined, _, pointed, _ = rows((tmp_path / "scores.tsv").read_text())
+    assert (outlined["labels"], outlined["nuclei"], outlined["f1:mean"]) == ("outlines", "8", "")
+    assert (pointed["labels"], pointed["f1:inflammatory"], pointed["f1:epithelial"]) == ("points", "0.500", "0.667")
+    assert [block.split(" of ")[0] for block in shown.split("\n\n")[:2]] == ["Outlines", "Points"]
+
+
 def test_points_of_a_type_that_is_none_of_ours_are_not_judged(folders: tuple[Path, Path], tmp_path: Path) -> None:
     finished(folders, tmp_path / "results")
     (folders[1] / "a.png").unlink()

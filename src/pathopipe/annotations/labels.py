@@ -38,6 +38,16 @@ class Outlines:
     labels: NDArray[np.int32]
     types: tuple[str, ...] | None = None
 
+    def points(self) -> "Points":
+        """Return the centroids of the nuclei that have a pixel, and their types."""
+        y, x = np.nonzero(self.labels)
+        own = self.labels[y, x]
+        pixels = np.bincount(own)
+        known = np.flatnonzero(pixels)
+        sums = [np.bincount(own, values + 0.5)[known] for values in (x, y)]
+        types = None if self.types is None else tuple(self.types[label - 1] for label in known.tolist())
+        return Points(np.stack(sums, axis=1) / pixels[known, None], types)
+
 
 @dataclass(frozen=True)
 class Points:

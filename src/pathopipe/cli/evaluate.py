@@ -70,8 +70,8 @@ def nuclei(
     image, whose first pixel spans 0 to 1; in a table of points with only whole numbers these are pixels, and their
     centers are taken.
 
-    Where points have types, so are the types that types.model gives: F1 of each, within 6 um of the point, what was
-    taken for what, and the calibration of the probabilities.
+    Where points or polygons have types, so are the types that types.model gives: F1 of each, within 6 um of the point
+    (the polygon's centroid), what was taken for what, and the calibration of the probabilities.
 
     Counts are pooled over all images before they are scored; 95% intervals are in brackets (bootstrap over images, too
     narrow where several are of one patient). Outlines are compared at the images' own pixels.

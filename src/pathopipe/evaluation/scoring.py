@@ -79,7 +79,7 @@ def evaluate_images(
     titles, total = _titles(models), len(models) * len(images) * len(changes)
     rows = list[Row]()
     for title, model in zip(titles, models, strict=True):
-        for row in _run(images, title, model, config, changes, lambda name: progress(len(rows), total, name)):
+        for row in _run(images, title, model, config, changes, lambda name: progress(_done(rows), total, name)):
             rows.append(row)
     progress(total, total, "")
     return rows
@@ -102,10 +102,15 @@ def evaluate_results(results: Path, labels: Path, progress: Progress) -> list[Ro
     for slide, path in paths.items():
         size = found[slide].manifest("tissue").get("slide_info")
         annotation = read_annotations(path, None if size is None else (size["height"], size["width"]))
-        progress(len(rows), len(paths), slide)
-        rows.append(Row(title, slide, *_count(annotation, found[slide])))
+        progress(_done(rows), len(paths), slide)
+        rows += _rows(title, slide, annotation, found[slide])
     progress(len(paths), len(paths), "")
     return rows
+
+
+def _done(rows: Sequence[Row]) -> int:
+    """Count the images that were compared; one with typed outlines has two rows."""
+    return len({(row.model, row.image, row.change) for row in rows})
 
 
 def _titles(models: Sequence[str]) -> list[str]:
@@ -150,7 +155,7 @@ def _run(
                 path = image.image if how is None else _changed(image, how, chosen.tiles.mpp, folder)
                 results = _analyze(path, folder, chosen, image.mpp, typed=_has_types(annotation))
                 wanted = annotation if how is None else _moved(annotation, how, size)
-                yield Row(title, image.name, *_count(wanted, results), "" if how is None else how.name)
+                yield from _rows(title, image.name, wanted, results, "" if how is None else how.name)
 
 
 def _size(image: Annotated) -> Size:
@@ -174,7 +179,7 @@ def _moved(annotation: Annotation, how: Perturbation, size: Size) -> Annotation:
 
 
 def _has_types(annotation: Annotation) -> bool:
-    return isinstance(annotation, Points) and annotation.types is not None
+    return annotation.types is not None
 
 
 def _analyze(path: Path, results: Path, config: Config, mpp: float, *, typed: bool) -> SlideFolder:
@@ -184,17 +189,22 @@ def _analyze(path: Path, results: Path, config: Config, mpp: float, *, typed: bo
     return SlideFolder(results, sample.slide)
 
 
-def _count(annotation: Annotation, made: SlideFolder) -> tuple[Counts | PointCounts, str | None]:
-    """Compare a slide's nuclei with its labels; also says why there are none, if so."""
+def _rows(model: str, image: str, annotation: Annotation, made: SlideFolder, change: str = "") -> Iterator[Row]:
+    """Compare a slide's nuclei with its labels, and with the centroids of outlines where these have types."""
     manifest, nuclei = made.manifest("segment"), made.file("segment", "nuclei.parquet")
     # Without a scale nothing was found either, and any one will do.
     mpp = (manifest["mpp_x"] or 1.0, manifest["mpp_y"] or 1.0)
-    if isinstance(annotation, Points):
-        said = _said(made) if _has_types(annotation) and made.has("types") else None
-        return _count_points(annotation, nuclei, mpp, said), manifest["reason"]
-    geometry = read_table(nuclei, ["geometry"], NUCLEI)["geometry"].to_numpy()
-    predicted = paint(list(polygons_of(nuclei, geometry)), annotation.labels.shape)
-    return compare(predicted, annotation.labels, mpp[0]), manifest["reason"]
+    if isinstance(annotation, Outlines):
+        geometry = read_table(nuclei, ["geometry"], NUCLEI)["geometry"].to_numpy()
+        predicted = paint(list(polygons_of(nuclei, geometry)), annotation.labels.shape)
+        counts = compare(predicted, annotation.labels, mpp[0])
+        yield Row(model, image, counts, manifest["reason"], change)
+        if annotation.types is None:
+            return
+    points = annotation.points() if isinstance(annotation, Outlines) else annotation
+    said = _said(made) if _has_types(points) and made.has("types") else None
+    reason = manifest["reason"] if isinstance(annotation, Points) else None
+    yield Row(model, image, _count_points(points, nuclei, mpp, said), reason, change)
 
 
 def _count_points(points: Points, nuclei: Path, mpp: tuple[float, float], said: Said | None) -> PointCounts:

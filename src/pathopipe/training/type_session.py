@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.annotations import Outlines, Points
 from pathopipe.errors import RefusalError
 from pathopipe.evaluation.metrics import match
 from pathopipe.evaluation.point_metrics import TYPE_MATCH_UM
@@ -156,21 +157,15 @@ def _typed(example: Example) -> tuple[NDArray[np.float64], list[str]]:
     """Points x, y in pixels of the image, and their types; of outlines, the centroids."""
     if example.types is None:
         return np.empty((0, 2)), []
-    points = example.points if example.labels is None else centroids(example.labels, len(example.types))
-    assert points is not None  # noqa: S101 - an example has outlines or points
-    kinds = [type_named(name) for name in example.types]
-    chosen = [place for place, kind in enumerate(kinds) if kind and np.isfinite(points[place]).all()]
+    if example.labels is not None:
+        marked = Outlines(example.labels, example.types).points()
+    else:
+        assert example.points is not None  # noqa: S101 - an example has outlines or points
+        marked = Points(example.points, example.types)
+    points, names = marked.xy, marked.types or ()
+    kinds = [type_named(name) for name in names]
+    chosen = [place for place, kind in enumerate(kinds) if kind]
     return points[chosen], [str(kinds[place]) for place in chosen]
-
-
-def centroids(labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """Centroids (count, 2) as x, y of the labels 1, 2, …; nan for one that no pixel is left of."""
-    y, x = np.nonzero(labels)
-    own = labels[y, x]
-    number = np.bincount(own, minlength=count + 1)[1 : count + 1].astype(np.float64)
-    sums = [np.bincount(own, values + 0.5, minlength=count + 1)[1 : count + 1] for values in (x, y)]
-    with np.errstate(invalid="ignore"):
-        return np.stack(sums, axis=1) / np.where(number > 0, number, np.nan)[:, None]
 
 
 def _check_places(seen: Sequence[_Seen]) -> None:
