@@ -55,7 +55,7 @@ def test_no_byte_depends_on_threads_or_on_what_was_seen_before(weights: Weights,
 
 def test_the_image_is_continued_to_whole_strides() -> None:
     image = np.arange(3 * 9 * 16, dtype=np.uint8).reshape(9, 16, 3)
-    padded = whole_strides(image, SMALL)
+    padded = whole_strides(image, SMALL.stride)
     assert padded.shape == (16, 16, 3)
     np.testing.assert_array_equal(padded[:9], image)
     np.testing.assert_array_equal(padded[9:], np.broadcast_to(image[8], (7, 16, 3)))

@@ -28,6 +28,28 @@ def config_options(function: F) -> F:
     )(function)
 
 
+def training_options(labels: str) -> Callable[[F], F]:
+    """Add what all trainings ask for; ``labels`` is the help of ``--labels``."""
+    folder = click.Path(path_type=Path, exists=True, file_okay=False)
+    sheet = "Alternatively, a table with the columns image, labels, mpp and, if known, patient."
+    out = Path("trained")
+    options = (
+        click.option("--images", type=folder, help="Annotated images."),
+        click.option("--labels", type=folder, help=labels),
+        click.option("--mpp", type=float, help="Micrometers per pixel of the images."),
+        click.option("--sheet", type=PATH, help=sheet),
+        click.option("--out", type=PATH, default=out, show_default=True, help="Folder to write to."),
+        click.option("--name", default="mine", show_default=True, help="Name of the weights."),
+    )
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def examples(*lines: str) -> str:
     """Write examples for the end of a command's help, as they stand."""
     return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, Suggesting, annotated_images, check_folder, check_name, examples
+from pathopipe.cli.options import Suggesting, annotated_images, check_folder, check_name, examples, training_options
 from pathopipe.cli.train_types import types
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathopipe.training.course import Moment
     from pathopipe.training.session import Request, Row
 
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
 
 
@@ -33,14 +32,7 @@ train.add_command(types)
         "pathopipe train nuclei --sheet images.tsv --from scratch",
     )
 )
-@click.option("--images", type=_FOLDER, help="Annotated images.")
-@click.option("--labels", type=_FOLDER, help="Their labels, with the same names: label images, GeoJSON, or points.")
-@click.option("--mpp", type=float, help="Micrometers per pixel of the images.")
-@click.option(
-    "--sheet", type=PATH, help="Alternatively, a table with the columns image, labels, mpp and, if known, patient."
-)
-@click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
-@click.option("--name", default="mine", show_default=True, help="Name of the weights.")
+@training_options("Their labels, with the same names: label images, GeoJSON, or points.")
 @click.option("--from", "start", default="open", show_default=True, help="Weights to start from, or 'scratch'.")
 @click.option("--teacher", help="Weights that outline nuclei annotated only as points; default: those of --from.")
 @click.option("--steps", type=click.IntRange(1), help="Number of batches; default: 600, or 4000 from scratch.")

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pathopipe.cli.options import PATH, annotated_images, check_folder, check_name, examples
+from pathopipe.cli.options import annotated_images, check_folder, check_name, examples, training_options
 
 if TYPE_CHECKING:
     from pathopipe.training.type_session import Report
-
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command(
@@ -20,14 +18,7 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
         "pathopipe train types --sheet images.tsv",
     )
 )
-@click.option("--images", type=_FOLDER, help="Annotated images.")
-@click.option("--labels", type=_FOLDER, help="Their points or polygons with types, with the same names.")
-@click.option("--mpp", type=float, help="Micrometers per pixel of the images.")
-@click.option(
-    "--sheet", type=PATH, help="Alternatively, a table with the columns image, labels, mpp and, if known, patient."
-)
-@click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
-@click.option("--name", default="mine", show_default=True, help="Name of the weights.")
+@training_options("Their points or polygons with types, with the same names.")
 @click.option("--from", "start", default="breast", show_default=True, help="Model of types to start from.")
 @click.option("--nuclei", default="open", show_default=True, help="Model that finds the nuclei.")
 @click.option("--license", "--licence", "licence", default="not stated", help="Terms of use, for the model card.")

@@ -153,7 +153,7 @@ def _run(
             for how in changes:
                 announce(f"{title}: {image.name}")
                 path = image.image if how is None else _changed(image, how, chosen.tiles.mpp, folder)
-                results = _analyze(path, folder, chosen, image.mpp, typed=_has_types(annotation))
+                results = _analyze(path, folder, chosen, image.mpp, typed=annotation.types is not None)
                 wanted = annotation if how is None else _moved(annotation, how, size)
                 yield from _rows(title, image.name, wanted, results, "" if how is None else how.name)
 
@@ -178,10 +178,6 @@ def _moved(annotation: Annotation, how: Perturbation, size: Size) -> Annotation:
     return Outlines(perturb_labels(annotation.labels, how), annotation.types)
 
 
-def _has_types(annotation: Annotation) -> bool:
-    return annotation.types is not None
-
-
 def _analyze(path: Path, results: Path, config: Config, mpp: float, *, typed: bool) -> SlideFolder:
     sample = Sample("image", path.resolve(), (mpp, mpp))
     for stage in (*STAGES, *(TYPE_STAGES if typed and config.types.model != NONE else ())):
@@ -202,7 +198,7 @@ def _rows(model: str, image: str, annotation: Annotation, made: SlideFolder, cha
         if annotation.types is None:
             return
     points = annotation.points() if isinstance(annotation, Outlines) else annotation
-    said = _said(made) if _has_types(points) and made.has("types") else None
+    said = _said(made) if points.types is not None and made.has("types") else None
     reason = manifest["reason"] if isinstance(annotation, Points) else None
     yield Row(model, image, _count_points(points, nuclei, mpp, said), reason, change)
 

@@ -100,7 +100,7 @@ def point_f1(counts: PointCounts) -> float:
 def confusions(rows: Sequence[Row]) -> Iterator[str]:
     """What nuclei at typed points were said to be, for each model: a line per annotated type, and the calibration."""
     for model in _models(rows):
-        agreed = reduce(add, (row.counts.agreement for row in points(rows) if row.model == model))  # type: ignore[union-attr]
+        agreed = _pooled(rows, model, "").agreement
         if not agreed.pairs:
             continue
         said = [name for name in (*TYPES, "") if any(pair[1] == name for pair in agreed.pairs)]

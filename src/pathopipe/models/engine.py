@@ -15,10 +15,9 @@ Engine = Callable[[NDArray[np.uint8]], Maps]
 """A uint8 (H, W, 3) image, sides of whole strides, to uint8 (C, 2 H, 2 W): its channels, in their order, times 255."""
 
 
-def whole_strides(rgb: NDArray[np.uint8], architecture: Architecture) -> NDArray[np.uint8]:
+def whole_strides(rgb: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
     """Continue an image (H, W, 3) to the right and below by its last pixels, until its sides are whole strides."""
     height, width = rgb.shape[:2]
-    stride = architecture.stride
     return np.asarray(cv2.copyMakeBorder(rgb, 0, -height % stride, 0, -width % stride, cv2.BORDER_REPLICATE))
 
 
@@ -26,7 +25,7 @@ def any_size(engine: Engine, architecture: Architecture) -> Engine:
     """Let an engine take images of any size."""
 
     def run(rgb: NDArray[np.uint8]) -> Maps:
-        maps = engine(whole_strides(rgb, architecture))
+        maps = engine(whole_strides(rgb, architecture.stride))
         return np.ascontiguousarray(maps[:, : UPSAMPLING * rgb.shape[0], : UPSAMPLING * rgb.shape[1]])
 
     return run

@@ -1,13 +1,11 @@
 """The network on the processor, by OpenVINO, built straight from the weights."""
 
-import threading
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
-from pathopipe.models.engine import Engine, Maps, Precision
+from pathopipe.models.engine import Engine, Precision
 from pathopipe.models.openvino import ops, ov
 from pathopipe.models.openvino_parts import compiled, convolved, doubled, number
 from pathopipe.models.weights import Tensors, Weights
@@ -17,16 +15,7 @@ _EPSILON: Final = 1e-5
 
 def compile_graph(weights: Weights, precision: Precision, workers: int) -> Engine:
     """Make an engine in which each call runs in one thread of its own, so that results don't depend on their number."""
-    network = compiled(graph(weights.card.architecture, weights.tensors), precision, workers)
-    local = threading.local()
-
-    def run(rgb: NDArray[np.uint8]) -> Maps:
-        if not hasattr(local, "request"):
-            local.request = network.create_infer_request()
-        local.request.infer([rgb[None]])
-        return np.array(local.request.get_output_tensor(0).data[0])
-
-    return run
+    return compiled(graph(weights.card.architecture, weights.tensors), precision, workers)
 
 
 def graph(architecture: Architecture, tensors: Tensors) -> Any:

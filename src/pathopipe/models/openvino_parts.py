@@ -1,6 +1,7 @@
 """What OpenVINO graphs of our networks are made of, and compiling them."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,15 +13,26 @@ from pathopipe.models.openvino import ops, ov
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
 
 
-def compiled(model: Any, precision: Precision, workers: int) -> Any:
-    """Compile a graph so that each request runs in one thread of its own: results don't depend on their number."""
+def compiled(model: Any, precision: Precision, workers: int) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+    """Compile a graph of an image (H, W, 3), to be called by up to ``workers`` threads.
+
+    Each call runs in one thread of its own, so that results don't depend on their number.
+    """
     settings = {
         "INFERENCE_PRECISION_HINT": _HINTS[resolve(precision)],
         "INFERENCE_NUM_THREADS": workers,
         "NUM_STREAMS": workers,
         "ENABLE_CPU_PINNING": False,
     }
-    return ov.Core().compile_model(model, "CPU", settings)
+    network, local = ov.Core().compile_model(model, "CPU", settings), threading.local()
+
+    def run(rgb: NDArray[np.uint8]) -> NDArray[Any]:
+        if not hasattr(local, "request"):
+            local.request = network.create_infer_request()
+        local.request.infer([rgb[None]])
+        return np.array(local.request.get_output_tensor(0).data[0])
+
+    return run
 
 
 def resolve(precision: Precision) -> str:

@@ -11,7 +11,6 @@ from pathopipe.ops.stain import Stains
 
 if TYPE_CHECKING:
     from pathopipe.models.card import Card
-    from pathopipe.models.weights import Weights
 
 CLASSICAL: Final = Traits(mpp=0.5, radius=88)
 SHIPPED: Final = {
@@ -41,14 +40,8 @@ def find(model: str, folder: Path | None = None) -> Traits:
     return CLASSICAL if model == "classical" else _SHELF.card(model, folder).traits
 
 
-def is_name(model: str) -> bool:
-    """Whether a model is given by a name that says which it is, and not by the path of its weights."""
-    return _SHELF.is_name(model)
-
-
-def adopt(model: str, folder: Path, root: Path | None = None) -> str:
-    """Copy weights that are given by their path into a folder, see `Shelf.adopt`."""
-    return _SHELF.adopt(model, folder, root)
+is_name, adopt, weights_of = _SHELF.is_name, _SHELF.adopt, _SHELF.weights
+"""See `Shelf`."""
 
 
 def create(
@@ -75,14 +68,3 @@ def create(
 
     weights = weights_of(model, folder)
     return NetworkModel(weights.card, weights.sha256, make_engine(weights, device, precision, workers))
-
-
-def weights_of(model: str, folder: Path | None = None) -> "Weights":
-    """Read the weights of a model.
-
-    Raises
-    ------
-    RefusalError
-        If there is no such model, or its weights can't be used.
-    """
-    return _SHELF.weights(model, folder)

@@ -3,7 +3,7 @@
 A nucleus is measured whole, on its own pixels and the ring around them, so nothing depends on how the work is cut up.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
 from pathopipe.ops.raster import rasterize
 from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
-from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
+from pathopipe.ops.spatial import by_block, density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import summarize
 from pathopipe.pipeline import FeaturesSettings
@@ -116,7 +116,8 @@ def _measure(
     A batch has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
     """
     features = {name: np.full(len(rings), np.nan) for name in (*SHAPE_FEATURES, *_INTENSITIES)}
-    groups = list(_blocks(rings))
+    # By the block of the grid that their first point lies in, so that a group is read in one window.
+    groups = list(by_block(rings.coords[rings.offsets[:-1]], _BLOCK))
     found = advance(journal, partial(_measure_block, pixels, rings), groups, job.workers, before)
     done = before
     for members, measured in zip(groups, found, strict=True):
@@ -125,15 +126,6 @@ def _measure(
         done += len(members)
         job.progress.update(done, total, "nuclei")
     return features
-
-
-def _blocks(rings: _Rings) -> Iterator[Members]:
-    """Group nuclei by the block of the grid that their first point lies in, so that a group is read in one window."""
-    first = rings.coords[rings.offsets[:-1]]
-    blocks = np.floor(first / _BLOCK).astype(np.int64)
-    order = np.lexsort((blocks[:, 0], blocks[:, 1]))
-    changes = np.flatnonzero(np.any(np.diff(blocks[order], axis=0), axis=1)) + 1
-    yield from (group for group in np.split(order, changes) if len(group))
 
 
 def _measure_block(pixels: _Pixels, rings: _Rings, members: Members) -> Features:

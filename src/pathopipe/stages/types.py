@@ -22,6 +22,7 @@ from pathopipe.models.types.card import MPP
 from pathopipe.models.types.model import TypeModel
 from pathopipe.models.types.registry import create
 from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.ops.spatial import by_block
 from pathopipe.pipeline import TypesSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged
@@ -131,7 +132,7 @@ def _looked(job: Job[TypesSettings], model: TypeModel, total: int) -> Iterator[P
         for batch in read_batches(job.input("segment/nuclei.parquet"), ["nucleus_id", "x_px", "y_px"], NUCLEI):
             points = np.stack([numbers(batch["x_px"]), numbers(batch["y_px"])], axis=1) / scale
             shares, known = np.zeros((len(points), len(TYPES)), np.float32), np.zeros(len(points), np.bool_)
-            groups = list(_blocks(points))
+            groups = list(by_block(points, _BLOCK))
             # A batch has no more blocks than nuclei, so that numbers from ``done`` on are free for its pieces.
             found = advance(journal, view.look, [(points, members) for members in groups], job.workers + 1, done)
             for members, seen in zip(groups, found, strict=True):
@@ -139,14 +140,6 @@ def _looked(job: Job[TypesSettings], model: TypeModel, total: int) -> Iterator[P
             done += len(points)
             job.progress.update(done, total, "nuclei")
             yield numbers(batch["nucleus_id"]), shares, known
-
-
-def _blocks(points: NDArray[np.float64]) -> Iterator[Members]:
-    """Group points (N, 2) on the grid by the block that they lie in."""
-    blocks = (points // _BLOCK).astype(np.int64)
-    order = np.lexsort((blocks[:, 0], blocks[:, 1]))
-    changes = np.flatnonzero(np.any(np.diff(blocks[order], axis=0), axis=1)) + 1
-    yield from (group for group in np.split(order, changes) if len(group))
 
 
 def _columns(ids: Members, shares: Floats, known: NDArray[np.bool_], least: float) -> dict[str, Any]:

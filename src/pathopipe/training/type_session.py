@@ -18,7 +18,6 @@ from pathopipe.evaluation.metrics import match
 from pathopipe.evaluation.point_metrics import TYPE_MATCH_UM
 from pathopipe.models.base import NucleusModel
 from pathopipe.models.types.architecture import TypeArchitecture
-from pathopipe.models.types.card import TypeCard
 from pathopipe.models.types.model import TypeModel
 from pathopipe.models.weights import save_weights
 from pathopipe.ops.nucleus_types import TYPES, type_named
@@ -98,8 +97,7 @@ def run(request: Request) -> Report:
         When types are missing, of another vocabulary or of one kind, when points lie far from any nucleus, or when all
         are of one patient; and when there are symbolic links where the weights would be written.
     """
-    written = files(f"{request.name}.safetensors")
-    refuse_links(request.out, dict(written))
+    refuse_links(request.out, files(f"{request.name}.safetensors"))
     _check_names(request.examples)
     seen = [_see(request, example) for example in request.examples]
     _check_places(seen)
@@ -289,5 +287,5 @@ def _write(
         figures={f"{patients} patients, each told by a rule fitted without it; F1 by type": figures},
     )
     path = request.out / f"{request.name}.safetensors"
-    save_weights(path, TypeCard(**vars(card)), tensors)
+    save_weights(path, card, tensors)
     return path

@@ -1,6 +1,5 @@
 """The network that describes nuclei on the processor, by OpenVINO, built straight from the weights."""
 
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,16 +22,7 @@ Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 def compile_description(tensors: Tensors, precision: Precision, workers: int) -> Describe:
     """Make the network ready, to be called by up to ``workers`` threads."""
-    network = compiled(graph(tensors), precision, workers)
-    local = threading.local()
-
-    def run(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if not hasattr(local, "request"):
-            local.request = network.create_infer_request()
-        local.request.infer([rgb[None]])
-        return np.array(local.request.get_output_tensor(0).data[0], np.float32)
-
-    return run
+    return compiled(graph(tensors), precision, workers)
 
 
 def graph(tensors: Tensors) -> Any:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.models.engine import whole_strides
 from pathopipe.models.types.architecture import STRIDE, STRIDE_OUT
 from pathopipe.models.types.card import TypeCard
 from pathopipe.models.types.graph import Describe
@@ -42,9 +42,8 @@ class TypeModel:
         -------
         float32 (N, D), interpolated between the four nearest places that the network describes. Thread-safe.
         """
-        height, width = rgb.shape[:2]
-        whole = cv2.copyMakeBorder(rgb, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_REPLICATE)
-        return interpolated(self.describe(np.ascontiguousarray(whole)), points / STRIDE_OUT)
+        whole = np.ascontiguousarray(whole_strides(rgb, STRIDE))
+        return interpolated(self.describe(whole), points / STRIDE_OUT)
 
     def probabilities(self, described: Floats) -> Floats:
         """Probability of each of the classes, float32 (N, K), from descriptions (N, D)."""

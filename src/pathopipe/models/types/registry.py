@@ -9,7 +9,6 @@ from pathopipe.models.shelf import Shelf
 if TYPE_CHECKING:
     from pathopipe.models.types.card import TypeCard
     from pathopipe.models.types.model import TypeModel
-    from pathopipe.models.weights import Loaded
 
 NONE: Final = "none"
 """The model that says of no nucleus what it is."""
@@ -37,14 +36,8 @@ def find(model: str, folder: Path | None = None) -> "TypeCard | None":
     return None if model == NONE else _SHELF.card(model, folder)
 
 
-def is_name(model: str) -> bool:
-    """Whether a model is given by a name that says which it is, and not by the path of its weights."""
-    return _SHELF.is_name(model)
-
-
-def adopt(model: str, folder: Path, root: Path | None = None) -> str:
-    """Copy weights that are given by their path into a folder, see `Shelf.adopt`."""
-    return _SHELF.adopt(model, folder, root)
+is_name, adopt, weights_of = _SHELF.is_name, _SHELF.adopt, _SHELF.weights
+"""See `Shelf`."""
 
 
 def create(
@@ -65,14 +58,3 @@ def create(
     weights = weights_of(model, folder)
     describe = compile_description(weights.tensors, precision, workers)
     return TypeModel(weights.card, weights.sha256, weights.tensors, describe)
-
-
-def weights_of(model: str, folder: Path | None = None) -> "Loaded[TypeCard]":
-    """Read the weights of a model.
-
-    Raises
-    ------
-    RefusalError
-        If there is no such model, or its weights can't be used.
-    """
-    return _SHELF.weights(model, folder)
