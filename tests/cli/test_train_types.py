@@ -145,6 +145,12 @@ def test_one_patient_and_too_few_nuclei_are_one_sentence(made: Path, tmp_path: P
         call(*ask)
 
 
+@pytest.mark.parametrize("option", ["--license", "--data"])
+def test_text_that_no_card_can_hold_is_one_sentence(made: Path, tmp_path: Path, option: str) -> None:
+    with pytest.raises(RefusalError, match=r"--license, --data: .*should be text of one line"):
+        call(*given(made, tmp_path), option, "a\x1bb")
+
+
 def test_the_model_to_start_from_must_be_one_of_types(made: Path, tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="--from none: is no model to start from"):
         call(*given(made, tmp_path), "--from", "none")

@@ -129,6 +129,19 @@ def check_name(name: str) -> None:
         raise RefusalError(f"--name {name}: use 1 to 60 letters, digits, '_' and '-', no '-' at the start")
 
 
+def check_card(make: Callable[[], object]) -> None:
+    """See now that the card can be made, which is written after the training."""
+    from pydantic import ValidationError
+
+    from pathopipe.config import reported
+    from pathopipe.errors import RefusalError
+
+    try:
+        make()
+    except ValidationError as error:
+        raise RefusalError(f"--license, --data: {reported(error.errors()[0])}") from None
+
+
 def check_folder(out: Path) -> None:
     """See that a folder can be written to, and make it."""
     from pathopipe.errors import RefusalError

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import Suggesting, annotated_images, check_folder, check_name, examples, training_options
+from pathopipe.cli.options import (
+    Suggesting,
+    annotated_images,
+    check_card,
+    check_folder,
+    check_name,
+    examples,
+    training_options,
+)
 from pathopipe.cli.train_types import types
 
 if TYPE_CHECKING:
@@ -82,23 +90,17 @@ def nuclei(
 
 
 def _check_card(request: "Request") -> None:
-    """See now that the card can be written, which is done after hours of training."""
-    from pydantic import ValidationError
-
-    from pathopipe.config import reported
-    from pathopipe.errors import RefusalError
     from pathopipe.models.card import Card
 
-    try:
-        Card(
+    check_card(
+        lambda: Card(
             name=request.name,
             licence=request.licence,
             architecture=request.architecture,
             rule=request.rule,
             data=request.data,
         )
-    except ValidationError as error:
-        raise RefusalError(f"--license, --data: {reported(error.errors()[0])}") from None
+    )
 
 
 def _check_teacher(guide: "Weights | None", wanted: float) -> None:

@@ -1,12 +1,13 @@
 """``pathopipe train types``: own images and typed nuclei in, a model of types with a card and a test out."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pathopipe.cli.options import annotated_images, check_folder, check_name, examples, training_options
+from pathopipe.cli.options import annotated_images, check_card, check_folder, check_name, examples, training_options
 
 if TYPE_CHECKING:
     from pathopipe.training.type_session import Report
@@ -58,9 +59,10 @@ def types(
     finder = create_nuclei(nuclei, Stains())
     if finder.traits.mpp != MPP:
         raise RefusalError(f"--nuclei {nuclei}: is made for {finder.traits.mpp:g} um per pixel, not for {MPP:g}")
+    terms = f"{licence}; started from '{begin.card.name}' ({begin.card.licence})"
+    check_card(lambda: replace(begin.card, licence=terms, data=(*data, *begin.card.data)))
     given = read_examples(annotated_images(images, labels, mpp, sheet), MPP)
     check_folder(out)
-    terms = f"{licence}; started from '{begin.card.name}' ({begin.card.licence})"
     _show(run(Request(given, out, name, terms, data, begin, finder)))
 
 
