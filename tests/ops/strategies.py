@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from pathopipe.ops.assign import AssignSettings
 from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
+from pathopipe.ops.outline import Outlines, boxes_of, outline
 
 # Few distinct values and constant maps, so that ties and plateaus abound.
 FOREGROUNDS = [[255], [0, 255], [127, 128, 255], [0, 160, 200, 255]]
@@ -15,6 +16,17 @@ BARRIERS = [[0], [0, 255], [0, 32, 64, 255]]
 def named(maps: np.ndarray) -> Channels:
     """Foreground and barrier by their names, from one array (2, H, W)."""
     return dict(zip((FOREGROUND, BARRIER), maps, strict=True))
+
+
+def outlines(labels: np.ndarray, wanted: np.ndarray | None = None, origin: tuple[int, int] = (0, 0)) -> Outlines:
+    """Outline the labels of an image as they are, each in one piece and without holes."""
+    padded = np.pad(labels, 1)
+    present, firsts = np.unique(padded, return_index=True)
+    starts = np.zeros(labels.max(initial=0), np.int64)
+    starts[present[present > 0] - 1] = firsts[present > 0]
+    chosen = np.ones(len(starts), bool) if wanted is None else wanted
+    rest = {"smooth": False, "smallest": 1, "largest": padded.size, "origin": origin}
+    return outline(padded, boxes_of(padded), starts, np.ones_like(labels, np.uint8), chosen, ~chosen, **rest)
 
 
 @st.composite

@@ -145,15 +145,6 @@ def test_a_nucleus_inside_a_ring_is_absorbed_unless_the_ring_is_too_large():
     assert np.unique(finish(assign(seeds, named(maps), small), seeds, small)).tolist() == [0, 2]
 
 
-def test_unwanted_nuclei_are_left_out():
-    maps = np.zeros((2, 5, 12), np.uint8)
-    maps[0, 1:4, [1, 2, 3, 7, 8, 9]] = 255
-    seeds = np.array([[2, 2], [2, 8]], np.int32)
-    options = AssignSettings(min_area_px=1)
-    labels = finish(assign(seeds, named(maps), options), seeds, options, wanted=np.array([False, True]))
-    assert np.unique(labels).tolist() == [0, 2]
-
-
 def test_halo_is_three_reaches():
     assert halo(AssignSettings(radius_px=32, smooth=True)) == 99
     assert halo(AssignSettings(radius_px=10, smooth=False)) == 30

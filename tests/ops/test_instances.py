@@ -100,6 +100,26 @@ def test_a_block_without_seeds_has_no_nuclei():
     assert nuclei.offsets.tolist() == [0]
 
 
+def test_a_nucleus_outside_of_the_core_absorbs_one_inside() -> None:
+    maps = np.zeros((2, 13, 13), np.uint8)
+    maps[0, 1:12, 1:12] = 255
+    maps[0, 3:10, 3:10] = 0
+    maps[0, 5:8, 5:8] = 255
+    seeds, scores = np.array([[1, 6], [6, 6]], np.int32), np.ones(2, np.float32)
+    options = AssignSettings(min_area_px=1, smooth=False)
+    assert len(segment_block(named(maps), seeds[1:], scores[1:], (4, 0, 13, 13), options)) == 1
+    assert len(segment_block(named(maps), seeds, scores, (4, 0, 13, 13), options)) == 0
+
+
+def test_what_nuclei_cover_is_counted_at_the_borders_of_the_image() -> None:
+    """A nucleus as wide as the image, whose window reaches beyond it on both sides."""
+    maps = np.zeros((2, 6, 7), np.uint8)
+    maps[0, 1:5] = np.arange(200, 207)
+    nuclei = segment_whole(np.array([[2, 3]], np.int32), np.ones(1, np.float32), maps, AssignSettings(min_area_px=1))
+    assert nuclei.area_px.tolist() == [24]  # the vote takes the corners
+    np.testing.assert_allclose(nuclei.score, [np.sqrt(203 / 255)], rtol=1e-6)
+
+
 def test_jagged_outlines_are_dropped() -> None:
     """A disc and a cross of the same width."""
     maps = np.zeros((2, 60, 120), np.uint8)

@@ -4,15 +4,18 @@ import pytest
 import shapely
 from hypothesis import given, settings
 
-from pathopipe.ops.outline import outlines
-from pathopipe.ops.wkb import from_wkb, to_wkb
-from tests.ops.strategies import label_images
+from pathopipe.ops.wkb import from_wkb, to_wkb, wkb_column
+from tests.ops.strategies import label_images, outlines
 
 
 def polygons(rings):
     return shapely.from_ragged_array(
         shapely.GeometryType.POLYGON, rings.coords, (rings.offsets, np.arange(len(rings.offsets)))
     )
+
+
+def column_of(rings, scale=(1.0, 1.0)):
+    return wkb_column(to_wkb(rings.coords, rings.offsets, scale), np.diff(rings.offsets))
 
 
 @settings(deadline=None, max_examples=150)
@@ -82,7 +85,7 @@ def test_an_empty_image_has_no_outlines():
 @given(label_images())
 def test_wkb_reads_back_scaled(labels):
     rings = outlines(labels)
-    packed = to_wkb(rings.coords, rings.offsets, scale=(0.3, 4.0))
+    packed = column_of(rings, scale=(0.3, 4.0))
     assert packed.type == pa.binary()
     packed.validate(full=True)
     expected = shapely.transform(polygons(rings), lambda points: points * (0.3, 4.0))
@@ -91,7 +94,7 @@ def test_wkb_reads_back_scaled(labels):
 
 
 def test_wkb_of_no_rings_is_an_empty_column():
-    packed = to_wkb(np.empty((0, 2)), np.zeros(1, np.int64))
+    packed = wkb_column(to_wkb(np.empty((0, 2)), np.zeros(1, np.int64)), np.zeros(0, np.int64))
     assert (packed.type, len(packed)) == (pa.binary(), 0)
     coords, offsets = from_wkb(packed)
     assert (coords.shape, offsets.tolist()) == ((0, 2), [0])
@@ -101,7 +104,7 @@ def test_wkb_of_no_rings_is_an_empty_column():
 @given(label_images())
 def test_wkb_is_unpacked_as_it_was_packed(labels):
     rings = outlines(labels)
-    packed = to_wkb(rings.coords, rings.offsets)
+    packed = column_of(rings)
     for part in (slice(None), slice(1, None), slice(2, 3)):
         coords, offsets = from_wkb(packed[part])
         shapes = polygons(rings)[part]

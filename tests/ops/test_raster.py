@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import points_in_poly
 
-from pathopipe.ops.outline import outlines
 from pathopipe.ops.raster import rasterize
-from tests.ops.strategies import label_images
+from tests.ops.strategies import label_images, outlines
 
 
 @settings(deadline=None, max_examples=150)

@@ -9,7 +9,8 @@ from shapely import MultiPoint
 from skimage.measure import label as connected
 from skimage.measure import perimeter_crofton, regionprops
 
-from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
+from pathopipe.ops.shape import SHAPE_FEATURES, hull_areas, measure_shapes
+from tests.ops.strategies import label_images, outlines
 
 
 def ellipse(semi_x: float, semi_y: float, turn: float = 0.0) -> np.ndarray:
@@ -150,3 +151,11 @@ def test_a_single_pixel_has_numbers_and_an_absent_nucleus_nan():
 def test_no_nuclei_give_empty_columns():
     shapes = measure_shapes(np.zeros((8, 8), np.int32), 0, 0.5, 0.5)
     assert [column.shape for column in shapes.values()] == [(0,)] * len(SHAPE_FEATURES)
+
+
+@settings(deadline=None, max_examples=80)
+@given(label_images(), st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)))
+def test_hulls_of_outlines_are_those_of_their_points(labels, origin):
+    rings = outlines(labels, origin=origin)
+    expected = [MultiPoint(part).convex_hull.area for part in np.split(rings.coords, rings.offsets[1:-1]) if len(part)]
+    np.testing.assert_array_equal(hull_areas(rings.coords, rings.offsets), expected)

@@ -13,7 +13,6 @@ from pathopipe.identity import identify
 from pathopipe.jobs.execution import execute
 from pathopipe.models.mpp_guard import DISCRIMINANTS, SCALES
 from pathopipe.ops.intensity import measure_intensities
-from pathopipe.ops.outline import outlines
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.pipeline import FeaturesSettings
@@ -23,6 +22,7 @@ from pathopipe.samples import Sample
 from pathopipe.stages import features
 from pathopipe.units import Grid, Mpp
 from tests.made import manifest, seal
+from tests.ops.strategies import outlines
 from tests.stages.finished_slide import NUCLEI
 
 MPP = 0.5

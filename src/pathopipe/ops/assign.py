@@ -7,11 +7,10 @@ and ties are settled by the seeds' coordinates alone.
 
 1. Each pixel of the foreground has a weight: 1 where the model is sure, more in doubt and on a barrier (`_weights`).
 2. A path from a seed costs 5 times the weight of each pixel that it steps onto straight, 7 times if diagonally: the
-   chamfer distance of Borgefors (1986). As for that, passes over the rows, forward and backward, find the cheapest seed
-   of every pixel, here repeated until nothing changes (`path_costs`).
-3. Outlines are smoothed by a vote of 3 x 3 pixels, and of each label the part around its seed stays (`label_cleanup`).
-4. Holes are filled, with any nucleus that lies in them; what is too small or too large is dropped
-   (`outline.fill_holes`).
+   chamfer distance of Borgefors (1986). As for that, passes over the rows, down and up, find the cheapest seed of every
+   pixel, here repeated until nothing changes (`path_costs`).
+3. Outlines are smoothed by a vote of 3 x 3 pixels, and of each label the part around its seed stays (`outline`).
+4. Holes are filled, with any nucleus that lies in them; what is too small or too large is dropped (`outline`).
 
 Seeds A and B, ``#`` foreground, ``|`` foreground with a barrier:
 
@@ -31,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
-from pathopipe.ops.label_cleanup import Labels, keep_seeded, smoothed
-from pathopipe.ops.outline import fill_holes
+from pathopipe.ops.outline import Labels, Outlines, boxes_of, outline
 from pathopipe.ops.path_costs import cheapest_seeds
+from pathopipe.ops.raster import rasterize
 
 
 @dataclass(frozen=True)
@@ -111,12 +110,10 @@ def assign(seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings) -
     ValueError
         If the shapes are wrong, or seeds are not sorted or lie outside the maps.
     """
-    return _without_border(_assign(seeds, maps, settings))
+    return np.ascontiguousarray(_assign(seeds, maps, settings)[0][1:-1, 1:-1])
 
 
-def finish(
-    labels: Labels, seeds: NDArray[np.int32], settings: AssignSettings, wanted: NDArray[np.bool_] | None = None
-) -> Labels:
+def finish(labels: Labels, seeds: NDArray[np.int32], settings: AssignSettings) -> Labels:
     """Turn assigned pixels into nuclei: 4-connected, without holes, of an acceptable size.
 
     Of each label the part around its seed stays. Its holes are filled; a nucleus inside such a hole is absorbed.
@@ -129,28 +126,35 @@ def finish(
         The same seeds as there.
     settings
         See :class:`AssignSettings`.
-    wanted
-        (N,) which nuclei are asked for, all by default. Those that could absorb them must be among them.
 
     Returns
     -------
     (H, W) labels, i + 1 for the nucleus of seed i.
     """
-    return _without_border(_finish(np.pad(np.ascontiguousarray(labels), 1), seeds, settings, wanted))
+    bordered, every = np.pad(np.ascontiguousarray(labels), 1), np.ones(len(seeds), np.bool_)
+    nothing = np.zeros(labels.shape, np.uint8)
+    rings = _outlined(bordered, boxes_of(bordered), seeds, nothing, settings, (every, every), (0, 0))
+    numbers = np.concatenate([[0], rings.labels]).astype(np.int32)
+    return numbers[rasterize(rings.coords, rings.offsets, labels.shape)]
 
 
-def label_nuclei(
+def outlined_nuclei(
     seeds: NDArray[np.int32],
     maps: Channels,
     settings: AssignSettings,
-    wanted: NDArray[np.bool_] | None = None,
-) -> Labels:
-    """Do what :func:`assign` and :func:`finish` do; returns (H + 2, W + 2) labels with a border of one pixel of 0."""
-    return _finish(_assign(seeds, maps, settings), seeds, settings, wanted)
+    wanted: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    origin: tuple[int, int],
+) -> Outlines:
+    """Do what :func:`assign` and :func:`finish` do, and outline some of the nuclei.
+
+    ``wanted`` (N,) says which, and which could absorb them. The sums of the outlines are those of the foreground.
+    """
+    labels, boxes = _assign(seeds, maps, settings)
+    return _outlined(labels, boxes, seeds, maps[FOREGROUND], settings, wanted, origin)
 
 
-def _assign(seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings) -> Labels:
-    """Assign; the labels have a border of one pixel."""
+def _assign(seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings) -> tuple[Labels, NDArray[np.int32]]:
+    """Assign; the labels have a border of one pixel, and their boxes."""
     foreground, barrier = maps[FOREGROUND], maps[BARRIER]
     _check(seeds, foreground, barrier)
     weights = _weights(settings)
@@ -159,23 +163,27 @@ def _assign(seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings) 
     return cheapest_seeds(foreground, barrier, weights, starts, rooted + 1, settings.radius_px)
 
 
-def _finish(
-    labels: Labels, seeds: NDArray[np.int32], settings: AssignSettings, wanted: NDArray[np.bool_] | None
-) -> Labels:
-    """Finish labels that have a border of one pixel; they are used up."""
-    width = labels.shape[1]
-    starts = _flat(seeds, width)
-    if settings.smooth:
-        labels = smoothed(labels, starts)
-    chosen = np.ones(len(seeds), np.bool_) if wanted is None else np.ascontiguousarray(wanted)
-    firsts = keep_seeded(labels, starts, chosen)
-    largest = labels.size if settings.max_area_px is None else settings.max_area_px
-    fill_holes(labels.ravel(), width, firsts, settings.min_area_px, largest, np.zeros(labels.size, np.uint8))
-    return labels
-
-
-def _without_border(labels: Labels) -> Labels:
-    return np.ascontiguousarray(labels[1:-1, 1:-1])
+def _outlined(
+    labels: Labels,
+    boxes: NDArray[np.int32],
+    seeds: NDArray[np.int32],
+    values: NDArray[np.uint8],
+    settings: AssignSettings,
+    wanted: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    origin: tuple[int, int],
+) -> Outlines:
+    """Outline labels that have a border of one pixel."""
+    return outline(
+        labels,
+        boxes,
+        _flat(seeds, labels.shape[1]),
+        values,
+        *wanted,
+        smooth=settings.smooth,
+        smallest=settings.min_area_px,
+        largest=labels.size if settings.max_area_px is None else settings.max_area_px,
+        origin=origin,
+    )
 
 
 def _check(seeds: NDArray[np.int32], foreground: NDArray[np.uint8], barrier: NDArray[np.uint8]) -> None:

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
-from pathopipe.jit import kernel
-from pathopipe.ops.assign import AssignSettings, label_nuclei
+from pathopipe.ops.assign import AssignSettings, outlined_nuclei
 from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
-from pathopipe.ops.outline import trace
+from pathopipe.ops.shape import hull_areas
 
 NEEDED: Final = (FOREGROUND, BARRIER)
 """Channels that nuclei are outlined on."""
@@ -78,12 +76,10 @@ def segment_block(
     """
     order = np.lexsort((-scores, seeds[:, 1], seeds[:, 0]))
     seeds, scores = np.ascontiguousarray(seeds[order]), scores[order]
-    labels = label_nuclei(seeds, maps, settings, _inside(seeds, core, settings.reach))
-    rings = trace(labels, _inside(seeds, core, 0), origin)
+    core_and_around = _inside(seeds, core, 0), _inside(seeds, core, settings.reach)
+    rings = outlined_nuclei(seeds, maps, settings, core_and_around, origin)
     index = rings.labels - 1
-    sums = np.zeros(len(seeds), np.int64)
-    _sum_by_label(labels, maps[FOREGROUND], sums)
-    foreground = sums[index] / (255.0 * rings.area_px)
+    foreground = rings.total / (255.0 * rings.area_px)
     return Nuclei(
         coords=rings.coords,
         offsets=rings.offsets,
@@ -99,9 +95,8 @@ def solid(nuclei: Nuclei, least: float) -> Nuclei:
     if not len(nuclei):
         return nuclei
     lengths = np.diff(nuclei.offsets)
-    rings = shapely.linearrings(nuclei.coords, indices=np.repeat(np.arange(len(nuclei)), lengths))
-    polygons = shapely.polygons(rings)
-    kept = shapely.area(polygons) >= least * shapely.area(shapely.convex_hull(polygons))
+    # An outline encloses half a pixel less than its pixels.
+    kept = nuclei.area_px - 0.5 >= least * hull_areas(nuclei.coords, nuclei.offsets)
     return Nuclei(
         coords=nuclei.coords[np.repeat(kept, lengths)],
         offsets=np.concatenate([[0], np.cumsum(lengths[kept])]),
@@ -117,13 +112,3 @@ def _inside(seeds: NDArray[np.int32], core: tuple[int, int, int, int], margin: i
     y, x = seeds[:, 0], seeds[:, 1]
     rows: NDArray[np.bool_] = (y >= top - margin) & (y < bottom + margin)
     return rows & (x >= left - margin) & (x < right + margin)
-
-
-@kernel
-def _sum_by_label(labels: NDArray[np.int32], values: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
-    """Add up values (H, W) under each of the labels, which have a border of one pixel."""
-    for y in range(values.shape[0]):
-        for x in range(values.shape[1]):
-            label = labels[y + 1, x + 1]
-            if label > 0:
-                sums[label - 1] += values[y, x]

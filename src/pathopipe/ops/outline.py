@@ -1,11 +1,16 @@
-"""Outlines of labels: through the midpoints of the pixel edges that part a label from its surroundings.
+"""From assigned pixels to nuclei and their outlines, each nucleus in a window of its own.
 
-For a 4-connected label without holes the outline is a simple ring that keeps half a pixel from every pixel center but
+1. A pixel gets the label that at least 5 of the 9 pixels around it have, but for the seeds, which keep theirs.
+2. Of each label the part around its seed stays, its holes are filled, and what lies in them is absorbed.
+3. The outline runs through the midpoints of the pixel edges that part a nucleus from its surroundings.
+
+For a 4-connected nucleus without holes the outline is a simple ring that keeps half a pixel from every pixel center but
 its own corners' cut: it encloses N - 1/2 of N pixels (Gray, 1971, on bit quads), a center lies inside exactly where its
-pixel has the label, and outlines of neighbors don't cross. Points are (x, y) in pixels, the first pixel spans 0 to 1.
+pixel is the nucleus', and outlines of neighbors don't cross. Points are (x, y) in pixels, the first pixel spans 0 to 1.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +21,18 @@ from pathopipe.jit import kernel
 TOP, RIGHT, BOTTOM, LEFT = range(4)
 SHIFT_X = (0, 1, 0, -1)
 SHIFT_Y = (-1, 0, 1, 0)
+# What a pixel of a window is: of the nucleus, and while its part around the seed is looked for, of that part.
+_IN: Final = 1
+_PART: Final = 2
+# Pixels around a label's box: one for what the vote adds, one that is empty.
+_MARGIN: Final = 2
+
+Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Outlines:
-    """Rings and the plain measures that come with them, one row per label, in ascending order of labels.
+    """Rings and the plain measures that come with them, one row per nucleus, in ascending order of labels.
 
     Attributes
     ----------
@@ -35,179 +47,353 @@ class Outlines:
         (n,) pixels.
     centroid
         (n, 2) x, y of the mean of pixel centers.
+    total
+        (n,) sum of an image over the pixels.
     """
 
-    labels: NDArray[np.int32]
+    labels: Labels
     coords: NDArray[np.float64]
     offsets: NDArray[np.int64]
     area_px: NDArray[np.int64]
     centroid: NDArray[np.float64]
+    total: NDArray[np.int64]
 
 
-def outlines(
-    labels: NDArray[np.int32], wanted: NDArray[np.bool_] | None = None, origin: tuple[int, int] = (0, 0)
+def boxes_of(labels: Labels) -> NDArray[np.int32]:
+    """First and last row, first and last column (L + 1, 4) of each label of an image (H, W), 0 among them."""
+    boxes = np.tile(np.array([labels.shape[0], -1, labels.shape[1], -1], np.int32), (int(labels.max(initial=0)) + 1, 1))
+    rows, columns = np.nonzero(labels)
+    found = labels[rows, columns]
+    for column, place in enumerate((rows, columns)):
+        np.minimum.at(boxes[:, 2 * column], found, place)
+        np.maximum.at(boxes[:, 2 * column + 1], found, place)
+    return boxes
+
+
+def outline(
+    labels: Labels,
+    boxes: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    values: NDArray[np.uint8],
+    wanted: NDArray[np.bool_],
+    others: NDArray[np.bool_],
+    *,
+    smooth: bool,
+    smallest: int,
+    largest: int,
+    origin: tuple[int, int] = (0, 0),
 ) -> Outlines:
-    """Trace the labels of an image, each 4-connected and without holes.
+    """Outline nuclei.
 
     Parameters
     ----------
     labels
-        (H, W), 0 is background.
-    wanted
-        (L,) ``wanted[i]`` says whether label i + 1 is traced; all by default.
+        (H + 2, W + 2), i + 1 for seed i, with a border of one pixel of 0.
+    boxes
+        See `boxes_of`.
+    starts
+        (N,) seeds as indices of the flat image. A seed on a pixel of another label is none.
+    values
+        (H, W) what to sum under each nucleus.
+    wanted, others
+        (N,) which nuclei to outline, and which of the others can absorb them.
+    smooth
+        Whether there is a vote.
+    smallest, largest
+        Areas that are kept, in pixels with holes filled. What is too small or too large absorbs nothing.
     origin
-        Row and column of the image's first pixel in the grid that points are given in. Means are taken over whole
+        Row and column of the first pixel of ``values`` in the grid that points are given in. Means are taken over whole
         numbers of that grid, so that they don't depend on how the image was cut from it.
     """
-    return trace(np.pad(labels, 1), wanted, origin)
-
-
-def trace(
-    labels: NDArray[np.int32], wanted: NDArray[np.bool_] | None = None, origin: tuple[int, int] = (0, 0)
-) -> Outlines:
-    """Do as :func:`outlines` for labels (H + 2, W + 2) that have a border of one pixel of 0."""
-    count = int(labels.max(initial=0)) if wanted is None else len(wanted)
-    firsts, area, edges = (np.zeros(count, np.int64) for _ in range(3))
-    sums = np.zeros((count, 2), np.int64)
-    _survey(labels, firsts, area, sums, edges)
-    chosen = np.flatnonzero(area if wanted is None else (area > 0) & wanted)
-    coords = np.empty((edges[chosen].sum() + len(chosen), 2), np.float64)
-    offsets = np.zeros(len(chosen) + 1, np.int64)
-    _trace(labels.ravel(), labels.shape[1], firsts[chosen], origin[0], origin[1], coords, offsets)
-    pixels = area[chosen, None]
-    corner = np.array((origin[1], origin[0]), np.int64)
-    centroid = (2 * (sums[chosen] + corner * pixels) + pixels) / (2 * pixels)
-    return Outlines((chosen + 1).astype(np.int32), coords[: offsets[-1]].copy(), offsets, area[chosen], centroid)
+    flat = labels.ravel()
+    fixed = np.zeros(flat.size, np.bool_)
+    fixed[starts] = True
+    looked = np.flatnonzero((wanted | others) & (flat[starts] == np.arange(1, len(starts) + 1)))
+    absorbed = np.zeros(len(starts), np.bool_)
+    coords, ends, sums = _outline_each(
+        labels, boxes, starts, values, looked, wanted, fixed, absorbed, smooth, smallest, largest
+    )
+    kept = (ends > np.concatenate([[0], ends[:-1]])) & ~absorbed[looked]
+    lengths = np.diff(ends, prepend=0)
+    if absorbed.any():
+        coords = coords[np.repeat(kept, lengths)]
+    pixels, corner = sums[kept, :1], np.array((origin[1], origin[0]), np.int64)
+    return Outlines(
+        labels=(looked[kept] + 1).astype(np.int32),
+        coords=coords + corner,
+        offsets=np.concatenate([[0], np.cumsum(lengths[kept])]),
+        area_px=pixels[:, 0],
+        centroid=(2 * (sums[kept, 1:3] + corner * pixels) + pixels) / (2 * pixels),
+        total=sums[kept, 3],
+    )
 
 
 @kernel
-def _step(label: NDArray[np.int32], width: int, p: int, side: int) -> tuple[int, int]:
-    """Return the pixel and side that follow ``side`` of pixel ``p`` on its label's outline."""
-    along = -SHIFT_Y[side] + SHIFT_X[side] * width
-    if label[p + along] != label[p]:
+def _outline_each(
+    labels: Labels,
+    boxes: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    values: NDArray[np.uint8],
+    looked: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
+    fixed: NDArray[np.bool_],
+    absorbed: NDArray[np.bool_],
+    smooth: bool,
+    smallest: int,
+    largest: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Rings of those that are looked at, where each ends, and pixels, sums of x, y and values; notes the absorbed.
+
+    What is not wanted, too small or too large has a ring without points.
+    """
+    size, width = 0, labels.shape[1]
+    for i in looked:
+        box = boxes[i + 1]
+        size = max(size, (box[1] - box[0] + 1 + 2 * _MARGIN) * (box[3] - box[2] + 1 + 2 * _MARGIN))
+    window, room = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    stack = np.empty(size, np.int32)
+    ends, sums = np.zeros(looked.size, np.int64), np.zeros((looked.size, 4), np.int64)
+    coords, n = np.empty((64 * looked.size + 64, 2), np.float64), 0
+    for k in range(looked.size):
+        i = looked[k]
+        top, left = boxes[i + 1, 0] - _MARGIN, boxes[i + 1, 2] - _MARGIN
+        columns = boxes[i + 1, 3] + _MARGIN + 1 - left
+        rows = boxes[i + 1, 1] + _MARGIN + 1 - top
+        _cut(labels, i + 1, boxes[i + 1], window)
+        if smooth:
+            _vote_window(labels, boxes[i + 1], fixed, window, room, stack)
+        pixels, first = _survey(window, rows * columns)
+        coords = _roomy(coords, n, 4 * pixels + 1)
+        # The window's first pixel in the image without the border.
+        row, column = top - 1, left - 1
+        end, area = _walk(window, columns, first, row, column, coords, n)
+        if area != pixels:
+            # Of several parts, or with holes.
+            seed = (starts[i] // width - top) * columns + starts[i] % width - left
+            _keep_part(window, rows * columns, columns, seed, stack)
+            pixels, first = _survey(window, rows * columns)
+            end, area = _walk(window, columns, first, row, column, coords, n)
+        ends[k] = n
+        if not smallest <= area <= largest:
+            continue
+        if area > pixels:
+            _fill(window, columns, first, room)
+            _absorb(labels, starts, i + 1, boxes[i + 1], window, absorbed)
+        if wanted[i]:
+            _sum(window, columns, first, row, column, area, values, sums[k])
+            n = ends[k] = end
+    return coords[:n], ends, sums
+
+
+@kernel
+def _cut(labels: Labels, label: int, box: NDArray[np.int32], window: NDArray[np.uint8]) -> None:
+    """Mark a label's pixels in its window."""
+    rows, columns = box[1] - box[0] + 1 + 2 * _MARGIN, box[3] - box[2] + 1 + 2 * _MARGIN
+    window[: rows * columns] = 0
+    for row in range(box[0], box[1] + 1):
+        begin = (row - box[0] + _MARGIN) * columns + _MARGIN
+        line = labels[row, box[2] : box[3] + 1]
+        for k in range(line.size):
+            window[begin + k] = line[k] == label
+
+
+@kernel
+def _vote_window(
+    labels: Labels,
+    box: NDArray[np.int32],
+    fixed: NDArray[np.bool_],
+    window: NDArray[np.uint8],
+    edge: NDArray[np.uint8],
+    changes: NDArray[np.int32],
+) -> None:
+    """Take what at least 5 of 9 pixels have, for the pixels that are not fixed; ``edge`` is all 0, and is so again."""
+    rows, columns = box[1] - box[0] + 1 + 2 * _MARGIN, box[3] - box[2] + 1 + 2 * _MARGIN
+    size, count = rows * columns, 0
+    above, below = window[: size - 2 * columns], window[2 * columns : size]
+    before, after = window[columns - 1 : size - columns - 1], window[columns + 1 : size - columns + 1]
+    own = window[columns : size - columns]
+    for k in range(own.size):
+        # Where a pixel and its four neighbors agree, there are five votes already.
+        edge[k] = (above[k] ^ own[k]) | (below[k] ^ own[k]) | (before[k] ^ own[k]) | (after[k] ^ own[k])
+    for k in range(own.size):
+        if edge[k]:
+            q = columns + k
+            votes = 0
+            for p in range(q - columns, q + columns + 1, columns):
+                votes += window[p - 1] + window[p] + window[p + 1]
+            y, x = box[0] - _MARGIN + q // columns, box[2] - _MARGIN + q % columns
+            changes[count] = q
+            if votes >= 5:
+                count += not window[q] and not fixed[y * labels.shape[1] + x]
+            elif window[q]:
+                count += not fixed[y * labels.shape[1] + x] and _outvoted(labels, y, x)
+    for k in range(count):
+        window[changes[k]] ^= 1
+    edge[:size] = 0
+
+
+@kernel
+def _outvoted(labels: Labels, y: int, x: int) -> bool:
+    """Whether one label has 5 of the 3 x 3 pixels around a pixel whose own label has fewer."""
+    candidate, lead = labels[y, x], 0
+    for dy in range(-1, 2):  # the vote of Boyer and Moore (1981): only its winner can have a majority
+        for dx in range(-1, 2):
+            value = labels[y + dy, x + dx]
+            if lead == 0:
+                candidate = value
+            lead += 1 if value == candidate else -1
+    votes = 0
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            votes += int(labels[y + dy, x + dx] == candidate)
+    return votes >= 5
+
+
+@kernel
+def _survey(window: NDArray[np.uint8], size: int) -> tuple[int, int]:
+    """How many pixels are in, and the first of them in reading order."""
+    pixels, first = 0, 0
+    for q in range(size):
+        pixels += window[q]
+    while window[first] != _IN:
+        first += 1
+    return pixels, first
+
+
+@kernel
+def _keep_part(window: NDArray[np.uint8], size: int, columns: int, seed: int, stack: NDArray[np.int32]) -> None:
+    """Keep the 4-connected part around the seed."""
+    window[seed], stack[0], top = _PART, seed, 1
+    steps = (-columns, -1, 1, columns)
+    while top > 0:
+        top -= 1
+        p = stack[top]
+        for k in range(4):
+            q = p + steps[k]
+            if window[q] == _IN:
+                window[q], stack[top] = _PART, q
+                top += 1
+    for q in range(size):
+        window[q] = window[q] == _PART
+
+
+@kernel
+def _roomy(coords: NDArray[np.float64], used: int, more: int) -> NDArray[np.float64]:
+    """The points, with room for more after those that are used."""
+    if used + more <= coords.shape[0]:
+        return coords
+    larger = np.empty((2 * coords.shape[0] + more, 2), np.float64)
+    larger[:used] = coords[:used]
+    return larger
+
+
+@kernel
+def _step(window: NDArray[np.uint8], columns: int, p: int, side: int) -> tuple[int, int]:
+    """Return the pixel and side that follow ``side`` of pixel ``p`` on the outline of its part."""
+    along = -SHIFT_Y[side] + SHIFT_X[side] * columns
+    if window[p + along] != _IN:
         return p, (side + 1) % 4
     ahead = p + along
-    outer = ahead + SHIFT_X[side] + SHIFT_Y[side] * width
-    if label[outer] != label[p]:
+    outer = ahead + SHIFT_X[side] + SHIFT_Y[side] * columns
+    if window[outer] != _IN:
         return ahead, side
     return outer, (side + 3) % 4
 
 
 @kernel
-def _survey(
-    label: NDArray[np.int32],
-    firsts: NDArray[np.int64],
-    area: NDArray[np.int64],
-    sums: NDArray[np.int64],
-    edges: NDArray[np.int64],
-) -> None:
-    """First pixel (flat), pixels, sums of x and y (without the padding), and edges of each label."""
-    height, width = label.shape
-    for y in range(1, height - 1):
-        x = 1
-        while x < width - 1:
-            own = label[y, x]
-            if own < 1 or own > area.size:
-                x += 1
-                continue
-            i, first, sides = own - 1, x, 2
-            while label[y, x] == own:
-                sides += int(label[y - 1, x] != own) + int(label[y + 1, x] != own)
-                x += 1
-            if area[i] == 0:
-                firsts[i] = y * width + first
-            area[i] += x - first
-            sums[i, 0] += (x - first) * (first + x - 3) // 2
-            sums[i, 1] += (x - first) * (y - 1)
-            edges[i] += sides
-
-
-@kernel
-def _trace(
-    label: NDArray[np.int32],
-    width: int,
-    firsts: NDArray[np.int64],
+def _walk(
+    window: NDArray[np.uint8],
+    columns: int,
+    first: int,
     row: int,
     column: int,
     coords: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-) -> None:
-    """Write the rings from each first pixel's top on; ``label`` is padded and flat."""
-    n = 0
-    for i in range(firsts.size):
-        p, side, heading = firsts[i], TOP, -1
-        while heading < 0 or p != firsts[i] or side != TOP:
-            q, next_side = _step(label, width, p, side)
-            eighth = (2 * side + (next_side - side + 1) % 4 - 1) % 8
-            if eighth != heading:
-                coords[n, 0] = column + p % width - 0.5 + 0.5 * SHIFT_X[side]
-                coords[n, 1] = row + p // width - 0.5 + 0.5 * SHIFT_Y[side]
-                n += 1
-            p, side, heading = q, next_side, eighth
-        coords[n, 0], coords[n, 1] = coords[offsets[i], 0], coords[offsets[i], 1]
-        n += 1
-        offsets[i + 1] = n
+    n: int,
+) -> tuple[int, int]:
+    """Write the ring from the first pixel's top on, from point ``n`` on; where it ends, and the pixels inside."""
+    p, side, heading, area, begin = first, TOP, -1, 0, n
+    while heading < 0 or p != first or side != TOP:
+        if side == LEFT:
+            area -= p % columns
+        elif side == RIGHT:
+            area += p % columns + 1
+        q, next_side = _step(window, columns, p, side)
+        eighth = (2 * side + (next_side - side + 1) % 4 - 1) % 8
+        if eighth != heading:
+            coords[n, 0] = column + p % columns + 0.5 + 0.5 * SHIFT_X[side]
+            coords[n, 1] = row + p // columns + 0.5 + 0.5 * SHIFT_Y[side]
+            n += 1
+        p, side, heading = q, next_side, eighth
+    coords[n, 0], coords[n, 1] = coords[begin, 0], coords[begin, 1]
+    return n + 1, area
 
 
 @kernel
-def fill_holes(
-    label: NDArray[np.int32],
-    width: int,
-    firsts: NDArray[np.int64],
-    smallest: int,
-    largest: int,
-    flips: NDArray[np.uint8],
-) -> None:
-    """Fill the holes of each label in place, or erase it where its filled area is out of range.
-
-    Of two labels one either lies in a hole of the other or outside of it, so the order does not matter: what lies
-    in a filled hole is overwritten, whether it was filled itself before or finds its first pixel gone afterwards.
-
-    Parameters
-    ----------
-    label
-        Flat image with a background border of one pixel; label i + 1 is 4-connected.
-    width
-        Of the image, border included.
-    firsts
-        Flat index of each label's first pixel in reading order, -1 for none.
-    smallest, largest
-        Filled areas that are kept, in pixels.
-    flips
-        Room for a byte per pixel, all 0; so again afterwards.
-    """
-    for i in range(firsts.size):
-        first = firsts[i]
-        if first < 0 or label[first] != i + 1:
-            continue
-        area, left, right, bottom = _mark_sides(label, width, first, flips)
-        keep = smallest <= area <= largest
-        for y in range(first // width, bottom + 1):
-            inside = 0
-            for q in range(y * width + left, y * width + right + 2):
-                inside ^= flips[q]
-                flips[q] = 0
-                if inside and (keep or label[q] == i + 1):
-                    label[q] = i + 1 if keep else 0
-
-
-@kernel
-def _mark_sides(
-    label: NDArray[np.int32], width: int, first: int, flips: NDArray[np.uint8]
-) -> tuple[int, int, int, int]:
-    """Flip ``flips`` where a row enters or leaves the outline of a label; its area, left, right and bottom."""
-    p, side, area = first, TOP, 0
-    left, right, bottom = first % width, first % width, first // width
-    while area == 0 or p != first or side != TOP:
-        x = p % width
+def _fill(window: NDArray[np.uint8], columns: int, first: int, flips: NDArray[np.uint8]) -> None:
+    """Make everything inside the outline part of the nucleus; ``flips`` is all 0, and is so again."""
+    p, side, last = first, TOP, first
+    while True:
         if side == LEFT:
             flips[p] ^= 1
-            area -= x
-            left = min(left, x)
         elif side == RIGHT:
             flips[p + 1] ^= 1
-            area += x + 1
-            right = max(right, x)
-            bottom = max(bottom, p // width)
-        p, side = _step(label, width, p, side)
-    return area, left, right, bottom
+            last = max(last, p)
+        p, side = _step(window, columns, p, side)
+        if p == first and side == TOP:
+            break
+    for row in range(first // columns, last // columns + 1):
+        inside = 0
+        for q in range(row * columns, (row + 1) * columns):
+            inside ^= flips[q]
+            flips[q] = 0
+            if inside:
+                window[q] = _IN
+
+
+@kernel
+def _absorb(
+    labels: Labels,
+    starts: NDArray[np.int64],
+    label: int,
+    box: NDArray[np.int32],
+    window: NDArray[np.uint8],
+    absorbed: NDArray[np.bool_],
+) -> None:
+    """Note the other labels whose seeds lie in a nucleus."""
+    columns = box[3] - box[2] + 1 + 2 * _MARGIN
+    for row in range(box[0], box[1] + 1):
+        for column in range(box[2], box[3] + 1):
+            other = labels[row, column]
+            inside = window[(row - box[0] + _MARGIN) * columns + column - box[2] + _MARGIN] == _IN
+            if inside and other > 0 and other != label and starts[other - 1] == row * labels.shape[1] + column:
+                absorbed[other - 1] = True
+
+
+@kernel
+def _sum(
+    window: NDArray[np.uint8],
+    columns: int,
+    first: int,
+    row: int,
+    column: int,
+    area: int,
+    values: NDArray[np.uint8],
+    sums: NDArray[np.int64],
+) -> None:
+    """Add up pixels, x, y and values of a nucleus of ``area`` pixels."""
+    y = first // columns
+    while sums[0] < area:
+        # What the vote can't have added lies outside of the image.
+        begin = max(column + _MARGIN - 1, 0)
+        beside = values[row + y, begin : column + columns - _MARGIN + 1]
+        line = window[y * columns + begin - column : y * columns + begin - column + beside.size]
+        pixels, across, total = 0, 0, 0
+        for k in range(beside.size):
+            pixels += line[k]
+            across += line[k] * k
+            total += line[k] * beside[k]
+        sums[0] += pixels
+        sums[1] += across + pixels * begin
+        sums[2] += pixels * (row + y)
+        sums[3] += total
+        y += 1

@@ -1,28 +1,30 @@
 """Which seed reaches a pixel at the smallest cost: passes over the rows of an image, repeated until nothing changes.
 
 Each pixel holds a key, the cost in the upper bits and the seed's label in the lower ones, so that the smaller of two
-keys is the cheaper path, and of equally cheap ones that from the earlier seed. A pass goes down the rows, along each to
-the right; the next goes up, along each to the left; and so on in turns. To the pixel P, whose weight is w, its
-neighbors offer their keys and what a step onto P costs:
+keys is the cheaper path, and of equally cheap ones that from the earlier seed. A pass goes down the rows, the next goes
+up, and so on in turns. To the pixel P, whose weight is w, the row that the pass comes from offers its keys and what a
+step onto P costs; then the pixels of P's own row do, to the right and to the left:
 
-    forward     7w  5w  7w        backward     .   .   .
-                5w   P   .                     .   P  5w
-                 .   .   .                    7w  5w  7w
+    downward    7w  5w  7w        upward     .   .   .        along the row    .   .   .
+                 .   P   .                   .   P   .                        5w   P  5w
+                 .   .   .                  7w  5w  7w                         .   .   .
 
-Only runs of foreground are visited, and only those that changed in the pass before.
+Only runs of foreground are visited, and only those beside which a key got smaller since they were visited last.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
 
-STRAIGHT, DIAGONAL = 5, 7
+STRAIGHT: Final = 5
+DIAGONAL: Final = 7
 """Costs of a step of weight 1."""
 
 Weights = NDArray[np.int64]
+Keys = NDArray[np.signedinteger[Any]]
 
 
 def cheapest_seeds(
@@ -32,7 +34,7 @@ def cheapest_seeds(
     starts: NDArray[np.int64],
     labels: NDArray[np.int64],
     radius: int,
-) -> NDArray[np.int32]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Give every pixel of the foreground to the seed that reaches it at the smallest cost, up to 5 times ``radius``.
 
     Parameters
@@ -51,150 +53,146 @@ def cheapest_seeds(
 
     Returns
     -------
-    (H + 2, W + 2) labels, with the border; 0 where no seed reaches.
+    (H + 2, W + 2) labels, with the border, 0 where no seed reaches; and (labels + 1, 4) first and last row, first and
+    last column of each label in that image, where the last is smaller than the first if it has no pixel.
     """
     height, width = foreground.shape[0] + 2, foreground.shape[1] + 2
     by_foreground, by_barrier = weights
-    least = int(np.flatnonzero(by_foreground)[0])
+    count = int(labels.max(initial=1))
+    bits = count.bit_length()
     # Costs above the cap never get in.
-    bits = int(labels.max(initial=1)).bit_length()
     cap = STRAIGHT * radius + 1
     most = (cap + DIAGONAL * int(by_foreground.max() + by_barrier.max())) << bits
     kind: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if most < 2**31 else np.int64)
-    keys = np.full(height * width, cap << bits, kind)
-    np.minimum.at(keys, starts, labels.astype(kind))
-    pixels, count = _count_inside(foreground, least)
-    runs, costs = np.empty((count, 3), np.int64), np.empty(pixels, kind)
-    rows = np.zeros(height + 1, np.int64)
-    _list_inside(foreground, barrier, least, by_foreground << bits, by_barrier << bits, runs, rows, costs)
-    moved, offers, now = np.zeros(count, np.int64), np.empty(width, kind), 1
+    inside = np.zeros((height, width), np.bool_)
+    np.greater_equal(foreground, int(np.flatnonzero(by_foreground)[0]), out=inside[1:-1, 1:-1])
+    runs, rows = _runs(inside)
+    costs = np.empty(int((runs[:, 1] - runs[:, 0]).sum()), kind)
+    _look_up(foreground, barrier, by_foreground << bits, by_barrier << bits, runs, costs)
+    # Less the cap: so 0 is what nothing was offered to, and the lower bits are the same.
+    keys = np.full(height * width, 0, kind)
+    np.minimum.at(keys, starts, labels.astype(kind) - (cap << bits))
+    moved, now = np.zeros(len(runs), np.int64), 1
     moved[np.searchsorted(runs[:, 0], starts, "right") - 1] = 1
     # As every step costs something, just one state offers no pixel less, whatever the order of passes.
-    while _pass(runs, rows, costs, width, keys, moved, now, offers) or now == 1:
+    while _pass(runs, rows, costs, width, keys, moved, now) or now == 1:
         now += 1
-    np.bitwise_and(keys, (1 << bits) - 1, out=keys)
-    return keys.reshape(height, width).astype(np.int32, copy=False)
+    boxes = np.tile(np.array([height, -1, width, -1], np.int32), (count + 1, 1))
+    found = keys if kind == np.int32 else np.zeros(keys.size, np.int32)
+    _read_labels(keys, (1 << bits) - 1, runs, width, found, boxes)
+    return found.reshape(height, width).astype(np.int32, copy=False), boxes
+
+
+def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the runs along the rows of a mask (H, W) whose border is empty.
+
+    Returns
+    -------
+    (n, 3) first pixel of each in the flat image, the pixel after its last, and how many pixels the runs before have;
+    (H + 1,) row i has the runs ``rows[i]`` to ``rows[i + 1]``.
+    """
+    flat = inside.ravel()
+    edges = np.flatnonzero(flat[1:] != flat[:-1]).reshape(-1, 2) + 1
+    before = np.cumsum(edges[:, 1] - edges[:, 0]) - (edges[:, 1] - edges[:, 0])
+    rows = np.searchsorted(edges[:, 0], np.arange(inside.shape[0] + 1) * inside.shape[1])
+    return np.column_stack([edges, before]), rows
 
 
 @kernel
-def _count_inside(foreground: NDArray[np.uint8], least: int) -> tuple[int, int]:
-    """Count the pixels that can belong to a nucleus, and the runs along the rows that they form."""
-    pixels, runs = 0, 0
-    for y in range(foreground.shape[0]):
-        before = 0
-        for x in range(foreground.shape[1]):
-            inside = int(foreground[y, x] >= least)
-            pixels += inside
-            runs += inside & (1 - before)
-            before = inside
-    return pixels, runs
-
-
-@kernel
-def _list_inside(
+def _look_up(
     foreground: NDArray[np.uint8],
     barrier: NDArray[np.uint8],
-    least: int,
     by_foreground: NDArray[np.int64],
     by_barrier: NDArray[np.int64],
     runs: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    costs: NDArray[np.signedinteger[Any]],
+    costs: Keys,
 ) -> None:
-    """List the runs of pixels that can belong to a nucleus: values of ``least`` and more.
-
-    A run is its first pixel in the flat image that has a border of one pixel, the pixel after its last, and where in
-    ``costs`` its pixels begin; row i of that image has the runs ``rows[i]`` to ``rows[i + 1]``. ``costs`` is what each
-    pixel's weight adds to a key, times 5 or 7 for a step onto it.
-    """
-    found, pixels, width = 0, 0, foreground.shape[1] + 2
-    for y in range(foreground.shape[0]):
-        rows[y + 1] = found
-        x = 0
-        while x < foreground.shape[1]:
-            if foreground[y, x] < least:
-                x += 1
-                continue
-            start = x
-            while x < foreground.shape[1] and foreground[y, x] >= least:
-                x += 1
-            runs[found] = (y + 1) * width + start + 1, (y + 1) * width + x + 1, pixels
-            for i in range(start, x):
-                costs[pixels + i - start] = by_foreground[foreground[y, i]] + by_barrier[barrier[y, i]]
-            found, pixels = found + 1, pixels + x - start
-    rows[foreground.shape[0] + 1 :] = found
+    """Look up what the weight of each pixel in a run adds to a key, times 5 or 7 for a step onto it."""
+    width = foreground.shape[1] + 2
+    for run in range(len(runs)):
+        first, after, begin = runs[run]
+        y, x = first // width - 1, first % width - 1
+        for k in range(after - first):
+            costs[begin + k] = by_foreground[foreground[y, x + k]] + by_barrier[barrier[y, x + k]]
 
 
 @kernel
 def _pass(
     runs: NDArray[np.int64],
     rows: NDArray[np.int64],
-    costs: NDArray[np.signedinteger[Any]],
+    costs: Keys,
     width: int,
-    keys: NDArray[np.signedinteger[Any]],
+    keys: Keys,
     moved: NDArray[np.int64],
     now: int,
-    offers: NDArray[np.signedinteger[Any]],
 ) -> bool:
-    """Lower each key of a padded, flat image to what the pixels before it offer, or after it where ``now`` is even.
+    """Lower the keys of a padded, flat image to what is offered: from above, or from below where ``now`` is even.
 
-    Keys are lowered run by run; see `_list_inside`. ``moved`` holds the pass in which each run changed last, 1 for
-    those that hold a seed and 0 for the others: those that saw no change since the pass before are left out.
-    ``offers`` is room for a row.
+    ``moved`` holds the pass in which each run changed last, 1 for those that hold a seed and 0 for the others.
     """
     sign = 1 if now % 2 == 1 else -1
     height = rows.size - 1
     changed, oldest = False, max(1, now - 1)
     for i in range(1, height - 1):
         row = i if sign > 0 else height - 1 - i
-        seen = rows[row - sign]
+        seen, last = rows[row - sign], rows[row - sign + 1]
         for run in range(rows[row], rows[row + 1]):
             first, after, begin = runs[run]
             left, right = first - 1 - sign * width, after + 1 - sign * width
-            while seen < rows[row - sign + 1] and runs[seen, 1] <= left:
+            while seen < last and runs[seen, 1] <= left:
                 seen += 1
-            stirred = moved[run] >= oldest
+            stirred = False
             near = seen
-            while not stirred and near < rows[row - sign + 1] and runs[near, 0] < right:
+            while not stirred and near < last and runs[near, 0] < right:
                 stirred = moved[near] >= oldest
                 near += 1
-            if not stirred:
-                continue
-            size = after - first
-            before = keys[first - 1] if sign > 0 else keys[after]
-            if _lower(keys[first:after], keys[left:right], costs[begin : begin + size], before, sign > 0, offers):
+            lower = now == 1 and moved[run] == 1
+            if stirred and _take(keys, costs, first, after, begin, left):
+                lower = True
+            if lower:
+                _spread(keys, costs, first, after, begin)
                 moved[run], changed = now, True
     return changed
 
 
 @kernel
-def _lower(
-    keys: NDArray[np.signedinteger[Any]],
-    near: NDArray[np.signedinteger[Any]],
-    costs: NDArray[np.signedinteger[Any]],
-    before: int,
-    forward: bool,
-    offers: NDArray[np.signedinteger[Any]],
-) -> bool:
-    """Go along one run; whether a key got smaller.
+def _take(keys: Keys, costs: Keys, first: int, after: int, begin: int, left: int) -> bool:
+    """Lower the keys of a run to what the row beside it offers, whose pixel ``left`` is next to one before the run."""
+    own, near, weights = keys[first:after], keys[left : left + after - first + 2], costs[begin : begin + after - first]
+    lower = False
+    for k in range(own.size):
+        offer = min(near[k + 1] + STRAIGHT * weights[k], min(near[k], near[k + 2]) + DIAGONAL * weights[k])
+        lower |= offer < own[k]
+        own[k] = min(own[k], offer)
+    return lower
 
-    ``near`` are the keys of the row that offers, from one pixel before the run to one after it, and ``before`` is the
-    key beside the run at the end that the way begins at.
-    """
-    size = keys.size
-    for j in range(size):
-        offers[j] = min(near[j + 1] + STRAIGHT * costs[j], min(near[j], near[j + 2]) + DIAGONAL * costs[j])
-    changed = False
-    if forward:
-        for j in range(size):
-            own = keys[j]
-            before = min(own, offers[j], before + STRAIGHT * costs[j])
-            keys[j] = before
-            changed |= before < own
-    else:
-        for j in range(size - 1, -1, -1):
-            own = keys[j]
-            before = min(own, offers[j], before + STRAIGHT * costs[j])
-            keys[j] = before
-            changed |= before < own
-    return changed
+
+@kernel
+def _spread(keys: Keys, costs: Keys, first: int, after: int, begin: int) -> None:
+    """Lower the keys of a run to what its pixels offer each other."""
+    own, weights = keys[first:after], costs[begin : begin + after - first]
+    before = own[0]
+    for k in range(1, own.size):
+        before = min(own[k], before + STRAIGHT * weights[k])
+        own[k] = before
+    for k in range(own.size - 2, -1, -1):
+        before = min(own[k], before + STRAIGHT * weights[k])
+        own[k] = before
+
+
+@kernel
+def _read_labels(
+    keys: Keys, mask: int, runs: NDArray[np.int64], width: int, labels: NDArray[np.int32], boxes: NDArray[np.int32]
+) -> None:
+    """Turn the keys of runs into labels, and widen each label's box."""
+    for run in range(len(runs)):
+        row, start = runs[run, 0] // width, runs[run, 0] // width * width
+        p = runs[run, 0]
+        while p < runs[run, 1]:
+            label, first = keys[p] & mask, p
+            while p < runs[run, 1] and keys[p] & mask == label:
+                p += 1
+            labels[first:p] = label
+            box = boxes[label]
+            box[0], box[1] = min(box[0], row), max(box[1], row)
+            box[2], box[3] = min(box[2], first - start), max(box[3], p - 1 - start)

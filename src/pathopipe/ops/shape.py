@@ -69,6 +69,25 @@ def measure_shapes(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> di
     return dict(zip(SHAPE_FEATURES, columns, strict=True))
 
 
+@kernel
+def hull_areas(coords: Floats, offsets: Counts) -> Floats:
+    """Areas (n,) of the convex hulls of rings whose points lie on half pixels, see `pathopipe.ops.outline.Outlines`."""
+    areas = np.zeros(len(offsets) - 1)
+    for i in range(areas.size):
+        # In half pixels from the corner of the ring's box: the ends of each row that has points.
+        ring = 2 * coords[offsets[i] : offsets[i + 1]]
+        left, top, right = ring[:, 0].min(), ring[:, 1].min(), ring[:, 0].max()
+        rows = np.int64(ring[:, 1].max() - top) + 1
+        lefts, rights = np.full((rows, 2), np.int64(right - left), np.int64), np.full((rows, 2), -1, np.int64)
+        for k in range(len(ring)):
+            x, y = np.int64(ring[k, 0] - left), np.int64(ring[k, 1] - top)
+            lefts[y, 0], rights[y, 0] = min(lefts[y, 0], x), max(rights[y, 0], x)
+            lefts[y, 1], rights[y, 1] = y, y
+        filled = rights[:, 0] >= 0
+        areas[i] = (_chain_area(rights[filled], 1) - _chain_area(lefts[filled], -1)) / 8.0
+    return areas
+
+
 def crofton_weights(mpp_x: float, mpp_y: float) -> Floats:
     """Micrometers of perimeter per crossing of the outline along rows, columns, and the two diagonals; float64 (4,).
 
