@@ -1,15 +1,24 @@
-"""Rings to well-known binary (OGC 06-103r4) and back, by shapely, as columns of Arrow."""
+"""Rings to well-known binary (OGC 06-103r4) and back, as columns of Arrow."""
+
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
+from pathopipe.jit import kernel
+
+# A polygon of one ring, least byte first; then how many points it has, and the points.
+_POLYGON: Final = np.frombuffer(bytes([1, 3, 0, 0, 0, 1, 0, 0, 0]), np.uint8)
+_HEADER: Final = len(_POLYGON) + 4
+_POINT: Final = 16
+
 
 def to_wkb(
     coords: NDArray[np.float64], offsets: NDArray[np.int64], scale: tuple[float, float] = (1.0, 1.0)
-) -> pa.BinaryArray:
-    """Pack closed rings as polygons.
+) -> NDArray[np.uint8]:
+    """Pack closed rings as polygons, one after another.
 
     Parameters
     ----------
@@ -18,18 +27,46 @@ def to_wkb(
     scale
         Factors along x and y.
 
+    Returns
+    -------
+    uint8, what `wkb_column` makes a column of.
+    """
+    points = np.ascontiguousarray(coords * scale, "<f8").view(np.uint8).ravel()
+    packed = np.empty(_HEADER * (len(offsets) - 1) + len(points), np.uint8)
+    _pack(points, offsets, _POLYGON, packed)
+    return packed
+
+
+def wkb_column(packed: NDArray[np.uint8], points: NDArray[np.int64]) -> pa.BinaryArray:
+    """Make a column of what `to_wkb` packed, given how many points each of the rings has.
+
     Raises
     ------
     pyarrow.ArrowInvalid
         If the polygons need 2 GiB or more.
     """
-    rings = offsets, np.arange(len(offsets))  # of which each is a polygon
-    polygons = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords * scale, rings)
-    packed = shapely.to_wkb(polygons, byte_order=1).tolist()
-    ends = np.cumsum([0, *map(len, packed)], dtype=np.int64)
+    ends = np.concatenate([[0], np.cumsum(_HEADER + _POINT * points)])
+    if ends[-1] >= 2**31:
+        raise pa.ArrowInvalid(f"{len(points):,} polygons need {ends[-1]:,} bytes, and a column has room for 2 GiB")
     # `pyarrow.array` would import pandas.
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(packed))]
-    return pa.Array.from_buffers(pa.large_binary(), len(packed), buffers).cast(pa.binary())
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(packed)]
+    return pa.Array.from_buffers(pa.binary(), len(points), buffers)
+
+
+@kernel
+def _pack(
+    points: NDArray[np.uint8], offsets: NDArray[np.int64], head: NDArray[np.uint8], packed: NDArray[np.uint8]
+) -> None:
+    place = 0
+    for i in range(len(offsets) - 1):
+        count = offsets[i + 1] - offsets[i]
+        packed[place : place + head.size] = head
+        place += head.size
+        for k in range(4):
+            packed[place + k] = (count >> (8 * k)) & 255
+        place += 4
+        packed[place : place + 16 * count] = points[16 * offsets[i] : 16 * offsets[i + 1]]
+        place += 16 * count
 
 
 def from_wkb(packed: pa.BinaryArray | NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -14,7 +14,7 @@ from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import advance
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import NEEDED, Nuclei, segment_block, solid
-from pathopipe.ops.wkb import to_wkb
+from pathopipe.ops.wkb import to_wkb, wkb_column
 from pathopipe.pipeline import MAPS, SegmentSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import model_of
@@ -61,10 +61,9 @@ def run(job: Job[SegmentSettings]) -> Outcome:
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
             with job.watch.spending("outlining"):
-                return vars(solid(_segment(maps, seeds, settings, block), least))
+                return _columns(solid(_segment(maps, seeds, settings, block), least), grid)
 
-        nuclei = (Nuclei(**arrays) for arrays in advance(journal, work, blocks, job.workers))
-        count = _write(job, grid, nuclei, len(blocks))
+        count = _write(job, advance(journal, work, blocks, job.workers), len(blocks))
     if not count:
         raise SlideRejectedError(
             "none of the seeds grew into a nucleus: check the mpp, segment.foreground and segment.min_area_um2"
@@ -117,18 +116,23 @@ def _segment(maps: Maps, seeds: _Seeds, settings: AssignSettings, block: tuple[i
     return segment_block(maps.read(NEEDED, y0, x0, y1, x1), local, scores, core, settings, origin=(y0, x0))
 
 
-def _write(job: Job[SegmentSettings], grid: Grid, found: Iterator[Nuclei], blocks: int) -> int:
+def _columns(nuclei: Nuclei, grid: Grid) -> dict[str, NDArray[Any]]:
+    """What the table says of nuclei, their outlines as packed bytes and their numbers of points."""
+    return {
+        "packed": to_wkb(nuclei.coords, nuclei.offsets, (grid.factor_x, grid.factor_y)),
+        "points": np.diff(nuclei.offsets),
+        "x_px": nuclei.centroid[:, 0] * grid.factor_x,
+        "y_px": nuclei.centroid[:, 1] * grid.factor_y,
+        "area_um2": nuclei.area_px * grid.pixel_um2,
+        "score": nuclei.score,
+    }
+
+
+def _write(job: Job[SegmentSettings], found: Iterator[dict[str, NDArray[Any]]], blocks: int) -> int:
     with TableWriter(job.output("nuclei.parquet"), SCHEMA) as table:
-        for done, nuclei in enumerate(found, 1):
-            table.write(
-                {
-                    "nucleus_id": np.arange(table.count, table.count + len(nuclei)),
-                    "geometry": to_wkb(nuclei.coords, nuclei.offsets, (grid.factor_x, grid.factor_y)),
-                    "x_px": nuclei.centroid[:, 0] * grid.factor_x,
-                    "y_px": nuclei.centroid[:, 1] * grid.factor_y,
-                    "area_um2": nuclei.area_px * grid.pixel_um2,
-                    "score": nuclei.score,
-                }
-            )
+        for done, columns in enumerate(found, 1):
+            geometry = wkb_column(columns.pop("packed"), columns.pop("points"))
+            ids = np.arange(table.count, table.count + len(geometry))
+            table.write({"nucleus_id": ids, "geometry": geometry} | columns)
             job.progress.update(done, blocks, "blocks")
         return table.count
