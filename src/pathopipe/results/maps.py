@@ -6,16 +6,13 @@ under sorted names and a fixed date, so that equal maps are equal files.
 
 import json
 import zipfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import zarr
-import zarr.abc.store
-import zarr.codecs
-import zarr.storage
 from numcodecs import blosc
 from numpy.typing import NDArray
 
@@ -57,7 +54,7 @@ def chunks(maps: NDArray[np.uint8], origin: tuple[int, int], side: int) -> dict[
             if part.any():
                 whole = np.zeros((len(maps), side, side), np.uint8)
                 whole[:, : part.shape[1], : part.shape[2]] = part
-                name = f"c/0/{(origin[0] + top) // side}/{(origin[1] + left) // side}"
+                name = _chunk_name((origin[0] + top) // side, (origin[1] + left) // side)
                 found[name] = np.frombuffer(_CODEC.encode(whole), np.uint8)
     return found
 
@@ -84,8 +81,25 @@ def write_maps(
         archive.writestr(zipfile.ZipInfo(_DESCRIPTION, _DATE), _describe(channels, size, side))
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What the description of the maps says: their names, height and width, and the side of a chunk."""
+
+    channels: tuple[str, ...]
+    height: int
+    width: int
+    side: int
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes of a chunk."""
+        return len(self.channels) * self.side**2
+
+
 class Maps:
     """The maps of a slide, for reading; threads may share them.
+
+    Chunks are read and unpacked by the thread that asks for them: Zarr has threads of its own, which all wait for one.
 
     Attributes
     ----------
@@ -95,10 +109,10 @@ class Maps:
         Size in pixels of their grid.
     """
 
-    def __init__(self, path: Path, array: Any) -> None:
-        self._path, self._array = path, array
-        self.channels = tuple(array.attrs["channels"])
-        _, self.height, self.width = array.shape
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self._path, self._members = path, _Members(archive, path.stat().st_size)
+        self._shape = _understood(self._members.read(_DESCRIPTION, _LONGEST))
+        self.channels, self.height, self.width = self._shape.channels, self._shape.height, self._shape.width
 
     def check_size(self, width: int, height: int) -> None:
         """Go on only if these are maps of a slide whose maps are of this size.
@@ -121,11 +135,34 @@ class Maps:
         ArtifactError
             When the file is damaged.
         """
-        places = {name: place for place, name in enumerate(self.channels)}
-        # All channels of a place lie in one chunk.
-        with reading(self._path):
-            block = self._array[:, y0:y1, x0:x1]
-        return {name: block[places[name]] for name in names}
+        known = {name: place for place, name in enumerate(self.channels)}
+        places = {name: known[name] for name in names}
+        found = {name: np.zeros((y1 - y0, x1 - x0), np.uint8) for name in places}
+        side = self._shape.side
+        room = np.empty((len(self.channels), side, side), np.uint8)
+        for row in range(y0 // side, -(-y1 // side)):
+            for column in range(x0 // side, -(-x1 // side)):
+                with reading(self._path):
+                    if not self._unpack(row, column, room):
+                        continue
+                # All channels of a place lie in one chunk.
+                top, left = max(y0, row * side), max(x0, column * side)
+                bottom, right = min(y1, (row + 1) * side), min(x1, (column + 1) * side)
+                inner = np.s_[top - row * side : bottom - row * side, left - column * side : right - column * side]
+                for name, place in places.items():
+                    found[name][top - y0 : bottom - y0, left - x0 : right - x0] = room[place][inner]
+        return found
+
+    def _unpack(self, row: int, column: int, room: NDArray[np.uint8]) -> bool:
+        """Unpack a chunk (C, side, side); False where there is none, which is background."""
+        packed = self._members.find(_chunk_name(row, column))
+        if packed is None:
+            return False
+        # What it unpacks to, as Blosc notes it.
+        if int.from_bytes(packed[4:8], "little") != room.size:
+            raise ValueError("a chunk is of another size than it should be")
+        _CODEC.decode(packed, room)
+        return True
 
 
 @contextmanager
@@ -141,17 +178,14 @@ def open_maps(path: Path) -> Iterator[Maps]:
         archive = zipfile.ZipFile(path)
     with archive:
         with reading(path):
-            maps = Maps(path, zarr.open_array(_Stored(archive, path.stat().st_size), mode="r"))
+            maps = Maps(path, archive)
         yield maps
 
 
-class _Stored(zarr.abc.store.Store):
-    """Members of a zip that are stored as they are, for reading; Zarr's own store holds an object for each of them."""
-
-    supports_deletes = supports_writes = supports_listing = False
+class _Members:
+    """Members of a zip that are stored as they are, without an object for each of them."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
-        super().__init__(read_only=True)
         self._archive = archive
         members = sorted(archive.infolist(), key=lambda member: member.filename)
         self._names = np.array([member.filename.encode() for member in members])
@@ -161,67 +195,37 @@ class _Stored(zarr.abc.store.Store):
         archive.NameToInfo.clear()
         if (self._places[:, :2].sum(axis=1) > size).any():
             raise ValueError("members reach beyond the end of the file")
-        self._unpacked = _unpacked(archive.read(self._described()))
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    __hash__ = None  # type: ignore[assignment]
-
-    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        """Read a whole member, whose checksum is verified; None where there is none."""
-        if byte_range is not None:
-            raise NotImplementedError("chunks are read as a whole")
-        member = self._find(key)
-        if member is None:
-            return None
-        data = self._archive.read(member)
-        # What it unpacks to, as Blosc notes it.
-        if key != _DESCRIPTION and int.from_bytes(data[4:8], "little") != self._unpacked:
-            raise ValueError("a chunk is of another size than it should be")
-        return prototype.buffer.from_bytes(data)
-
-    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]) -> list[Any]:
-        """Read several members."""
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
-
-    async def exists(self, key: str) -> bool:
-        """Whether there is such a member."""
-        return self._find(key) is not None
-
-    def _described(self) -> zipfile.ZipInfo:
-        member = self._find(_DESCRIPTION)
-        if member is None or member.file_size > _LONGEST:
-            raise ValueError("has no description, or a long one")
-        return member
-
-    def _find(self, name: str) -> zipfile.ZipInfo | None:
+    def find(self, name: str) -> bytes | None:
+        """Read a member, whose checksum is verified; None where there is none."""
         index = int(np.searchsorted(self._names, name.encode()))
         if index == len(self._names) or self._names[index] != name.encode():
             return None
         member = zipfile.ZipInfo(name)
         member.header_offset, member.file_size, member.CRC = self._places[index].tolist()
         member.compress_size = member.file_size
-        return member
+        return self._archive.read(member)
 
-    async def set(self, key: str, value: Any) -> None:
-        raise NotImplementedError
+    def read(self, name: str, longest: int) -> bytes:
+        """Read a member that has to be there.
 
-    async def delete(self, key: str) -> None:
-        raise NotImplementedError
-
-    def list(self) -> AsyncIterator[str]:
-        raise NotImplementedError
-
-    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        raise NotImplementedError
-
-    def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        raise NotImplementedError
+        Raises
+        ------
+        ValueError
+            When it is not, or is longer.
+        """
+        content = self.find(name)
+        if content is None or len(content) > longest:
+            raise ValueError(f"has no {name}, or a long one")
+        return content
 
 
-def _unpacked(description: bytes) -> int:
-    """Bytes of an unpacked chunk of an array that `_describe` describes.
+def _chunk_name(row: int, column: int) -> str:
+    return f"c/0/{row}/{column}"
+
+
+def _understood(description: bytes) -> _Shape:
+    """Read the description of an array such as `_describe` describes.
 
     Raises
     ------
@@ -229,19 +233,40 @@ def _unpacked(description: bytes) -> int:
         When it is described otherwise.
     """
     found = json.loads(description)
-    shape, chunk = found["shape"], found["chunk_grid"]["configuration"]["chunk_shape"]
-    names, side = found["attributes"]["channels"], chunk[-1]
-    expected = json.loads(_describe(names, tuple(shape[1:]), side))
-    told = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "attributes")
-    if shape[0] != len(names) or any(found[key] != expected[key] for key in told):
+    names, (count, height, width) = found["attributes"]["channels"], found["shape"]
+    grid, (bytes_codec, codec) = found["chunk_grid"], found["codecs"]
+    side = grid["configuration"]["chunk_shape"][-1]
+    told = (
+        *(found[key] for key in ("zarr_format", "node_type", "data_type", "fill_value")),
+        (found["chunk_key_encoding"]["name"], found["chunk_key_encoding"]["configuration"]["separator"]),
+        (grid["name"], grid["configuration"]["chunk_shape"]),
+        (bytes_codec["name"], codec["name"]),
+        count,
+    )
+    if told != (
+        3,
+        "array",
+        "uint8",
+        0,
+        ("default", "/"),
+        ("regular", [count, side, side]),
+        ("bytes", "blosc"),
+        len(names),
+    ):
         raise ValueError("is described otherwise")
-    if not 0 < (size := len(names) * int(side) ** 2) <= _LARGEST or not all(0 < length < 2**31 for length in shape):
+    shape = _Shape(tuple(names), height, width, side)
+    if not 0 < shape.unpacked <= _LARGEST or not all(0 < length < 2**31 for length in (count, height, width)):
         raise ValueError("has chunks of an impossible size")
-    return size
+    return shape
 
 
 def _describe(channels: Sequence[str], size: tuple[int, int], side: int) -> bytes:
     """Let Zarr write its description of such an array."""
+    # Half a second, which reading does without.
+    import zarr
+    import zarr.codecs
+    import zarr.storage
+
     written = dict[str, Any]()
     zarr.create_array(
         store=zarr.storage.MemoryStore(written),
