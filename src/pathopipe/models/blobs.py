@@ -32,27 +32,29 @@ def prominent(
     whether or not that one is a seed in the end: so no chain of decisions reaches further.
     """
     highest = cv2.dilate(landscape, np.ones((TOP_SIDE, TOP_SIDE), np.uint8))
-    tops = (landscape == highest) & allowed
-    points = np.argwhere(tops).astype(np.int32)
-    return points[_stand_apart(points, tops, landscape, reach, valley)]
+    found = np.flatnonzero((landscape == highest) & allowed)
+    points = np.stack(np.divmod(found, landscape.shape[1]), axis=1).astype(np.int32)
+    return points[_stand_apart(points, landscape, reach, valley)]
 
 
 @kernel
 def _stand_apart(
-    points: NDArray[np.int32], tops: NDArray[np.bool_], landscape: NDArray[np.float32], reach: int, valley: float
+    points: NDArray[np.int32], landscape: NDArray[np.float32], reach: int, valley: float
 ) -> NDArray[np.bool_]:
-    height, width = landscape.shape
-    keep = np.ones(len(points), np.bool_)
+    """Which of the tops, in reading order, are apart from every higher one within ``reach``."""
+    keep, start = np.ones(len(points), np.bool_), 0
     for i in range(len(points)):
         y, x = points[i]
         own = landscape[y, x]
-        for v in range(max(0, y - reach), min(height, y + reach + 1)):
-            for u in range(max(0, x - reach), min(width, x + reach + 1)):
-                if not keep[i] or not tops[v, u] or (v - y) ** 2 + (u - x) ** 2 > reach * reach:
-                    continue
+        while points[start, 0] < y - reach:
+            start += 1
+        for j in range(start, len(points)):
+            v, u = points[j]
+            if not keep[i] or v > y + reach:
+                break
+            if (v - y) ** 2 + (u - x) ** 2 <= reach * reach:
                 other = landscape[v, u]
-                earlier = v < y or (v == y and u < x)
-                if other > own or (other == own and earlier):
+                if other > own or (other == own and j < i):
                     keep[i] = _lowest(landscape, y, x, v, u) < valley * own
     return keep
 

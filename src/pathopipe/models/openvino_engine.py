@@ -2,28 +2,44 @@
 
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from pathopipe.models.architecture import FOLD, UPSAMPLING, Architecture
-from pathopipe.models.engine import Engine, Precision
+from pathopipe.models.engine import Engine, Maps, Precision
 from pathopipe.models.openvino import ops, ov
 from pathopipe.models.openvino_parts import compiled, convolved, doubled, number
 from pathopipe.models.weights import Tensors, Weights
+from pathopipe.ops.channels import STEPS
 
 _EPSILON: Final = 1e-5
 
 
 def compile_graph(weights: Weights, precision: Precision, workers: int) -> Engine:
     """Make an engine in which each call runs in one thread of its own, so that results don't depend on their number."""
-    return compiled(graph(weights.card.architecture, weights.tensors), precision, workers)
+    return compiled(graph(weights.card.architecture, weights.tensors), precision, workers, unfolded)
+
+
+def unfolded(planes: Maps) -> Maps:
+    """Put together maps (C, H, W) from what `graph` gives of them: uint8 (C * S * S, H / S, W / S)."""
+    side = FOLD * UPSAMPLING
+    count, height, width = planes.shape
+    maps = np.empty((count // side**2, height * side, width * side), np.uint8)
+    for begin in range(0, count, side):
+        lines = cv2.merge([np.asarray(plane) for plane in planes[begin : begin + side]])
+        maps[begin // side**2, begin // side % side :: side] = lines.reshape(height, width * side)
+    return maps
 
 
 def graph(architecture: Architecture, tensors: Tensors) -> Any:
-    """The network as an OpenVINO model: uint8 (1, H, W, 3) in, uint8 (1, C, 2 H, 2 W) out."""
+    """The network as an OpenVINO model: uint8 (1, H, W, 3) in, uint8 (1, 16 C, H / 2, W / 2) out, see `unfolded`.
+
+    Pixels are moved as bytes: scaled after they are folded, and unfolded by `unfolded`. OpenVINO would move floats.
+    """
     image = ops.parameter([1, -1, -1, 3], np.uint8, name="image")
-    scaled = ops.subtract(ops.multiply(ops.convert(image, "f32"), number(2 / 255)), number(1))
-    planes = ops.transpose(scaled, np.array([0, 3, 1, 2]))
-    features = _activated(ops.space_to_depth(planes, "depth_first", FOLD), tensors, "stem")
+    folded = ops.space_to_depth(ops.transpose(image, np.array([0, 3, 1, 2])), "depth_first", FOLD)
+    scaled = ops.subtract(ops.multiply(ops.convert(folded, "f32"), number(2 / 255)), number(1))
+    features = _activated(scaled, tensors, "stem")
     skipped = []
     for level, blocks in enumerate(architecture.blocks):
         if level:
@@ -35,8 +51,8 @@ def graph(architecture: Architecture, tensors: Tensors) -> Any:
         features = ops.add(doubled(_plain(features, tensors, f"lateral.{level}")), skipped[level])
         for block in range(architecture.up_blocks[level]):
             features = _residual(features, tensors, f"up.{level}.{block}")
-    logits = ops.depth_to_space(_plain(features, tensors, "head"), "depth_first", FOLD * UPSAMPLING)
-    steps = ops.round(ops.multiply(ops.sigmoid(logits), number(255)), "half_to_even")
+    maps = ops.sigmoid(_plain(features, tensors, "head"))
+    steps = ops.fake_quantize(maps, number(0), number(1), number(0), number(STEPS), STEPS + 1)
     return ov.Model([ops.convert(steps, "u8")], [image], "nucleus_network")
 
 

@@ -13,10 +13,16 @@ from pathopipe.models.openvino import ops, ov
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
 
 
-def compiled(model: Any, precision: Precision, workers: int) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+Image = NDArray[np.uint8]
+
+
+def compiled(
+    model: Any, precision: Precision, workers: int, read: Callable[[NDArray[Any]], NDArray[Any]] = np.array
+) -> Callable[[Image], NDArray[Any]]:
     """Compile a graph of an image (H, W, 3), to be called by up to ``workers`` threads.
 
-    Each call runs in one thread of its own, so that results don't depend on their number.
+    Each call runs in one thread of its own, so that results don't depend on their number. ``read`` makes a copy of the
+    output, which the thread's next call overwrites.
     """
     settings = {
         "INFERENCE_PRECISION_HINT": _HINTS[resolve(precision)],
@@ -26,11 +32,11 @@ def compiled(model: Any, precision: Precision, workers: int) -> Callable[[NDArra
     }
     network, local = ov.Core().compile_model(model, "CPU", settings), threading.local()
 
-    def run(rgb: NDArray[np.uint8]) -> NDArray[Any]:
+    def run(rgb: Image) -> NDArray[Any]:
         if not hasattr(local, "request"):
             local.request = network.create_infer_request()
         local.request.infer([rgb[None]])
-        return np.array(local.request.get_output_tensor(0).data[0])
+        return read(local.request.get_output_tensor(0).data[0])
 
     return run
 
