@@ -84,7 +84,10 @@ def cut_mask(mask: Mask, bins: Bins, x_px: NDArray[np.floating], y_px: NDArray[n
     """Sample the mask at a grid of level-0 coordinates: (rows, columns) from ``y_px`` and ``x_px``, False outside."""
     column = np.floor(x_px / bins.bin_px_x).astype(np.int64)
     row = np.floor(y_px / bins.bin_px_y).astype(np.int64)
-    out: Mask = mask[np.clip(row, 0, bins.height - 1)][:, np.clip(column, 0, bins.width - 1)]
+    rows = np.clip(row, 0, bins.height - 1)
+    # Columns first, of the few rows of bins that are needed: gathering rows is copying them.
+    first, last = (rows.min(), rows.max() + 1) if rows.size else (0, 0)
+    out: Mask = mask[first:last][:, np.clip(column, 0, bins.width - 1)][rows - first]
     out[(row < 0) | (row >= bins.height)] = False
     out[:, (column < 0) | (column >= bins.width)] = False
     return out
