@@ -18,7 +18,7 @@ DETAILS: dict[str, dict[str, Any]] = {
         "quality": [],
         "sha256": "cd" * 32,
     },
-    "tiles": {"grid": GRID, "halo": 96},
+    "tiles": {"grid": GRID, "halo": 104},
     "detect": {
         "model": {"name": "classical", "sha256": None, "licence": None},
         "grid": GRID,

@@ -40,7 +40,7 @@ class TilesSettings(Section):
     )
     size: Annotated[int, Field(ge=CHUNK, le=65536)] = Field(1024, description="side of a tile in working pixels")
     halo: Annotated[int, Field(ge=0, le=MAX_HALO)] = Field(
-        96, description="working pixels read around a tile; at least the radius of the model"
+        104, description="working pixels read around a tile; at least the radius of the model"
     )
 
     @field_validator("size")

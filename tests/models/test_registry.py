@@ -8,6 +8,7 @@ import pytest
 from pathopipe.errors import RefusalError
 from pathopipe.models.registry import SHIPPED, adopt, create, find, weights_of
 from pathopipe.ops.stain import Stains
+from pathopipe.pipeline import TilesSettings
 from tests.models.weights_files import SMALL, write
 
 
@@ -36,7 +37,7 @@ def test_shipped_weights_are_those_that_the_registry_names(name: str) -> None:
     assert weights.card.data
     assert weights.card.figures
     assert find(name) == weights.card.traits
-    assert find(name).radius <= 96, "the default halo"
+    assert find(name).radius <= TilesSettings().halo
 
 
 def test_the_default_weights_may_be_used_for_anything() -> None:

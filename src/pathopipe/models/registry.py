@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CLASSICAL: Final = Traits(mpp=0.5, radius=88)
 SHIPPED: Final = {
-    "open": "51baa1d64847e73c5e485e0be60a66d1305946c940be2c45cd127c71e8abbf35",
+    "open": "cbf510495ed972eceb0d4f0639877a7d7399b6366d79945ac5f76a6655955269",
     "research": "de8cda2f8c4bcc00382f8f1c878fbc9c1d197a8de3ceb6641d3b87c627c68335",
 }
 """Weights in this package, and the SHA-256 of their files."""

@@ -32,8 +32,8 @@ class SeedRule:
     """
 
     smoothing: Annotated[float, Field(gt=0, le=16)] = 2.5
-    reach: Annotated[int, Field(ge=1, le=128)] = 24
-    valley: Annotated[float, Field(ge=0, le=1)] = 0.9
+    reach: Annotated[int, Field(ge=1, le=128)] = 56
+    valley: Annotated[float, Field(ge=0, le=1)] = 0.8
     least: Annotated[float, Field(gt=0, le=1)] = 0.35
 
     @property

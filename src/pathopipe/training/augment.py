@@ -19,6 +19,8 @@ Generator = np.random.Generator
 # Hematoxylin, eosin and what is left, in optical density (Ruifrok and Johnston 2001).
 _STAINS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]], np.float32)
 _SUPERSAMPLED: Final = 1.4
+# Share of the crops that are close-ups.
+_CLOSE: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Augmentation:
     ----------
     zoom
         Largest factor by which nuclei get larger or smaller.
+    close_up
+        Largest further factor by which they get larger in a quarter of the crops: very large nuclei are rare.
     stain
         Largest change of a stain's strength (as a factor) and of its vector (each component, in optical density).
     color
@@ -65,6 +69,7 @@ class Augmentation:
     """
 
     zoom: float = 1.5
+    close_up: float = 1.0
     stain: float = 0.45
     color: float = 0.15
     chance: float = 0.2
@@ -94,6 +99,8 @@ def crop(field: Field, size: int, mpp: float, how: Augmentation, rng: Generator)
 
 def _pose(field: Field, size: int, mpp: float, how: Augmentation, rng: Generator) -> NDArray[np.float64]:
     """Affine map (2, 3) from a crop's pixel coordinates (first pixel from 0 to 1) to those of the image."""
+    if how.close_up > 1 and rng.random() < _CLOSE:
+        mpp = mpp / np.exp(rng.uniform(0, np.log(how.close_up)))
     zoom = np.exp(rng.uniform(-1, 1, 2) * 0.12 + rng.uniform(-1, 1) * (np.log(how.zoom) - 0.12))
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
