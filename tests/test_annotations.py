@@ -1,7 +1,9 @@
 """Labels of every kind, and the sheet that lists images with them."""
 
 import json
+import struct
 import unicodedata
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,24 @@ def test_large_numbers_are_made_small(tmp_path: Path) -> None:
     read = outlines(tmp_path / "a.tif")
     assert read.max() == 2
     assert np.array_equal(read > 0, labels > 0)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_labels_of_another_size_are_refused_before_they_are_unpacked(tmp_path: Path, kind: str, monkeypatch) -> None:
+    """Heads of files that would take 4 gigabytes; there is hardly anything after them."""
+    path = tmp_path / f"a.{kind}"
+    if kind == "png":
+        head = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 50_000, 16, 0, 0, 0, 0)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)))
+    else:
+        tifffile.imwrite(path, np.ones((5, 4), np.uint16), metadata=None)
+        with tifffile.TiffFile(path, mode="r+") as file:
+            for name, length in (("ImageLength", 50_000), ("ImageWidth", 40_000)):
+                file.pages[0].tags[name].overwrite(length)
+    monkeypatch.setattr("tifffile.imread", lambda *_: pytest.fail("was unpacked"))
+    monkeypatch.setattr("cv2.imread", lambda *_: pytest.fail("was unpacked"))
+    assert "is 40000 x 50000 pixels, its image 12 x 8" in reported(lambda: read_annotations(path, (8, 12)))
+    assert "40000 x 50000 pixels, more than any annotated image" in reported(lambda: read_annotations(path))
 
 
 def test_an_unknown_kind_of_file(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ _PIECES: Final = 3
 _ENCLOSED: Final = 3
 # Of an image whose size is not known; of labels each takes four bytes.
 _MOST_PIXELS: Final = 2**27
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 Size = tuple[int, int]
 
@@ -97,16 +98,16 @@ def paint(polygons: list[shapely.Polygon], size: Size) -> NDArray[np.int32]:
 
 
 def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
-    image = _tiff_pixels(path) if path.suffix.lower() in {".tif", ".tiff"} else _png_pixels(path)
+    # Before anything is unpacked: a small file may hold any number of pixels.
+    stated = _tiff_size(path) if _is_tiff(path) else _png_size(path)
+    if stated is not None:
+        _check_size(path, stated, size)
+    image = _tiff_pixels(path) if _is_tiff(path) else _png_pixels(path)
     if image is None or image.ndim != 2 or image.dtype.kind not in "buif" or not _is_whole(image):
         raise RefusalError(
             f"{path}: is not a label image: give one channel of 8, 16 or 32 bits, 0 background, 1..n nuclei"
         )
-    if size is not None and image.shape != size:
-        raise RefusalError(
-            f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, its image {size[1]} x {size[0]}: "
-            "give labels of the image's own size"
-        )
+    _check_size(path, (image.shape[0], image.shape[1]), size)
     if image.size and image.max() > _LARGEST_LABEL:
         image = np.unique(np.append(0, image.ravel()), return_inverse=True)[1][1:].reshape(image.shape)
     labels = np.asarray(image, np.int32)
@@ -116,6 +117,43 @@ def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
             "nucleus its own number"
         )
     return labels
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in {".tif", ".tiff"}
+
+
+def _tiff_size(path: Path) -> Size | None:
+    """Height and width as the tags state them; None where there are more dimensions, which is refused later."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            shape = tuple(length for length in file.series[0].shape if length > 1)
+    except Exception as error:
+        raise RefusalError(f"{path}: is not a readable TIFF: export the labels again") from error
+    return (shape[0], shape[1]) if len(shape) == 2 else None
+
+
+def _png_size(path: Path) -> Size | None:
+    """Height and width by the first chunk of a PNG (ISO/IEC 15948): its length and name, then width and height."""
+    with path.open("rb") as stream:
+        head = stream.read(24)
+    if head[:8] != _PNG or head[12:16] != b"IHDR":
+        return None
+    return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
+
+
+def _check_size(path: Path, found: Size, size: Size | None) -> None:
+    if size is not None and found != size:
+        raise RefusalError(
+            f"{path}: is {found[1]} x {found[0]} pixels, its image {size[1]} x {size[0]}: "
+            "give labels of the image's own size"
+        )
+    if size is None and found[0] * found[1] > _MOST_PIXELS:
+        raise RefusalError(
+            f"{path}: is {found[1]} x {found[0]} pixels, more than any annotated image: give fields of view"
+        )
 
 
 def _png_pixels(path: Path) -> NDArray[Any] | None:
