@@ -108,6 +108,22 @@ def test_finished_results_score_like_the_images_that_they_come_from(folders: tup
     assert (tmp_path / "run.tsv").read_text() == (tmp_path / "images.tsv").read_text()
 
 
+def test_all_results_that_are_damaged_are_named_at_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    images, labels = folders
+    results, config = tmp_path / "results", Config(detect=DetectSettings(model="classical"))
+    for stage in STAGES:
+        for name in ("a", "b"):
+            execute(stage, name, results, getattr(config, stage), Sample(name, images / f"{name}.png", (0.25, 0.25)))
+    for damaged in (results / "a" / "segment" / "nuclei.parquet", results / "b" / "tissue" / "manifest.json"):
+        damaged.write_bytes(damaged.read_bytes()[:200])
+    with pytest.raises(RefusalError) as refused:
+        call("--results", results, "--labels", labels)
+    assert [problem.split("results/")[1] for problem in refused.value.problems] == [
+        "a/segment/nuclei.parquet: is damaged: delete it and run again",
+        "b/tissue/manifest.json: is damaged: delete it and run again",
+    ]
+
+
 def test_an_image_without_tissue_scores_nothing_and_says_why(folders: tuple[Path, Path]) -> None:
     cv2.imwrite(str(folders[0] / "a.png"), np.full((320, 320, 3), 255, np.uint8))
     result = CliRunner().invoke(evaluate, ["nuclei", *map(str, given(folders)), "--per-image"])

@@ -3,14 +3,14 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from pathopipe.annotations import Annotated, Outlines, Points, Size, find_labels, paint, read_annotations
-from pathopipe.errors import FaultError, RefusalError, SlideRejectedError
+from pathopipe.errors import ArtifactError, FaultError, RefusalError, SlideRejectedError
 from pathopipe.evaluation.metrics import Counts, compare
 from pathopipe.evaluation.perturbation import PERTURBATIONS, Perturbation, perturb, perturb_labels, perturb_points
 from pathopipe.evaluation.point_metrics import PointCounts, Said, compare_points
@@ -91,21 +91,27 @@ def evaluate_results(results: Path, labels: Path, progress: Progress) -> list[Ro
     Raises
     ------
     RefusalError
-        No results, missing labels, labels that can't be read or don't fit.
+        No results, missing labels, labels that can't be read or don't fit; all results that are damaged, at once.
     """
     slides = (SlideFolder(results, slide) for slide in begun(results))
     found = {made.slide: made for made in slides if made.has("segment")}
     paths = find_labels({slide: made.folder for slide, made in found.items()}, labels, results)
-    models = (made.manifest("detect")["model"] for made in found.values())
-    title = " + ".join(sorted({model["name"] for model in models if model})) or "-"
-    rows = list[Row]()
+    rows, damaged, models = list[Row](), list[str](), set[str]()
     for slide, path in paths.items():
-        size = found[slide].manifest("tissue").get("slide_info")
-        annotation = read_annotations(path, None if size is None else (size["height"], size["width"]))
         progress(_done(rows), len(paths), slide)
-        rows += _rows(title, slide, annotation, found[slide])
+        try:
+            size, model = found[slide].manifest("tissue").get("slide_info"), found[slide].manifest("detect")["model"]
+            annotation = read_annotations(path, None if size is None else (size["height"], size["width"]))
+            rows += _rows("", slide, annotation, found[slide])
+        except ArtifactError as error:
+            damaged.append(str(error))
+        else:
+            models |= {model["name"]} if model else set()
     progress(len(paths), len(paths), "")
-    return rows
+    if damaged:
+        raise RefusalError(*damaged)
+    title = " + ".join(sorted(models)) or "-"
+    return [replace(row, model=title) for row in rows]
 
 
 def _done(rows: Sequence[Row]) -> int:
