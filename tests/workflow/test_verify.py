@@ -13,6 +13,7 @@ from tests.workflow.conftest import Project
 
 def verify(project: Project, *options: str) -> tuple[int, list[str]]:
     done = project.run("results", *options, command=("verify",))
+    assert ("delete what changed or is damaged: 'pathopipe run' makes it again" in done.stderr) == bool(done.returncode)
     return done.returncode, done.stdout.splitlines()
 
 
