@@ -165,6 +165,19 @@ def test_labels_of_another_size_are_refused_before_they_are_unpacked(tmp_path: P
     assert "40000 x 50000 pixels, more than any annotated image" in reported(lambda: read_annotations(path))
 
 
+def test_labels_of_several_planes_are_refused_before_they_are_unpacked(tmp_path: Path, monkeypatch) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 8, 12), np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a.png", np.ones((8, 12), np.uint8))
+    monkeypatch.setattr("tifffile.imread", lambda *_: pytest.fail("was unpacked"))
+    monkeypatch.setattr("cv2.imread", lambda *_: pytest.fail("was unpacked"))
+    for name in ("a.tif", "a.png"):
+        assert "is not a label image" in reported(lambda name=name: read_annotations(tmp_path / name, (8, 12)))
+
+
+def test_labels_that_are_not_there(tmp_path: Path) -> None:
+    assert "can't be read (No such file or directory)" in reported(lambda: read_annotations(tmp_path / "a.png"))
+
+
 def test_an_unknown_kind_of_file(tmp_path: Path) -> None:
     assert "is not a known kind of labels: they end in .png, " in reported(lambda: read_annotations(tmp_path / "a.xml"))
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from pathopipe.ops.assign import AssignSettings, assign, finish, halo
+from pathopipe.ops.instances import segment_block
 from tests.ops.strategies import named, scenes
 
 
@@ -143,6 +144,24 @@ def test_a_nucleus_inside_a_ring_is_absorbed_unless_the_ring_is_too_large():
     assert (labels[1:12, 1:12] == 1).all()
     small = AssignSettings(min_area_px=1, max_area_px=120, smooth=False)
     assert np.unique(finish(assign(seeds, named(maps), small), seeds, small)).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("seed", [(1, 1), (4, 4)])
+def test_a_hole_as_large_as_another_part(seed):
+    """A ring around one pixel, and one pixel at its corner: as many pixels as without the one and with the other."""
+    maps = np.zeros((2, 6, 6), np.uint8)
+    maps[0, 1:4, 1:4] = maps[0, 4, 4] = 255
+    maps[0, 2, 2] = 0
+    seeds, options = np.array([seed], np.int32), AssignSettings(min_area_px=1, smooth=False)
+    labels = assign(seeds, named(maps), options)
+    np.testing.assert_array_equal(finish(labels, seeds, options), reference_nuclei(labels, seeds, options))
+    nuclei = segment_block(named(maps), seeds, np.ones(1, np.float32), (0, 0, 6, 6), options)
+    np.testing.assert_array_equal(nuclei.centroid, [[2.5, 2.5]] if seed == (1, 1) else [[4.5, 4.5]])
+
+
+def test_labels_without_a_seed_are_named():
+    with pytest.raises(ValueError, match="label 7 has no seed"):
+        finish(np.full((3, 3), 7, np.int32), np.array([[1, 1]], np.int32), AssignSettings())
 
 
 def test_halo_is_three_reaches():

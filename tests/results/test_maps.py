@@ -1,5 +1,6 @@
 """The file of the maps: readable by Zarr as it is, equal for equal maps, without chunks of background."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -71,6 +72,79 @@ def test_maps_without_chunks_are_valid(tmp_path: Path) -> None:
     write_maps(tmp_path / "maps.zarr.zip", ("foreground",), (1, 1), SIDE, ())
     with open_maps(tmp_path / "maps.zarr.zip") as found:
         assert found.read(["foreground"], 0, 0, 1, 1)["foreground"].tolist() == [[0]]
+
+
+def rewritten(path: Path, change) -> None:
+    """Change the members of a zip, with checksums that are right again."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda chunk: chunk[:12] + (2**31 - 1).to_bytes(4, "little") + (2**30).to_bytes(4, "little") + chunk[20:],
+        lambda chunk: chunk[:2] + bytes([chunk[2] | 2]) + chunk[3:12] + (528).to_bytes(4, "little"),
+        lambda chunk: chunk[:8],
+        lambda chunk: b"",
+    ],
+    ids=["length", "copied", "head", "nothing"],
+)
+def test_a_chunk_that_lies_about_its_length_is_not_unpacked(maps: np.ndarray, tmp_path: Path, edit) -> None:
+    """Blosc believes its own head: it would read beyond the chunk. The checksums of the zip are right."""
+    path = tmp_path / "maps.zarr.zip"
+    write(path, maps, 32)
+    rewritten(path, lambda members: members.update({"c/0/0/0": edit(members["c/0/0/0"])}))
+    with open_maps(path) as found, pytest.raises(ArtifactError, match="is damaged: delete it and run again"):
+        found.read(["foreground"], 0, 0, 16, 16)
+
+
+def chunk_shape(side):
+    return lambda described: described["chunk_grid"]["configuration"].update(chunk_shape=[2, side, side])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        *(chunk_shape(side) for side in (-16, 0, 16.0, True, "16", None, 2**20)),
+        *(
+            lambda described, shape=shape: described.update(shape=shape)
+            for shape in ([2, 70.0, 50], [2, 70], [2, 70, 50, 1], [3, 70, 50], [2, 0, 50], None)
+        ),
+        *(
+            lambda described, channels=channels: described["attributes"].update(channels=channels)
+            for channels in ("ab", [1, 2], [[1], [2]], [{}, "foreground"], ["a", "a"], {"a": 1, "b": 2}, ["a"], None)
+        ),
+        lambda described: described.update(codecs=[1, 2]),
+        lambda described: described.update(data_type="float64"),
+        lambda described: described["chunk_key_encoding"]["configuration"].update(separator="."),
+    ],
+)
+def test_maps_that_are_described_otherwise_are_not_opened(maps: np.ndarray, tmp_path: Path, edit) -> None:
+    path = tmp_path / "maps.zarr.zip"
+    write(path, maps, 32)
+
+    def change(members: dict[str, bytes]) -> None:
+        described = json.loads(members["zarr.json"])
+        edit(described)
+        members["zarr.json"] = json.dumps(described).encode()
+
+    rewritten(path, change)
+    with pytest.raises(ArtifactError, match="is damaged: delete it and run again"), open_maps(path):
+        pytest.fail("was opened")
+
+
+def test_members_that_need_much_memory_are_not_read(maps: np.ndarray, tmp_path: Path) -> None:
+    for number, more in enumerate(({"n" * 65_000: b""}, {"zarr.json": b" " * 10**6})):
+        path = tmp_path / f"{number}.zip"
+        write(path, maps, 32)
+        rewritten(path, lambda members, more=more: members.update(more))
+        with pytest.raises(ArtifactError, match="is damaged: delete it and run again"), open_maps(path):
+            pytest.fail("was opened")
 
 
 def test_a_damaged_chunk_is_not_read(maps: np.ndarray, tmp_path: Path) -> None:

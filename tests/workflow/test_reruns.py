@@ -123,7 +123,7 @@ def edited_package(folder: Path, module: str, old: str, new: str) -> str:
     ("module", "old", "new", "stage"),
     [
         ("stages/segment.py", "BLOCK = 2048", "BLOCK = 1024", "segment"),
-        ("ops/path_costs.py", "STRAIGHT, DIAGONAL = 5, 7", "STRAIGHT, DIAGONAL = 10, 14", "segment"),
+        ("ops/path_costs.py", "STRAIGHT: Final = 5", "STRAIGHT: Final = 10", "segment"),
         ("stages/features.py", '"""Stage features', '"""The stage features', None),
         ("stages/segment.py", "BLOCK = 2048", "# a comment\nBLOCK = 2048", None),
     ],

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pathopipe.annotations.tables import number, read_rows, read_text
-from pathopipe.errors import RefusalError
+from pathopipe.errors import RefusalError, cause
 from pathopipe.ops.raster import rasterize
 
 LABEL_SUFFIXES: Final = (".png", ".tif", ".tiff", ".geojson", ".json", ".tsv", ".csv")
@@ -24,6 +24,7 @@ _PIECES: Final = 3
 _ENCLOSED: Final = 3
 # Of an image whose size is not known; of labels each takes four bytes.
 _MOST_PIXELS: Final = 2**27
+_NO_LABELS: Final = "is not a label image: give one channel of 8, 16 or 32 bits, 0 background, 1..n nuclei"
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 Size = tuple[int, int]
@@ -100,13 +101,12 @@ def paint(polygons: list[shapely.Polygon], size: Size) -> NDArray[np.int32]:
 def _read_label_image(path: Path, size: Size | None) -> NDArray[np.int32]:
     # Before anything is unpacked: a small file may hold any number of pixels.
     stated = _tiff_size(path) if _is_tiff(path) else _png_size(path)
-    if stated is not None:
-        _check_size(path, stated, size)
+    if stated is None:
+        raise RefusalError(f"{path}: {_NO_LABELS}")
+    _check_size(path, stated, size)
     image = _tiff_pixels(path) if _is_tiff(path) else _png_pixels(path)
     if image is None or image.ndim != 2 or image.dtype.kind not in "buif" or not _is_whole(image):
-        raise RefusalError(
-            f"{path}: is not a label image: give one channel of 8, 16 or 32 bits, 0 background, 1..n nuclei"
-        )
+        raise RefusalError(f"{path}: {_NO_LABELS}")
     _check_size(path, (image.shape[0], image.shape[1]), size)
     if image.size and image.max() > _LARGEST_LABEL:
         image = np.unique(np.append(0, image.ravel()), return_inverse=True)[1][1:].reshape(image.shape)
@@ -124,21 +124,29 @@ def _is_tiff(path: Path) -> bool:
 
 
 def _tiff_size(path: Path) -> Size | None:
-    """Height and width as the tags state them; None where there are more dimensions, which is refused later."""
+    """Height and width as the tags state them; None where there are more dimensions."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
-            shape = tuple(length for length in file.series[0].shape if length > 1)
+            shape = file.series[0].shape
     except Exception as error:
         raise RefusalError(f"{path}: is not a readable TIFF: export the labels again") from error
+    if len(shape) > 2:
+        shape = tuple(length for length in shape if length > 1)
     return (shape[0], shape[1]) if len(shape) == 2 else None
 
 
 def _png_size(path: Path) -> Size | None:
-    """Height and width by the first chunk of a PNG (ISO/IEC 15948): its length and name, then width and height."""
-    with path.open("rb") as stream:
-        head = stream.read(24)
+    """Height and width by the first chunk of a PNG (ISO/IEC 15948); None where it is none.
+
+    The chunk has its length and name, then width and height.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(24)
+    except OSError as error:
+        raise RefusalError(f"{path}: can't be read ({cause(error)})") from error
     if head[:8] != _PNG or head[12:16] != b"IHDR":
         return None
     return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")

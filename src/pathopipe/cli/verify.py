@@ -37,8 +37,9 @@ def verify(results: Path, sheet: Path | None) -> None:
             click.echo(f"{len(slides):,} slides {what}: {', '.join(slides[:3])}{' …' if slides[3:] else ''}")
     if found.drift:
         click.echo(f"differences: {len(found.drift):,}", err=True)
-        click.echo(
-            "delete what changed or is damaged: 'pathopipe run' makes it again, with all that is out of date", err=True
-        )
+        if found.spoiled:
+            click.echo(
+                "delete the result files that changed or are damaged: 'pathopipe run' makes them again", err=True
+            )
         sys.exit(1)
     click.echo(f"{found.slides:,} slides: all {found.files:,} files, the weights and the code are unchanged")

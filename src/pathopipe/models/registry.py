@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 CLASSICAL: Final = Traits(mpp=0.5, radius=88)
 SHIPPED: Final = {
-    "open": "cbf510495ed972eceb0d4f0639877a7d7399b6366d79945ac5f76a6655955269",
-    "research": "de8cda2f8c4bcc00382f8f1c878fbc9c1d197a8de3ceb6641d3b87c627c68335",
+    "open": "e2e65a72b197c95e45b58030e39bd375018bc46cf3f9cc24623743c79b9dc6f8",
+    "research": "6ae7306b39fbc1d0f3517370f0c6e9aa2fdf215670da8499337d44fb2384c5c8",
 }
 """Weights in this package, and the SHA-256 of their files."""
 

@@ -130,7 +130,14 @@ def finish(labels: Labels, seeds: NDArray[np.int32], settings: AssignSettings) -
     Returns
     -------
     (H, W) labels, i + 1 for the nucleus of seed i.
+
+    Raises
+    ------
+    ValueError
+        If there are labels without a seed.
     """
+    if labels.max(initial=0) > len(seeds):
+        raise ValueError(f"label {labels.max()} has no seed: there are {len(seeds)}")
     bordered, every = np.pad(np.ascontiguousarray(labels), 1), np.ones(len(seeds), np.bool_)
     nothing = np.zeros(labels.shape, np.uint8)
     rings = _outlined(bordered, boxes_of(bordered), seeds, nothing, settings, (every, every), (0, 0))

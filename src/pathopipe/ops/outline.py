@@ -60,7 +60,7 @@ class Outlines:
 
 
 def boxes_of(labels: Labels) -> NDArray[np.int32]:
-    """First and last row, first and last column (L + 1, 4) of each label of an image (H, W), 0 among them."""
+    """First and last row, first and last column (L + 1, 4) of the labels 1 to L of an image (H, W)."""
     boxes = np.tile(np.array([labels.shape[0], -1, labels.shape[1], -1], np.int32), (int(labels.max(initial=0)) + 1, 1))
     rows, columns = np.nonzero(labels)
     found = labels[rows, columns]
@@ -162,17 +162,17 @@ def _outline_each(
         _cut(labels, i + 1, boxes[i + 1], window)
         if smooth:
             _vote_window(labels, boxes[i + 1], fixed, window, room, stack)
-        pixels, first = _survey(window, rows * columns)
+        pixels, runs, first = _survey(window, rows * columns)
         coords = _roomy(coords, n, 4 * pixels + 1)
         # The window's first pixel in the image without the border.
         row, column = top - 1, left - 1
-        end, area = _walk(window, columns, first, row, column, coords, n)
-        if area != pixels:
-            # Of several parts, or with holes.
+        end, area, passed = _walk(window, columns, first, row, column, coords, n)
+        if passed != runs:
+            # Of several parts, or with holes: each of them ends more runs than the outline passes.
             seed = (starts[i] // width - top) * columns + starts[i] % width - left
             _keep_part(window, rows * columns, columns, seed, stack)
-            pixels, first = _survey(window, rows * columns)
-            end, area = _walk(window, columns, first, row, column, coords, n)
+            pixels, runs, first = _survey(window, rows * columns)
+            end, area, passed = _walk(window, columns, first, row, column, coords, n)
         ends[k] = n
         if not smallest <= area <= largest:
             continue
@@ -250,14 +250,16 @@ def _outvoted(labels: Labels, y: int, x: int) -> bool:
 
 
 @kernel
-def _survey(window: NDArray[np.uint8], size: int) -> tuple[int, int]:
-    """How many pixels are in, and the first of them in reading order."""
-    pixels, first = 0, 0
-    for q in range(size):
-        pixels += window[q]
+def _survey(window: NDArray[np.uint8], size: int) -> tuple[int, int, int]:
+    """How many pixels are in, how many runs along the rows they form, and the first of them in reading order."""
+    here, after = window[: size - 1], window[1:size]
+    pixels, runs, first = 0, 0, 0
+    for q in range(here.size):
+        pixels += here[q]
+        runs += here[q] > after[q]
     while window[first] != _IN:
         first += 1
-    return pixels, first
+    return pixels, runs, first
 
 
 @kernel
@@ -309,14 +311,18 @@ def _walk(
     column: int,
     coords: NDArray[np.float64],
     n: int,
-) -> tuple[int, int]:
-    """Write the ring from the first pixel's top on, from point ``n`` on; where it ends, and the pixels inside."""
-    p, side, heading, area, begin = first, TOP, -1, 0, n
+) -> tuple[int, int, int]:
+    """Write the ring from the first pixel's top on, from point ``n`` on.
+
+    Returns where it ends, the pixels inside, and how many runs along the rows end at the ring.
+    """
+    p, side, heading, area, runs, begin = first, TOP, -1, 0, 0, n
     while heading < 0 or p != first or side != TOP:
         if side == LEFT:
             area -= p % columns
         elif side == RIGHT:
             area += p % columns + 1
+            runs += 1
         q, next_side = _step(window, columns, p, side)
         eighth = (2 * side + (next_side - side + 1) % 4 - 1) % 8
         if eighth != heading:
@@ -325,7 +331,7 @@ def _walk(
             n += 1
         p, side, heading = q, next_side, eighth
     coords[n, 0], coords[n, 1] = coords[begin, 0], coords[begin, 1]
-    return n + 1, area
+    return n + 1, area, runs
 
 
 @kernel

@@ -26,6 +26,10 @@ _LONGEST: Final = 2**16
 """Bytes of the description."""
 _LARGEST: Final = 2**26
 """Bytes of an unpacked chunk."""
+_OVERHEAD: Final = 16
+"""Bytes that Blosc adds to what it can't pack."""
+_LONGEST_NAME: Final = 64
+"""Bytes of a member's name."""
 
 # Its own threads finish blocks in any order, and with them the bytes would depend on chance.
 blosc.use_threads = False
@@ -90,11 +94,6 @@ class _Shape:
     width: int
     side: int
 
-    @property
-    def unpacked(self) -> int:
-        """Bytes of a chunk."""
-        return len(self.channels) * self.side**2
-
 
 class Maps:
     """The maps of a slide, for reading; threads may share them.
@@ -111,7 +110,10 @@ class Maps:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path, self._members = path, _Members(archive, path.stat().st_size)
-        self._shape = _understood(self._members.read(_DESCRIPTION, _LONGEST))
+        description = self._members.find(_DESCRIPTION, _LONGEST)
+        if description is None:
+            raise ValueError("has no description")
+        self._shape = _understood(description)
         self.channels, self.height, self.width = self._shape.channels, self._shape.height, self._shape.width
 
     def check_size(self, width: int, height: int) -> None:
@@ -155,11 +157,12 @@ class Maps:
 
     def _unpack(self, row: int, column: int, room: NDArray[np.uint8]) -> bool:
         """Unpack a chunk (C, side, side); False where there is none, which is background."""
-        packed = self._members.find(_chunk_name(row, column))
+        packed = self._members.find(_chunk_name(row, column), room.size + _OVERHEAD)
         if packed is None:
             return False
-        # What it unpacks to, as Blosc notes it.
-        if int.from_bytes(packed[4:8], "little") != room.size:
+        # What it unpacks to, and its own length, as Blosc notes them and believes them.
+        noted = [int.from_bytes(packed[at : at + 4], "little") for at in (4, 12)]
+        if noted != [room.size, len(packed)]:
             raise ValueError("a chunk is of another size than it should be")
         _CODEC.decode(packed, room)
         return True
@@ -188,36 +191,34 @@ class _Members:
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive = archive
         members = sorted(archive.infolist(), key=lambda member: member.filename)
-        self._names = np.array([member.filename.encode() for member in members])
+        names = [member.filename.encode() for member in members]
+        if max(map(len, names), default=0) > _LONGEST_NAME:
+            raise ValueError("has a member with a long name")
+        self._names = np.array(names)
         places = [(member.header_offset, member.file_size, member.CRC) for member in members]
         self._places = np.array(places, np.int64).reshape(-1, 3)
         archive.filelist.clear()
         archive.NameToInfo.clear()
-        if (self._places[:, :2].sum(axis=1) > size).any():
+        if (self._places[:, 1] > size - self._places[:, 0]).any():
             raise ValueError("members reach beyond the end of the file")
 
-    def find(self, name: str) -> bytes | None:
-        """Read a member, whose checksum is verified; None where there is none."""
+    def find(self, name: str, longest: int) -> bytes | None:
+        """Read a member, whose checksum is verified; None where there is none.
+
+        Raises
+        ------
+        ValueError
+            When it has more than ``longest`` bytes.
+        """
         index = int(np.searchsorted(self._names, name.encode()))
         if index == len(self._names) or self._names[index] != name.encode():
             return None
         member = zipfile.ZipInfo(name)
         member.header_offset, member.file_size, member.CRC = self._places[index].tolist()
         member.compress_size = member.file_size
+        if member.file_size > longest:
+            raise ValueError(f"{name} is too long")
         return self._archive.read(member)
-
-    def read(self, name: str, longest: int) -> bytes:
-        """Read a member that has to be there.
-
-        Raises
-        ------
-        ValueError
-            When it is not, or is longer.
-        """
-        content = self.find(name)
-        if content is None or len(content) > longest:
-            raise ValueError(f"has no {name}, or a long one")
-        return content
 
 
 def _chunk_name(row: int, column: int) -> str:
@@ -254,10 +255,12 @@ def _understood(description: bytes) -> _Shape:
         len(names),
     ):
         raise ValueError("is described otherwise")
-    shape = _Shape(tuple(names), height, width, side)
-    if not 0 < shape.unpacked <= _LARGEST or not all(0 < length < 2**31 for length in (count, height, width)):
+    lengths = (count, height, width, side)
+    if not all(type(length) is int and 0 < length < 2**31 for length in lengths) or count * side**2 > _LARGEST:
         raise ValueError("has chunks of an impossible size")
-    return shape
+    if type(names) is not list or not all(type(name) is str for name in names) or len(set(names)) < count:
+        raise ValueError("has maps without names of their own")
+    return _Shape(tuple(names), height, width, side)
 
 
 def _describe(channels: Sequence[str], size: tuple[int, int], side: int) -> bytes:

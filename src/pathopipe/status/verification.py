@@ -39,6 +39,8 @@ class Verification:
     ----------
     drift
         One sentence for each thing that is not as it was written.
+    spoiled
+        How many of them are about files of the results that are missing or not as they were written.
     slides, files
         How many were looked at.
     unfinished
@@ -48,6 +50,7 @@ class Verification:
     """
 
     drift: list[str] = field(default_factory=list)
+    spoiled: int = 0
     slides: int = 0
     files: int = 0
     unfinished: list[str] = field(default_factory=list)
@@ -67,7 +70,9 @@ def verify(results: Path, samples: Sequence[Sample] | None = None) -> Verificati
     found.files = sum(len(slide.digests) for slide in slides) + len(described_files(results))
     found.unfinished = [slide.slide for slide in slides if not slide.finished]
     manifests = [slide.manifests for slide in slides]
-    found.drift += [*_cohort_drift(results), *_weights_drift(results, manifests), *_code_drift(manifests)]
+    spoiled = list(_cohort_drift(results))
+    found.spoiled = sum(len(slide.spoiled) for slide in slides) + len(spoiled)
+    found.drift += [*spoiled, *_cohort_extra(results), *_weights_drift(results, manifests), *_code_drift(manifests)]
     if samples is not None:
         _compare(found, samples, {slide.slide: slide.manifests.get("tissue") for slide in slides})
     return found
@@ -91,7 +96,12 @@ class _Slide(SlideFolder):
         """One sentence for each file that is not as it was written."""
         if unfinished(self.folder):
             return ["a stage is at work, or was stopped: let 'pathopipe run' finish it"]
-        return [*self._changed(), *self._overtaken(), *self._extra()]
+        return [*self.spoiled, *self._overtaken(), *self._extra()]
+
+    @cached_property
+    def spoiled(self) -> list[str]:
+        """One sentence for each file that is missing, or not as it was written."""
+        return [] if unfinished(self.folder) else list(self._changed())
 
     def _changed(self) -> Iterator[str]:
         described, written = described_files(self.folder), self._written
@@ -155,7 +165,13 @@ def _cohort_drift(results: Path) -> Iterator[str]:
         elif sha256(results / name) != digest:
             how = "written" if name in written else "described" if name in described else "gathered"
             yield f"the cohort: {name} changed since it was {how}"
-    known = {*COHORT.writes, MANIFEST, RUN}
+
+
+def _cohort_extra(results: Path) -> Iterator[str]:
+    """Files among those of the cohort that it did not write."""
+    folder, known = results / "cohort", {*COHORT.writes, MANIFEST, RUN}
+    if not (folder / MANIFEST).exists():
+        return
     yield from (f"the cohort: cohort/{name} does not belong to the run" for name in _names(folder) if name not in known)
 
 
