@@ -28,7 +28,7 @@ from pathopipe.models.engine import any_size, whole_strides
 from pathopipe.models.engines import make_engine
 from pathopipe.models.registry import weights_of
 from pathopipe.models.types.architecture import STRIDE
-from pathopipe.models.weights import Weights, read_weights, save_weights
+from pathopipe.models.weights import save_weights
 from pathopipe.ops.channels import DISTANCE, FOREGROUND
 from pathopipe.training.augment import Augmentation, Field
 from pathopipe.training.course import Course, Moment, train
@@ -61,10 +61,6 @@ def arguments() -> argparse.Namespace:
     ):
         parser.add_argument(f"--{name}", type=kind, default=default, required=default is None)
     return parser.parse_args()
-
-
-def named(name: str) -> Weights:
-    return read_weights(Path(name)) if name.endswith(".safetensors") else weights_of(name)
 
 
 def teacher_maps(path: Path) -> Maps:
@@ -128,7 +124,7 @@ def show(moment: Moment) -> None:
 
 def main() -> None:
     given = arguments()
-    start, sheets = named(given.start), given.sheets
+    start, sheets = weights_of(given.start), given.sheets
     cancer, organs = examples_of(sheets)
     apart = [*read_sheet(sheets / "validation.tsv"), *read_sheet(sheets / "organs.tsv")[APART]]
     course = Course(

@@ -1,7 +1,8 @@
 """Reading labels: label images, polygons and points."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -123,15 +124,20 @@ def _is_tiff(path: Path) -> bool:
     return path.suffix.lower() in {".tif", ".tiff"}
 
 
+@contextmanager
+def _reading_tiff(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise RefusalError(f"{path}: is not a readable TIFF: export the labels again") from error
+
+
 def _tiff_size(path: Path) -> Size | None:
     """Height and width as the tags state them; None where there are more dimensions."""
     import tifffile
 
-    try:
-        with tifffile.TiffFile(path) as file:
-            shape = file.series[0].shape
-    except Exception as error:
-        raise RefusalError(f"{path}: is not a readable TIFF: export the labels again") from error
+    with _reading_tiff(path), tifffile.TiffFile(path) as file:
+        shape = file.series[0].shape
     if len(shape) > 2:
         shape = tuple(length for length in shape if length > 1)
     return (shape[0], shape[1]) if len(shape) == 2 else None
@@ -174,10 +180,8 @@ def _png_pixels(path: Path) -> NDArray[Any] | None:
 def _tiff_pixels(path: Path) -> NDArray[Any]:
     import tifffile
 
-    try:
+    with _reading_tiff(path):
         image = np.asarray(tifffile.imread(path))
-    except Exception as error:
-        raise RefusalError(f"{path}: is not a readable TIFF: export the labels again") from error
     return image if image.ndim < 3 else np.squeeze(image)
 
 

@@ -26,7 +26,7 @@ def unfolded(planes: Maps) -> Maps:
     count, height, width = planes.shape
     maps = np.empty((count // side**2, height * side, width * side), np.uint8)
     for begin in range(0, count, side):
-        lines = cv2.merge([np.asarray(plane) for plane in planes[begin : begin + side]])
+        lines = cv2.merge(list(planes[begin : begin + side]))
         maps[begin // side**2, begin // side % side :: side] = lines.reshape(height, width * side)
     return maps
 

@@ -113,8 +113,8 @@ def outline(
     coords, ends, sums = _outline_each(
         labels, boxes, starts, values, looked, wanted, fixed, absorbed, smooth, smallest, largest
     )
-    kept = (ends > np.concatenate([[0], ends[:-1]])) & ~absorbed[looked]
     lengths = np.diff(ends, prepend=0)
+    kept = (lengths > 0) & ~absorbed[looked]
     if absorbed.any():
         coords = coords[np.repeat(kept, lengths)]
     pixels, corner = sums[kept, :1], np.array((origin[1], origin[0]), np.int64)
@@ -148,8 +148,8 @@ def _outline_each(
     """
     size, width = 0, labels.shape[1]
     for i in looked:
-        box = boxes[i + 1]
-        size = max(size, (box[1] - box[0] + 1 + 2 * _MARGIN) * (box[3] - box[2] + 1 + 2 * _MARGIN))
+        rows, columns = _extent(boxes[i + 1])
+        size = max(size, rows * columns)
     window, room = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     stack = np.empty(size, np.int32)
     ends, sums = np.zeros(looked.size, np.int64), np.zeros((looked.size, 4), np.int64)
@@ -157,8 +157,7 @@ def _outline_each(
     for k in range(looked.size):
         i = looked[k]
         top, left = boxes[i + 1, 0] - _MARGIN, boxes[i + 1, 2] - _MARGIN
-        columns = boxes[i + 1, 3] + _MARGIN + 1 - left
-        rows = boxes[i + 1, 1] + _MARGIN + 1 - top
+        rows, columns = _extent(boxes[i + 1])
         _cut(labels, i + 1, boxes[i + 1], window)
         if smooth:
             _vote_window(labels, boxes[i + 1], fixed, window, room, stack)
@@ -186,9 +185,15 @@ def _outline_each(
 
 
 @kernel
+def _extent(box: NDArray[np.int32]) -> tuple[int, int]:
+    """Rows and columns of the window around a label's box."""
+    return box[1] - box[0] + 1 + 2 * _MARGIN, box[3] - box[2] + 1 + 2 * _MARGIN
+
+
+@kernel
 def _cut(labels: Labels, label: int, box: NDArray[np.int32], window: NDArray[np.uint8]) -> None:
     """Mark a label's pixels in its window."""
-    rows, columns = box[1] - box[0] + 1 + 2 * _MARGIN, box[3] - box[2] + 1 + 2 * _MARGIN
+    rows, columns = _extent(box)
     window[: rows * columns] = 0
     for row in range(box[0], box[1] + 1):
         begin = (row - box[0] + _MARGIN) * columns + _MARGIN
@@ -207,7 +212,7 @@ def _vote_window(
     changes: NDArray[np.int32],
 ) -> None:
     """Take what at least 5 of 9 pixels have, for the pixels that are not fixed; ``edge`` is all 0, and is so again."""
-    rows, columns = box[1] - box[0] + 1 + 2 * _MARGIN, box[3] - box[2] + 1 + 2 * _MARGIN
+    rows, columns = _extent(box)
     size, count = rows * columns, 0
     above, below = window[: size - 2 * columns], window[2 * columns : size]
     before, after = window[columns - 1 : size - columns - 1], window[columns + 1 : size - columns + 1]
@@ -366,7 +371,7 @@ def _absorb(
     absorbed: NDArray[np.bool_],
 ) -> None:
     """Note the other labels whose seeds lie in a nucleus."""
-    columns = box[3] - box[2] + 1 + 2 * _MARGIN
+    _, columns = _extent(box)
     for row in range(box[0], box[1] + 1):
         for column in range(box[2], box[3] + 1):
             other = labels[row, column]

@@ -93,9 +93,9 @@ def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int6
     """
     flat = inside.ravel()
     edges = np.flatnonzero(flat[1:] != flat[:-1]).reshape(-1, 2) + 1
-    before = np.cumsum(edges[:, 1] - edges[:, 0]) - (edges[:, 1] - edges[:, 0])
+    lengths = edges[:, 1] - edges[:, 0]
     rows = np.searchsorted(edges[:, 0], np.arange(inside.shape[0] + 1) * inside.shape[1])
-    return np.column_stack([edges, before]), rows
+    return np.column_stack([edges, np.cumsum(lengths) - lengths]), rows
 
 
 @kernel

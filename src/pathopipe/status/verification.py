@@ -94,14 +94,18 @@ class _Slide(SlideFolder):
 
     def drift(self) -> list[str]:
         """One sentence for each file that is not as it was written."""
-        if unfinished(self.folder):
+        if self._at_work:
             return ["a stage is at work, or was stopped: let 'pathopipe run' finish it"]
         return [*self.spoiled, *self._overtaken(), *self._extra()]
 
     @cached_property
     def spoiled(self) -> list[str]:
         """One sentence for each file that is missing, or not as it was written."""
-        return [] if unfinished(self.folder) else list(self._changed())
+        return [] if self._at_work else list(self._changed())
+
+    @cached_property
+    def _at_work(self) -> bool:
+        return bool(unfinished(self.folder))
 
     def _changed(self) -> Iterator[str]:
         described, written = described_files(self.folder), self._written
