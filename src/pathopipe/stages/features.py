@@ -16,10 +16,11 @@ from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import Journal, advance
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
+from pathopipe.ops.blocks import by_block
 from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
 from pathopipe.ops.raster import rasterize
 from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
-from pathopipe.ops.spatial import by_block, density_per_mm2, measure_neighbors
+from pathopipe.ops.spatial.neighbors import density_per_mm2, measure_neighbors
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.statistics import summarize
 from pathopipe.pipeline import FeaturesSettings

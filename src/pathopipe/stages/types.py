@@ -21,8 +21,8 @@ from pathopipe.models.types.architecture import RADIUS, STRIDE
 from pathopipe.models.types.card import MPP
 from pathopipe.models.types.model import TypeModel
 from pathopipe.models.types.registry import create
+from pathopipe.ops.blocks import by_block
 from pathopipe.ops.nucleus_types import TYPES
-from pathopipe.ops.spatial import by_block
 from pathopipe.pipeline import TypesSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged

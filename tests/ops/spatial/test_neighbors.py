@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pathopipe.ops.spatial import density_per_mm2, measure_neighbors
+from pathopipe.ops.spatial.neighbors import density_per_mm2, measure_neighbors
 
 
 def brute_force(points: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def test_density_is_per_square_millimeter():
 def test_pieces_and_threads_change_nothing(monkeypatch):
     points = np.random.default_rng(1).random((500, 2)) * 400
     nearest, counts = measure_neighbors(points, 50.0)
-    monkeypatch.setattr("pathopipe.ops.spatial._AT_ONCE", 64)
+    monkeypatch.setattr("pathopipe.ops.spatial.neighbors._AT_ONCE", 64)
     pieces = measure_neighbors(points, 50.0, workers=2)
     assert pieces[0].tobytes() == nearest.tobytes()
     assert pieces[1].tobytes() == counts.tobytes()

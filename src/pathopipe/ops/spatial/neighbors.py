@@ -1,6 +1,5 @@
 """How nuclei lie to each other: nearest neighbor, neighbors within a distance, nuclei per area."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -43,11 +42,3 @@ def measure_neighbors(points_um: Floats, radius_um: float, workers: int = 1) -> 
 def density_per_mm2(count: int, area_mm2: float) -> float | None:
     """Nuclei per square millimeter of tissue; None where there is no tissue."""
     return count / area_mm2 if area_mm2 > 0 else None
-
-
-def by_block(points: NDArray[np.float64], side: int) -> Iterator[NDArray[np.int64]]:
-    """Group points (N, 2) by the block of a grid of this side that they lie in; yields their rows, block by block."""
-    blocks = np.floor(points / side).astype(np.int64)
-    order = np.lexsort((blocks[:, 0], blocks[:, 1]))
-    changes = np.flatnonzero(np.any(np.diff(blocks[order], axis=0), axis=1)) + 1
-    yield from (group for group in np.split(order, changes) if len(group))
