@@ -130,15 +130,19 @@ def densities(rgb: NDArray[np.uint8], stains: Stains) -> NDArray[np.float32]:
         Amounts along the unit vectors, in optical density, not negative. A pixel's values depend on that pixel alone,
         to the last bit: three table look-ups and two additions, no matrix product.
     """
-    weights = _unmixing(stains.hematoxylin, stains.eosin)
     out = np.empty((2, *rgb.shape[:2]), np.float32)
-    for plane, row in zip(out, weights, strict=True):
-        table = (_OD[:, None].astype(np.float64) * row).astype(np.float32)
+    for plane, table in zip(out, density_tables(stains), strict=True):
         parts = cv2.LUT(np.ascontiguousarray(rgb), table[:, None, :])
         np.add(parts[..., 0], parts[..., 1], out=plane)
         np.add(plane, parts[..., 2], out=plane)
         np.maximum(plane, 0.0, out=plane)
     return out
+
+
+def density_tables(stains: Stains) -> NDArray[np.float32]:
+    """Parts of a stain's density by the values of the three colors: float32 (2, 256, 3), whose sum is the density."""
+    weights = _unmixing(stains.hematoxylin, stains.eosin)
+    return np.stack([(_OD[:, None].astype(np.float64) * row).astype(np.float32) for row in weights])
 
 
 def _stained(density: NDArray[np.float64]) -> NDArray[np.bool_]:

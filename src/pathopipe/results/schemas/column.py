@@ -33,6 +33,9 @@ class Column:
         What pages call it; empty where none shows it.
     optional
         Whether text may be missing in a row; numbers may where the table is not complete.
+    formula, source, range
+        How it is computed; who described it (author and year); and which values it can have. Of measures and
+        statistics, for the dictionary in docs/measures.md.
     """
 
     name: str
@@ -41,6 +44,9 @@ class Column:
     meaning: str
     label: str = ""
     optional: bool = False
+    formula: str = ""
+    source: str = ""
+    range: str = ""
 
     @property
     def term(self) -> Term:
