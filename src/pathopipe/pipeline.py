@@ -10,6 +10,11 @@ from pathopipe.units import CHUNK, MAX_HALO, WORKING_MPP
 MAPS: Final = "maps.zarr.zip"
 
 
+def names_in(value: object) -> object:
+    """Also accept one name, or several separated by commas, for a list of names."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 class TissueSettings(Section):
     """Finding tissue."""
 
@@ -120,17 +125,33 @@ SEGMENT: Final = Stage(
 
 
 class FeaturesSettings(Section):
-    """Measuring nuclei; nothing to set yet."""
+    """Measuring nuclei."""
+
+    groups: tuple[Literal["shape", "texture", "chromatin", "neighborhood"], ...] = Field(
+        ("shape", "texture", "chromatin", "neighborhood"),
+        description="groups of measures, beside size, stain and distances, which are always measured",
+    )
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _one_or_several(cls, groups: object) -> object:
+        return names_in(groups)
 
 
 FEATURES: Final = Stage(
     name="features",
     title="Measurement",
-    help="measure nuclei and the slide.",
+    help="measure nuclei.",
     settings=FeaturesSettings,
-    contract=3,
-    reads=("tissue/manifest.json", "detect/manifest.json", "segment/manifest.json", "segment/nuclei.parquet"),
-    writes=("features.parquet", "statistics.parquet"),
+    contract=4,
+    reads=(
+        "tissue/manifest.json",
+        "tissue/tissue.geojson",
+        "detect/manifest.json",
+        "segment/manifest.json",
+        "segment/nuclei.parquet",
+    ),
+    writes=("features.parquet",),
     demand=Demand(2.0, 1.5, 0.4, 2000, 2),
     reads_pixels=True,
     group="after",
@@ -257,8 +278,7 @@ class CohortSettings(Section):
     @field_validator("columns", mode="before")
     @classmethod
     def _one_or_several(cls, columns: object) -> object:
-        """Also accept one name, or several separated by commas."""
-        return [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
+        return names_in(columns)
 
 
 COHORT: Final = Stage(

@@ -75,8 +75,8 @@ def measure_staining(
 def blurred(plane: NDArray[np.float32], sigma_x: float, sigma_y: float) -> NDArray[np.float32]:
     """Gaussian blur of a plane (H, W) with these standard deviations in pixels, cut off at four of them."""
     size = (2 * math.ceil(4 * sigma_x) + 1, 2 * math.ceil(4 * sigma_y) + 1)
-    out: NDArray[np.float32] = cv2.GaussianBlur(plane, size, sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REPLICATE)
-    return out
+    out = cv2.GaussianBlur(plane, size, sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(out, np.float32)
 
 
 @kernel

@@ -5,7 +5,7 @@ functions are too slow (``benchmarks/features.py``).
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -113,7 +113,7 @@ def _circle(radius: float) -> Floats:
 def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floats:
     """Shares (count, radii) of the density in structures that a disc of a radius removes and no smaller one."""
     factor = coarsening(mpp)
-    small = grays
+    small: Any = grays
     if factor > 1:
         size = (-(-grays.shape[1] // factor), -(-grays.shape[0] // factor))
         fill = (0, size[1] * factor - grays.shape[0], 0, size[0] * factor - grays.shape[1])
@@ -123,12 +123,14 @@ def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floa
         opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, _disc(round(radius / (mpp * factor))))
         sums.append(_sums(labels, boxes, opened, factor))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return -np.diff(np.stack(sums, axis=1), axis=1) / sums[0][:, None]
+        shares: Floats = -np.diff(np.stack(sums, axis=1), axis=1) / sums[0][:, None]
+    return shares
 
 
 def _disc(radius: int) -> Bytes:
-    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return (x * x + y * y <= radius * radius).astype(np.uint8)
+    along = np.arange(-radius, radius + 1)
+    disc: Bytes = (along**2 + along[:, None] ** 2 <= radius**2).astype(np.uint8)
+    return disc
 
 
 @kernel

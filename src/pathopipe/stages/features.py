@@ -1,12 +1,12 @@
-"""Stage features: measures every nucleus, then the slide.
+"""Stage features: measures every nucleus.
 
-A nucleus is measured whole, on its own pixels and the ring around them, so nothing depends on how the work is cut up.
+A nucleus is measured whole, on its own pixels and those around it, so nothing depends on how the work is cut up. What
+sets it against its neighbors follows when all have been measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,52 +15,43 @@ from pathopipe.caveats import warning
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import Journal, advance
 from pathopipe.jobs.pixels import open_slide_of
+from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.blocks import by_block
-from pathopipe.ops.intensity import INTENSITY_STATISTICS, measure_intensities
-from pathopipe.ops.raster import rasterize
-from pathopipe.ops.shape import SHAPE_FEATURES, measure_shapes
-from pathopipe.ops.spatial.neighbors import density_per_mm2, measure_neighbors
-from pathopipe.ops.stain import Stains, densities
-from pathopipe.ops.statistics import summarize
+from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
+from pathopipe.ops.regions import Bins, polygons_to_mask
+from pathopipe.ops.spatial.graph import delaunay_measures, neighbor_graph
+from pathopipe.ops.spatial.neighbors import differences, measure_neighbors
+from pathopipe.ops.stain import Stains
+from pathopipe.ops.texture import coarsening
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import Manifest, model_of, mpp_of
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.column import schema_of
-from pathopipe.results.schemas.features import MEASURES, NUCLEUS_ID
+from pathopipe.results.schemas.features import AT_BORDER, COLUMNS, GROUPS
+from pathopipe.results.schemas.measures.neighborhood import COMPARED
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.schemas.statistics import BY_FEATURE, REGION, SLIDE, WHOLE_SLIDE
-from pathopipe.results.tables import TableWriter, read_batches, read_columns
+from pathopipe.results.tables import TableWriter, numbers, read_batches, read_columns
 from pathopipe.slide import Slide
-from pathopipe.units import Grid, Mpp
+from pathopipe.units import Grid
 
-_BLOCK = 1024
-_NEIGHBOR_UM = 50.0
-_STAINS = ("hematoxylin", "eosin")
-_INTENSITIES = tuple(f"{stain}_{statistic}" for stain in _STAINS for statistic in INTENSITY_STATISTICS)
+_BLOCK: Final = 1024
+_FINEST_MPP: Final = 0.25
+"""Pixels are measured at the slide's own resolution, or at this one where that is finer."""
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
 # multiple. Medians of annotated nuclei are 13 to 48 um2 in fields of TNBC and NuCLS, and 14 to 52 in those of MoNuSeg
 # but three, whose scale is in doubt (docs/network.md).
-_MEDIAN_UM2 = (10.0, 130.0)
-
-_NUCLEI_SCHEMA = schema_of((NUCLEUS_ID, *MEASURES))
-_SLIDE_SCHEMA = schema_of((REGION, *SLIDE, *BY_FEATURE))
+_MEDIAN_UM2: Final = (10.0, 130.0)
+_SCHEMA: Final = schema_of(COLUMNS)
+_FROM_PIXELS: Final = tuple(
+    column for group, columns in GROUPS.items() if group not in {"distances", "neighborhood"} for column in columns
+)
 
 Floats = NDArray[np.float64]
-Features = dict[str, Floats]
+Columns = dict[str, NDArray[Any]]
 Members = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Pixels:
-    """Where pixels come from, and what their colors mean; shared by threads."""
-
-    slide: Slide
-    grid: Grid
-    stains: Stains
-    watch: Stopwatch
 
 
 @dataclass(frozen=True)
@@ -73,113 +64,203 @@ class _Rings:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def take(self, members: Members) -> "_Rings":
+        """Return some of them."""
+        starts, lengths = self.offsets[members], np.diff(self.offsets)[members]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return _Rings(self.coords[rows], offsets)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What every block needs; shared by threads. Outlines lie on ``grid``, pixels are read on ``fine``."""
+
+    slide: Slide
+    grid: Grid
+    fine: Grid
+    stains: Stains
+    mask: NDArray[np.bool_]
+    bins: Bins
+    groups: frozenset[str]
+    watch: Stopwatch
+
+    def measure(self, block: tuple[_Rings, Members]) -> Columns:
+        """Measure some nuclei in a window that shows all of them whole.
+
+        Returns
+        -------
+        ``at_border`` int8 (n,), and the measures in the order of the table: ``wide`` float64 (n, K) and ``narrow``
+        float32 (n, L).
+        """
+        rings = block[0].take(block[1])
+        with self.watch.spending("outlines"):
+            found = measure_outlines(rings.coords, rings.offsets, (self.grid.mpp_x, self.grid.mpp_y), self.groups)
+        ratio = (self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y)
+        coords = rings.coords * ratio
+        x, y, width, height = self._window(coords)
+        with self.watch.spending("reading"):
+            rgb = self.slide.read(self.fine, x, y, width, height)
+        mpp = (self.fine.mpp_x, self.fine.mpp_y)
+        with self.watch.spending("pixels"):
+            found |= measure_pixels(rgb, coords - (x, y), rings.offsets, mpp, self.stains, self.groups)
+        none = np.full(len(rings), np.nan)
+        parts = {kind: [found.get(c.name, none) for c in _FROM_PIXELS if c.kind == kind] for kind in _PACKED}
+        packed = {name: np.stack(parts[kind], axis=1).astype(kind) for kind, name in _PACKED.items()}
+        return {AT_BORDER.name: self._at_border(rings)} | packed
+
+    def _window(self, coords: Floats) -> tuple[int, int, int, int]:
+        """Return x, y, width and height of what has to be read around outlines, as far as the slide goes."""
+        margin = (MARGIN_UM / self.fine.mpp_x + 1, MARGIN_UM / self.fine.mpp_y + 1)
+        step = coarsening(min(self.fine.mpp_x, self.fine.mpp_y))
+        low = np.floor((coords.min(axis=0) - margin) / step).astype(np.int64) * step
+        high = np.ceil(coords.max(axis=0) + margin).astype(np.int64)
+        x0, y0 = (int(value) for value in np.maximum(low, 0))
+        x1, y1 = min(int(high[0]), self.fine.width), min(int(high[1]), self.fine.height)
+        return x0, y0, max(x1 - x0, 1), max(y1 - y0, 1)
+
+    def _at_border(self, rings: _Rings) -> NDArray[np.int8]:
+        """Say which outlines touch the border of the slide, or of the tissue that was analyzed."""
+        starts = rings.offsets[:-1]
+        low, high = (of.reduceat(rings.coords, starts) for of in (np.minimum, np.maximum))
+        touches = ((low <= 0) | (high >= (self.grid.width, self.grid.height))).any(axis=1)
+        around = rings.coords[:, None] + np.array([(-0.75, 0), (0.75, 0), (0, -0.75), (0, 0.75)])
+        points = around.reshape(-1, 2) * (self.grid.factor_x, self.grid.factor_y)
+        bins = np.floor(points / (self.bins.bin_px_x, self.bins.bin_px_y)).astype(np.int64)
+        inside = (bins >= 0).all(axis=1) & (bins < (self.bins.width, self.bins.height)).all(axis=1)
+        inside[inside] = self.mask[bins[inside, 1], bins[inside, 0]]
+        whole = np.logical_and.reduceat(inside.reshape(-1, 4).all(axis=1), starts)
+        return (touches | ~whole).astype(np.int8)
+
+
+_PACKED: Final = {"float64": "wide", "float32": "narrow"}
+
+
+def _unpacked(piece: Mapping[str, NDArray[Any]]) -> Columns:
+    """Name the columns of what `_View.measure` returned."""
+    found: Columns = {AT_BORDER.name: piece[AT_BORDER.name]}
+    for kind, name in _PACKED.items():
+        columns = [column.name for column in _FROM_PIXELS if column.kind == kind]
+        found |= dict(zip(columns, piece[name].T, strict=True))
+    return found
+
+
+@dataclass(frozen=True)
+class _Nuclei:
+    """All nuclei of the slide, a row group at a time, measured as far as that was not done before."""
+
+    job: Job[FeaturesSettings]
+    view: _View
+    journal: Journal
+    total: int
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], Columns]]:
+        """Yield numbers of nuclei and their measures."""
+        path, done = self.job.input("segment/nuclei.parquet"), 0
+        for batch in read_batches(path, ["nucleus_id", "geometry"], NUCLEI):
+            rings = _Rings(*unpack_outlines(path, batch["geometry"], self.view.grid))
+            yield numbers(batch["nucleus_id"]), self._measured(rings, done)
+            done += len(batch)
+
+    def _measured(self, rings: _Rings, before: int) -> Columns:
+        """Measure a batch block by block, whatever the order of its nuclei.
+
+        It has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
+        """
+        # By the block of the grid that their first point lies in, so that a group is read in one window.
+        groups = list(by_block(rings.coords[rings.offsets[:-1]], _BLOCK))
+        work = [(rings, members) for members in groups]
+        found = advance(self.journal, self.view.measure, work, self.job.workers, before)
+        columns, done = dict[str, NDArray[Any]](), before
+        for members, piece in zip(groups, found, strict=True):
+            for name, values in _unpacked(piece).items():
+                columns.setdefault(name, np.empty(len(rings), values.dtype))[members] = values
+            done += len(members)
+            self.job.progress.update(done, self.total, "nuclei")
+        return columns
+
 
 def run(job: Job[FeaturesSettings]) -> Outcome:
     """Measure all nuclei of a slide."""
-    tissue, segment = job.manifest("tissue"), job.manifest("segment")
-    nearest, neighbors = _neighbors(job, mpp_of(tissue))
-    total, nuclei = len(nearest), job.input("segment/nuclei.parquet")
-    if total != segment["counts"]["nuclei"]:
-        raise damaged(nuclei)
-    table = TableWriter(job.output("features.parquet"), _NUCLEI_SCHEMA)
-    with open_slide_of(job) as slide, table, job.journal() as journal:
-        pixels = _Pixels(slide, Grid(**segment["grid"]), Stains.from_dict(tissue["stain"]), job.watch)
-        for batch in read_batches(nuclei, ["nucleus_id", "geometry"], NUCLEI):
-            rows = slice(table.count, table.count + len(batch))
-            rings = _Rings(*unpack_outlines(nuclei, batch["geometry"], pixels.grid))
-            features = _measure(job, journal, pixels, rings, total, table.count)
-            features |= {"nearest_um": nearest[rows]}
-            table.write({"nucleus_id": batch["nucleus_id"]} | features | {"neighbors_50um": neighbors[rows]})
-    row = _write_statistics(job, total, tissue["tissue_mm2"])
-    checked_by, warnings = _check_mpp(row, job.manifest("detect"))
-    details = {"grid": segment["grid"], "mpp_checked_by": checked_by, "quality": warnings}
+    segment = job.manifest("segment")
+    total = int(segment["counts"]["nuclei"])
+    with open_slide_of(job) as slide, job.journal() as journal:
+        nuclei = _Nuclei(job, _view(job, slide), journal, total)
+        beside = _beside(job, nuclei)
+        areas = [np.empty(0)]
+        with TableWriter(job.output("features.parquet"), _SCHEMA) as table:
+            for ids, columns in nuclei:
+                rows = slice(table.count, table.count + len(ids))
+                areas.append(columns["area_um2"])
+                table.write({"nucleus_id": ids} | columns | {name: values[rows] for name, values in beside.items()})
+            if table.count != total:
+                raise damaged(job.input("segment/nuclei.parquet"))
+    checked_by, warnings = _check_mpp(np.concatenate(areas), job.manifest("detect"))
+    fine = nuclei.view.fine
+    details = {
+        "grid": segment["grid"],
+        "pixels_mpp": [fine.mpp_x, fine.mpp_y],
+        "mpp_checked_by": checked_by,
+        "quality": warnings,
+    }
     return Outcome(counts={"nuclei": total}, details=details)
 
 
 def write_empty(job: Job[FeaturesSettings]) -> None:
-    """Write both tables without rows."""
-    for name, schema in (("features.parquet", _NUCLEI_SCHEMA), ("statistics.parquet", _SLIDE_SCHEMA)):
-        with TableWriter(job.output(name), schema):
-            pass
+    """Write a table without rows."""
+    with TableWriter(job.output("features.parquet"), _SCHEMA):
+        pass
 
 
-def _neighbors(job: Job[FeaturesSettings], mpp: Mpp) -> tuple[Floats, NDArray[np.int64]]:
+def _view(job: Job[FeaturesSettings], slide: Slide) -> _View:
+    tissue, segment = job.manifest("tissue"), job.manifest("segment")
+    bins = Bins(**tissue["bins"])
+    return _View(
+        slide,
+        Grid(**segment["grid"]),
+        slide.grid(max(_FINEST_MPP, slide.mpp.x, slide.mpp.y)),
+        Stains.from_dict(tissue["stain"]),
+        polygons_to_mask(tissue_polygons(job), bins),
+        bins,
+        frozenset(job.settings.groups),
+        job.watch,
+    )
+
+
+def _beside(job: Job[FeaturesSettings], nuclei: _Nuclei) -> Columns:
+    """Measure how all nuclei lie to each other, and differ from their neighbors if that is asked for; (N,) each."""
+    mpp = mpp_of(job.manifest("tissue"))
     places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"], NUCLEI)
-    points_um = np.column_stack([places.pop("x_px") * mpp.x, places.pop("y_px") * mpp.y])
-    return measure_neighbors(points_um, _NEIGHBOR_UM, job.workers)
+    points = np.column_stack([places.pop("x_px") * mpp.x, places.pop("y_px") * mpp.y])
+    if len(points) != nuclei.total:
+        raise damaged(job.input("segment/nuclei.parquet"))
+    with job.watch.spending("distances"):
+        found: Columns = dict(measure_neighbors(points, job.workers))
+    if "neighborhood" not in job.settings.groups:
+        return found | {column.name: np.full(len(points), np.nan) for column in GROUPS["neighborhood"]}
+    compared = {name: np.full(len(points), np.nan) for name in (*COMPARED, "orientation_deg")}
+    for ids, columns in nuclei:
+        for name, values in compared.items():
+            values[ids] = columns.get(name, np.nan)
+    with job.watch.spending("neighborhood"):
+        graph = neighbor_graph(points, workers=job.workers)
+        return found | delaunay_measures(points, graph) | differences(compared, graph)
 
 
-def _measure(
-    job: Job[FeaturesSettings], journal: Journal, pixels: _Pixels, rings: _Rings, total: int, before: int
-) -> Features:
-    """Measure nuclei block by block, whatever their order; ``before`` of ``total`` are done.
-
-    A batch has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
-    """
-    features = {name: np.full(len(rings), np.nan) for name in (*SHAPE_FEATURES, *_INTENSITIES)}
-    # By the block of the grid that their first point lies in, so that a group is read in one window.
-    groups = list(by_block(rings.coords[rings.offsets[:-1]], _BLOCK))
-    found = advance(journal, partial(_measure_block, pixels, rings), groups, job.workers, before)
-    done = before
-    for members, measured in zip(groups, found, strict=True):
-        for name, values in measured.items():
-            features[name][members] = values
-        done += len(members)
-        job.progress.update(done, total, "nuclei")
-    return features
-
-
-def _measure_block(pixels: _Pixels, rings: _Rings, members: Members) -> Features:
-    """Measure some nuclei in a window that shows all of them whole, with a pixel to spare."""
-    coords, offsets = _take(rings, members)
-    x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
-    x1, y1 = (int(value) for value in np.ceil(coords.max(axis=0)) + 1)
-    with pixels.watch.spending("reading"):
-        rgb = pixels.slide.read(pixels.grid, x0, y0, x1 - x0, y1 - y0)
-    labels = rasterize(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
-    features = measure_shapes(labels, len(members), pixels.grid.mpp_x, pixels.grid.mpp_y)
-    for stain, density in zip(_STAINS, densities(rgb, pixels.stains), strict=True):
-        measured = measure_intensities(labels, len(members), density)
-        features |= {f"{stain}_{statistic}": values for statistic, values in measured.items()}
-    return features
-
-
-def _take(rings: _Rings, members: Members) -> tuple[Floats, NDArray[np.int64]]:
-    starts, lengths = rings.offsets[members], np.diff(rings.offsets)[members]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return rings.coords[rows], offsets
-
-
-def _write_statistics(job: Job[FeaturesSettings], nuclei: int, tissue_mm2: float) -> dict[str, Any]:
-    """Summarize the finished table in a row; a column at a time, so that memory doesn't grow with the features."""
-    path = job.output("features.parquet")
-    row: dict[str, Any] = {
-        REGION.name: WHOLE_SLIDE,
-        "nuclei_count": nuclei,
-        "tissue_mm2": tissue_mm2,
-        "nuclei_per_mm2": density_per_mm2(nuclei, tissue_mm2),
-    }
-    for column in MEASURES:
-        row |= summarize(read_columns(path, [column.name]))
-    with TableWriter(job.output("statistics.parquet"), _SLIDE_SCHEMA) as table:
-        table.write({name: [value] for name, value in row.items()})
-    return row
-
-
-def _check_mpp(row: Mapping[str, Any], detect: Manifest) -> tuple[str, list[dict[str, Any]]]:
+def _check_mpp(areas: Floats, detect: Manifest) -> tuple[str, list[dict[str, Any]]]:
     """How the mpp was checked (``scales``, ``size`` or ``nothing``: too few nuclei), and the warning if it failed.
 
     Sizes alone reveal an mpp that is too wrong for the guard to notice, and serve for models that it does not know.
     """
-    nuclei, median = row["nuclei_count"], row["area_um2_p50"]
-    judged, doubt = judge(model_of(detect)["name"], nuclei, detect["score"], detect["scales"])
+    judged, doubt = judge(model_of(detect)["name"], len(areas), detect["score"], detect["scales"])
     if doubt is not None:
         return "scales", [_doubt(mpp_of(detect).x, doubt)]
+    if len(areas) < LEAST_NUCLEI:
+        return ("scales" if judged else "nothing"), []
     least, most = _MEDIAN_UM2
-    sized = nuclei >= LEAST_NUCLEI
-    by = "scales" if judged else "size" if sized else "nothing"
-    return by, [] if not sized or least <= median <= most else [_impossible(mpp_of(detect).x, median)]
+    median = float(np.median(areas))
+    warnings = [] if least <= median <= most else [_impossible(mpp_of(detect).x, median)]
+    return ("scales" if judged else "size"), warnings
 
 
 def _doubt(mpp: float, doubt: Doubt) -> dict[str, Any]:

@@ -10,8 +10,8 @@ _OTSU: Final = "Otsu 1979"
 _CLUMP: Final = "pixels darker than Otsu's threshold between the darker and lighter ones of the nucleus"
 _BRIGHT: Final = f"pixels more than an SD lighter than the nucleus' mean, more than {RIM_UM:g} µm inside"
 _DOT: Final = (
-    f"maxima of the difference of Gaussian blurs of {DOT_UM[0]:g} and {DOT_UM[1]:g} µm, more than {RIM_UM:g} µm inside, "
-    f"above {LEAST_DOT:g} of the slide's strong hematoxylin"
+    f"maxima of the difference of Gaussian blurs of {DOT_UM[0]:g} and {DOT_UM[1]:g} µm, more than {RIM_UM:g} µm "
+    f"inside, above {LEAST_DOT:g} of the slide's strong hematoxylin"
 )
 _PARTS: Final = f"connected parts of at least {LEAST_UM2:g} µm²: {{}}"
 
@@ -47,15 +47,13 @@ CHROMATIN: Final = (
     ),
     _column("bright_area_um2", "µm²", "Bright spots, area", "area of pale spots", _BRIGHT, "0 or more"),
     _column("bright_share", "", "Bright spots, share", "share of the nucleus in pale spots", _BRIGHT, "0 to 1"),
-    _column(
-        "bright_count", "", "Bright spots, number", "number of pale spots", _PARTS.format(_BRIGHT), "0 or more"
-    ),
+    _column("bright_count", "", "Bright spots, number", "number of pale spots", _PARTS.format(_BRIGHT), "0 or more"),
     _column("dot_count", "", "Dots, number", "number of dark dots the size of nucleoli", _DOT, "0 or more"),
     _column(
         "dot_height",
         "",
         "Highest dot",
-        "how far the most prominent dark dot stands out, in units of the slide's strong hematoxylin; 0 if there is none",
+        "how far the highest dark dot stands out, in units of the slide's strong hematoxylin; 0 if there is none",
         _DOT,
         "0 or more",
     ),

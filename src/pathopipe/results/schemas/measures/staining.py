@@ -44,10 +44,8 @@ def _of(plane: str) -> Iterator[Column]:
     ):
         column = f"{plane}_{statistic}"
         kind = "float64" if column in _WELL_KNOWN else "float32"
-        meaning = _WELL_KNOWN.get(column, meaning)
-        yield Column(
-            column, kind, unit, meaning, f"{label}, {words}", formula=formula, source=source, range=range_
-        )
+        known = _WELL_KNOWN.get(column, meaning)
+        yield Column(column, kind, unit, known, f"{label}, {words}", formula=formula, source=source, range=range_)
 
 
 _QUANTILE: Final = "quantile over the pixels, linear between values"

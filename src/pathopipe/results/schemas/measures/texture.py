@@ -19,7 +19,13 @@ _HARALICK: Final = "Haralick, Shanmugam and Dinstein 1973"
 _OJALA: Final = "Ojala, Pietikäinen and Mäenpää 2002"
 _PROPERTIES: Final = MappingProxyType(
     {
-        "contrast": ("contrast", "how much gray levels differ at this distance", "Σ p (i − j)²", _HARALICK, "0 or more"),
+        "contrast": (
+            "contrast",
+            "how much gray levels differ at this distance",
+            "Σ p (i − j)²",
+            _HARALICK,
+            "0 or more",
+        ),
         "dissimilarity": (
             "dissimilarity",
             "mean difference of gray levels at this distance",

@@ -1,0 +1,78 @@
+"""All measures of some nuclei that rest on their outlines and pixels, by group."""
+
+import math
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.ops.boxes import bounding_boxes
+from pathopipe.ops.chromatin import measure_chromatin
+from pathopipe.ops.raster import rasterize
+from pathopipe.ops.shape import measure_shapes
+from pathopipe.ops.stain import Stains
+from pathopipe.ops.staining import measure_staining, planes_of
+from pathopipe.ops.texture import measure_texture
+
+MARGIN_UM: Final = 6.0
+"""What has to be seen around a nucleus: its surroundings, and what blurs and openings reach."""
+
+Floats = NDArray[np.float64]
+Offsets = NDArray[np.int64]
+Measures = dict[str, Floats]
+
+
+def measure_outlines(coords: Floats, offsets: Offsets, mpp: tuple[float, float], groups: Collection[str]) -> Measures:
+    """Measure size and, if it is among the groups, shape.
+
+    Parameters
+    ----------
+    coords, offsets
+        Outlines as `raster.rasterize` takes them, in pixels of the grid that they were made on.
+    mpp
+        Micrometers per pixel of that grid, x and y.
+
+    Returns
+    -------
+    float64 (n,) per measure.
+    """
+    x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
+    x1, y1 = (int(value) for value in np.ceil(coords.max(axis=0)) + 1)
+    labels = rasterize(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
+    return measure_shapes(labels, len(offsets) - 1, *mpp)
+
+
+def measure_pixels(
+    rgb: NDArray[np.uint8],
+    coords: Floats,
+    offsets: Offsets,
+    mpp: tuple[float, float],
+    stains: Stains,
+    groups: Collection[str],
+) -> Measures:
+    """Measure stain and, if they are among the groups, texture and chromatin.
+
+    Parameters
+    ----------
+    rgb
+        uint8 (H, W, 3) that shows the nuclei with `MARGIN_UM` around them, as far as the slide goes; its first row and
+        column are whole multiples of `texture.coarsening` on the grid of the slide.
+    coords, offsets
+        Outlines as `raster.rasterize` takes them, in pixels of ``rgb``.
+    mpp
+        Micrometers per pixel of ``rgb``, x and y.
+
+    Returns
+    -------
+    float64 (n,) per measure; NaN for a nucleus that covers no pixel's center.
+    """
+    count = len(offsets) - 1
+    labels = rasterize(coords, offsets, rgb.shape[:2])
+    boxes, planes = bounding_boxes(labels, count), planes_of(rgb, stains)
+    found = measure_staining(labels, boxes, planes, *mpp)
+    if "texture" in groups:
+        found |= measure_texture(labels, boxes, planes[0], stains.hematoxylin_max, math.sqrt(mpp[0] * mpp[1]))
+    if "chromatin" in groups:
+        found |= measure_chromatin(labels, boxes, planes, stains.hematoxylin_max, *mpp)
+    return found
