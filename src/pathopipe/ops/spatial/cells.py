@@ -1,0 +1,53 @@
+"""Points sorted into square cells, so that those within a distance of a point are in nine cells."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+_LARGEST_SIDE: Final = 8192
+_ROWS_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Points by cell.
+
+    Attributes
+    ----------
+    order
+        int64 (N,), indices of the points by cell; within a cell ascending.
+    points
+        float64 (N, 2), in that order.
+    starts
+        int64 (rows, columns + 1), where each cell's points begin; a cell ends where the next one of its row begins.
+    """
+
+    order: Counts
+    points: Floats
+    starts: Counts
+
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """Yield first and last (exclusive) row of the pieces in which work is split; they depend on the points only."""
+        for row in range(0, len(self.starts), _ROWS_AT_ONCE):
+            yield row, min(row + _ROWS_AT_ONCE, len(self.starts))
+
+
+def sort_into_cells(points_um: Floats, side_um: float) -> Cells:
+    """Sort points (N, 2) into cells of at least ``side_um``; larger ones where there would be too many."""
+    if len(points_um) == 0:
+        return Cells(np.empty(0, np.int64), points_um, np.zeros((1, 2), np.int64))
+    low = points_um.min(axis=0)
+    side_um = max(side_um, float((points_um.max(axis=0) - low).max()) / _LARGEST_SIDE)
+    cells = np.floor((points_um - low) / side_um).astype(np.int64)
+    columns, rows = (int(last) + 1 for last in cells.max(axis=0))
+    keys = cells[:, 1] * columns + cells[:, 0]
+    order = np.argsort(keys, kind="stable")
+    counts = np.bincount(keys, minlength=rows * columns)
+    ends = np.cumsum(counts)
+    starts = np.column_stack([(ends - counts).reshape(rows, columns), ends[columns - 1 :: columns]])
+    return Cells(order, np.ascontiguousarray(points_um[order]), starts)
