@@ -192,6 +192,41 @@ TYPES: Final = Stage(
 )
 
 
+class StatisticsSettings(Section):
+    """Describing the nuclei of slides, regions and types."""
+
+    min_nuclei: Annotated[int, Field(ge=2)] = Field(
+        10, description="minimum number of nuclei for anything but a mean and a median"
+    )
+    field_mm2: Annotated[float, Field(ge=0, le=100)] = Field(
+        2.0, description="area of the fields with the most and the largest nuclei, which get rows; 0: none"
+    )
+    spatial: bool = Field(True, description="also measure how nuclei lie to each other")
+
+
+STATISTICS: Final = Stage(
+    name="statistics",
+    title="Statistics",
+    help="describe nuclei by slide, region and type.",
+    settings=StatisticsSettings,
+    contract=1,
+    reads=(
+        "tissue/manifest.json",
+        "tissue/tissue.geojson",
+        "segment/manifest.json",
+        "segment/nuclei.parquet",
+        "features/manifest.json",
+        "features/features.parquet",
+        "types/manifest.json",
+        "types/types.parquet",
+    ),
+    writes=("statistics.parquet",),
+    demand=Demand(3.0, 0.5, 0.0, 1500, 2),
+    group="after",
+    columns=("roi",),
+)
+
+
 class NottinghamSettings(Section):
     """The grader `nottingham-pleomorphism`."""
 
@@ -222,7 +257,7 @@ GRADE: Final = Stage(
     title="Grading",
     help="grade the slide.",
     settings=GradeSettings,
-    contract=3,
+    contract=4,
     reads=(
         "tissue/manifest.json",
         "detect/manifest.json",
@@ -230,6 +265,8 @@ GRADE: Final = Stage(
         "segment/nuclei.parquet",
         "features/manifest.json",
         "features/features.parquet",
+        "statistics/manifest.json",
+        "statistics/statistics.parquet",
     ),
     writes=("grade.json",),
     demand=Demand(2.0, 0.05, 0.0, 1000),
@@ -245,21 +282,21 @@ class ReportSettings(Section):
     fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="number of fields of view shown with outlines")
 
 
-_BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, TYPES, GRADE)
+_BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, TYPES, STATISTICS, GRADE)
 
 REPORT: Final = Stage(
     name="report",
     title="Report",
     help="write the slide's page.",
     settings=ReportSettings,
-    contract=4,
+    contract=5,
     reads=(
         *(f"{stage.name}/{MANIFEST}" for stage in _BEFORE_REPORT),
         "tissue/tissue.geojson",
         "tissue/thumbnail.jpg",
         "segment/nuclei.parquet",
         "features/features.parquet",
-        "features/statistics.parquet",
+        "statistics/statistics.parquet",
         "grade/grade.json",
     ),
     writes=("report.html",),
@@ -286,13 +323,13 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=5,
+    contract=6,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",
         "detect/manifest.json",
-        "features/manifest.json",
-        "features/statistics.parquet",
+        "statistics/manifest.json",
+        "statistics/statistics.parquet",
         "grade/manifest.json",
         "grade/grade.json",
         "report/manifest.json",
@@ -333,6 +370,7 @@ class Config(Section):
     segment: SegmentSettings = SegmentSettings()
     features: FeaturesSettings = FeaturesSettings()
     types: TypesSettings = TypesSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
     grade: GradeSettings = GradeSettings()
     report: ReportSettings = ReportSettings()
     cohort: CohortSettings = CohortSettings()

@@ -8,8 +8,9 @@ STAGES = {
     "tiles": "lay tiles over the tissue.",
     "detect": "find nuclei.",
     "segment": "outline nuclei.",
-    "features": "measure nuclei and the slide.",
+    "features": "measure nuclei.",
     "types": "say what each nucleus is.",
+    "statistics": "describe nuclei by slide, region and type.",
     "grade": "grade the slide.",
     "report": "write the slide's page.",
 }

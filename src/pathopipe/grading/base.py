@@ -6,7 +6,8 @@ A grader abstains, in a plain sentence, rather than give a grade that its own me
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 Columns = Mapping[str, NDArray[np.float64]]
 Parts = Callable[[Sequence[str]], Iterator[Columns]]
 """Gives columns of all nuclei, in the same order on every call, some at a time: a million are not held at once."""
+
+
+Described = Mapping[str, Mapping[str, Any]]
+"""Statistics of the slide by type of nuclei (``all`` and the types that are told apart): rows of the stage's table."""
+NOTHING_DESCRIBED: Final[Described] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,10 @@ class Grader(Protocol):
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
         """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
 
-    def grade(self, nuclei: Parts) -> GradeResult:
+    def grade(self, nuclei: Parts, described: Described = NOTHING_DESCRIBED) -> GradeResult:
         """Grade nuclei given by their features and places (``x_um``, ``y_um``), any of which may be asked for.
 
+        ``described`` are the statistics of the slide.
         Whether the image is fit to be graded is decided by the stage, whatever the grader.
         """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from pathopipe.grading.base import GradeResult, Parts
+from pathopipe.grading.base import NOTHING_DESCRIBED, Described, GradeResult, Parts
 from pathopipe.grading.epithelium import find_epithelium
 from pathopipe.grading.nottingham_evidence import counts, numbers_behind
 from pathopipe.grading.size_score import RESAMPLES, score_sizes
@@ -75,8 +75,8 @@ class NottinghamPleomorphism:
         """Breast, stained with hematoxylin and eosin."""
         return MADE_FOR
 
-    def grade(self, nuclei: Parts) -> GradeResult:
-        """Score nuclei given by feature and place."""
+    def grade(self, nuclei: Parts, described: Described = NOTHING_DESCRIBED) -> GradeResult:
+        """Score nuclei given by feature and place; statistics are shown as evidence."""
         by_lymphocytes = self.reference == "slide"
         epithelium = find_epithelium(nuclei, self.reference_area_um2, by_lymphocytes=by_lymphocytes)
         reason = self._too_few(len(epithelium))
@@ -91,7 +91,7 @@ class NottinghamPleomorphism:
             self.scope,
             {grade: round(float(share), 4) for grade, share in zip(self.grades, found.shares, strict=True)},
             reason,
-            tuple(numbers_behind(epithelium, found)),
+            tuple(numbers_behind(epithelium, found, described)),
             shares_of=SHARES_OF,
         )
 

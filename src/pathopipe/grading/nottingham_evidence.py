@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from pathopipe.grading.base import Evidence
+from pathopipe.grading.base import Described, Evidence
 from pathopipe.grading.epithelium import (
     CLUMP_SOLIDITY,
     EPITHELIUM_TO_LYMPHOCYTE,
@@ -27,7 +27,7 @@ CONTEXT: Final = Evidence(
 )
 
 
-def numbers_behind(epithelium: Epithelium, found: SizeScore) -> Iterator[Evidence]:
+def numbers_behind(epithelium: Epithelium, found: SizeScore, described: Described) -> Iterator[Evidence]:
     """Say how large and how shaped the nuclei are, how many were left out, and what squares show."""
     evidence = (
         *_sizes(epithelium),
@@ -35,6 +35,7 @@ def numbers_behind(epithelium: Epithelium, found: SizeScore) -> Iterator[Evidenc
         _shape(epithelium.circularity),
         *counts(epithelium),
         *_places(found),
+        _typed(described),
     )
     # Undefined values are left out: the spread of a single nucleus, the size of lymphocytes that are not there.
     yield from (item for item in evidence if item.value is not None)
@@ -113,6 +114,15 @@ def _variation(areas: Floats) -> tuple[Evidence, ...]:
             "",
             "variation in size relative to the mean area; not used for the score",
         ),
+    )
+
+
+def _typed(described: Described) -> Evidence:
+    return Evidence(
+        "typed_area_sd_um2",
+        _rounded(described.get("epithelial", {}).get("area_um2_sd")),
+        "µm²",
+        "variation in size of the nuclei that the stage types calls epithelial; not used for the score",
     )
 
 

@@ -1,13 +1,32 @@
-"""Regions that a job reads from the results of earlier stages."""
+"""Regions that a job reads: the tissue from the results of `tissue`, and those that a person drew."""
 
 from typing import Any
 
 import shapely
 
+from pathopipe.errors import RefusalError
 from pathopipe.jobs.job import Job
+from pathopipe.ops.regions import Origin, Region, parse_regions
 from pathopipe.results.tissue import read_tissue
 
 
 def tissue_polygons(job: Job[Any]) -> list[shapely.Polygon]:
     """The tissue that `tissue` found, in level-0 pixels."""
     return read_tissue(job.input("tissue/tissue.geojson"), job.manifest("tissue"))
+
+
+def drawn_regions(job: Job[Any], origin: Origin) -> list[Region]:
+    """The regions of the column ``roi`` of the sample sheet; none where it is empty.
+
+    Raises
+    ------
+    RefusalError
+        When the file is not GeoJSON of polygons.
+    """
+    path = job.require_sample().roi
+    if path is None:
+        return []
+    try:
+        return parse_regions(path.read_text(encoding="utf-8"), origin)
+    except ValueError as error:
+        raise RefusalError(str(error), path=path, called="the roi") from None

@@ -5,7 +5,7 @@ from where the slide says that the scan begins on it. The two differ by an ``ori
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -119,8 +119,7 @@ def from_geojson(content: dict[str, Any] | list[dict[str, Any]], origin: Origin)
         When it is not valid GeoJSON, or holds anything but polygons.
     """
     try:
-        features = content if isinstance(content, list) else content.get("features", [content])
-        shapes = [shapely.geometry.shape(feature.get("geometry", feature)) for feature in features]
+        shapes = [shapely.geometry.shape(feature.get("geometry", feature)) for feature in _features(content)]
     except (KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
         raise ValueError("holds an invalid geometry") from error
     parts = [part for shape in shapes for part in shapely.get_parts(shape)]
@@ -130,8 +129,25 @@ def from_geojson(content: dict[str, Any] | list[dict[str, Any]], origin: Origin)
     return [_moved(part, origin, 1) for part in parts]
 
 
-def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
-    """Read the polygons of a GeoJSON text, as a person gives them; returns them as `from_geojson` does.
+@dataclass(frozen=True)
+class Region:
+    """A region that a person drew: its name, its class in QuPath (empty without one), its polygons in level-0 pixels.
+
+    Areas of a class ``Ignore…`` are left out of everything.
+    """
+
+    name: str
+    kind: str
+    polygons: tuple[shapely.Polygon, ...]
+
+    @property
+    def ignored(self) -> bool:
+        """Whether it is left out, as QuPath's class ``Ignore*`` is."""
+        return self.kind.casefold().startswith("ignore")
+
+
+def parse_regions(text: str, origin: Origin) -> list[Region]:
+    """Read regions from a GeoJSON text, as a person gives it, each feature as a region.
 
     Raises
     ------
@@ -141,14 +157,55 @@ def parse_regions(text: str, origin: Origin) -> list[shapely.Polygon]:
     if len(text) > _MOST_LETTERS or text.count("[") > _MOST_POINTS:
         raise ValueError(f"holds more than {_MOST_POINTS:,} points: simplify the regions")
     try:
-        polygons = from_geojson(_loaded(text), origin)
+        content = _loaded(text)
+        found = [(*_named(feature), tuple(from_geojson(feature, origin))) for feature in _features(content)]
     except ValueError as error:
         raise ValueError(f"is not GeoJSON of polygons: {error}") from None
-    if not polygons:
+    regions = [Region(*region) for region in found if region[2]]
+    if not regions:
         raise ValueError("holds no polygons")
-    if not np.all(np.abs(shapely.get_coordinates(polygons)) < _FARTHEST_PX):  # NaN is not, either
+    if not np.all(np.abs(shapely.get_coordinates([p for region in regions for p in region.polygons])) < _FARTHEST_PX):
         raise ValueError("holds coordinates beyond any slide: export the regions again, in pixels of the slide")
-    return polygons
+    return regions
+
+
+def _features(content: Any) -> list[Any]:
+    """Return the features of a collection, of a list, or the one that a feature or a geometry is."""
+    try:
+        features: list[Any] = content if isinstance(content, list) else list(content.get("features", [content]))
+    except (AttributeError, TypeError) as error:
+        raise ValueError("holds an invalid geometry") from error
+    return features
+
+
+def _named(feature: Any) -> tuple[str, str]:
+    """Return the name of a feature and its class, as QuPath writes them: at most 100 printable characters each."""
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    properties = properties if isinstance(properties, dict) else {}
+    kind = properties.get("classification")
+    if isinstance(kind, dict):
+        names = kind.get("names")
+        kind = kind.get("name") or (": ".join(map(str, names)) if isinstance(names, list) else "")
+    return _plain(properties.get("name")), _plain(kind)
+
+
+def _plain(text: Any) -> str:
+    words = "".join(letter if letter.isprintable() else " " for letter in text) if isinstance(text, str) else ""
+    return " ".join(words.split())[:100]
+
+
+def distinct_names(regions: Sequence[Region], reserved: Iterable[str]) -> list[str]:
+    """Names by which regions are told apart: name, else class, else ``region``; with a number where that is taken."""
+    taken, names = set(reserved), list[str]()
+    for region in regions:
+        name = wanted = region.name or region.kind or "region"
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{wanted} {number}"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def _loaded(text: str) -> Any:

@@ -1,51 +1,65 @@
-"""The distribution of a measurement over the nuclei of a slide, as one row of numbers."""
+"""The distribution of a measurement over nuclei, as one row of numbers."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-STATISTICS: Final = ("mean", "sd", "cv", "p05", "p25", "p50", "p75", "p95", "skew")
-QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILES: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+STATISTICS: Final = (
+    "mean",
+    "sd",
+    "cv",
+    "skew",
+    "kurtosis",
+    *(f"p{round(100 * quantile):02}" for quantile in QUANTILES),
+    "iqr",
+    "mad",
+)
+LEAST: Final = 10
+"""Of fewer values there is a mean and a median, and no spread, shape or other quantile."""
 
 Row = dict[str, float | None]
 
 
-def summarize(columns: Mapping[str, NDArray[Any]]) -> Row:
+def summarize(columns: Mapping[str, NDArray[Any]], least: int = LEAST) -> Row:
     """Summarize every column as ``<column>_<statistic>``, in the order of the columns and of ``STATISTICS``."""
     return {
         f"{name}_{statistic}": value
         for name, values in columns.items()
-        for statistic, value in describe(values).items()
+        for statistic, value in describe(values, least).items()
     }
 
 
-def describe(values: NDArray[Any]) -> Row:
+def describe(values: NDArray[Any], least: int = LEAST) -> Row:
     """Describe the distribution of values (N,), numbers of any type; what is not finite is left out.
 
     ``sd`` is the sample's (n - 1), ``cv`` is sd over mean, quantiles interpolate linearly (type 7 of Hyndman and Fan
-    1996), ``skew`` is the adjusted Fisher-Pearson coefficient (Joanes and Gill 1998). What isn't defined is None: all
-    of an empty column, sd and cv of one value, cv of a mean of 0, skew of fewer than three or of equal values.
+    1996), ``skew`` and ``kurtosis`` are the adjusted Fisher-Pearson coefficients (Joanes and Gill 1998; a normal
+    distribution has 0), ``iqr`` is the distance of the quartiles, and ``mad`` the median distance from the median
+    (Hampel 1974). What isn't defined is None: all of an empty column, all but mean and median of fewer than ``least``
+    values, cv of a mean of 0, skew and kurtosis of equal values.
     """
     finite = np.asarray(values, np.float64)
     if not (known := np.isfinite(finite)).all():
         finite = finite[known]
     if finite.size == 0:
         return dict.fromkeys(STATISTICS)
-    mean = float(np.mean(finite))
-    deviations = finite - mean
-    sd = float(np.sqrt(np.sum(deviations**2) / (finite.size - 1))) if finite.size > 1 else None
-    cv = sd / mean if sd is not None and mean != 0 else None
-    quantiles = (float(q) for q in np.quantile(finite, QUANTILES, method="linear"))
-    return dict(zip(STATISTICS, (mean, sd, cv, *quantiles, _skew(deviations)), strict=True))
+    column = pd.Series(finite, copy=False)
+    mean, quantiles = float(column.mean()), column.quantile(list(QUANTILES))
+    found: Row = dict.fromkeys(STATISTICS) | {"mean": mean, "p50": float(quantiles[0.5])}
+    if finite.size < max(least, 2):
+        return found
+    sd = float(column.std())
+    found |= {f"p{round(100 * quantile):02}": float(value) for quantile, value in quantiles.items()}
+    found |= {"sd": sd, "cv": sd / mean if mean != 0 else None}
+    found |= {"iqr": float(quantiles[0.75] - quantiles[0.25]), "mad": float((column - quantiles[0.5]).abs().median())}
+    if np.ptp(finite) > 0:
+        found |= {"skew": _defined(column.skew()), "kurtosis": _defined(column.kurt())}
+    return found
 
 
-def _skew(deviations: NDArray[np.float64]) -> float | None:
-    """Return the adjusted third standardized moment of values given as deviations from their mean (N,)."""
-    n = deviations.size
-    variance = float(np.mean(deviations**2))
-    if n < 3 or np.ptp(deviations) == 0.0:
-        return None
-    return float(np.mean(deviations**3)) / math.sqrt(variance) ** 3 * math.sqrt(n * (n - 1)) / (n - 2)
+def _defined(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

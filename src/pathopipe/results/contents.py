@@ -6,7 +6,7 @@ from typing import Any, Final, NotRequired
 from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
 from pathopipe.results.documents import damaged, read_as, reading
-from pathopipe.results.schemas.statistics import REGION, TABLE, WHOLE_SLIDE
+from pathopipe.results.schemas.statistics import ALL, REGION, TABLE, TYPE, WHOLE_SLIDE
 from pathopipe.results.tables import read_table
 
 _THUMBNAIL_SIDE: Final = 4096
@@ -52,7 +52,18 @@ def read_grade(path: Path) -> GradeFile:
 
 
 def read_statistics(path: Path) -> dict[str, Any]:
-    """Return the row of ``statistics.parquet`` about the whole slide, by column; empty for a rejected slide.
+    """Return the row of ``statistics.parquet`` about all nuclei of the slide, by column; empty for a rejected slide.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged.
+    """
+    return row_of_slide(path, read_statistics_rows(path))
+
+
+def read_statistics_rows(path: Path) -> list[dict[str, Any]]:
+    """Return all rows of ``statistics.parquet``, by column.
 
     Raises
     ------
@@ -60,7 +71,18 @@ def read_statistics(path: Path) -> dict[str, Any]:
         When it is missing or damaged.
     """
     rows: list[dict[str, Any]] = read_table(path, table=TABLE).to_pylist()
-    found = [row for row in rows if row.get(REGION.name) == WHOLE_SLIDE]
+    return rows
+
+
+def row_of_slide(path: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the row about all nuclei of the slide among all rows of a file; empty where there is none at all.
+
+    Raises
+    ------
+    ArtifactError
+        When there are rows, but not this one.
+    """
+    found = [row for row in rows if (row.get(REGION.name), row.get(TYPE.name)) == (WHOLE_SLIDE, ALL)]
     if rows and not found:
         raise damaged(path)
     return found[0] if found else {}

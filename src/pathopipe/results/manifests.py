@@ -106,6 +106,8 @@ class Manifest(AnyManifest):
     scales: NotRequired[list[dict[str, float]]]
     mpp_checked_by: NotRequired[str]
     about: NotRequired[dict[str, str]]
+    pixels_mpp: NotRequired[list[float]]
+    fields: NotRequired[dict[str, dict[str, float]]]
     scope: NotRequired[str]
 
 
@@ -117,6 +119,7 @@ ENTRIES: Final = MappingProxyType(
         "segment": ("grid",),
         "features": ("grid", "mpp_checked_by", "quality"),
         "types": ("quality",),
+        "statistics": ("quality", "fields"),
         "grade": ("model", "about", "quality"),
     }
 )

@@ -178,7 +178,8 @@ def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[
 
 
 def _check_values(part: pa.Table, path: Path, table: Table) -> None:
-    for column in (column for column in table.columns if column.name in part.column_names):
+    names = set(part.column_names)
+    for column in (column for column in table.columns if column.name in names):
         values, is_float = part[column.name], column.kind.startswith("float")
         may_lack = (is_float and not table.complete) or column.optional
         if values.null_count and not may_lack:

@@ -10,10 +10,12 @@ from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.pipeline import GradeSettings
+from pathopipe.results.contents import read_statistics_rows
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import WarningEntry, mpp_of
 from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
+from pathopipe.results.schemas.statistics import WHOLE_SLIDE
 from pathopipe.results.tables import count_rows, numbers, read_batches
 from pathopipe.text import sentence
 
@@ -23,8 +25,12 @@ def run(job: Job[GradeSettings]) -> Outcome:
     grader, about = make_grader(job.settings), job.require_sample().about
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
+    rows = read_statistics_rows(job.input("statistics/statistics.parquet"))
+    described = {row["type"]: row for row in rows if row["region"] == WHOLE_SLIDE}
     own = _scope_warnings(grader, about)
-    result = _withheld(grader.grade(lambda names: _parts(job, names)), [*_upstream_warnings(job), *own], job.settings)
+    result = _withheld(
+        grader.grade(lambda names: _parts(job, names), described), [*_upstream_warnings(job), *own], job.settings
+    )
     write_json(job.output("grade.json"), result.to_dict())
     return Outcome(
         counts={"nuclei": job.manifest("features")["counts"]["nuclei"]},

@@ -107,7 +107,7 @@ def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
 
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
-    row = read_statistics(job.input("features/statistics.parquet"))
+    row = read_statistics(job.input("statistics/statistics.parquet"))
     columns, rows = measures.statistics_table(row)
     with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)

@@ -9,18 +9,18 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from pathopipe.errors import RefusalError, SlideRejectedError
+from pathopipe.errors import SlideRejectedError
 from pathopipe.identity import full_sha256
 from pathopipe.inspection.guards import check_background, image_warnings, no_tissue
 from pathopipe.inspection.windows import read_windows
 from pathopipe.jobs.job import Job, Outcome, damage_warning
 from pathopipe.jobs.pixels import open_slide_of
+from pathopipe.jobs.regions import drawn_regions
 from pathopipe.ops.regions import (
     Bins,
-    Origin,
+    Region,
     mask_to_polygons,
     origin_of,
-    parse_regions,
     polygons_cover,
     to_geojson,
 )
@@ -121,21 +121,22 @@ def _find(view: RGB, grid: Grid, slide: Slide, job: Job[TissueSettings]) -> Tiss
     found = find_tissue(view, bin_um, job.settings.min_area_mm2, job.settings.margin_um)
     if not found.tissue.any():
         raise SlideRejectedError(no_tissue(view, bin_um, job.settings))
-    roi = job.require_sample().roi
-    if roi is None:
-        return found
+    regions = drawn_regions(job, origin_of(slide.backend.bounds))
     bins = Bins(grid.width, grid.height, grid.factor_x, grid.factor_y, grid.pixel_um2)
-    inside = found.tissue & polygons_cover(_read_roi(roi, origin_of(slide.backend.bounds)), bins)
+    inside = found.tissue & _wanted(regions, bins) if regions else found.tissue
     if not inside.any():
         raise SlideRejectedError("there is no tissue within the regions of the column 'roi'")
     return TissueView(inside, found.pen_share)
 
 
-def _read_roi(path: Path, origin: Origin) -> list[shapely.Polygon]:
-    try:
-        return parse_regions(path.read_text(encoding="utf-8"), origin)
-    except ValueError as error:
-        raise RefusalError(str(error), path=path, called="the roi") from None
+def _wanted(regions: list[Region], bins: Bins) -> NDArray[np.bool_]:
+    """Mask of the bins that lie in a region, if any is to be analyzed, and in none that is to be ignored."""
+    wanted, ignored = (
+        [polygon for region in regions if region.ignored == left_out for polygon in region.polygons]
+        for left_out in (False, True)
+    )
+    mask = polygons_cover(wanted, bins) if wanted else np.ones((bins.height, bins.width), np.bool_)
+    return mask & ~polygons_cover(ignored, bins) if ignored else mask
 
 
 def _write_polygons(job: Job[TissueSettings], tissue: TissueView, bins: Bins, slide: Slide) -> list[float]:

@@ -1,0 +1,287 @@
+"""Stage statistics: what the nuclei of the slide, of its regions and of each type are like, and how they lie.
+
+It reads tables and no pixels, so that it can run again in seconds.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pathopipe.caveats import warning
+from pathopipe.jobs.job import Job, Outcome
+from pathopipe.jobs.regions import drawn_regions, tissue_polygons
+from pathopipe.ops.fields import Field, hot_spots
+from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.ops.regions import Region, distinct_names, origin_of
+from pathopipe.ops.spatial.neighbors import density_per_mm2
+from pathopipe.ops.spatial.summary import MEASURED, spatial_measures
+from pathopipe.ops.spatial.window import window_of
+from pathopipe.ops.statistics import summarize
+from pathopipe.pipeline import StatisticsSettings
+from pathopipe.results.documents import damaged
+from pathopipe.results.manifests import mpp_of
+from pathopipe.results.schemas.column import schema_of
+from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, MEASURES
+from pathopipe.results.schemas.features import TABLE as FEATURES
+from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
+from pathopipe.results.schemas.statistics import ALL, COLUMNS, DENSEST, LARGEST, SLIDE, WHOLE_SLIDE
+from pathopipe.results.schemas.types import TABLE as TYPE_TABLE
+from pathopipe.results.tables import TableWriter, read_batches, read_columns
+
+_SCHEMA: Final = schema_of(COLUMNS)
+_AT_ONCE: Final = 8
+"""Columns that are read together: a million nuclei are eight megabytes each."""
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+StatisticsJob = Job[StatisticsSettings]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Nuclei:
+    """All nuclei of the slide, (N,) each: centers (N, 2), area, type (-1 where it is not known), and whether whole."""
+
+    points_um: Floats
+    area_um2: Floats
+    types: NDArray[np.int8]
+    whole: Mask
+
+    @property
+    def typed(self) -> bool:
+        """Whether the type of any is known."""
+        return bool((self.types >= 0).any())
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A region: its name, tissue and outline in um (none for the whole slide), and which nuclei lie in it."""
+
+    name: str
+    tissue_um: tuple[shapely.Polygon, ...]
+    tissue_mm2: float
+    region_mm2: float | None
+    inside: Mask
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The nuclei that a row is about."""
+
+    place: _Place
+    type: str
+    rows: NDArray[np.int64]
+
+
+def run(job: StatisticsJob) -> Outcome:
+    """Describe the nuclei of a slide."""
+    nuclei = _read(job)
+    tissue = tuple(_in_um(job, tissue_polygons(job)))
+    regions, warnings = _regions(job)
+    fields = _fields(job, nuclei, tissue)
+    places = [*_places(job, nuclei, tissue, regions), *_field_places(nuclei, tissue, fields)]
+    groups = [group for place in places for group in _groups(nuclei, place)]
+    rows: list[Row] = [_counted(nuclei, group) for group in groups]
+    for row, measured in zip(rows, _measured(job, nuclei, groups), strict=True):
+        row |= measured
+    if job.settings.spatial:
+        _add_spatial(job, nuclei, groups, rows)
+    with TableWriter(job.output("statistics.parquet"), _SCHEMA) as table:
+        table.write({column.name: [row.get(column.name) for row in rows] for column in COLUMNS})
+    details = {"quality": warnings, "fields": {name: _in_pixels(job, field) for name, field in fields.items()}}
+    return Outcome(counts={"nuclei": len(nuclei.types), "rows": len(rows)}, details=details)
+
+
+def write_empty(job: StatisticsJob) -> None:
+    """Write a table without rows."""
+    with TableWriter(job.output("statistics.parquet"), _SCHEMA):
+        pass
+
+
+def _read(job: StatisticsJob) -> _Nuclei:
+    """Read what is needed of all nuclei; tables of different lengths are damaged."""
+    mpp = mpp_of(job.manifest("tissue"))
+    total = job.manifest("segment")["counts"]["nuclei"]
+    features = read_columns(job.input("features/features.parquet"), ["area_um2", AT_BORDER.name], FEATURES)
+    places = read_columns(job.input("segment/nuclei.parquet"), ["x_px", "y_px"], NUCLEI)
+    types = _types(job)
+    for found, name in ((features["area_um2"], "features/features.parquet"), (types, "types/types.parquet")):
+        if len(found) != total:
+            raise damaged(job.input(name))
+    points = np.column_stack([places.pop("x_px") * mpp.x, places.pop("y_px") * mpp.y])
+    if len(points) != total:
+        raise damaged(job.input("segment/nuclei.parquet"))
+    return _Nuclei(points, features["area_um2"], types, features[AT_BORDER.name] == 0)
+
+
+def _types(job: StatisticsJob) -> NDArray[np.int8]:
+    """Numbers of the types; -1 for a nucleus without one."""
+    path, numbers = job.input("types/types.parquet"), {name: place for place, name in enumerate(TYPES)}
+    found = [np.empty(0, np.int8)]
+    for batch in read_batches(path, ["type"], TYPE_TABLE):
+        names = batch["type"].to_pylist()
+        if not set(names) <= {*numbers, None}:
+            raise damaged(path)
+        found.append(np.array([numbers.get(name, -1) for name in names], np.int8))
+    return np.concatenate(found)
+
+
+def _in_um(job: StatisticsJob, polygons: list[shapely.Polygon]) -> list[shapely.Polygon]:
+    """Polygons in level-0 pixels, cut to the slide, in um."""
+    tissue = job.manifest("tissue")
+    mpp, info = mpp_of(tissue), tissue["slide_info"]
+    frame = shapely.box(0, 0, info["width"], info["height"])
+    cut = shapely.intersection(shapely.make_valid(polygons), frame) if polygons else []
+    parts = [
+        part for part in shapely.get_parts(shapely.get_parts(cut)) if part.geom_type == "Polygon" and part.area > 0
+    ]
+    return [shapely.transform(part, lambda xy: xy * (mpp.x, mpp.y)) for part in parts]
+
+
+def _regions(job: StatisticsJob) -> tuple[list[Region], list[dict[str, Any]]]:
+    """Return the regions to describe, under distinct names, and warnings about them."""
+    bounds = job.manifest("tissue")["slide_info"]["bounds"]
+    found = [region for region in drawn_regions(job, origin_of(bounds)) if not region.ignored]
+    names = distinct_names(found, (WHOLE_SLIDE, DENSEST, LARGEST))
+    regions = [Region(name, region.kind, region.polygons) for name, region in zip(names, found, strict=True)]
+    return regions, [*_outside(job, regions), *_overlaps(regions)]
+
+
+def _outside(job: StatisticsJob, regions: list[Region]) -> Iterator[dict[str, Any]]:
+    for region in regions:
+        if not _in_um(job, list(region.polygons)):
+            yield warning("region_outside", f"the region '{region.name}' lies outside of the slide", 1, 0)
+
+
+def _overlaps(regions: list[Region]) -> Iterator[dict[str, Any]]:
+    """Warn where regions share more than a hundredth of the smaller one: their nuclei count in both."""
+    shapes = [shapely.union_all([shapely.make_valid(part) for part in region.polygons]) for region in regions]
+    tree = shapely.STRtree(shapes)
+    for first, second in sorted(map(tuple, tree.query(shapes, predicate="intersects").T.tolist())):
+        smaller = min(shapes[first].area, shapes[second].area)
+        share = shapely.intersection(shapes[first], shapes[second]).area / smaller if smaller else 0.0
+        if first < second and share > 0.01:
+            names = f"'{regions[first].name}' and '{regions[second].name}'"
+            message = f"the regions {names} share {share:.0%} of the smaller one; nuclei there count in both"
+            yield warning("regions_overlap", message, share, 0.01)
+
+
+def _fields(job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...]) -> dict[str, Field]:
+    """Return the fields of the most and of the largest nuclei, epithelial ones where types are known."""
+    if not job.settings.field_mm2:
+        return {}
+    counted = nuclei.whole & (nuclei.types == TYPES.index("epithelial")) if nuclei.typed else nuclei.whole
+    areas = np.where(counted, nuclei.area_um2, np.nan)
+    found = hot_spots(nuclei.points_um, areas, tissue, job.settings.field_mm2)
+    return {name: field for name, field in zip((DENSEST, LARGEST), found, strict=True) if field is not None}
+
+
+def _in_pixels(job: StatisticsJob, field: Field) -> dict[str, float]:
+    mpp = mpp_of(job.manifest("tissue"))
+    place = {"x_px": field.x_um / mpp.x, "y_px": field.y_um / mpp.y}
+    return place | {"width_px": field.side_um / mpp.x, "height_px": field.side_um / mpp.y}
+
+
+def _places(
+    job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], regions: list[Region]
+) -> Iterator[_Place]:
+    everything = np.ones(len(nuclei.types), np.bool_)
+    yield _Place(WHOLE_SLIDE, tissue, float(job.manifest("tissue")["tissue_mm2"]), None, everything)
+    for region in regions:
+        shape = shapely.union_all(_in_um(job, list(region.polygons)))
+        yield _place(region.name, shape, nuclei, tissue)
+
+
+def _field_places(nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], fields: dict[str, Field]) -> Iterator[_Place]:
+    for name, field in fields.items():
+        yield _place(name, field.polygon, nuclei, tissue)
+
+
+def _place(name: str, shape: shapely.Geometry, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...]) -> _Place:
+    """Make the place of a region in um; its nuclei are those with their center in it."""
+    cut = shapely.get_parts(shapely.get_parts(shapely.intersection(list(tissue), shape))) if tissue else []
+    parts = tuple(part for part in cut if part.geom_type == "Polygon" and part.area > 0)
+    shapely.prepare(shape)
+    inside = shapely.contains_xy(shape, nuclei.points_um[:, 0], nuclei.points_um[:, 1])
+    return _Place(name, parts, sum(part.area for part in parts) / 1e6, shape.area / 1e6, inside)
+
+
+def _groups(nuclei: _Nuclei, place: _Place) -> Iterator[_Group]:
+    """Yield the nuclei of a place, and those of each type where types are known at all."""
+    yield _Group(place, ALL, np.flatnonzero(place.inside))
+    for number, name in enumerate(TYPES if nuclei.typed else ()):
+        yield _Group(place, name, np.flatnonzero(place.inside & (nuclei.types == number)))
+
+
+def _counted(nuclei: _Nuclei, group: _Group) -> Row:
+    """Count the nuclei of a row."""
+    place, rows = group.place, group.rows
+    count = len(rows)
+    found = {
+        "region": place.name,
+        "type": group.type,
+        "nuclei_count": count,
+        "tissue_mm2": place.tissue_mm2,
+        "nuclei_per_mm2": density_per_mm2(count, place.tissue_mm2),
+        "region_mm2": place.region_mm2,
+        "nuclei_per_region_mm2": density_per_mm2(count, place.region_mm2 or 0.0),
+        "nuclear_share": _ratio(float(np.nansum(nuclei.area_um2[rows])) / 1e6, place.tissue_mm2),
+        "cut_off_share": _ratio(int(np.count_nonzero(~nuclei.whole[rows])), count),
+    }
+    return found | (_of_types(nuclei.types[rows]) if group.type == ALL and nuclei.typed else {})
+
+
+def _of_types(types: NDArray[np.int8]) -> Row:
+    numbers = {name: int(np.count_nonzero(types == place)) for place, name in enumerate(TYPES)}
+    typed = sum(numbers.values())
+    shares = {f"{name}_share": _ratio(number, typed) for name, number in numbers.items()}
+    ratios = {
+        column.name: _ratio(numbers[column.name.removesuffix("_per_epithelial")], numbers["epithelial"])
+        for column in SLIDE
+        if column.name.endswith("_per_epithelial")
+    }
+    return {"typed_share": _ratio(typed, len(types))} | shares | ratios
+
+
+def _ratio(dividend: float, divisor: float) -> float | None:
+    return dividend / divisor if divisor else None
+
+
+def _measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group]) -> list[Row]:
+    """Summarize the measures of nuclei for each group, some columns at a time."""
+    names, path = [column.name for column in MEASURES], job.input("features/features.parquet")
+    found: list[Row] = [{} for _ in groups]
+
+    def of_column(name: str, values: Floats) -> list[Row]:
+        if name in CUT_OFF:
+            values = np.where(nuclei.whole, values, np.nan)
+        return [summarize({name: values[group.rows]}, job.settings.min_nuclei) for group in groups]
+
+    with ThreadPoolExecutor(job.workers) as threads:
+        for start in range(0, len(names), _AT_ONCE):
+            columns = read_columns(path, names[start : start + _AT_ONCE], FEATURES)
+            for rows in threads.map(of_column, columns, columns.values()):
+                for row, summary in zip(found, rows, strict=True):
+                    row |= summary
+            job.progress.update(start, len(names), "measures")
+    return found
+
+
+def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows: list[Row]) -> None:
+    """Add how the nuclei of each row lie."""
+    measures = read_columns(job.input("features/features.parquet"), list(MEASURED), FEATURES)
+    windows = {group.place.name: window_of(group.place.tissue_um) for group in groups}
+    for row, group in zip(rows, groups, strict=True):
+        of_types = nuclei.types[group.rows] if group.type == ALL and nuclei.typed else None
+        row |= spatial_measures(
+            nuclei.points_um[group.rows],
+            of_types,
+            {name: values[group.rows] for name, values in measures.items()},
+            windows[group.place.name],
+            job.workers,
+        )
