@@ -136,11 +136,14 @@ def _in_um(job: StatisticsJob, polygons: list[shapely.Polygon]) -> list[shapely.
     tissue = job.manifest("tissue")
     mpp, info = mpp_of(tissue), tissue["slide_info"]
     frame = shapely.box(0, 0, info["width"], info["height"])
-    cut = shapely.intersection(shapely.make_valid(polygons), frame) if polygons else []
-    parts = [
-        part for part in shapely.get_parts(shapely.get_parts(cut)) if part.geom_type == "Polygon" and part.area > 0
-    ]
-    return [shapely.transform(part, lambda xy: xy * (mpp.x, mpp.y)) for part in parts]
+    cut = _polygons([shapely.intersection(shapely.make_valid(polygon), frame) for polygon in polygons])
+    return [shapely.transform(part, lambda xy: xy * (mpp.x, mpp.y)) for part in cut]
+
+
+def _polygons(shapes: list[shapely.Geometry]) -> list[shapely.Polygon]:
+    """Return the polygons that shapes consist of."""
+    parts = [part for shape in shapes for part in shapely.get_parts(shape)]
+    return [part for part in parts if part.geom_type == "Polygon" and part.area > 0]
 
 
 def _regions(job: StatisticsJob) -> tuple[list[Region], list[dict[str, Any]]]:
@@ -161,6 +164,8 @@ def _outside(job: StatisticsJob, regions: list[Region]) -> Iterator[dict[str, An
 def _overlaps(regions: list[Region]) -> Iterator[dict[str, Any]]:
     """Warn where regions share more than a hundredth of the smaller one: their nuclei count in both."""
     shapes = [shapely.union_all([shapely.make_valid(part) for part in region.polygons]) for region in regions]
+    if not shapes:
+        return
     tree = shapely.STRtree(shapes)
     for first, second in sorted(map(tuple, tree.query(shapes, predicate="intersects").T.tolist())):
         smaller = min(shapes[first].area, shapes[second].area)
@@ -204,8 +209,7 @@ def _field_places(nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], fields: 
 
 def _place(name: str, shape: shapely.Geometry, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...]) -> _Place:
     """Make the place of a region in um; its nuclei are those with their center in it."""
-    cut = shapely.get_parts(shapely.get_parts(shapely.intersection(list(tissue), shape))) if tissue else []
-    parts = tuple(part for part in cut if part.geom_type == "Polygon" and part.area > 0)
+    parts = tuple(_polygons([shapely.intersection(piece, shape) for piece in tissue]))
     shapely.prepare(shape)
     inside = shapely.contains_xy(shape, nuclei.points_um[:, 0], nuclei.points_um[:, 1])
     return _Place(name, parts, sum(part.area for part in parts) / 1e6, shape.area / 1e6, inside)
