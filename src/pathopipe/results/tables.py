@@ -100,7 +100,8 @@ def read_batches(path: Path, columns: list[str] | None = None, table: Table = AN
 def read_columns(path: Path, names: Sequence[str], table: Table = ANY) -> dict[str, NDArray[Any]]:
     """Read numeric columns as arrays (N,), a row group at a time, so that none is ever held twice."""
     with _open_parquet(path, names, table) as file:
-        kinds = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in names}
+        schema = file.schema_arrow  # made anew whenever it is asked for
+        kinds = {name: schema.field(name).type.to_pandas_dtype() for name in names}
         whole = {name: np.empty(file.metadata.num_rows, kind) for name, kind in kinds.items()}
         start = 0
         for group in range(file.num_row_groups):
@@ -147,12 +148,12 @@ def _open_parquet(path: Path, columns: Sequence[str] | None = None, table: Table
 
 def _is_sound(file: pq.ParquetFile, path: Path, table: Table) -> bool:
     """Whether columns are of their types, and row groups of the sizes that `TableWriter` writes."""
-    kinds = {field.name: field.type for field in file.schema_arrow}
-    known = table.columns
+    schema, known = file.schema_arrow, table.columns
+    kinds = {field.name: field.type for field in schema}
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     rows = [group.num_rows for group in groups]
     return (
-        len(kinds) == len(file.schema_arrow)
+        len(kinds) == len(schema)
         and all(kinds.get(column.name) in {None, pa.type_for_alias(column.kind)} for column in known)
         and (not known or (set(rows[:-1]) <= {ROWS_PER_GROUP} and sum(rows[-1:]) <= ROWS_PER_GROUP))
         and all(group.total_byte_size <= _MOST_BYTES for group in groups)
@@ -162,8 +163,9 @@ def _is_sound(file: pq.ParquetFile, path: Path, table: Table) -> bool:
 
 def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str] | None, table: Table) -> pa.Table:
     """Read a row group, whose values are there and are numbers; text is unpacked only if there is not too much."""
-    names = list(columns or file.schema_arrow.names)
-    texts = [name for name in names if _is_text(file.schema_arrow.field(name).type)]
+    schema = file.schema_arrow
+    names = list(columns or schema.names)
+    texts = [name for name in names if _is_text(schema.field(name).type)]
     if texts:
         with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts) as packed:
             part = packed.read_row_group(group, columns=names)
@@ -171,10 +173,10 @@ def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[
         part = file.read_row_group(group, columns=names)
     for name in texts:
         place = part.schema.get_field_index(name)
-        field = file.schema_arrow.field(name)
+        field = schema.field(name)
         part = part.set_column(place, field, _unpack(part[name], field.type))
     _check_values(part, path, table)
-    return part.replace_schema_metadata(file.schema_arrow.metadata)
+    return part.replace_schema_metadata(schema.metadata)
 
 
 def _check_values(part: pa.Table, path: Path, table: Table) -> None:
