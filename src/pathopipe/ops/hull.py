@@ -1,0 +1,94 @@
+"""Convex hulls of points, and what lies closely around them."""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.jit import kernel
+
+# A corner that turns by a smaller share than this lies on an edge, but for rounding.
+_ROUND: Final = 1e-12
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@kernel
+def calipers(points: Floats, offsets: Counts) -> Floats:
+    """Largest and smallest Feret diameter, area of the hull, and area of the smallest rectangle around it; (n, 4).
+
+    Of ``points[offsets[i]:offsets[i + 1]]``, which don't lie on a line; NaN without points. A smallest diameter and a
+    smallest rectangle lie along an edge of the hull (Freeman and Shapira 1975).
+    """
+    result = np.full((len(offsets) - 1, 4), np.nan)
+    for i in range(len(result)):
+        if offsets[i + 1] > offsets[i]:
+            result[i] = _calipers(_hull(points[offsets[i] : offsets[i + 1]]))
+    return result
+
+
+@kernel
+def hull_perimeters(points: Floats) -> Floats:
+    """Perimeters (n,) of the hulls of points (n, k, 2); NaN if there are NaN."""
+    result = np.full(len(points), np.nan)
+    for i in range(len(points)):
+        if not np.isnan(points[i, 0, 0]):
+            hull, length = _hull(points[i]), 0.0
+            for k in range(len(hull)):
+                length += math.hypot(hull[k, 0] - hull[k - 1, 0], hull[k, 1] - hull[k - 1, 1])
+            result[i] = length
+    return result
+
+
+@kernel
+def _hull(points: Floats) -> Floats:
+    """Corners (h, 2) of the convex hull, of positive area (Andrew 1979)."""
+    n = len(points)
+    order = np.argsort(points[:, 0])
+    for k in range(1, n):
+        # Equal x by y; else nothing moves.
+        at, place = order[k], k
+        while (
+            place > 0 and points[order[place - 1], 0] == points[at, 0] and points[order[place - 1], 1] > points[at, 1]
+        ):
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = at
+    hull, size, turn = np.empty((2 * n, 2)), 0, 0
+    for step in range(2 * n - 1):
+        point = points[order[step if step < n else 2 * n - 2 - step]]
+        # The way back starts at the last point.
+        begin = 0 if step < n else turn
+        while size >= begin + 2:
+            ax, ay = hull[size - 1, 0] - hull[size - 2, 0], hull[size - 1, 1] - hull[size - 2, 1]
+            left, right = ax * (point[1] - hull[size - 2, 1]), ay * (point[0] - hull[size - 2, 0])
+            if left - right > _ROUND * (abs(left) + abs(right)):
+                break
+            size -= 1
+        hull[size] = point
+        size += 1
+        if step == n - 1:
+            turn = size - 1
+    return hull[: size - 1]
+
+
+@kernel
+def _calipers(hull: Floats) -> tuple[float, float, float, float]:
+    """Measure a hull, see `calipers`."""
+    widest, narrowest, smallest, doubled = 0.0, math.inf, math.inf, 0.0
+    for k in range(len(hull)):
+        after = (k + 1) % len(hull)
+        x, y = hull[after, 0] - hull[k, 0], hull[after, 1] - hull[k, 1]
+        length = math.hypot(x, y)
+        low, high, width = 0.0, 0.0, 0.0
+        for m in range(len(hull)):
+            to_x, to_y = hull[m, 0] - hull[k, 0], hull[m, 1] - hull[k, 1]
+            along = to_x * x + to_y * y
+            low, high, width = min(low, along), max(high, along), max(width, x * to_y - y * to_x)
+            widest = max(widest, to_x * to_x + to_y * to_y)
+        narrowest = min(narrowest, width / length)
+        smallest = min(smallest, width * (high - low) / (length * length))
+        doubled += hull[k, 0] * hull[after, 1] - hull[k, 1] * hull[after, 0]
+    return math.sqrt(widest), narrowest, doubled / 2, smallest
