@@ -29,6 +29,10 @@ def test_bins_include_their_lower_end():
     assert histogram[0, 0, 5] == 2
 
 
+def test_a_pair_at_the_reach_is_in_no_bin():
+    assert not pair_histogram(np.array([[0.0, 0.0], [60.0, 80.0]]), np.zeros(2, np.int8), 2).any()
+
+
 def test_sums_are_those_of_a_tree():
     points = np.round(scattered(2000, 700.0) * 4) / 4  # squared distances are exact
     values = np.random.default_rng(1).random((2000, 2))

@@ -169,3 +169,10 @@ def test_a_window_without_such_distances_gives_nothing():
     assert not np.isnan(k[:39]).any()
     assert np.all(np.isnan(k[60:]))
     assert np.all(np.isnan(g[60:]))
+
+
+def test_where_hardly_anything_is_in_common_there_is_no_value():
+    covariance = np.append(np.full(50, 1000.0), np.full(51, 0.9))
+    k = k_function(np.ones(100, np.int64), 10, covariance)
+    assert not np.isnan(k[:50]).any()
+    assert np.all(np.isnan(k[50:]))

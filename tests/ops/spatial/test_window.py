@@ -37,8 +37,9 @@ def test_large_windows_have_larger_pixels():
     assert window.mask.shape == (2, 1000)
 
 
-def test_no_polygon_is_no_area():
-    window = window_of([])
+@pytest.mark.parametrize("polygons", [[], [shapely.Polygon()]])
+def test_no_polygon_is_no_area(polygons):
+    window = window_of(polygons)
     assert window.area_mm2 == 0
     assert not window.border_distances().any()
     assert not set_covariance(window).any()

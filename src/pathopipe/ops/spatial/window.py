@@ -122,14 +122,12 @@ def set_covariance(window: Window, reach_um: int = COVARIANCE_UM) -> Floats:
 
 def _common_pixels(mask: Mask, most: int) -> Floats:
     """Pixels in common after shifts by up to ``most`` rows and columns each way; (2 most + 1, 2 most + 1)."""
+    # So much room that no shift meets the mask's next period.
     shape = [fft.next_fast_len(side + most, real=True) for side in mask.shape]
     power = np.abs(fft.rfft2(mask.astype(np.float64), shape)) ** 2
     common = np.rint(fft.irfft2(power, shape, overwrite_x=True))
     shifts = np.arange(-most, most + 1)
     values: Floats = common[np.ix_(shifts % shape[0], shifts % shape[1])]
-    for axis, side in enumerate(mask.shape):
-        # Shifts by more than the mask's side: nothing is in common, and the FFT's period may be shorter.
-        np.moveaxis(values, axis, 0)[np.abs(shifts) >= side] = 0.0
     return values
 
 
