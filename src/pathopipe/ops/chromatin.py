@@ -120,6 +120,24 @@ def _depths(inside: Mask, mpp_x: float, mpp_y: float) -> Floats:
 
     Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row.
     """
+    steps, depth = _steps(inside), np.zeros(inside.shape)
+    last = steps.shape[1] - 1
+    for row in range(inside.shape[0]):
+        for column in range(1, last):
+            if steps[row, column] == 0:
+                continue
+            best, reach = (steps[row, column] * mpp_y) ** 2, 1
+            while (reach * mpp_x) ** 2 < best:
+                near = min(steps[row, max(column - reach, 0)], steps[row, min(column + reach, last)])
+                best = min(best, (reach * mpp_x) ** 2 + (near * mpp_y) ** 2)
+                reach += 1
+            depth[row, column - 1] = math.sqrt(best)
+    return depth
+
+
+@kernel
+def _steps(inside: Mask) -> NDArray[np.int64]:
+    """Pixels (H, W + 2) to the nearest one outside along the column; with a column outside on either side."""
     height, width = inside.shape
     steps = np.zeros((height, width + 2), np.int64)
     for column in range(width):
@@ -129,22 +147,7 @@ def _depths(inside: Mask, mpp_x: float, mpp_y: float) -> Floats:
         for row in range(height - 1, -1, -1):
             below = steps[row + 1, column + 1] if row + 1 < height else 0
             steps[row, column + 1] = min(steps[row, column + 1], below + 1)
-    depth = np.zeros((height, width))
-    for row in range(height):
-        for column in range(1, width + 1):
-            if steps[row, column] == 0:
-                continue
-            best = (steps[row, column] * mpp_y) ** 2
-            reach = 1
-            while (reach * mpp_x) ** 2 < best:
-                across = (reach * mpp_x) ** 2
-                if column - reach >= 0:
-                    best = min(best, across + (steps[row, column - reach] * mpp_y) ** 2)
-                if column + reach <= width + 1:
-                    best = min(best, across + (steps[row, column + reach] * mpp_y) ** 2)
-                reach += 1
-            depth[row, column - 1] = math.sqrt(best)
-    return depth
+    return steps
 
 
 @kernel
@@ -173,27 +176,33 @@ def _otsu(inside: Mask, plane: Planes) -> float:
         for column in range(inside.shape[1]):
             if inside[row, column]:
                 low, high = min(low, plane[row, column]), max(high, plane[row, column])
-    counts, n, total = np.zeros(_BINS), 0, 0.0
+    counts = np.zeros(_BINS)
     width = (high - low) / _BINS
     if width < 1e-9:
         return high
     for row in range(inside.shape[0]):
         for column in range(inside.shape[1]):
             if inside[row, column]:
-                place = min(int((plane[row, column] - low) / width), _BINS - 1)
-                counts[place] += 1
-                n, total = n + 1, total + place
-    best, threshold, below, sum_below = -1.0, high, 0.0, 0.0
-    for place in range(_BINS - 1):
+                counts[min(int((plane[row, column] - low) / width), _BINS - 1)] += 1
+    return low + (_best_split(counts) + 0.5) * width
+
+
+@kernel
+def _best_split(counts: Floats) -> int:
+    """Last bin of the lower class of a histogram whose two classes differ most (Otsu 1979)."""
+    n, total = counts.sum(), 0.0
+    for place in range(len(counts)):
+        total += place * counts[place]
+    best, split, below, sum_below = -1.0, 0, 0.0, 0.0
+    for place in range(len(counts) - 1):
         below += counts[place]
         sum_below += place * counts[place]
-        if below == 0 or below == n:
-            continue
-        apart = sum_below / below - (total - sum_below) / (n - below)
-        between = below * (n - below) * apart * apart
-        if between > best:
-            best, threshold = between, low + (place + 0.5) * width
-    return threshold
+        if 0 < below < n:
+            apart = sum_below / below - (total - sum_below) / (n - below)
+            between = below * (n - below) * apart * apart
+            if between > best:
+                best, split = between, place
+    return split
 
 
 @kernel

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from pathopipe.ops.boxes import bounding_boxes
 from pathopipe.ops.chromatin import measure_chromatin
+from pathopipe.ops.contour import measure_contours
+from pathopipe.ops.moments import measure_moments
 from pathopipe.ops.raster import rasterize
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains
@@ -40,7 +42,10 @@ def measure_outlines(coords: Floats, offsets: Offsets, mpp: tuple[float, float],
     x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
     x1, y1 = (int(value) for value in np.ceil(coords.max(axis=0)) + 1)
     labels = rasterize(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
-    return measure_shapes(labels, len(offsets) - 1, *mpp)
+    found = measure_shapes(labels, len(offsets) - 1, *mpp)
+    if "shape" in groups:
+        found |= measure_contours(coords, offsets, *mpp) | measure_moments(labels, len(offsets) - 1, *mpp)
+    return found
 
 
 def measure_pixels(

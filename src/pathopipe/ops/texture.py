@@ -107,7 +107,7 @@ def measure_texture(
 def _circle(radius: float) -> Floats:
     """Offsets (8, 2) in rows and columns of points on a circle; to five digits, so that those on an axis are on it."""
     angles = 2 * np.pi * np.arange(8) / 8
-    return np.round(np.stack([-radius * np.sin(angles), radius * np.cos(angles)], axis=1), 5)
+    return np.array([[round(-radius * float(np.sin(a)), 5), round(radius * float(np.cos(a)), 5)] for a in angles])
 
 
 def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floats:
@@ -120,7 +120,7 @@ def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floa
         small = cv2.resize(cv2.copyMakeBorder(grays, *fill, cv2.BORDER_REPLICATE), size, interpolation=cv2.INTER_AREA)
     sums = [_sums(labels, boxes, small, factor)]
     for radius in GRANULE_UM:
-        opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, _disc(round(radius / (mpp * factor))))
+        opened: Any = cv2.morphologyEx(small, cv2.MORPH_OPEN, _disc(round(radius / (mpp * factor))))
         sums.append(_sums(labels, boxes, opened, factor))
     with np.errstate(invalid="ignore", divide="ignore"):
         shares: Floats = -np.diff(np.stack(sums, axis=1), axis=1) / sums[0][:, None]
@@ -178,7 +178,7 @@ def _patterns(labels: Labels, boxes: Boxes, grays: Bytes, circle: Floats) -> Flo
     height, width = labels.shape
     out = np.full((len(boxes), 10), np.nan)
     corners, weights, needed = _corners(circle)
-    reach = int(math.ceil(np.abs(circle).max()))
+    reach = math.ceil(np.abs(circle).max())
     signs = np.empty(8, np.int64)
     for i in range(len(boxes)):
         found, n = np.zeros(10, np.int64), 0
@@ -211,7 +211,7 @@ def _corners(circle: Floats) -> tuple[NDArray[np.int64], Floats, NDArray[np.int6
     corners, weights, needed = np.zeros((8, 4, 2), np.int64), np.zeros((8, 4)), np.zeros(8, np.int64)
     for k in range(8):
         y, x = circle[k]
-        top, left = int(math.floor(y)), int(math.floor(x))
+        top, left = math.floor(y), math.floor(x)
         for corner in range(4):
             down, across = corner // 2, corner % 2
             corners[k, corner, 0], corners[k, corner, 1] = top + down, left + across
@@ -224,7 +224,7 @@ def _corners(circle: Floats) -> tuple[NDArray[np.int64], Floats, NDArray[np.int6
 @kernel
 def _cooccurrence(labels: Labels, boxes: Boxes, levels: Bytes, distance: int) -> Floats:
     """Properties (count, 11) of each nucleus' co-occurrence matrix at a distance in pixels."""
-    slant = int(round(distance * math.sqrt(0.5)))
+    slant = round(distance * math.sqrt(0.5))
     out, found = np.full((len(boxes), 11), np.nan), np.zeros((LEVELS, LEVELS), np.int64)
     for i in range(len(boxes)):
         pairs, low, high = 0, LEVELS, -1
@@ -250,44 +250,54 @@ def _cooccurrence(labels: Labels, boxes: Boxes, levels: Bytes, distance: int) ->
 def _properties(matrix: Floats, out: Floats) -> None:
     """Write the properties of a symmetric matrix (n, n) of shares."""
     n = len(matrix)
-    margin = np.zeros(n)
+    margin, differences = np.zeros(n), np.zeros(n)
     for i in range(n):
         for j in range(n):
             margin[i] += matrix[i, j]
-    mean = variance = entropy_margin = 0.0
+            differences[abs(i - j)] += matrix[i, j]
+    mean = variance = entropy = 0.0
     for i in range(n):
         mean += i * margin[i]
-        entropy_margin -= _plogp(margin[i])
+        entropy -= _plogp(margin[i])
     for i in range(n):
         variance += (i - mean) ** 2 * margin[i]
-    sums, differences = np.zeros(7), np.zeros(n)
-    for i in range(n):
-        for j in range(n):
-            share = matrix[i, j]
-            if share == 0.0:
-                continue
-            gap, both = abs(i - j), i + j - 2 * mean
-            differences[gap] += share
-            sums[0] += share * share
-            sums[1] += share * (i - mean) * (j - mean)
-            sums[2] -= _plogp(share)
-            sums[3] += share * both**3
-            sums[4] += share * both**4
-    for gap in range(n):
-        sums[5] += differences[gap] * gap * gap
-        sums[6] += differences[gap] * gap
-        out[2] = (0.0 if gap == 0 else out[2]) + differences[gap] / (1.0 + gap * gap)
-    out[0], out[1], out[3], out[5] = sums[5], sums[6], sums[0], sums[2]
+    square, product, joint, shade, prominence = _sums_over(matrix, mean)
+    out[0], out[1], out[2], out[6] = _of_differences(differences)
+    out[3], out[5], out[9], out[10] = square, joint, shade, prominence
     if variance > 1e-12:
-        out[4] = sums[1] / variance
-    out[6] = 0.0
-    for gap in range(n):
-        out[6] -= _plogp(differences[gap])
+        out[4] = product / variance
     # Both margins of a symmetric matrix are the same, so that their joint entropy would be twice that of one.
-    shared = 2.0 * entropy_margin - sums[2]
-    out[7] = -shared / entropy_margin if entropy_margin > 1e-12 else 0.0
+    shared = 2.0 * entropy - joint
+    out[7] = -shared / entropy if entropy > 1e-12 else 0.0
     out[8] = math.sqrt(max(1.0 - math.exp(-2.0 * shared), 0.0))
-    out[9], out[10] = sums[3], sums[4]
+
+
+@kernel
+def _sums_over(matrix: Floats, mean: float) -> tuple[float, float, float, float, float]:
+    """Sums over a matrix (n, n): of squares, of products of deviations, entropy, cluster shade and prominence."""
+    square = product = joint = shade = prominence = 0.0
+    for i in range(len(matrix)):
+        for j in range(len(matrix)):
+            share, both = matrix[i, j], i + j - 2 * mean
+            if share > 0.0:
+                square += share * share
+                product += share * (i - mean) * (j - mean)
+                joint -= _plogp(share)
+                shade += share * both**3
+                prominence += share * both**4
+    return square, product, joint, shade, prominence
+
+
+@kernel
+def _of_differences(shares: Floats) -> tuple[float, float, float, float]:
+    """Contrast, dissimilarity, homogeneity and entropy of shares (n,) of differences of gray levels."""
+    contrast = dissimilarity = homogeneity = entropy = 0.0
+    for gap in range(len(shares)):
+        contrast += shares[gap] * gap * gap
+        dissimilarity += shares[gap] * gap
+        homogeneity += shares[gap] / (1.0 + gap * gap)
+        entropy -= _plogp(shares[gap])
+    return contrast, dissimilarity, homogeneity, entropy
 
 
 @kernel

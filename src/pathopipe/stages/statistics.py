@@ -26,10 +26,10 @@ from pathopipe.pipeline import StatisticsSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.schemas.column import schema_of
-from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, MEASURES
+from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.schemas.statistics import ALL, COLUMNS, DENSEST, LARGEST, SLIDE, WHOLE_SLIDE
+from pathopipe.results.schemas.statistics import ALL, COLUMNS, DENSEST, LARGEST, SLIDE, SUMMARIZED, WHOLE_SLIDE
 from pathopipe.results.schemas.types import TABLE as TYPE_TABLE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
 
@@ -87,8 +87,7 @@ def run(job: StatisticsJob) -> Outcome:
     places = [*_places(job, nuclei, tissue, regions), *_field_places(nuclei, tissue, fields)]
     groups = [group for place in places for group in _groups(nuclei, place)]
     rows: list[Row] = [_counted(nuclei, group) for group in groups]
-    for row, measured in zip(rows, _measured(job, nuclei, groups), strict=True):
-        row |= measured
+    _add_measured(job, nuclei, groups, rows)
     if job.settings.spatial:
         _add_spatial(job, nuclei, groups, rows)
     with TableWriter(job.output("statistics.parquet"), _SCHEMA) as table:
@@ -256,10 +255,9 @@ def _ratio(dividend: float, divisor: float) -> float | None:
     return dividend / divisor if divisor else None
 
 
-def _measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group]) -> list[Row]:
-    """Summarize the measures of nuclei for each group, some columns at a time."""
-    names, path = [column.name for column in MEASURES], job.input("features/features.parquet")
-    found: list[Row] = [{} for _ in groups]
+def _add_measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows: list[Row]) -> None:
+    """Add summaries of the measures of nuclei to the row of each group, some columns at a time."""
+    names, path = SUMMARIZED, job.input("features/features.parquet")
 
     def of_column(name: str, values: Floats) -> list[Row]:
         if name in CUT_OFF:
@@ -268,12 +266,11 @@ def _measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group]) -> list
 
     with ThreadPoolExecutor(job.workers) as threads:
         for start in range(0, len(names), _AT_ONCE):
-            columns = read_columns(path, names[start : start + _AT_ONCE], FEATURES)
-            for rows in threads.map(of_column, columns, columns.values()):
-                for row, summary in zip(found, rows, strict=True):
-                    row |= summary
+            columns = read_columns(path, list(names[start : start + _AT_ONCE]), FEATURES)
+            for summaries in threads.map(of_column, columns, columns.values()):
+                for row, summary in zip(rows, summaries, strict=True):
+                    row.update(summary)
             job.progress.update(start, len(names), "measures")
-    return found
 
 
 def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows: list[Row]) -> None:
@@ -282,10 +279,6 @@ def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows
     windows = {group.place.name: window_of(group.place.tissue_um) for group in groups}
     for row, group in zip(rows, groups, strict=True):
         of_types = nuclei.types[group.rows] if group.type == ALL and nuclei.typed else None
-        row |= spatial_measures(
-            nuclei.points_um[group.rows],
-            of_types,
-            {name: values[group.rows] for name, values in measures.items()},
-            windows[group.place.name],
-            job.workers,
-        )
+        of_rows = {name: values[group.rows] for name, values in measures.items()}
+        points, window = nuclei.points_um[group.rows], windows[group.place.name]
+        row.update(spatial_measures(points, of_types, of_rows, window, job.workers))

@@ -119,7 +119,9 @@ def _column(name: str) -> Column:
     return Column(name, "float64", term.unit, term.meaning, term.label)
 
 
-BY_FEATURE: Final = tuple(_column(f"{feature.name}_{statistic}") for feature in MEASURES for statistic in ORDER)
+SUMMARIZED: Final = tuple(feature.name for feature in MEASURES if feature.name != "orientation_deg")
+"""Measures that have statistics: a direction has no mean like a number's."""
+BY_FEATURE: Final = tuple(_column(f"{name}_{statistic}") for name in SUMMARIZED for statistic in ORDER)
 """Statistics of the measures of nuclei."""
 COLUMNS: Final = (REGION, TYPE, *SLIDE, *BY_FEATURE, *SPATIAL)
 TABLE: Final = Table(COLUMNS, complete=False)
