@@ -203,7 +203,7 @@ def _edges(labels: NDArray[np.int32], planes: Planes, rows: NDArray[np.int64], c
             if 0 <= y < height and 0 <= x < width and labels[y, x] != label:
                 edges += 1
                 for kind in range(5):
-                    drops[kind] += float(planes[kind, row, column]) - float(planes[kind, y, x])
+                    drops[kind] += np.float64(planes[kind, row, column]) - np.float64(planes[kind, y, x])
     return drops / edges if edges else np.full(5, np.nan)
 
 

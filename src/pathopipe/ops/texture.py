@@ -162,8 +162,8 @@ def _gradient(labels: Labels, boxes: Boxes, plane: NDArray[np.float32], mpp: flo
                 if labels[row, column] != i + 1:
                     continue
                 left, right = max(column - 1, 0), min(column + 1, width - 1)
-                dx = (float(plane[row, right]) - float(plane[row, left])) / (right - left)
-                dy = (float(plane[down, column]) - float(plane[up, column])) / (down - up)
+                dx = (np.float64(plane[row, right]) - np.float64(plane[row, left])) / (right - left)
+                dy = (np.float64(plane[down, column]) - np.float64(plane[up, column])) / (down - up)
                 slope = math.sqrt(dx * dx + dy * dy) / mpp
                 n, total, square = n + 1, total + slope, square + slope * slope
         if n:

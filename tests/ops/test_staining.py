@@ -1,0 +1,123 @@
+"""Stain in nuclei and around them, against scipy and numpy, nucleus by nucleus."""
+
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+
+from pathopipe.ops.boxes import bounding_boxes
+from pathopipe.ops.stain import Stains, densities, optical_density
+from pathopipe.ops.staining import BIN_OD, PLANES, STAINING_FEATURES, measure_staining, planes_of
+from tests.ops.measured_field import MeasuredField, field, made
+
+MPP = (0.5, 0.4)
+
+
+@pytest.fixture(scope="module")
+def nuclei() -> MeasuredField:
+    return field()
+
+
+@pytest.fixture(scope="module")
+def measured(nuclei: MeasuredField) -> dict[str, np.ndarray]:
+    return measure_staining(nuclei.labels, nuclei.boxes, nuclei.planes, *MPP)
+
+
+def test_boxes_are_those_of_scipy(nuclei: MeasuredField) -> None:
+    found = [
+        (rows.start, columns.start, rows.stop, columns.stop) for rows, columns in ndimage.find_objects(nuclei.labels)
+    ]
+    assert nuclei.boxes.tolist() == [list(box) for box in found]
+    assert bounding_boxes(nuclei.labels, nuclei.count + 1)[-1].tolist() == [0, 0, 0, 0]
+
+
+def test_planes_are_densities_to_the_last_bit(nuclei: MeasuredField) -> None:
+    assert (nuclei.planes[:2] == densities(nuclei.rgb, Stains())).all()
+    assert (nuclei.planes[2:] == np.moveaxis(optical_density(nuclei.rgb), 2, 0)).all()
+
+
+def test_all_columns_are_there_and_finite(nuclei: MeasuredField, measured: dict[str, np.ndarray]) -> None:
+    assert tuple(measured) == STAINING_FEATURES
+    assert nuclei.count == 40
+    assert all(np.isfinite(values).all() for values in measured.values())
+
+
+@pytest.mark.parametrize("plane", range(5), ids=PLANES)
+def test_distributions_are_those_of_scipy(nuclei: MeasuredField, measured: dict[str, np.ndarray], plane: int) -> None:
+    name = PLANES[plane]
+    for label in range(1, nuclei.count + 1):
+        values, found = nuclei.values(plane, label), {key: values[label - 1] for key, values in measured.items()}
+        expected = {
+            "mean": values.mean(),
+            "sd": values.std(),
+            "skew": stats.skew(values),
+            "kurtosis": stats.kurtosis(values),
+        }
+        expected |= {f"p{q:02}": np.quantile(values, q / 100) for q in (5, 25, 50, 75, 95)}
+        shares = np.unique((values / BIN_OD).astype(int), return_counts=True)[1]
+        expected["entropy"] = stats.entropy(shares, base=2)
+        for statistic, value in expected.items():
+            assert found[f"{name}_{statistic}"] == pytest.approx(value, rel=1e-9, abs=1e-9), (label, statistic)
+
+
+@pytest.mark.parametrize("plane", [0, 4])
+def test_edges_are_drops_across_the_outline(nuclei: MeasuredField, measured: dict[str, np.ndarray], plane: int) -> None:
+    image = nuclei.planes[plane].astype(np.float64)
+    for label in range(1, nuclei.count + 1):
+        inside, drops = nuclei.labels == label, []
+        for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            shown = np.ones_like(inside)
+            edge = [slice(None), slice(None)]
+            edge[axis] = 0 if step == 1 else -1
+            shown[tuple(edge)] = False
+            across = inside & shown & ~np.roll(inside, step, axis)
+            drops += (image - np.roll(image, step, axis))[across].tolist()
+        assert measured[f"{PLANES[plane]}_edge"][label - 1] == pytest.approx(np.mean(drops), abs=1e-9)
+
+
+@pytest.mark.parametrize("width", [2, 5])
+def test_surroundings_are_what_lies_within_reach(
+    nuclei: MeasuredField, measured: dict[str, np.ndarray], width: int
+) -> None:
+    for label in range(1, nuclei.count + 1):
+        inside = nuclei.labels == label
+        distance = ndimage.distance_transform_edt(~inside, sampling=MPP[::-1])
+        around = ~inside & (distance <= width + 1e-9)
+        for plane, name in enumerate(PLANES):
+            mean = nuclei.planes[plane][around].astype(np.float64).mean()
+            assert measured[f"{name}_ring_{width}um"][label - 1] == pytest.approx(mean, abs=1e-9)
+            contrast = nuclei.values(plane, label).mean() - mean
+            assert measured[f"{name}_contrast_{width}um"][label - 1] == pytest.approx(contrast, abs=1e-9)
+
+
+def test_a_nucleus_measures_the_same_alone_and_elsewhere(
+    nuclei: MeasuredField, measured: dict[str, np.ndarray]
+) -> None:
+    label = next(i for i, box in enumerate(nuclei.boxes, 1) if box[:2].min() > 15 and box[2:].max() < 245)
+    window = np.s_[5:258, 3:259]
+    alone = made((nuclei.labels[window] == label).astype(np.int32), np.ascontiguousarray(nuclei.rgb[window]))
+    again = measure_staining(alone.labels, alone.boxes, alone.planes, *MPP)
+    assert {name: values[0] for name, values in again.items()} == {
+        name: values[label - 1] for name, values in measured.items()
+    }
+
+
+def test_a_number_without_pixels_has_no_values(nuclei: MeasuredField) -> None:
+    boxes = bounding_boxes(nuclei.labels, nuclei.count + 2)
+    more = measure_staining(nuclei.labels, boxes, nuclei.planes, *MPP)
+    assert all(np.isnan(values[-2:]).all() and np.isfinite(values[:-2]).all() for values in more.values())
+
+
+def test_one_pixel_and_one_color_have_no_shape_of_distribution() -> None:
+    labels = np.zeros((30, 30), np.int32)
+    labels[15, 15], labels[5:9, 5:9] = 1, 2
+    one = made(labels, np.full((30, 30, 3), 120, np.uint8))
+    found = measure_staining(one.labels, one.boxes, one.planes, 0.5, 0.5)
+    assert np.isnan(found["red_skew"]).all()
+    assert np.isnan(found["red_kurtosis"]).all()
+    assert found["red_sd"].tolist() == found["red_entropy"].tolist() == found["red_contrast_5um"].tolist() == [0, 0]
+    assert found["red_p05"] == pytest.approx(found["red_mean"])
+
+
+def test_planes_of_a_view_are_the_same() -> None:
+    rgb = field(60, 3).rgb
+    assert (planes_of(rgb[::-1, ::-1], Stains()) == planes_of(rgb, Stains())[:, ::-1, ::-1]).all()
