@@ -1,5 +1,7 @@
 """Texture of nuclei against scikit-image, nucleus by nucleus."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
@@ -123,7 +125,7 @@ def test_granularity_is_what_openings_remove(nuclei: MeasuredField) -> None:
         if box[:2].min() < 9 or box[2:].max() > 251:
             continue  # the two treat what lies beyond the image differently
         sums = [float(image[nuclei.labels == label].sum()) for image in images]
-        expected = [(before - after) / sums[0] for before, after in zip(sums, sums[1:], strict=False)]
+        expected = [(before - after) / sums[0] for before, after in pairwise(sums)]
         assert [found[name][label - 1] for name in texture.GRANULARITY] == pytest.approx(expected, abs=1e-12)
 
 
