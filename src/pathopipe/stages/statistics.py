@@ -19,7 +19,8 @@ from pathopipe.ops.fields import Field, hot_spots
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.regions import Region, distinct_names, origin_of
 from pathopipe.ops.spatial.neighbors import density_per_mm2
-from pathopipe.ops.spatial.summary import MEASURED, spatial_measures
+from pathopipe.ops.spatial.summary import MEASURES as MEASURED
+from pathopipe.ops.spatial.summary import spatial_measures
 from pathopipe.ops.spatial.window import window_of
 from pathopipe.ops.statistics import summarize
 from pathopipe.pipeline import StatisticsSettings
@@ -275,7 +276,7 @@ def _add_measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], row
 
 def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows: list[Row]) -> None:
     """Add how the nuclei of each row lie."""
-    measures = read_columns(job.input("features/features.parquet"), list(MEASURED), FEATURES)
+    measures = read_columns(job.input("features/features.parquet"), list(MEASURED.values()), FEATURES)
     windows = {group.place.name: window_of(group.place.tissue_um) for group in groups}
     for row, group in zip(rows, groups, strict=True):
         of_types = nuclei.types[group.rows] if group.type == ALL and nuclei.typed else None

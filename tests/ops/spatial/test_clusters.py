@@ -43,6 +43,8 @@ def test_of_cores_as_near_as_each_other_the_first_has_the_point():
     beyond = np.tile([[25.0, 0.0]], (6, 1)), np.tile([[-5.0, 0.0]], (6, 1))
     apart = np.vstack([right, beyond[0], left, beyond[1], [[10.0, 0.0]]])
     assert list(dense_clusters(apart, 10.0, 10)) == [0] * 9 + [1] * 9 + [0]
+    nearer = np.vstack([right - [1.0, 0.0], beyond[0], left, beyond[1], [[9.0, 0.0]]])
+    assert list(dense_clusters(nearer, 10.0, 10)) == [0] * 9 + [1] * 10
 
 
 def test_measures_by_hand():

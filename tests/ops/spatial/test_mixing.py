@@ -95,7 +95,10 @@ def test_separate_types_do_not_mix():
     assert co_occurrence(histogram(types), types, 25)[0, 2] < 0.2
     assert np.all(np.isnan(shares[1]))
     assert np.all(np.isnan(scores[1]))
-    assert np.isnan(co_occurrence(histogram(types), types, 25)[0, 1])
+    types[:19] = 1
+    assert np.all(np.isnan(co_occurrence(histogram(types), types, 25)[1]))
+    assert np.all(np.isnan(interaction_shares(types, GRAPH)[1]))
+    assert np.all(np.isnan(enrichment_scores(types, GRAPH)[1]))
 
 
 def test_the_interface_is_as_long_as_the_line_between_the_types():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-_LARGEST_SIDE: Final = 8192
+_LARGEST_SIDE: Final = 4096
 _ROWS_AT_ONCE: Final = 4
 
 

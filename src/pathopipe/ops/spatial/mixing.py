@@ -185,12 +185,12 @@ def _join_score(joins: int, edges: int, touching: int, a: int, b: int, same: boo
     Parameters
     ----------
     joins, edges, touching
-        Edges between the two types, all edges, and ordered pairs of different edges that share a nucleus.
+        Edges between the two types, all edges (there may be none), and ordered pairs of different edges that share a
+        nucleus.
     a, b, same, total
-        Numbers of nuclei of the two types, whether the two are one type, and the number of nuclei of known type.
+        Numbers of nuclei of the two types, whether the two are one type, and the number of nuclei of known type, at
+        least 4.
     """
-    if total < 4 or edges == 0:
-        return math.nan
     if same:
         two, three, four = (math.perm(a, k) for k in (2, 3, 4))
     else:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 L_AT_UM: Final = (10, 20, 30, 50, 100)
-G_AT_UM: Final = (5, 10, 15, 20)
-F_AT_UM: Final = (5, 10, 15, 20, 30)
+NEAREST_AT_UM: Final = (5, 10, 15, 20, 30)
 J_AT_UM: Final = (5, 10, 15, 20)
 PAIR_CORRELATION_AT_UM: Final = (5, 10, 15, 20, 30, 50, 75)
 HALF_WIDTH_UM: Final = 2
