@@ -5,7 +5,7 @@ fails when they are stale.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -13,9 +13,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pathopipe.pipeline import STAGES, Config
+from pathopipe.results.schemas.column import Column
+from pathopipe.results.schemas.features import GROUPS
+from pathopipe.results.schemas.spatial import SPATIAL
+from pathopipe.results.schemas.statistics import DEFINITIONS, SLIDE
 from pathopipe.samples import COLUMNS, ID_PATTERN
 
 README = Path("config/README.md")
+MEASURES = Path("docs/measures.md")
 NAMES = Path("src/pathopipe/cli/stage_names.py")
 PROFILES = tuple(Path(f"profiles/{name}/profile.yaml") for name in ("kubernetes", "slurm", "slurm-no-accounting"))
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -84,9 +89,26 @@ def _values(field: FieldInfo) -> str:
     return " ".join([words[kind], *limits])
 
 
-def fill(text: str) -> str:
-    """Put the tables between their marks in the text of the README."""
-    for name, table in (("settings", settings_table()), ("columns", columns_table())):
+def dictionary() -> dict[str, str]:
+    """The measures of nuclei by group, what is counted, and how nuclei lie, as Markdown tables."""
+    tables = {name: _measures(columns) for name, columns in GROUPS.items()}
+    lines = [f"| `{name}` | {text} |" for name, text in DEFINITIONS.items()]
+    tables["statistics"] = "\n".join(["| statistic | definition |", "|---|---|", *lines])
+    return tables | {"counts": _measures(SLIDE), "spatial": _measures(SPATIAL)}
+
+
+def _measures(columns: Iterable[Column]) -> str:
+    """Columns of a table of results as a Markdown table."""
+    lines = ["| column | unit | meaning | definition | source | range |", "|---|---|---|---|---|---|"]
+    for column in columns:
+        cells = (f"`{column.name}`", column.unit, column.meaning, column.formula, column.source, column.range)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def fill(text: str, tables: Mapping[str, str]) -> str:
+    """Put tables between their marks in the text of a page."""
+    for name, table in tables.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
         before, rest = text.split(start)
         text = f"{before}{start}\n{table}\n\n{end}{rest.split(end)[1]}"
@@ -125,7 +147,10 @@ def files() -> dict[Path, str]:
         for name, schema in schemas.items()
     }
     texts |= {profile: group(profile.read_text(encoding="utf-8")) for profile in PROFILES}
-    return texts | {README: fill(README.read_text(encoding="utf-8")), NAMES: stage_names()}
+    texts |= {
+        README: fill(README.read_text(encoding="utf-8"), {"settings": settings_table(), "columns": columns_table()})
+    }
+    return texts | {MEASURES: fill(MEASURES.read_text(encoding="utf-8"), dictionary()), NAMES: stage_names()}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,51 @@
 """What a page takes from the row of statistics of a slide."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from pathopipe import text
-from pathopipe.reporting.slide_page import Fact, StatisticsRow
-from pathopipe.results.schemas.features import term_of
-from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, split
+from pathopipe.reporting.slide_page import Fact, PartRow, StatisticsGroup, StatisticsRow
+from pathopipe.results.schemas.column import Term
+from pathopipe.results.schemas.features import GROUPS, term_of
+from pathopipe.results.schemas.spatial import SPATIAL
+from pathopipe.results.schemas.statistics import (
+    DENSEST,
+    LARGEST,
+    REGION,
+    SLIDE_TERMS,
+    STATISTICS,
+    TYPE,
+    WHOLE_SLIDE,
+    column_term,
+)
 
 Row = Mapping[str, Any]
+_SHOWN: Final = ("mean", "sd", "cv", "skew", "p05", "p25", "p50", "p75", "p95")
+_TABLES: Final = MappingProxyType(
+    {
+        "Size and plain shape": ("size",),
+        "Stain": ("stain",),
+        "Distances": ("distances",),
+        "Shape": ("shape",),
+        "Texture": ("texture",),
+        "Chromatin": ("chromatin",),
+        "Neighborhood": ("neighborhood",),
+    }
+)
+"""Titles of the tables, and the groups of measures in each."""
+_OF_PARTS: Final = (
+    "nuclei_count",
+    "nuclei_per_mm2",
+    "tissue_mm2",
+    "area_um2_p50",
+    "area_um2_sd",
+    "circularity_p50",
+    "hematoxylin_mean_p50",
+)
+_REGIONS: Final = MappingProxyType(
+    {WHOLE_SLIDE: "Whole slide", DENSEST: "Densest field", LARGEST: "Field of the largest nuclei"}
+)
 SHOWN_AS_HISTOGRAM = ("area_um2", "circularity", "hematoxylin_mean", "nearest_um")
 
 
@@ -33,19 +70,53 @@ def key_figures(row: Row) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def statistics_table(row: Row) -> tuple[tuple[str, ...], tuple[StatisticsRow, ...]]:
-    """Return the names of the table's columns, and a row per feature in the order of the statistics' columns."""
-    by_feature: dict[str, dict[str, float | None]] = {}
-    for column, value in row.items():
-        parts = split(column)
-        if parts is not None:
-            by_feature.setdefault(parts[0], {})[parts[1]] = value
-    present = [name for name in STATISTICS if any(name in values for values in by_feature.values())]
-    rows = tuple(
-        StatisticsRow(term_of(name), tuple(values.get(statistic) for statistic in present))
-        for name, values in by_feature.items()
+def statistics_groups(row: Row) -> tuple[StatisticsGroup, ...]:
+    """Return a table per group of measures, with a row per measure that has statistics."""
+    groups = (
+        StatisticsGroup(title, tuple(_rows(row, [column.name for name in names for column in GROUPS[name]])))
+        for title, names in _TABLES.items()
     )
-    return tuple(_short(name) for name in present), rows
+    return tuple(group for group in groups if group.rows)
+
+
+def _rows(row: Row, names: Sequence[str]) -> Iterator[StatisticsRow]:
+    for name in names:
+        values = tuple(row.get(f"{name}_{statistic}") for statistic in _SHOWN)
+        if any(value is not None for value in values):
+            yield StatisticsRow(term_of(name), values)
+
+
+def statistics_columns() -> tuple[str, ...]:
+    """Return the names of the columns of these tables."""
+    return tuple(_short(name) for name in _SHOWN)
+
+
+def spatial_rows(row: Row) -> tuple[StatisticsRow, ...]:
+    """Return the spatial measures that are known, with their value as the only one."""
+    known = ((column, row.get(column.name)) for column in SPATIAL)
+    return tuple(StatisticsRow(column.term, (value,)) for column, value in known if value is not None)
+
+
+def parts_columns() -> tuple[str, ...]:
+    """Return the names of the columns of the table of regions and types."""
+    return tuple(_worded(column_term(name)) for name in _OF_PARTS)
+
+
+def parts_rows(rows: Sequence[Row]) -> tuple[PartRow, ...]:
+    """Return a line per region and type, where there are others than the whole slide and all nuclei."""
+    if len(rows) < 2:
+        return ()
+    return tuple(
+        PartRow(_called(row[REGION.name]), row[TYPE.name], tuple(row.get(name) for name in _OF_PARTS)) for row in rows
+    )
+
+
+def _called(region: str) -> str:
+    return _REGIONS.get(region, region)
+
+
+def _worded(term: Term) -> str:
+    return f"{term.label} ({term.unit})" if term.unit else term.label
 
 
 def _short(statistic: str) -> str:

@@ -209,6 +209,23 @@ class StatisticsRow:
 
 
 @dataclass(frozen=True)
+class StatisticsGroup:
+    """Measures that belong together."""
+
+    title: str
+    rows: tuple[StatisticsRow, ...]
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """Some numbers of the nuclei of a region, of all types or of one, in the order of the table's columns."""
+
+    region: str
+    type: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class StageRecord:
     """How one stage was run: what an auditor needs to run it again."""
 
@@ -246,7 +263,10 @@ class SlidePage:
     crop_um: float = 0.0
     histograms: tuple[Histogram, ...] = ()
     statistics_columns: tuple[str, ...] = ()
-    statistics: tuple[StatisticsRow, ...] = ()
+    statistics: tuple[StatisticsGroup, ...] = ()
+    spatial: tuple[StatisticsRow, ...] = ()
+    parts_columns: tuple[str, ...] = ()
+    parts: tuple[PartRow, ...] = ()
     records: tuple[StageRecord, ...] = ()
     versions: tuple[Fact, ...] = ()
     identity: tuple[Fact, ...] = ()

@@ -22,7 +22,7 @@ from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
-from pathopipe.results.contents import read_grade, read_statistics, read_thumbnail
+from pathopipe.results.contents import read_grade, read_statistics_rows, read_thumbnail, row_of_slide
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.features import TABLE as FEATURES
@@ -107,15 +107,16 @@ def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
 
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
-    row = read_statistics(job.input("statistics/statistics.parquet"))
-    columns, rows = measures.statistics_table(row)
+    path = job.input("statistics/statistics.parquet")
+    rows = read_statistics_rows(path)
+    row = row_of_slide(path, rows)
     with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
         chosen = _gather(job, windows, survey.gallery)
         fields = tuple(field_of_view(slide, window, chosen.nuclei) for window in windows)
         crop_um = crop_side_um(chosen.crop_areas)
-        crops = tuple(nucleus_crop(slide, chosen.nuclei, row, crop_um) for row in chosen.crops)
+        crops = tuple(nucleus_crop(slide, chosen.nuclei, place, crop_um) for place in chosen.crops)
         overview = _overview(job, slide, survey, rings, windows)
     return SlidePage(
         slide=job.slide,
@@ -133,8 +134,11 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         crops=crops,
         crop_um=crop_um,
         histograms=tuple(_histograms(job)),
-        statistics_columns=columns,
-        statistics=rows,
+        statistics_columns=measures.statistics_columns(),
+        statistics=measures.statistics_groups(row),
+        spatial=measures.spatial_rows(row),
+        parts_columns=measures.parts_columns(),
+        parts=measures.parts_rows(rows),
         records=reported.stage_records(manifests),
         versions=reported.version_facts(manifests),
         identity=reported.identity_facts(tissue),
