@@ -1,10 +1,10 @@
 """The distribution of a measurement over nuclei, as one row of numbers."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 QUANTILES: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -47,19 +47,29 @@ def describe(values: NDArray[Any], least: int = LEAST) -> Row:
         finite = finite[known]
     if finite.size == 0:
         return dict.fromkeys(STATISTICS)
-    column = pd.Series(finite, copy=False)
-    mean, quantiles = float(column.mean()), column.quantile(list(QUANTILES))
-    found: Row = dict.fromkeys(STATISTICS) | {"mean": mean, "p50": float(quantiles[0.5])}
-    if finite.size < max(least, 2):
+    mean, count = float(np.mean(finite)), finite.size
+    quantiles = dict(zip(QUANTILES, map(float, np.quantile(finite, QUANTILES, method="linear")), strict=True))
+    found: Row = dict.fromkeys(STATISTICS) | {"mean": mean, "p50": quantiles[0.5]}
+    if count < max(least, 2):
         return found
-    sd = float(column.std())
-    found |= {f"p{round(100 * quantile):02}": float(value) for quantile, value in quantiles.items()}
+    deviations = finite - mean
+    sd = math.sqrt(float(np.sum(deviations * deviations)) / (count - 1))
+    found |= {f"p{round(100 * quantile):02}": value for quantile, value in quantiles.items()}
     found |= {"sd": sd, "cv": sd / mean if mean != 0 else None}
-    found |= {"iqr": float(quantiles[0.75] - quantiles[0.25]), "mad": float((column - quantiles[0.5]).abs().median())}
-    if np.ptp(finite) > 0:
-        found |= {"skew": _defined(column.skew()), "kurtosis": _defined(column.kurt())}
+    found |= {"iqr": quantiles[0.75] - quantiles[0.25], "mad": float(np.median(np.abs(finite - quantiles[0.5])))}
+    if np.ptp(finite) > 0 and sd > 0:
+        standard = deviations / (sd * math.sqrt((count - 1) / count))
+        squares = standard * standard
+        found["skew"] = _skew(float(np.mean(squares * standard)), count)
+        found["kurtosis"] = _kurtosis(float(np.mean(squares * squares)) - 3, count)
     return found
 
 
-def _defined(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _skew(moment: float, count: int) -> float | None:
+    """Adjust the third standardized moment of some values."""
+    return moment * math.sqrt(count * (count - 1)) / (count - 2) if count > 2 else None
+
+
+def _kurtosis(moment: float, count: int) -> float | None:
+    """Adjust the fourth standardized moment of some values, minus 3."""
+    return (count - 1) / ((count - 2) * (count - 3)) * ((count + 1) * moment + 6) if count > 3 else None
