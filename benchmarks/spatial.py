@@ -1,4 +1,4 @@
-"""Spatial statistics of a million nuclei: seconds of each family, and peak memory.
+"""Spatial statistics of a million nuclei: wall-clock and processor seconds of each family, and peak memory.
 
     python benchmarks/spatial.py [--count 1000000] [--workers 2]
 
@@ -9,13 +9,17 @@ import argparse
 import math
 import resource
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+import psutil
 import shapely
 
 from pathopipe.ops.spatial import summary
 from pathopipe.ops.spatial.window import window_of
 
+T = TypeVar("T")
 DENSITY_PER_UM2 = 4000e-6
 
 
@@ -27,6 +31,22 @@ def nuclei(count: int, side_um: float) -> np.ndarray:
     around = centers[rng.integers(0, len(centers), clustered)] + rng.normal(0, 60, (clustered, 2))
     points = np.vstack([rng.random((count - clustered, 2)) * side_um, np.mod(around, side_um)])
     return points[np.lexsort((points[:, 0] // 1000, points[:, 1] // 1000))]
+
+
+def clock() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def report(name: str, start: tuple[float, float]) -> None:
+    wall, processor = (now - then for now, then in zip(clock(), start, strict=True))
+    print(f"{name:10}{wall:7.1f} s{processor:7.1f} s of the processors", flush=True)
+
+
+def timed(name: str, work: Callable[[], T]) -> T:
+    start = clock()
+    result = work()
+    report(name, start)
+    return result
 
 
 def main() -> None:
@@ -44,18 +64,14 @@ def main() -> None:
 
     summary.spatial_measures(*inputs(nuclei(3000, 800.0)))  # compiles the kernels
     given = inputs(nuclei(arguments.count, side))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start = last = time.perf_counter()
-    shared = summary.prepare(*given)
-    print(f"{'shared':10}{time.perf_counter() - last:7.1f} s")
+    before = psutil.Process().memory_info().rss / 2**20
+    start = clock()
+    shared = timed("shared", lambda: summary.prepare(*given))
     for name, family in summary.FAMILIES.items():
-        last = time.perf_counter()
-        family(shared)
-        print(f"{name:10}{time.perf_counter() - last:7.1f} s")
+        timed(name, lambda family=family: family(shared))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{'total':10}{time.perf_counter() - start:7.1f} s for {arguments.count:,} nuclei, {arguments.workers} threads"
-    )
+    report("total", start)
+    print(f"{arguments.count:,} nuclei, {arguments.workers} threads")
     print(f"{'memory':10}{peak:7.0f} MB at most, {peak - before:.0f} MB more than before")
 
 

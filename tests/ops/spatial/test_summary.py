@@ -159,9 +159,19 @@ def test_of_one_type_only_its_own_values_are_known():
 
 def test_a_window_smaller_than_the_distances():
     rng = np.random.default_rng(0)
-    window = window_of([shapely.box(0, 0, 40, 40)])
-    found = quietly(rng.random((60, 2)) * 40, None, {}, window)
+    window = window_of([shapely.box(0, 0, 20, 40)])
+    found = quietly(rng.random((60, 2)) * (20, 40), None, {}, window)
     assert found["spatial_ripley_l_10um"] is not None
     assert found["spatial_ripley_l_100um"] is None
     assert found["spatial_pair_correlation_75um"] is None
+    assert found["spatial_pair_correlation_peak_um"] is None
     assert found["spatial_nearest_share_30um"] is None
+
+
+def test_unknown_types_count_in_no_pair(found):
+    points, types, _ = nuclei()
+    known = types >= 0
+    typed = spatial_measures(points[known], types[known], {}, WINDOW)
+    for name in NAMES[TYPED:]:
+        if "cooccurrence" in name or "nearest" in name or "within" in name:
+            assert typed[name] == found[name]

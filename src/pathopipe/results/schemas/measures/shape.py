@@ -1,5 +1,6 @@
 """Shape of the outline and of what it encloses: the group `shape`."""
 
+from types import MappingProxyType
 from typing import Final
 
 from pathopipe.ops.contour import CONCAVE_PER_UM
@@ -7,7 +8,27 @@ from pathopipe.ops.moments import ZERNIKE
 from pathopipe.results.schemas.column import Column
 
 _SMOOTH: Final = "64 points along the outline, smoothed by a Gaussian of 1 µm"
-_HARMONICS: Final = range(2, 8)
+_HARMONICS: Final = MappingProxyType(
+    {
+        2: "coarsest departure from a form that is the same after half a turn: an egg, a bean; 0 for a circle",
+        3: "third harmonic of the outline: long and angular forms; 0 for a circle",
+        4: "fourth harmonic of the outline: uneven lobes; 0 for a circle",
+        5: "fifth harmonic of the outline: finer waves and corners; 0 for a circle",
+        6: "sixth harmonic of the outline: fine uneven waves; 0 for a circle",
+        7: "seventh harmonic of the outline: the finest waves described; 0 for a circle",
+    }
+)
+_FORMS: Final = MappingProxyType(
+    {
+        0: "how the area is spread between center and rim",
+        1: "how lopsided the form is",
+        2: "how elongated the form is",
+        3: "how three-cornered the form is",
+        4: "how four-cornered the form is",
+        5: "how five-cornered the form is",
+        6: "how six-cornered the form is",
+    }
+)
 
 
 def _column(
@@ -147,19 +168,19 @@ SHAPE: Final = (
         _column(
             f"fourier_{harmonic}",
             "",
-            f"Fourier {harmonic}",
-            f"how strong a form with {harmonic} turns is, against that of the ellipse",
+            f"Fourier harmonic {harmonic}",
+            meaning,
             f"energy of harmonic {harmonic} of the elliptic Fourier series / energy of the first",
             source="Kuhl and Giardina 1982",
         )
-        for harmonic in _HARMONICS
+        for harmonic, meaning in _HARMONICS.items()
     ),
     *(
         _column(
             f"zernike_{order}{repetition}",
             "",
-            f"Zernike {order}, {repetition}",
-            f"part of a form of order {order} that repeats {repetition} times around the middle",
+            f"Zernike moment {order}, {repetition}",
+            _FORMS[repetition] + ("" if order == max(repetition, 2) else f" (order {order}: finer)"),
             "magnitude of the Zernike moment in the disc that reaches the farthest pixel, over the area",
             source="Teague 1980",
         )

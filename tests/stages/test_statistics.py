@@ -1,0 +1,263 @@
+"""The stage on tables made here: nuclei of known places, types and sizes, in regions drawn by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.jobs.execution import execute
+from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.pipeline import StatisticsSettings
+from pathopipe.results.contents import read_statistics
+from pathopipe.results.documents import write_json
+from pathopipe.results.schemas.column import schema_of
+from pathopipe.results.schemas.features import COLUMNS as FEATURES
+from pathopipe.results.schemas.statistics import COLUMNS
+from pathopipe.results.schemas.types import SCHEMA as TYPE_SCHEMA
+from pathopipe.results.tables import TableWriter
+from pathopipe.samples import Sample
+from tests.made import manifest, seal
+from tests.stages.finished_slide import NUCLEI, tissue_details
+
+SIZE = (4000, 3000)
+MPP = 0.5
+COUNT = 600
+
+
+class Slide:
+    """A slide of 3 mm2 whose left half is crowded with small nuclei, and whose right half has few large ones."""
+
+    def __init__(self, folder: Path, count: int = COUNT, typed: bool = True) -> None:
+        self.results, self.home = folder / "results", folder / "results" / "s"
+        self.sample = Sample("s", folder / "s.png", (MPP, MPP))
+        rng = np.random.default_rng(3)
+        left = np.arange(count) < count * 3 // 4
+        self.x = np.where(left, rng.uniform(0, 2000, count), rng.uniform(2000, 4000, count))
+        self.y = rng.uniform(0, 3000, count)
+        self.area = np.where(left, rng.normal(30, 3, count), rng.normal(80, 8, count))
+        self.types = np.where(left, "inflammatory", "epithelial").astype(object)
+        self.types[::10] = None
+        if not typed:
+            self.types[:] = None
+        self.border = np.zeros(count, np.int8)
+        self.count = count
+        self.write()
+
+    def write(self) -> None:
+        for stage in ("tissue", "segment", "features", "types"):
+            known = manifest(stage, "s", mpp_x=MPP, mpp_y=MPP)
+            known |= tissue_details(SIZE) if stage == "tissue" else {"counts": {"nuclei": self.count}}
+            write_json(self.home / stage / "manifest.json", known)
+        box = shapely.geometry.mapping(shapely.box(0, 0, *SIZE))
+        tissue = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": box, "properties": {}}]}
+        (self.home / "tissue" / "tissue.geojson").write_text(json.dumps(tissue))
+        (self.home / "tissue" / "thumbnail.jpg").touch()
+        ids, none = np.arange(self.count), np.full(self.count, np.nan)
+        square = shapely.to_wkb(shapely.box(0, 0, 1, 1))
+        nuclei = {"nucleus_id": ids, "geometry": [square] * self.count, "x_px": self.x, "y_px": self.y}
+        self._table("segment/nuclei.parquet", NUCLEI, nuclei | {"area_um2": self.area, "score": np.ones(self.count)})
+        known = {"nucleus_id": ids, "at_border": self.border, "area_um2": self.area}
+        known |= {"circularity": np.linspace(0.5, 1, self.count), "hematoxylin_mean": np.linspace(0, 1, self.count)}
+        counts = {column.name: np.arange(self.count) % 7 for column in FEATURES if column.kind == "int64"}
+        rest = {column.name: none for column in FEATURES}
+        self._table("features/features.parquet", schema_of(FEATURES), rest | counts | known)
+        probabilities = {f"p_{name}": np.full(self.count, 0.25) for name in TYPES}
+        self._table("types/types.parquet", TYPE_SCHEMA, {"nucleus_id": ids, "type": self.types} | probabilities)
+        seal(self.results, "s")
+
+    def _table(self, name: str, schema: pa.Schema, columns: dict[str, Any]) -> None:
+        with TableWriter(self.home / name, schema) as table:
+            table.write({field.name: columns[field.name] for field in schema})
+
+    def draw(self, *regions: tuple[str | None, str | None, tuple[float, float, float, float]]) -> None:
+        """Give the slide regions: name, class, and box in pixels."""
+        features = []
+        for name, kind, box in regions:
+            said = ({"name": name} if name else {}) | ({"classification": {"name": kind}} if kind else {})
+            shape = shapely.geometry.mapping(shapely.box(*box))
+            features.append({"type": "Feature", "geometry": shape, "properties": said})
+        roi = self.results.parent / "roi.geojson"
+        roi.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        self.sample = Sample("s", self.sample.path, (MPP, MPP), roi=roi)
+
+    def run(self, workers: int = 1, **settings: Any) -> list[dict[str, Any]]:
+        asked = StatisticsSettings(**settings)
+        self.manifest = execute("statistics", "s", self.results, asked, self.sample, workers)
+        return pq.read_table(self.file).to_pylist()
+
+    @property
+    def file(self) -> Path:
+        return self.home / "statistics" / "statistics.parquet"
+
+
+def by_name(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["region"], row["type"]): row for row in rows}
+
+
+def test_the_first_row_is_about_all_nuclei(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    first = slide.run()[0]
+    assert (first["region"], first["type"], first["nuclei_count"]) == ("slide", "all", COUNT)
+    assert first["tissue_mm2"] == pytest.approx(3.0)
+    assert first["nuclei_per_mm2"] == pytest.approx(COUNT / 3)
+    assert first["region_mm2"] is None
+    assert first["nuclear_share"] == pytest.approx(slide.area.sum() / 3e6)
+    assert first["area_um2_p50"] == pytest.approx(np.median(slide.area))
+    assert first["area_um2_sd"] == pytest.approx(slide.area.std(ddof=1))
+    assert first["typed_share"] == pytest.approx(0.9)
+    assert first["inflammatory_per_epithelial"] == pytest.approx(3, rel=0.02)
+    assert first["epithelial_share"] + first["inflammatory_share"] == pytest.approx(1)
+    assert first["spatial_clark_evans"] is not None
+    assert read_statistics(slide.file) == first
+    assert list(first) == [column.name for column in COLUMNS]
+
+
+def test_each_type_has_a_row(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    rows = by_name(slide.run(field_mm2=0))
+    assert list(rows) == [("slide", "all"), *(("slide", name) for name in TYPES)]
+    for name in TYPES:
+        here = slide.area[slide.types == name]
+        row = rows["slide", name]
+        assert row["nuclei_count"] == len(here)
+        assert row["area_um2_mean"] == (pytest.approx(here.mean()) if len(here) else None)
+        assert row["typed_share"] is None
+        assert row["spatial_interaction_epithelial_epithelial"] is None
+    assert rows["slide", "epithelial"]["area_um2_mean"] > 70
+    assert rows["slide", "stromal"]["nuclei_per_mm2"] == 0
+
+
+def test_without_types_there_is_one_row_and_no_share(tmp_path: Path) -> None:
+    (row,) = Slide(tmp_path, typed=False).run(field_mm2=0)
+    assert row["typed_share"] is None
+    assert row["spatial_clark_evans"] is not None
+    assert row["spatial_shannon_mean"] is None
+
+
+def test_regions_have_rows_by_name_or_class(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.draw(
+        ("left", "Tumor", (0, 0, 2000, 3000)),
+        (None, "Stroma", (2000, 0, 4000, 1500)),
+        (None, "Stroma", (2000, 1500, 4000, 3000)),
+        ("slide", None, (0, 0, 1000, 1000)),
+        ("hole", "Ignore*", (0, 0, 4000, 3000)),
+    )
+    rows = by_name(slide.run(field_mm2=0))
+    assert [region for region, name in rows if name == "all"] == ["slide", "left", "Stroma", "Stroma 2", "slide 2"]
+    left = rows["left", "all"]
+    inside = slide.x < 2000
+    assert left["nuclei_count"] == inside.sum()
+    assert left["tissue_mm2"] == left["region_mm2"] == pytest.approx(1.5)
+    assert left["nuclei_per_region_mm2"] == left["nuclei_per_mm2"] == pytest.approx(inside.sum() / 1.5)
+    assert left["area_um2_mean"] == pytest.approx(slide.area[inside].mean())
+    assert rows["left", "epithelial"]["nuclei_count"] == 0
+    (overlap,) = slide.manifest["quality"]
+    assert overlap["code"] == "regions_overlap"
+    assert "'left' and 'slide 2' share 100% of the smaller one" in overlap["message"]
+
+
+def test_regions_outside_are_told_and_empty(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.draw(
+        ("in", None, (0, 0, 2000, 3000)), ("out", None, (9000, 0, 9900, 900)), ("part", None, (3900, 0, 4400, 500))
+    )
+    rows = by_name(slide.run(field_mm2=0))
+    (outside,) = slide.manifest["quality"]
+    assert (outside["code"], outside["message"]) == ("region_outside", "the region 'out' lies outside of the slide")
+    assert rows["out", "all"]["nuclei_count"] == rows["out", "all"]["tissue_mm2"] == 0
+    assert rows["out", "all"]["nuclei_per_mm2"] is None
+    assert rows["part", "all"]["region_mm2"] == pytest.approx(100 * 500 * MPP**2 / 1e6)
+
+
+def test_fields_lie_where_nuclei_are_densest_and_largest(tmp_path: Path) -> None:
+    slide = Slide(tmp_path, 2000)
+    rows = by_name(slide.run(field_mm2=0.5))
+    side = 1000 * np.sqrt(0.5) / MPP
+    fields = slide.manifest["fields"]
+    assert set(fields) == {"densest_field", "largest_field"}
+    assert fields["densest_field"]["width_px"] == pytest.approx(side)
+    assert fields["densest_field"]["x_px"] + side <= 2000 + side / 4
+    assert fields["largest_field"]["x_px"] + side > 2000  # where epithelial nuclei are
+    densest, largest = rows["densest_field", "all"], rows["largest_field", "epithelial"]
+    assert densest["nuclei_per_mm2"] > rows["slide", "all"]["nuclei_per_mm2"]
+    assert largest["nuclei_count"] >= 50
+    assert largest["area_um2_mean"] > rows["slide", "epithelial"]["area_um2_mean"]
+    place = fields["densest_field"]
+    inside = (slide.x >= place["x_px"]) & (slide.x < place["x_px"] + side)
+    inside &= (slide.y >= place["y_px"]) & (slide.y < place["y_px"] + side)
+    assert densest["nuclei_count"] == inside.sum()
+
+
+def test_a_slide_smaller_than_a_field_has_none(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.run(field_mm2=3.5)
+    assert slide.manifest["fields"] == {}
+
+
+def test_nuclei_that_are_cut_off_count_for_stain_and_not_for_size(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.border[:150] = 1
+    slide.write()
+    first = slide.run()[0]
+    assert first["nuclei_count"] == COUNT
+    assert first["cut_off_share"] == 0.25
+    assert first["area_um2_mean"] == pytest.approx(slide.area[150:].mean())
+    assert first["hematoxylin_mean_mean"] == pytest.approx(0.5)
+
+
+def test_of_few_nuclei_there_are_means_and_medians_only(tmp_path: Path) -> None:
+    slide = Slide(tmp_path, 9)
+    row = slide.run()[0]
+    assert row["area_um2_mean"] == pytest.approx(slide.area.mean())
+    assert row["area_um2_p50"] == pytest.approx(np.median(slide.area))
+    assert row["area_um2_sd"] is row["area_um2_p05"] is row["area_um2_skew"] is None
+    assert slide.run(min_nuclei=9)[0]["area_um2_sd"] == pytest.approx(slide.area.std(ddof=1))
+
+
+def test_one_nucleus_is_described_and_none_gives_a_row(tmp_path: Path) -> None:
+    assert Slide(tmp_path / "one", 1).run()[0]["nuclei_count"] == 1
+    rows = Slide(tmp_path / "none", 0).run()
+    assert [(row["region"], row["type"], row["nuclei_count"]) for row in rows] == [("slide", "all", 0)]
+
+
+def test_no_number_is_infinite_and_workers_change_no_byte(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.draw(("left", "Tumor", (0, 0, 2000, 3000)))
+    rows = slide.run(workers=1)
+    first = slide.file.read_bytes()
+    slide.run(workers=3)
+    assert slide.file.read_bytes() == first
+    values = [value for row in rows for value in row.values() if isinstance(value, float)]
+    assert len(values) > 1000
+    assert np.isfinite(values).all()
+
+
+def test_how_nuclei_lie_can_be_left_out(tmp_path: Path) -> None:
+    row = Slide(tmp_path).run(spatial=False)[0]
+    assert row["area_um2_mean"] is not None
+    assert {value for name, value in row.items() if name.startswith("spatial_")} == {None}
+
+
+def test_tables_of_other_lengths_are_damaged(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    known = json.loads((slide.home / "segment" / "manifest.json").read_text())
+    write_json(slide.home / "segment" / "manifest.json", known | {"counts": {"nuclei": COUNT + 1}})
+    seal(slide.results, "s")
+    with pytest.raises(ArtifactError, match="is damaged"):
+        slide.run()
+
+
+def test_a_roi_that_is_no_geojson_is_refused_by_name(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.draw(("left", None, (0, 0, 1, 1)))
+    assert slide.sample.roi is not None
+    slide.sample.roi.write_text("no")
+    with pytest.raises(RefusalError, match="roi"):
+        slide.run()
