@@ -188,7 +188,7 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
 
 
 def _inputs(job: Job[Any]) -> dict[str, str]:
-    """Digests of what the stage reads: files of earlier stages, as they wrote them, and the regions if it reads them."""
+    """Digests of what the stage reads: files of earlier stages, as they wrote them, and the regions."""
     digests = digests_of(job.results / job.slide, STAGES[job.stage].reads)
     if "roi" in STAGES[job.stage].columns and (roi := job.require_sample().roi):
         digests["roi"] = sha256(roi)
