@@ -29,6 +29,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "segment": {"grid": GRID},
     "features": {"grid": GRID, "mpp_checked_by": "size", "quality": []},
     "types": {"quality": []},
+    "statistics": {"quality": [], "fields": {}},
     "grade": {"model": {"name": "nottingham-pleomorphism", "sha256": None}, "about": {}, "quality": []},
 }
 

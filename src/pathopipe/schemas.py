@@ -14,9 +14,10 @@ from pydantic.fields import FieldInfo
 
 from pathopipe.pipeline import STAGES, Config
 from pathopipe.results.schemas.column import Column
+from pathopipe.results.schemas.counts import SLIDE
 from pathopipe.results.schemas.features import GROUPS
 from pathopipe.results.schemas.spatial import SPATIAL
-from pathopipe.results.schemas.statistics import DEFINITIONS, SLIDE
+from pathopipe.results.schemas.statistics import DEFINITIONS
 from pathopipe.samples import COLUMNS, ID_PATTERN
 
 README = Path("config/README.md")

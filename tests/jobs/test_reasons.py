@@ -102,7 +102,7 @@ def test_numbers_and_full_stops_of_a_rejection_stay(place: tuple[Path, Sample]) 
     assert MPP in (results / "cohort" / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["segment/nuclei.parquet", "tissue/manifest.json", "features/statistics.parquet"])
+@pytest.mark.parametrize("name", ["segment/nuclei.parquet", "tissue/manifest.json", "statistics/statistics.parquet"])
 @pytest.mark.parametrize("how", ["damaged", "missing"])
 def test_a_file_of_the_results_goes_by_its_name_there(place: tuple[Path, Sample], name: str, how: str) -> None:
     results, sample = place

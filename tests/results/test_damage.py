@@ -86,8 +86,9 @@ def readings(slide: SlideResults, stage: str) -> list[Callable[[], Any]]:
         "tiles": [lambda: slide.table("tiles")],
         "detect": [lambda: slide.table("detections"), lambda: read_maps(slide.file("detect", MAPS))],
         "segment": [lambda: slide.table("nuclei"), slide.polygons],
-        "features": [lambda: slide.table("features"), lambda: slide.table("statistics"), lambda: slide.statistics],
+        "features": [lambda: slide.table("features")],
         "types": [lambda: slide.table("types")],
+        "statistics": [lambda: slide.table("statistics"), lambda: slide.statistics],
         "grade": [lambda: slide.grade],
     }
     common = [lambda: slide.warnings, lambda: slide.state, lambda: slide.manifest(stage)]
@@ -149,7 +150,7 @@ def test_json_of_other_types_and_numbers_is_a_sentence(name: str, copied: Path) 
 
 def test_cohort_status_and_verify_go_on(copied: Path, made_results: Path) -> None:
     samples = [Sample("good", made_results.parent / "good.tiff")]
-    for file in ("tissue/manifest.json", "tissue/thumbnail.jpg", "features/statistics.parquet", "grade/grade.json"):
+    for file in ("tissue/manifest.json", "tissue/thumbnail.jpg", "statistics/statistics.parquet", "grade/grade.json"):
         path = copied / "good" / file
         content = path.read_bytes()
         for changed in [*damages(content, np.random.default_rng(SEED))][1:9:3]:
@@ -226,7 +227,7 @@ TABLES: list[tuple[str, str, dict[str, Any]]] = [
         {"geometry": lambda column: [shapely.to_wkb(shapely.Point(1, 2))] * len(column)},
     ),
     ("report", "features/features.parquet", {"area_um2": lambda column: [np.inf] * len(column)}),
-    ("report", "features/statistics.parquet", {"area_um2_p50": lambda column: pa.array(["1"] * len(column))}),
+    ("report", "statistics/statistics.parquet", {"area_um2_p50": lambda column: pa.array(["1"] * len(column))}),
     ("grade", "features/features.parquet", {"area_um2": lambda column: pa.array(["1"] * len(column))}),
 ]
 

@@ -142,7 +142,7 @@ def test_what_is_not_there_or_damaged_is_told(copied: Path) -> None:
     (copied / "good" / "features" / "features.parquet").unlink()
     with pytest.raises(ArtifactError, match=r"cannot be read .*: run the stage that writes it"):
         slide.table("features")
-    for name in ("grade/grade.json", "tissue/tissue.geojson", "features/statistics.parquet"):
+    for name in ("grade/grade.json", "tissue/tissue.geojson", "statistics/statistics.parquet"):
         (copied / "good" / name).write_text("{}")
     for read in (lambda: slide.grade, slide.tissue, lambda: slide.statistics):
         with pytest.raises(ArtifactError, match="is damaged"):

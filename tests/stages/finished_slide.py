@@ -21,7 +21,7 @@ from tests.made import seal
 
 MPP = 0.5
 SIZE = (1600, 1200)
-STAGES = ("tissue", "tiles", "detect", "segment", "features", "types", "grade")
+STAGES = ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade")
 NUCLEI = pa.schema(
     [
         ("nucleus_id", pa.int64()),
@@ -144,6 +144,6 @@ def _write_tables(home: Path, discs: np.ndarray) -> None:
     nearest = pa.array([None, *(5 + radius[1:])][: len(discs)], pa.float64())
     features = {"area_um2": area, "circularity": radius / 11, "hematoxylin_mean": radius / 10}
     pq.write_table(pa.table(features | {"nearest_um": nearest}), home / "features" / "features.parquet")
-    row = {"region": "slide", "nuclei_count": len(discs), "tissue_mm2": 0.48, "nuclei_per_mm2": len(discs) / 0.48}
-    row |= summarize(features)
-    pq.write_table(pa.table({name: [value] for name, value in row.items()}), home / "features" / "statistics.parquet")
+    counted = {"nuclei_count": len(discs), "tissue_mm2": 0.48, "nuclei_per_mm2": len(discs) / 0.48}
+    row = {"region": "slide", "type": "all"} | counted | summarize(features)
+    pq.write_table(pa.table({name: [value] for name, value in row.items()}), home / "statistics" / "statistics.parquet")

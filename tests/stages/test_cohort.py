@@ -74,7 +74,7 @@ def test_numbers_are_those_of_the_slide(copied):
     rows, page, _ = gather(copied, samples("done"))
     assert rows[0]["nuclei_count"] == "12"
     assert (rows[0]["grade"], rows[0]["share_of_resamples_2"], rows[0]["abstained"]) == ("2", "0.7", "false")
-    statistics = pq.read_table(copied / "done" / "features" / "statistics.parquet").to_pylist()[0]
+    statistics = pq.read_table(copied / "done" / "statistics" / "statistics.parquet").to_pylist()[0]
     assert float(rows[0]["area_um2_mean"]) == statistics["area_um2_mean"]
     table = pq.read_table(copied / "cohort" / "cohort.parquet").to_pylist()[0]
     assert {name: table[name] for name in statistics if name != "region"} == {
@@ -116,7 +116,7 @@ def test_a_fault_keeps_the_old_report_but_not_its_numbers(copied):
     assert "nuclei_count" not in rows[0]
 
 
-@pytest.mark.parametrize("name", ["grade/grade.json", "features/statistics.parquet", "report/manifest.json"])
+@pytest.mark.parametrize("name", ["grade/grade.json", "statistics/statistics.parquet", "report/manifest.json"])
 def test_a_damaged_file_is_a_fault_of_its_slide_alone(copied, name):
     (copied / "done" / name).write_bytes(b"{")
     rows, *_ = gather(copied, samples("done", "rejected"))
@@ -139,17 +139,17 @@ def test_json_that_lacks_entries_is_a_fault_of_its_slide_alone(copied, name, con
 
 
 def test_a_table_without_the_slides_row_is_a_fault(copied):
-    path = copied / "done" / "features" / "statistics.parquet"
+    path = copied / "done" / "statistics" / "statistics.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["region"]), path)
     seal(copied, "done", "features")
     rows, *_ = gather(copied, samples("done", "rejected"))
     assert (rows[0]["state"], rows[0]["reason"]) == (
         "fault",
-        "features/statistics.parquet: is damaged: delete it and run again",
+        "statistics/statistics.parquet: is damaged: delete it and run again",
     )
 
 
-@pytest.mark.parametrize("name", ["grade/grade.json", "features/statistics.parquet", "tissue/thumbnail.jpg"])
+@pytest.mark.parametrize("name", ["grade/grade.json", "statistics/statistics.parquet", "tissue/thumbnail.jpg"])
 def test_what_somebody_changed_is_a_fault_of_its_slide_alone(copied, name):
     path = copied / "done" / name
     path.write_bytes(path.read_bytes() + b"\n")

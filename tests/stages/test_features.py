@@ -1,22 +1,30 @@
 """The stage on fields of view made here: discs of known outline on a noisy image."""
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from pydantic import ValidationError
+from scipy import ndimage
 
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
 from pathopipe.jobs.execution import execute
 from pathopipe.models.mpp_guard import GUARDS, SCALES
-from pathopipe.ops.intensity import measure_intensities
+from pathopipe.ops.measures import measure_outlines, measure_pixels
+from pathopipe.ops.raster import rasterize
+from pathopipe.ops.regions import Bins, mask_to_polygons, to_geojson
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.schemas.features import COLUMNS, GROUPS
+from pathopipe.results.schemas.measures.neighborhood import COMPARED
 from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 from pathopipe.stages import features
@@ -65,8 +73,8 @@ class Slide:
         self.image = np.random.default_rng(1).integers(90, 240, (*labels.shape, 3), np.uint8)
         self.image[labels > 0] //= 2
         path = folder / "field.png"
-        big = self.image.repeat(factor, axis=0).repeat(factor, axis=1)
-        cv2.imwrite(str(path), cv2.cvtColor(big, cv2.COLOR_RGB2BGR))
+        self.big = self.image.repeat(factor, axis=0).repeat(factor, axis=1)
+        cv2.imwrite(str(path), cv2.cvtColor(self.big, cv2.COLOR_RGB2BGR))
         self.sample = Sample("field", path, (MPP / factor, MPP / factor))
         self.order = np.arange(labels.max()) if order is None else order
         self._write_nuclei()
@@ -97,13 +105,30 @@ class Slide:
         mpp = Mpp(MPP / self.factor, MPP / self.factor, "sheet")
         shared = {"mpp_x": mpp.x, "mpp_y": mpp.y, "identity": str(identify(self.sample.path))}
         details = {
-            "tissue": {"stain": Stains().to_dict(), "tissue_mm2": self.labels.size * MPP**2 / 1e6},
+            "tissue": {
+                "stain": Stains().to_dict(),
+                "tissue_mm2": self.labels.size * MPP**2 / 1e6,
+                "slide_info": {"width": width, "height": height, "levels": 1, "format": "png", "bounds": None},
+                "bins": vars(self.bins()),
+            },
             "detect": {"model": {"name": "open", "sha256": None}, "score": 0.7, "scales": RIGHT},
             "segment": {"grid": vars(Grid.at(MPP, mpp, width, height)), "counts": {"nuclei": len(self.order)}},
         }
         for stage, known in details.items():
             path = self.results / "field" / stage / "manifest.json"
             write_json(path, manifest(stage, "field", **shared, **known))
+        self.find(np.ones((self.bins().height, self.bins().width), np.bool_))
+
+    def bins(self) -> Bins:
+        """Bins of 16 by 16 level-0 pixels."""
+        height, width = (-(-side * self.factor // 16) for side in self.labels.shape)
+        return Bins(width, height, 16.0, 16.0, (16 * MPP / self.factor) ** 2)
+
+    def find(self, tissue: np.ndarray) -> None:
+        """Let these bins be tissue."""
+        polygons = mask_to_polygons(tissue, self.bins())
+        path = self.results / "field" / "tissue" / "tissue.geojson"
+        write_json(path, to_geojson(polygons, [{} for _ in polygons], (0.0, 0.0)))
         seal(self.results, "field")
 
     def detected(self, model: str, scales: list[dict[str, float]], score: float = 0.7) -> None:
@@ -116,42 +141,90 @@ class Slide:
         path = self.results / "field" / "segment" / "manifest.json"
         write_json(path, read_json(path) | {"state": "rejected", "reason": reason})
 
-    def run(self, workers: int = 1) -> dict[str, object]:
-        return execute("features", "field", self.results, FeaturesSettings(), self.sample, workers)
+    def run(self, workers: int = 1, **settings: object) -> dict[str, object]:
+        return execute("features", "field", self.results, FeaturesSettings(**settings), self.sample, workers)
 
-    def file(self, name: str) -> Path:
-        return self.results / "field" / "features" / name
+    def file(self) -> Path:
+        return self.results / "field" / "features" / "features.parquet"
 
-    def bytes(self) -> tuple[bytes, bytes]:
-        return self.file("features.parquet").read_bytes(), self.file("statistics.parquet").read_bytes()
+    def bytes(self) -> bytes:
+        return self.file().read_bytes()
 
 
 def expected(slide: Slide) -> dict[str, np.ndarray]:
-    """The same measures taken on the whole image at once."""
-    count = int(slide.labels.max())
-    columns = measure_shapes(slide.labels, count, MPP, MPP)
-    for stain, density in zip(("hematoxylin", "eosin"), densities(slide.image, Stains()), strict=True):
-        measured = measure_intensities(slide.labels, count, density)
-        columns |= {f"{stain}_{name}": values for name, values in measured.items()}
-    return columns
+    """The same measures taken on the whole image at once, in the order of the labels."""
+    traced, fine = outlines(slide.labels), MPP / slide.factor
+    columns = measure_outlines(traced.coords, traced.offsets, (MPP, MPP), set(GROUPS))
+    coords, mpp = traced.coords * slide.factor, (fine, fine)
+    return columns | measure_pixels(slide.big, coords, traced.offsets, mpp, Stains(), set(GROUPS))
+
+
+def assert_measured(table: pa.Table, columns: dict[str, np.ndarray], rows: np.ndarray | slice = slice(None)) -> None:
+    kinds = {column.name: column.kind for column in COLUMNS}
+    for name, values in columns.items():
+        np.testing.assert_array_equal(table[name].to_numpy(), values[rows].astype(kinds[name]), err_msg=name)
 
 
 @pytest.mark.parametrize("factor", [1, 2])
 def test_every_nucleus_measures_as_on_the_whole_image(tmp_path, factor):
     slide = Slide(tmp_path, discs(500, 700, 150), factor)
     manifest = slide.run()
-    table = pq.read_table(slide.file("features.parquet"))
+    table = pq.read_table(slide.file())
     assert manifest["counts"] == {"nuclei": slide.labels.max()}
+    assert manifest["pixels_mpp"] == [MPP / factor] * 2
     assert table["nucleus_id"].to_pylist() == list(range(slide.labels.max()))
-    for name, values in expected(slide).items():
-        np.testing.assert_array_equal(table[name].to_numpy(), values, err_msg=name)
+    columns = expected(slide)
+    assert_measured(table, columns)
+    apart = measure_shapes(slide.labels, slide.labels.max(), MPP, MPP)
+    for name, values in apart.items():
+        np.testing.assert_array_equal(columns[name], values, err_msg=name)
+    stained, traced = densities(slide.big, Stains())[0], outlines(slide.labels)
+    labels = rasterize(traced.coords * factor, traced.offsets, stained.shape)
+    means = ndimage.mean(stained.astype(np.float64), labels, np.arange(1, labels.max() + 1))
+    np.testing.assert_allclose(columns["hematoxylin_mean"], means)
+
+
+def test_all_columns_but_those_of_groups_that_were_not_chosen_hold_values(tmp_path):
+    slide = Slide(tmp_path, discs(300, 150, 40).repeat(2, axis=1))  # discs have no direction
+    slide.run()
+    whole = pq.read_table(slide.file())
+    assert whole.column_names == [column.name for column in COLUMNS]
+    assert not [name for name in whole.column_names if whole[name].null_count == len(whole)]
+    chosen = ("shape", "texture", "chromatin", "neighborhood")
+    for groups in ((), *((group,) for group in chosen), chosen[1:]):
+        slide.run(groups=groups)
+        some = pq.read_table(slide.file())
+        assert some.schema.equals(whole.schema, check_metadata=True)
+        for group, columns in GROUPS.items():
+            for column in columns:
+                if group in chosen and group not in groups:
+                    assert some[column.name].null_count == len(whole), column.name
+                elif not (group == "neighborhood" and column.name.startswith(("contrast_", "orientation_"))):
+                    assert some[column.name].equals(whole[column.name]), column.name
+
+
+def test_what_is_compared_with_neighbors_is_null_where_it_was_not_measured(tmp_path):
+    slide = Slide(tmp_path, discs(300, 300, 40))
+    slide.run(groups=("neighborhood",))
+    table = pq.read_table(slide.file())
+    measured = {column.name for group in ("size", "stain") for column in GROUPS[group]}
+    for name in COMPARED:
+        assert (table[f"contrast_{name}"].null_count == len(table)) == (name not in measured), name
+
+
+def test_groups_are_given_as_a_list_or_separated_by_commas():
+    assert FeaturesSettings.model_validate({"groups": "shape, texture"}).groups == ("shape", "texture")
+    assert FeaturesSettings.model_validate({"groups": ["chromatin"]}).groups == ("chromatin",)
+    assert FeaturesSettings.model_validate({"groups": ""}).groups == ()
+    with pytest.raises(ValidationError, match="groups"):
+        FeaturesSettings.model_validate({"groups": "shape, size"})
 
 
 def test_areas_are_those_of_the_outlines_table(tmp_path):
     slide = Slide(tmp_path, discs(300, 300, 40))
     slide.run()
     nuclei = pq.read_table(slide.results / "field" / "segment" / "nuclei.parquet")
-    assert pq.read_table(slide.file("features.parquet"))["area_um2"].equals(nuclei["area_um2"])
+    assert pq.read_table(slide.file())["area_um2"].equals(nuclei["area_um2"])
 
 
 @pytest.mark.parametrize("model", ["open", "classical"])
@@ -161,7 +234,7 @@ def test_a_size_that_no_nuclei_have_is_warned_of(tmp_path, monkeypatch, model, m
     slide = Slide(tmp_path, discs(900, 900, 300))
     slide.detected(model, RIGHT)
     manifest = slide.run()
-    assert len(pq.read_table(slide.file("features.parquet"))) >= 60
+    assert len(pq.read_table(slide.file())) >= 60
     assert manifest["mpp_checked_by"] == ("scales" if model == "open" else "size")
     assert [entry["code"] for entry in manifest["quality"]] == ["implausible_mpp"] * (warned is not None)
     for entry in manifest["quality"]:
@@ -220,9 +293,8 @@ def test_rows_keep_the_order_of_the_nuclei_whatever_it_is(tmp_path):
     order = np.random.default_rng(2).permutation(labels.max())
     slide = Slide(tmp_path, labels, order=order)
     slide.run()
-    table = pq.read_table(slide.file("features.parquet"))
-    for name, values in expected(slide).items():
-        np.testing.assert_array_equal(table[name].to_numpy(), values[order], err_msg=name)
+    table = pq.read_table(slide.file())
+    assert_measured(table, expected(slide), order)
 
 
 def test_neither_workers_nor_read_sizes_change_a_byte(tmp_path, monkeypatch):
@@ -236,39 +308,54 @@ def test_neither_workers_nor_read_sizes_change_a_byte(tmp_path, monkeypatch):
     assert slide.bytes() == first
 
 
-def test_the_slide_has_one_row_of_statistics(tmp_path):
+class StoppedError(Exception):
+    """What ends a job here, in the middle of its work."""
+
+
+def test_a_job_that_was_stopped_goes_on_where_it_was_and_leaves_the_same_bytes(tmp_path, monkeypatch):
     slide = Slide(tmp_path, discs(500, 700, 150))
+    monkeypatch.setattr(features, "_BLOCK", 128)
+    measure, measured, limit = features.measure_pixels, [], [10**6]
+
+    def stopping(rgb, coords, offsets, *more):
+        if len(measured) >= limit[0]:
+            raise StoppedError
+        measured.append(len(offsets) - 1)
+        return measure(rgb, coords, offsets, *more)
+
+    monkeypatch.setattr(features, "measure_pixels", stopping)
     slide.run()
-    (row,) = pq.read_table(slide.file("statistics.parquet")).to_pylist()
-    areas = expected(slide)["area_um2"]
-    assert row["region"] == "slide"
-    assert row["nuclei_count"] == len(areas)
-    assert row["tissue_mm2"] == pytest.approx(0.0875)
-    assert row["nuclei_per_mm2"] == pytest.approx(len(areas) / 0.0875)
-    assert row["area_um2_p50"] == pytest.approx(np.median(areas))
-    assert row["area_um2_cv"] == pytest.approx(areas.std(ddof=1) / areas.mean())
-    assert row["neighbors_50um_mean"] > 1
+    whole, first = slide.bytes(), list(measured)
+    assert len(first) > 10
+    assert sum(first) == slide.labels.max()  # the second pass measures nothing again
+    shutil.rmtree(slide.file().parent)
+    done = []
+    for stop in (3, 4):
+        measured.clear()
+        limit[0] = stop
+        with pytest.raises(StoppedError):
+            slide.run()
+        done += measured
+    measured.clear()
+    limit[0] = 10**6
+    slide.run()
+    assert [*done, *measured] == first
+    assert slide.bytes() == whole
 
 
-def test_a_nucleus_alone_has_no_neighbor_and_no_spread(tmp_path):
+def test_a_nucleus_alone_has_no_neighbor(tmp_path):
     slide = Slide(tmp_path, discs(80, 80, 1))
     slide.run()
-    (nucleus,) = pq.read_table(slide.file("features.parquet")).to_pylist()
-    (row,) = pq.read_table(slide.file("statistics.parquet")).to_pylist()
-    assert nucleus["nearest_um"] is None
-    assert nucleus["neighbors_50um"] == 0
-    assert row["nearest_um_mean"] is None
-    assert row["area_um2_mean"] == nucleus["area_um2"]
-    assert row["area_um2_sd"] is None
+    (nucleus,) = pq.read_table(slide.file()).to_pylist()
+    assert nucleus["nearest_um"] is nucleus["edge_mean_um"] is nucleus["contrast_area_um2"] is None
+    assert nucleus["neighbors_50um"] == nucleus["degree"] == 0
 
 
-def test_a_slide_without_nuclei_has_a_row_of_statistics_all_the_same(tmp_path):
+def test_a_slide_without_nuclei_has_a_table_without_rows(tmp_path):
     slide = Slide(tmp_path, np.zeros((60, 60), np.int32))
-    slide.run()
-    assert pq.read_table(slide.file("features.parquet")).num_rows == 0
-    (row,) = pq.read_table(slide.file("statistics.parquet")).to_pylist()
-    assert row["nuclei_count"] == row["nuclei_per_mm2"] == 0
-    assert row["area_um2_mean"] is None
+    assert slide.run()["counts"] == {"nuclei": 0}
+    table = pq.read_table(slide.file())
+    assert (table.num_rows, table.column_names) == (0, [column.name for column in COLUMNS])
 
 
 def test_a_nucleus_at_the_border_of_the_slide_is_measured(tmp_path):
@@ -276,22 +363,40 @@ def test_a_nucleus_at_the_border_of_the_slide_is_measured(tmp_path):
     labels[:12, :12], labels[50:, 20:31] = 1, 2
     slide = Slide(tmp_path, labels)
     slide.run()
-    table = pq.read_table(slide.file("features.parquet"))
+    table = pq.read_table(slide.file())
     assert table["area_um2"].to_pylist() == [36.0, 27.5]
     assert table["hematoxylin_mean"].null_count == table["hematoxylin_edge"].null_count == 0
+    assert table["at_border"].to_pylist() == [1, 1]
 
 
-def test_a_rejected_slide_gets_tables_of_the_same_columns_without_rows(tmp_path):
+@pytest.mark.parametrize("factor", [1, 2])
+def test_nuclei_at_the_border_of_the_tissue_are_flagged(tmp_path, factor):
+    labels = np.zeros((96, 128), np.int32)
+    labels[40:50, 40:50] = 1  # amid tissue
+    labels[40:50, 86:96] = 2  # up to where the tissue ends
+    labels[40:50, 70:80] = 3  # most of a bin before it
+    labels[6:16, 20:30] = 4  # beyond where it begins
+    slide = Slide(tmp_path, labels, factor)
+    tissue = np.zeros((slide.bins().height, slide.bins().width), np.bool_)
+    tissue[factor : 6 * factor, : 6 * factor] = True
+    slide.find(tissue)
+    slide.run()
+    assert pq.read_table(slide.file())["at_border"].to_pylist() == [0, 1, 0, 1]
+    slide.find(np.ones_like(tissue))
+    slide.run()
+    assert pq.read_table(slide.file())["at_border"].to_pylist() == [0, 0, 0, 0]
+
+
+def test_a_rejected_slide_gets_a_table_of_the_same_columns_without_rows(tmp_path):
     slide = Slide(tmp_path, discs(80, 80, 3))
     slide.run()
-    columns = [pq.read_schema(slide.file(name)) for name in ("features.parquet", "statistics.parquet")]
+    schema = pq.read_schema(slide.file())
     slide.reject("no nuclei")
     manifest = slide.run()
     assert (manifest["state"], manifest["reason"]) == ("rejected", "no nuclei")
-    for name, schema in zip(("features.parquet", "statistics.parquet"), columns, strict=True):
-        table = pq.read_table(slide.file(name))
-        assert table.num_rows == 0
-        assert table.schema.equals(schema)
+    table = pq.read_table(slide.file())
+    assert table.num_rows == 0
+    assert table.schema.equals(schema, check_metadata=True)
 
 
 def test_another_file_in_the_slides_place_is_a_fault_that_keeps_the_results(tmp_path):

@@ -7,15 +7,36 @@ import pyarrow.parquet as pq
 import pytest
 
 from pathopipe.caveats import STOPS_GRADE, warning
-from pathopipe.errors import RefusalError
+from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import GradeSettings, NottinghamSettings
 from pathopipe.results.documents import write_json
+from pathopipe.results.schemas.column import Column, schema_of
+from pathopipe.results.schemas.counts import REGION, SLIDE, TYPE
 from pathopipe.samples import Sample
 from tests.made import manifest, seal
 
 WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
 SAMPLE = Sample("s1", Path("s1.svs"))
+
+
+COUNTED = {column.name: None for column in SLIDE if column.kind == "float64"}
+ROWS = tuple(
+    {"region": region, "type": kind, "nuclei_count": 9, **COUNTED, "area_um2_sd": spread}
+    for region, kind, spread in (
+        ("slide", "all", 9.0),
+        ("slide", "epithelial", 12.3456),
+        ("slide", "stromal", None),
+        ("tumor", "epithelial", 7.0),
+    )
+)
+
+
+def describe(results: Path, *rows: dict[str, object]) -> None:
+    """Write these rows of statistics."""
+    table = pa.Table.from_pylist(rows, schema_of((REGION, TYPE, *SLIDE, Column("area_um2_sd", "float64", "µm²", ""))))
+    pq.write_table(table, results / "s1" / "statistics" / "statistics.parquet")
+    seal(results, "s1")
 
 
 def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, ...] = (), rejected: str | None = None):
@@ -33,13 +54,13 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
     slide = results / "s1"
     known = {"state": "rejected" if rejected else "done", "reason": rejected, "counts": {"nuclei": count}}
     known |= {"mpp_x": 0.25, "mpp_y": 0.25, "quality": list(quality)}
-    for stage in ("tissue", "detect", "segment", "features"):
+    for stage in ("tissue", "detect", "segment", "features", "statistics"):
         write_json(slide / stage / "manifest.json", manifest(stage, "s1", **known))
         known["quality"] = []
     pq.write_table(pa.table(features), slide / "features" / "features.parquet")
     places = {name: rng.random(count) * 8000 for name in ("x_px", "y_px")}
     pq.write_table(pa.table(places), slide / "segment" / "nuclei.parquet")
-    seal(results, "s1")
+    describe(results, *([] if rejected else ROWS))
 
 
 def grade(results: Path, sample: Sample = SAMPLE, **settings) -> dict:
@@ -59,6 +80,41 @@ def test_a_slide_is_graded_with_its_evidence(tmp_path, area, expected):
     evidence = {item["name"]: item["value"] for item in result["evidence"]}
     assert evidence["nuclei_graded"] == 600
     assert evidence["size_ratio"] == pytest.approx(area / 32, rel=0.05)
+
+
+def test_statistics_of_the_slide_are_shown_and_change_no_grade(tmp_path):
+    prepare(tmp_path, 60)
+    shown = grade(tmp_path)
+    assert [item["value"] for item in shown["evidence"] if item["name"] == "typed_area_sd_um2"] == [
+        pytest.approx(12.35, abs=0.01)
+    ]
+    describe(tmp_path, *[row | {"area_um2_sd": None} for row in ROWS])
+    bare = grade(tmp_path)
+    assert bare["probabilities"] == shown["probabilities"]
+    assert [item["name"] for item in shown["evidence"] if item not in bare["evidence"]] == ["typed_area_sd_um2"]
+
+
+@pytest.mark.parametrize("change", [{"area_um2_sd": ["much"] * 4}, {"type": [1] * 4}, {"nuclei_count": [0.5] * 4}])
+def test_statistics_of_other_kinds_are_damaged(tmp_path, change):
+    prepare(tmp_path, 60)
+    path = tmp_path / "s1" / "statistics" / "statistics.parquet"
+    table = pq.read_table(path)
+    for name, values in change.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    pq.write_table(table, path)
+    seal(tmp_path, "s1")
+    with pytest.raises(ArtifactError, match=r"statistics/statistics.parquet: is damaged"):
+        grade(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["region", "type", "nuclei_count"])
+def test_statistics_without_what_they_are_about_are_damaged(tmp_path, name):
+    prepare(tmp_path, 60)
+    path = tmp_path / "s1" / "statistics" / "statistics.parquet"
+    pq.write_table(pq.read_table(path).drop_columns([name]), path)
+    seal(tmp_path, "s1")
+    with pytest.raises(ArtifactError, match=r"statistics/statistics.parquet: is damaged"):
+        grade(tmp_path)
 
 
 def warn(results: Path, stage: str, *entries: dict) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pathopipe.jobs.asked import made_by
-from pathopipe.pipeline import ORDER, Config
+from pathopipe.pipeline import ORDER, STAGES, Config
 from pathopipe.provenance import sha256
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.results.folder import SlideFolder
@@ -28,7 +28,7 @@ def wanted(tmp_path: Path) -> Wanted:
     wanted = Wanted(made_by(Config()), sample, "1-x")
     for number, stage in enumerate(ORDER):
         manifest = {**wanted.made_by[stage], "stage": stage, "slide": "s", "state": "done", "inputs": {}}
-        if stage == "tissue":
+        if "roi" in STAGES[stage].columns:
             manifest["inputs"]["roi"] = sha256(tmp_path / "roi.geojson")
         manifest |= {"identity": "1-x", "mpp_x": 0.25, "mpp_y": 0.26, "mpp_source": "sheet"}
         manifest |= {"about": {"tissue": "breast"}} if stage == "grade" else {}
@@ -75,6 +75,7 @@ def test_a_slide_that_nobody_touched_does_not_run_again(tmp_path: Path, wanted: 
         ("tissue", lambda made: made.update(identity="2-y"), "the slide's file is a different one"),
         ("tissue", lambda made: made.update(mpp_source="metadata"), "the sheet changed (mpp)"),
         ("tissue", lambda made: made["inputs"].pop("roi"), "the sheet changed (roi)"),
+        ("statistics", lambda made: made["inputs"].pop("roi"), "the sheet changed (roi)"),
         ("grade", lambda made: made.update(about={"stain": "H&E"}), "the sheet changed (tissue, stain)"),
         (
             "report",
@@ -100,7 +101,7 @@ def test_what_follows_names_where_the_change_began(tmp_path: Path, wanted: Wante
     changed["grade"] = {**wanted.made_by["grade"], "code": "0"}
     assert causes(tmp_path, replace(wanted, made_by=changed)) == {
         "segment": "its code changed",
-        **follow("features", "types", origin="segment"),
+        **follow("features", "types", "statistics", origin="segment"),
         "grade": "its code changed; what it reads changed (segment)",
         **follow("report", origin="segment, grade"),
     }
@@ -109,7 +110,7 @@ def test_what_follows_names_where_the_change_began(tmp_path: Path, wanted: Wante
 def test_a_run_that_ends_early_or_is_told_what_to_run(tmp_path: Path, wanted: Wanted) -> None:
     assert causes(tmp_path, replace(wanted, again="features", last="grade")) == {
         "features": "you asked for it",
-        **follow("types", "grade", origin="features"),
+        **follow("types", "statistics", "grade", origin="features"),
     }
     assert causes(tmp_path, replace(wanted, again="report", last="grade")) == {}
 
@@ -117,13 +118,13 @@ def test_a_run_that_ends_early_or_is_told_what_to_run(tmp_path: Path, wanted: Wa
 def test_what_was_not_finished_or_ran_again_is_something_new_to_read(tmp_path: Path, wanted: Wanted) -> None:
     manifest = {**wanted.made_by["features"], "new": True}
     write_json(tmp_path / "results" / "s" / "features" / "manifest.json", manifest)
-    assert causes(tmp_path, wanted) == follow("types", "grade", "report", origin="features")
+    assert causes(tmp_path, wanted) == follow("types", "statistics", "grade", "report", origin="features")
     (tmp_path / "results" / "s" / "features" / "manifest.json").unlink()
     missing = {"features": "manifest.json is missing"}
-    assert causes(tmp_path, wanted) == missing | follow("types", "grade", "report", origin="features")
+    assert causes(tmp_path, wanted) == missing | follow("types", "statistics", "grade", "report", origin="features")
     (tmp_path / "results" / "s" / ".work" / "features").mkdir(parents=True)
     write_json(tmp_path / "results" / "s" / ".work" / "features" / "fault.json", {"reason": "the disk is full"})
-    assert causes(tmp_path, wanted) == follow("types", "grade", "report", origin="features")
+    assert causes(tmp_path, wanted) == follow("types", "statistics", "grade", "report", origin="features")
 
 
 def test_a_slide_without_mpp_that_was_rejected_is_not_compared_by_it(tmp_path: Path, wanted: Wanted) -> None:
@@ -176,7 +177,7 @@ def test_a_rerun_that_was_stopped_is_taken_up(tmp_path: Path, wanted: Wanted) ->
     assert forced(tmp_path, replace(wanted, left=since)) == ["features"]
     assert causes(tmp_path, replace(wanted, left=since)) == {
         "features": "you asked for it in a run that was stopped",
-        **follow("types", "grade", "report", origin="features"),
+        **follow("types", "statistics", "grade", "report", origin="features"),
     }
 
 

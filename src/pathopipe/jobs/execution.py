@@ -188,9 +188,9 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
 
 
 def _inputs(job: Job[Any]) -> dict[str, str]:
-    """Digests of what the stage reads: files of earlier stages, as they wrote them, and for `tissue` the regions."""
+    """Digests of what the stage reads: files of earlier stages, as they wrote them, and the regions."""
     digests = digests_of(job.results / job.slide, STAGES[job.stage].reads)
-    if job.stage == "tissue" and (roi := job.require_sample().roi):
+    if "roi" in STAGES[job.stage].columns and (roi := job.require_sample().roi):
         digests["roi"] = sha256(roi)
     return digests
 

@@ -7,18 +7,10 @@ from typing import Any, Final
 from pathopipe import text
 from pathopipe.reporting.slide_page import Fact, PartRow, StatisticsGroup, StatisticsRow
 from pathopipe.results.schemas.column import Term
+from pathopipe.results.schemas.counts import DENSEST, LARGEST, REGION, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.features import GROUPS, term_of
 from pathopipe.results.schemas.spatial import SPATIAL
-from pathopipe.results.schemas.statistics import (
-    DENSEST,
-    LARGEST,
-    REGION,
-    SLIDE_TERMS,
-    STATISTICS,
-    TYPE,
-    WHOLE_SLIDE,
-    column_term,
-)
+from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, column_term
 
 Row = Mapping[str, Any]
 _SHOWN: Final = ("mean", "sd", "cv", "skew", "p05", "p25", "p50", "p75", "p95")

@@ -6,7 +6,8 @@ from typing import Any, Final, NotRequired
 from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
 from pathopipe.results.documents import damaged, read_as, reading
-from pathopipe.results.schemas.statistics import ALL, REGION, TABLE, TYPE, WHOLE_SLIDE
+from pathopipe.results.schemas.counts import ALL, REGION, TYPE, WHOLE_SLIDE
+from pathopipe.results.schemas.statistics import TABLE
 from pathopipe.results.tables import read_table
 
 _THUMBNAIL_SIDE: Final = 4096

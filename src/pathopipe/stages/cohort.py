@@ -19,7 +19,7 @@ from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.manifests import digests_of, model_of
-from pathopipe.results.schemas.statistics import REGION, TYPE
+from pathopipe.results.schemas.counts import REGION, TYPE
 from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
 

@@ -10,13 +10,12 @@ from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.pipeline import GradeSettings
-from pathopipe.results.contents import read_statistics_rows
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import WarningEntry, mpp_of
 from pathopipe.results.schemas.column import Column, Table
+from pathopipe.results.schemas.counts import REGION, SLIDE, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.schemas.statistics import WHOLE_SLIDE
-from pathopipe.results.tables import count_rows, numbers, read_batches
+from pathopipe.results.tables import column_names, count_rows, numbers, read_batches, read_table
 from pathopipe.text import sentence
 
 
@@ -25,12 +24,9 @@ def run(job: Job[GradeSettings]) -> Outcome:
     grader, about = make_grader(job.settings), job.require_sample().about
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
-    rows = read_statistics_rows(job.input("statistics/statistics.parquet"))
-    described = {row["type"]: row for row in rows if row["region"] == WHOLE_SLIDE}
     own = _scope_warnings(grader, about)
-    result = _withheld(
-        grader.grade(lambda names: _parts(job, names), described), [*_upstream_warnings(job), *own], job.settings
-    )
+    result = grader.grade(lambda names: _parts(job, names), _described(job.input("statistics/statistics.parquet")))
+    result = _withheld(result, [*_upstream_warnings(job), *own], job.settings)
     write_json(job.output("grade.json"), result.to_dict())
     return Outcome(
         counts={"nuclei": job.manifest("features")["counts"]["nuclei"]},
@@ -66,6 +62,17 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
         return result
     remedy = " (set grade.out_of_scope to get one anyway)" if stops["code"] in ABOUT_SCOPE else ""
     return replace(result, grade=None, probabilities={}, reason=sentence(stops["message"].rstrip(".") + remedy))
+
+
+def _described(path: Path) -> dict[str, dict[str, Any]]:
+    """Statistics of the whole slide, by type of nuclei."""
+    # Not the whole schema here either; what is not counted is a number.
+    known = {column.name: column for column in (REGION, TYPE, *SLIDE)}
+    columns = tuple(known.get(name) or Column(name, "float64", "", "") for name in column_names(path))
+    rows = read_table(path, table=Table(columns, complete=False)).to_pylist()
+    if rows and not known.keys() <= rows[0].keys():
+        raise damaged(path)
+    return {row[TYPE.name]: row for row in rows if row[REGION.name] == WHOLE_SLIDE}
 
 
 def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:

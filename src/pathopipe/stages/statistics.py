@@ -27,10 +27,11 @@ from pathopipe.pipeline import StatisticsSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.schemas.column import schema_of
+from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, SLIDE, WHOLE_SLIDE
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.schemas.statistics import ALL, COLUMNS, DENSEST, LARGEST, SLIDE, SUMMARIZED, WHOLE_SLIDE
+from pathopipe.results.schemas.statistics import COLUMNS, SUMMARIZED
 from pathopipe.results.schemas.types import TABLE as TYPE_TABLE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
 

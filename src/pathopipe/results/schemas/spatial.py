@@ -138,7 +138,7 @@ _DBSCAN: Final = "Ester and others 1996"
 _CLUSTERS: Final = (
     _spatial("clusters", "", "Dense clusters", "number of clusters of at least 10 nuclei within 15 µm of one of them",
              "DBSCAN", _DBSCAN),
-    _spatial("clusters_per_mm2", "1/mm²", "Dense clusters per area", "dense clusters per area of tissue", "n / A",
+    _spatial("clusters_per_mm2", "per mm²", "Dense clusters per area", "dense clusters per area of tissue", "n / A",
              _DBSCAN),
     _spatial("clustered_share", "", "Nuclei in dense clusters", "share of nuclei in a dense cluster", "", _DBSCAN),
     _spatial("cluster_median", "", "Dense clusters, median size", "nuclei in the median dense cluster", "", _DBSCAN),

@@ -6,9 +6,9 @@ First what is counted, then ``<measure>_<statistic>`` for each measure of nuclei
 from types import MappingProxyType
 from typing import Final
 
-from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.statistics import STATISTICS as ORDER
 from pathopipe.results.schemas.column import Column, Table, Term
+from pathopipe.results.schemas.counts import REGION, SLIDE, TYPE
 from pathopipe.results.schemas.features import MEASURES, TERMS, term_of
 from pathopipe.results.schemas.spatial import SPATIAL
 
@@ -44,53 +44,6 @@ DEFINITIONS: Final = MappingProxyType(
     }
 )
 """How they are defined, for the dictionary."""
-REGION: Final = Column("region", "string", "", "region that the row describes: slide, for the whole slide")
-TYPE: Final = Column("type", "string", "", f"which nuclei it describes: all, or {', '.join(TYPES)}")
-WHOLE_SLIDE: Final = "slide"
-"""The region that is all of it."""
-ALL: Final = "all"
-"""Nuclei of any type."""
-DENSEST: Final = "densest_field"
-LARGEST: Final = "largest_field"
-"""Fields of the size that a pathologist counts in: with the most nuclei, and with the largest."""
-_RATIOS: Final = ("inflammatory", "stromal")
-SLIDE: Final = (
-    Column("nuclei_count", "int64", "", "nuclei outlined in the region, of this type", "Nuclei"),
-    Column("tissue_mm2", "float64", "mm²", "tissue area of the region", "Tissue area"),
-    Column("nuclei_per_mm2", "float64", "per mm²", "nuclei per mm² of tissue", "Nuclear density"),
-    Column(
-        "region_mm2", "float64", "mm²", "area of the region as drawn; none for the whole slide", "Area of the region"
-    ),
-    Column(
-        "nuclei_per_region_mm2", "float64", "per mm²", "nuclei per mm² of the region as drawn", "Nuclei per region area"
-    ),
-    Column("nuclear_share", "float64", "", "share of the tissue area that lies inside nuclei", "Nuclear area share"),
-    Column(
-        "cut_off_share",
-        "float64",
-        "",
-        "share of nuclei at the border of the image or of the analyzed tissue; sizes and shapes leave them out",
-        "Nuclei at the border",
-    ),
-    Column("typed_share", "float64", "", "share of nuclei whose type is known", "Nuclei with a type"),
-    *(
-        Column(
-            f"{name}_share", "float64", "", f"share of {name} nuclei among those with a type", f"Share of {name} nuclei"
-        )
-        for name in TYPES
-    ),
-    *(
-        Column(
-            f"{name}_per_epithelial",
-            "float64",
-            "",
-            f"{name} nuclei per epithelial nucleus",
-            f"{name.capitalize()} per epithelial",
-        )
-        for name in _RATIOS
-    ),
-)
-"""What is counted."""
 SLIDE_TERMS: Final = MappingProxyType({column.name: column.term for column in (*SLIDE, *SPATIAL)})
 """Of all columns that are no statistic of a measure of nuclei."""
 
