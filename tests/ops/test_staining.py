@@ -19,7 +19,7 @@ def nuclei() -> MeasuredField:
 
 @pytest.fixture(scope="module")
 def measured(nuclei: MeasuredField) -> dict[str, np.ndarray]:
-    return measure_staining(nuclei.labels, nuclei.boxes, nuclei.planes, *MPP)
+    return measure_staining(nuclei.labels, nuclei.boxes, nuclei.rgb, nuclei.planes, *MPP)
 
 
 def test_boxes_are_those_of_scipy(nuclei: MeasuredField) -> None:
@@ -95,7 +95,7 @@ def test_a_nucleus_measures_the_same_alone_and_elsewhere(
     label = next(i for i, box in enumerate(nuclei.boxes, 1) if box[:2].min() > 15 and box[2:].max() < 245)
     window = np.s_[5:258, 3:259]
     alone = made((nuclei.labels[window] == label).astype(np.int32), np.ascontiguousarray(nuclei.rgb[window]))
-    again = measure_staining(alone.labels, alone.boxes, alone.planes, *MPP)
+    again = measure_staining(alone.labels, alone.boxes, alone.rgb, alone.planes, *MPP)
     assert {name: values[0] for name, values in again.items()} == {
         name: values[label - 1] for name, values in measured.items()
     }
@@ -103,7 +103,7 @@ def test_a_nucleus_measures_the_same_alone_and_elsewhere(
 
 def test_a_number_without_pixels_has_no_values(nuclei: MeasuredField) -> None:
     boxes = bounding_boxes(nuclei.labels, nuclei.count + 2)
-    more = measure_staining(nuclei.labels, boxes, nuclei.planes, *MPP)
+    more = measure_staining(nuclei.labels, boxes, nuclei.rgb, nuclei.planes, *MPP)
     assert all(np.isnan(values[-2:]).all() and np.isfinite(values[:-2]).all() for values in more.values())
 
 
@@ -111,7 +111,7 @@ def test_one_pixel_and_one_color_have_no_shape_of_distribution() -> None:
     labels = np.zeros((30, 30), np.int32)
     labels[15, 15], labels[5:9, 5:9] = 1, 2
     one = made(labels, np.full((30, 30, 3), 120, np.uint8))
-    found = measure_staining(one.labels, one.boxes, one.planes, 0.5, 0.5)
+    found = measure_staining(one.labels, one.boxes, one.rgb, one.planes, 0.5, 0.5)
     assert np.isnan(found["red_skew"]).all()
     assert np.isnan(found["red_kurtosis"]).all()
     assert found["red_sd"].tolist() == found["red_entropy"].tolist() == found["red_contrast_5um"].tolist() == [0, 0]

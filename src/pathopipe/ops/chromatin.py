@@ -209,6 +209,8 @@ def _best_split(counts: Floats) -> int:
 def _components(mask: Mask, least: float) -> tuple[int, int]:
     """Number of parts, connected by edges or corners, of at least so many pixels; and pixels of the largest part."""
     height, width = mask.shape
+    if not mask.any():
+        return 0, 0
     waiting, seen = np.empty((height * width, 2), np.int64), np.zeros((height, width), np.bool_)
     parts = largest = 0
     for row in range(height):

@@ -75,7 +75,7 @@ def measure_pixels(
     count = len(offsets) - 1
     labels = rasterize(coords, offsets, rgb.shape[:2])
     boxes, planes = bounding_boxes(labels, count), planes_of(rgb, stains)
-    found = measure_staining(labels, boxes, planes, *mpp)
+    found = measure_staining(labels, boxes, rgb, planes, *mpp)
     if "texture" in groups:
         found |= measure_texture(labels, boxes, planes[0], stains.hematoxylin_max, math.sqrt(mpp[0] * mpp[1]))
     if "chromatin" in groups:

@@ -21,6 +21,7 @@ BIN_OD: Final = 0.05
 """Width of the bins of the histogram whose entropy is taken."""
 _BINS: Final = 64
 _QUANTILES: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+_OF_LEVELS: Final = optical_density(np.arange(256, dtype=np.uint8)).astype(np.float64)
 
 Floats = NDArray[np.float64]
 Planes = NDArray[np.float32]
@@ -35,7 +36,12 @@ def planes_of(rgb: NDArray[np.uint8], stains: Stains) -> Planes:
 
 
 def measure_staining(
-    labels: NDArray[np.int32], boxes: NDArray[np.int64], planes: Planes, mpp_x: float, mpp_y: float
+    labels: NDArray[np.int32],
+    boxes: NDArray[np.int64],
+    rgb: NDArray[np.uint8],
+    planes: Planes,
+    mpp_x: float,
+    mpp_y: float,
 ) -> dict[str, Floats]:
     """Measure the optical density in the nuclei of a label image, and around them.
 
@@ -45,8 +51,8 @@ def measure_staining(
         int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
     boxes
         Their bounding boxes, as `boxes.bounding_boxes` gives them.
-    planes
-        float32 (5, H, W), as `planes_of` gives them.
+    rgb, planes
+        uint8 (H, W, 3), and float32 (5, H, W), as `planes_of` gives them for it.
     mpp_x, mpp_y
         Micrometers per pixel.
 
@@ -68,7 +74,7 @@ def measure_staining(
         * ``contrast_2um``, ``contrast_5um``: ``mean`` minus these.
     """
     reaches = np.array([[width / mpp_x, width / mpp_y] for width in RINGS_UM])
-    measured = _measure(labels, boxes, planes, reaches)
+    measured = _measure(labels, boxes, rgb, planes, reaches, _OF_LEVELS)
     return dict(zip(STAINING_FEATURES, measured.T, strict=True))
 
 
@@ -94,7 +100,14 @@ def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], colors: NDArray
 
 
 @kernel
-def _measure(labels: NDArray[np.int32], boxes: NDArray[np.int64], planes: Planes, reaches: Floats) -> Floats:
+def _measure(
+    labels: NDArray[np.int32],
+    boxes: NDArray[np.int64],
+    rgb: NDArray[np.uint8],
+    planes: Planes,
+    reaches: Floats,
+    of_levels: Floats,
+) -> Floats:
     count, columns = len(boxes), 11 + 2 * len(reaches)
     out = np.full((count, 5 * columns), np.nan)
     for i in range(count):
@@ -104,10 +117,17 @@ def _measure(labels: NDArray[np.int32], boxes: NDArray[np.int64], planes: Planes
         values, room = np.empty(len(rows)), np.empty(len(rows))
         edges = _edges(labels, planes, rows, cols)
         for kind in range(5):
-            for k in range(len(rows)):
-                values[k] = planes[kind, rows[k], cols[k]]
-            _describe(values, room, out[i, kind * columns : kind * columns + 10])
-            out[i, kind * columns + 10] = edges[kind]
+            part = out[i, kind * columns : kind * columns + 11]
+            part[10] = edges[kind]
+            if kind < 2:
+                for k in range(len(rows)):
+                    values[k] = planes[kind, rows[k], cols[k]]
+                _describe(values, room, part)
+            else:
+                counts = np.zeros(256, np.int64)
+                for k in range(len(rows)):
+                    counts[rgb[rows[k], cols[k], kind - 2]] += 1
+                _describe_levels(counts, len(rows), of_levels, part)
         for ring in range(len(reaches)):
             means = _ring_means(labels, planes, rows, cols, reaches[ring])
             for kind in range(5):
@@ -157,6 +177,45 @@ def _describe(values: Floats, room: Floats, out: Floats) -> None:
 
 
 @kernel
+def _describe_levels(counts: NDArray[np.int64], n: int, of_levels: Floats, out: Floats) -> None:
+    """Write the same of n pixels that are counted by their levels (256,), whose values fall as the levels rise."""
+    mean = 0.0
+    for level in range(256):
+        mean += counts[level] * of_levels[level]
+    mean /= n
+    second = third = fourth = 0.0
+    bins = np.zeros(_BINS, np.int64)
+    for level in range(256):
+        if counts[level]:
+            apart = of_levels[level] - mean
+            square = apart * apart
+            second += counts[level] * square
+            third += counts[level] * square * apart
+            fourth += counts[level] * square * square
+            bins[min(int(of_levels[level] / BIN_OD), _BINS - 1)] += counts[level]
+    second, third, fourth = second / n, third / n, fourth / n
+    out[0], out[1] = mean, math.sqrt(second)
+    if second > 1e-12:
+        out[7], out[8] = third / second**1.5, fourth / second**2 - 3.0
+    out[9] = _entropy_of(bins, n)
+    for k in range(5):
+        place = _QUANTILES[k] * (n - 1)
+        low = int(place)
+        first, second_one = of_levels[_ranked(counts, low)], of_levels[_ranked(counts, min(low + 1, n - 1))]
+        out[2 + k] = first + (place - low) * (second_one - first)
+
+
+@kernel
+def _ranked(counts: NDArray[np.int64], rank: int) -> int:
+    """Level of the pixel of a rank, 0 for the highest level, of pixels that are counted by level (256,)."""
+    level, before = 255, 0
+    while before + counts[level] <= rank:
+        before += counts[level]
+        level -= 1
+    return level
+
+
+@kernel
 def _sort(values: Floats, into: Floats) -> None:
     """Sort values (n,): by buckets of equal width, and within each, which holds few, by insertion."""
     n, low, high = len(values), values.min(), values.max()
@@ -184,10 +243,15 @@ def _entropy(values: Floats) -> float:
     counts = np.zeros(_BINS, np.int64)
     for value in values:
         counts[min(max(int(value / BIN_OD), 0), _BINS - 1)] += 1
+    return _entropy_of(counts, len(values))
+
+
+@kernel
+def _entropy_of(counts: NDArray[np.int64], n: int) -> float:
     total = 0.0
     for found in counts:
         if found:
-            total -= found / len(values) * math.log2(found / len(values))
+            total -= found / n * math.log2(found / n)
     return total
 
 
