@@ -48,6 +48,24 @@ def test_the_lock_satisfies_every_requirement(project: dict, locked: dict[str, V
         )
 
 
+def test_every_requirement_has_an_upper_bound(project: dict) -> None:
+    """A major version can break what was tested; tools for tests are in the lock alone."""
+    extras = project["optional-dependencies"]
+    wanted = (*project["dependencies"], *(text for name in extras if name != "test" for text in extras[name]))
+    assert len(wanted) > 30
+    assert [text for text in wanted if not any(part.operator == "<" for part in Requirement(text).specifier)] == []
+
+
+def test_the_tests_run_with_what_the_readme_installs() -> None:
+    install, then = "pip install {}--require-hashes -r envs/lock.txt", "pip install {}--no-deps -e ."
+    readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    assert f"{install.format('')} && {then.format('')}\n" in readme
+    assert "pip install --require-hashes -r envs/lock-run.txt\npip install --no-deps .\n" in readme
+    quiet = "--quiet --disable-pip-version-check "
+    installed = [line for line in script.splitlines() if line.startswith("pip install")]
+    assert installed == [install.format(quiet), then.format(quiet)]
+
+
 def test_what_only_runs_has_a_lock_of_its_own_with_the_same_versions(project: dict, locked: dict[str, Version]) -> None:
     running = versions_in("lock-run.txt")
     assert {Requirement(text).name.lower() for text in project["dependencies"]} <= set(running)

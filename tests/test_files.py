@@ -1,6 +1,7 @@
 """Writing and removing does not follow symbolic links below the root, whenever they were put there."""
 
 import ast
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,16 @@ def root(tmp_path: Path) -> Path:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "c")
+
+    monkeypatch.setattr(os, "mkdir", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        make_folder(root / "a" / "c", root)
+    assert error.value.filename == str(root / "a" / "c")
 
 
 def test_files_and_folders_come_and_go_below_a_root_that_is_a_link(root: Path) -> None:

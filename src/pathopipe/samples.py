@@ -17,7 +17,8 @@ COLUMNS = {
     "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; overrides what the file says",
     "patient": "for splitting and evaluation; never written to an output",
     "grade": "known grade, for evaluation; never written to an output",
-    "roi": "GeoJSON of the regions to analyze, in pixels of the slide, rounded to a grid of 8 µm; "
+    "roi": "GeoJSON of the regions to analyze, as QuPath exports it, in pixels of the slide, rounded to a grid of 8 µm; "
+    "each gets a row of statistics under its name or class; areas of a class `Ignore…` are left out; "
     "the rest is ignored; relative to the sheet",
     "tissue": "organ, such as `breast`; a grader that is not made for it gives no grade (`grade.out_of_scope`)",
     "stain": "such as `H&E`; a grader that is not made for it gives no grade (`grade.out_of_scope`)",

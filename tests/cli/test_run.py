@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,11 +18,14 @@ from pathopipe import slide as slide_package
 from pathopipe.cli import main
 from pathopipe.errors import RefusalError
 from pathopipe.pipeline import Config
+from pathopipe.reporting.cohort_settings import OTHER_SETTINGS
 from pathopipe.results.names import CACHE
+from pathopipe.running.cluster import HERE
 from pathopipe.running.expectations import expectations
 from pathopipe.running.plan import Plan
 from pathopipe.running.preparing import prepare
 from pathopipe.running.selection import Selection
+from pathopipe.running.workflow import Run
 
 
 @pytest.fixture
@@ -70,6 +74,15 @@ def test_targets_are_of_slides_that_can_run(planned: Plan) -> None:
     assert Selection(only=("a",)).targets(planned) == ["a/report/manifest.json"]
     assert Selection(only=("c",)).targets(planned) == []
     assert Selection(only=("b",)).targets(planned) == []
+
+
+def test_settings_that_one_configuration_does_not_repeat_are_told(planned: Plan) -> None:
+    samples = tuple(replace(sample, extra={OTHER_SETTINGS: "segment.min_area_um2=20"}) for sample in planned.samples)
+    run = Run(replace(planned, samples=samples), Selection(only=("a",)), HERE, 1)
+    told = [line for line in run.introduction() if "by the sheet" in line]
+    other = "a: by the sheet it was made with segment.min_area_um2=20, which this run does not use"
+    assert told == [f"{other}: give them with --only a and --set"]
+    assert not [line for line in Run(planned, Selection(), HERE, 1).introduction() if "by the sheet" in line]
 
 
 def test_an_unknown_slide_is_refused(planned: Plan) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from pathopipe.cli import main
 from pathopipe.jobs.asked import made_by, note
-from pathopipe.pipeline import ORDER, Config
+from pathopipe.pipeline import COHORT, ORDER, Config
 from pathopipe.results.documents import write_json
+from pathopipe.results.names import CRATE
 from tests.status.test_slides import NOW, finish, work
 
 PRIVATE = "Mustermann Erika"
@@ -93,6 +94,28 @@ def test_what_a_run_was_not_asked_for_is_not_left(cohort: Path, capsys: pytest.C
         assert "is at work on 2 of these slides, up to segment:" in ask(capsys, "--results", str(cohort))
     with owning(cohort):
         assert "is at work: " in ask(capsys, "--results", str(cohort))
+
+
+def test_slides_of_other_settings_and_missing_files_of_the_cohort_are_told(
+    cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = ask(capsys, "--results", str(cohort))
+    assert "other settings" not in text
+    assert "the cohort:" not in text
+    (cohort / "cohort").mkdir()
+    for name in (*COHORT.writes, "manifest.json"):
+        (cohort / "cohort" / name).touch()
+    (cohort / CRATE).touch()
+    rows = (f"later{number}\tsegment.min_area_um2={number}\n" for number in range(7))
+    (cohort / "cohort" / "slides.tsv").write_text("slide\tother_settings\ndone\t\n" + "".join(rows))
+    text = ask(capsys, "--results", str(cohort))
+    assert "made with other settings than most slides: later0: segment.min_area_um2=0; later1: " in text
+    assert "later4: segment.min_area_um2=4 …\n" in text
+    assert "the cohort:" not in text
+    (cohort / "cohort" / "cohort.tsv").unlink()
+    (cohort / CRATE).unlink()
+    missing = f"the cohort: cohort.tsv and {CRATE} are missing: 'pathopipe run' makes it again"
+    assert missing in ask(capsys, "--results", str(cohort))
 
 
 def test_without_results_there_is_nothing_to_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

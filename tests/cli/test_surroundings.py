@@ -16,6 +16,7 @@ PROGRAM = f"{sys.executable} -m pathopipe"
 
 def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **variables}
+    environment.pop("PYTHONUNBUFFERED", None)  # what is left to print at the end counts, too
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, check=False, capture_output=True, text=True
     )
@@ -36,6 +37,15 @@ def test_what_is_said_goes_into_no_file_that_is_opened_later(tmp_path: Path) -> 
     assert (tmp_path / "a.txt").read_bytes() == b""
 
 
+def test_closed_streams_are_there_for_who_asks_them(tmp_path: Path) -> None:
+    code = "import sys; from pathopipe.cli.surroundings import prepare; prepare([])"
+    ask = "open('a.txt', 'w').write(str([s.fileno() for s in (sys.stdin, sys.stdout, sys.stderr) if not s.isatty()]))"
+    assert shell(f'{sys.executable} -c "{code}; {ask}" <&- >&- 2>&-', tmp_path).returncode == 0
+    assert (tmp_path / "a.txt").read_text() == "[0, 1, 2]"
+    refused = shell(f"{PROGRAM} run --slides nothing.tsv >&-", tmp_path)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
 def test_a_listener_that_has_gone_is_no_error_to_speak_of(tmp_path: Path) -> None:
     done = shell(f"{PROGRAM} --help | head -n 0", tmp_path)
     assert (done.stdout, done.stderr) == ("", "")
@@ -51,6 +61,11 @@ def test_output_that_cannot_be_written_is_a_sentence(command: str, tmp_path: Pat
     assert shell(f"{PROGRAM} {command} > /dev/full 2>&1", tmp_path).returncode == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_refusal_that_cannot_be_written_is_one_by_its_code(tmp_path: Path) -> None:
+    assert shell(f"{PROGRAM} run --slides nothing.tsv 2> /dev/full", tmp_path).returncode == 2
+
+
 def test_names_that_ascii_lacks_are_read_and_said(tmp_path: Path) -> None:
     (tmp_path / "größe.tiff").write_bytes(b"no slide")
     (tmp_path / "slides.tsv").write_text("slide\tpath\nslide_1\tgröße.tiff\nslide_2\tfehlä.tiff\n", encoding="utf-8")
@@ -61,6 +76,15 @@ def test_names_that_ascii_lacks_are_read_and_said(tmp_path: Path) -> None:
     assert "fehl" in missing.stderr
     assert "größe" not in missing.stderr
     assert "Traceback" not in missing.stderr
+
+
+def test_letters_that_ascii_lacks_are_written_otherwise_by_the_program_and_its_jobs(tmp_path: Path) -> None:
+    said = "print(chr(252), flush=True)"
+    code = (
+        f"from pathopipe.cli.surroundings import prepare; prepare([]); {said}; import os; os.system(os.environ['JOB'])"
+    )
+    done = shell(f'{sys.executable} -c "{code}"', tmp_path, **ASCII, JOB=f"{sys.executable} -c '{said}'")
+    assert (done.stdout, done.stderr) == (2 * "\\xfc\n", "")
 
 
 MEMORY = "there is not enough memory"
@@ -87,6 +111,12 @@ def test_what_a_machine_lacks_is_a_sentence(
     assert end.value.code == 1
     assert said.startswith(f"pathopipe: {sentence}")
     assert said.count("\n") == 1
+
+
+def test_of_a_pipe_that_nobody_reads_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, user_errors():
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert (end.value.code, capsys.readouterr().err) == (1, "")
 
 
 @pytest.mark.parametrize("bug", [RuntimeError("bug"), ImportError("no module 'x'"), OSError("odd"), KeyError("x")])

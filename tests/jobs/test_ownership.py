@@ -118,6 +118,25 @@ def test_an_owner_on_another_host_lives_while_its_heart_beats(tmp_path: Path) ->
     release(tmp_path)
 
 
+def test_the_heart_of_an_owner_beats_until_another_took_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owners, "BEAT_S", 0.05)
+    lock = Lock(owner_file(tmp_path))
+    assert lock.take() is None
+
+    def beats() -> bool:
+        os.utime(owner_file(tmp_path), (1, 1))
+        deadline = time.monotonic() + 2
+        while owner_file(tmp_path).stat().st_mtime == 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return owner_file(tmp_path).stat().st_mtime > 1
+
+    assert beats()
+    own(tmp_path)
+    assert not beats()
+    lock.release()
+    assert owner_file(tmp_path).exists()
+
+
 def test_only_one_of_many_takes_over_a_dead_owner(tmp_path: Path) -> None:
     elsewhere(tmp_path, "import os; os.kill(os.getpid(), 9)").communicate()
     wait = "import time; time.sleep(3)"

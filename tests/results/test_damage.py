@@ -205,6 +205,7 @@ def polygons(*rings: Any) -> Callable[[Any], list[bytes]]:
 
 FAR = [(0, 0), (1e12, 0), (1e12, 1e12)]
 WHOLE = [(0, 0), (700, 0), (700, 600)]
+BESIDE = [(800, 300), (810, 300), (810, 310)]
 TABLES: list[tuple[str, str, dict[str, Any]]] = [
     ("segment", "detect/detections.parquet", {"grid_x_px": lambda column: [-1] * len(column)}),
     ("segment", "detect/detections.parquet", {"grid_y_px": lambda column: [2**31 - 1] * len(column)}),
@@ -217,6 +218,7 @@ TABLES: list[tuple[str, str, dict[str, Any]]] = [
     ("features", "segment/nuclei.parquet", {"geometry": lambda column: [None] * len(column)}),
     ("features", "segment/nuclei.parquet", {"geometry": polygons(FAR)}),
     ("features", "segment/nuclei.parquet", {"geometry": polygons(WHOLE)}),
+    ("features", "segment/nuclei.parquet", {"geometry": polygons(BESIDE)}),
     ("features", "segment/nuclei.parquet", {"x_px": lambda column: [np.inf] * len(column)}),
     ("report", "segment/nuclei.parquet", {"geometry": lambda column: [b"\1\2"] * len(column)}),
     (
@@ -238,6 +240,30 @@ def test_tables_of_impossible_values_are_told(
     reseal(copied, name)
     with pytest.raises(ArtifactError, match=f"{name}: is damaged: delete it and run again"):
         run(stage, copied, made_results)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda column: pa.array(np.asarray(column, float) + 0.5),
+        lambda column: [None, *column.to_pylist()[1:]],
+    ],
+    ids=["fractions", "nothing"],
+)
+def test_a_table_has_whole_numbers_where_they_are_due(make: Callable[[Any], Any], copied: Path) -> None:
+    changed_table(copied / "good" / "detect" / "detections.parquet", grid_x_px=make)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        pathopipe.open_results(copied)["good"].table("detections")
+
+
+@pytest.mark.parametrize(("rows", "group"), [(20_000, 20_000), (400_000, 8_192)], ids=["one group", "few bytes"])
+def test_rows_of_which_no_stage_writes_so_many_are_not_read(rows: int, group: int, copied: Path) -> None:
+    path = copied / "good" / "detect" / "detections.parquet"
+    schema = pq.read_schema(path)
+    columns = [pa.nulls(rows, field.type).fill_null(0) for field in schema]
+    pq.write_table(pa.table(columns, schema=schema), path, row_group_size=group)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        pathopipe.open_results(copied)["good"].table("detections")
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith("parquet")])
@@ -306,7 +332,11 @@ def bomb_bins(path: Path) -> None:
 BOMBS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("tiles", "tissue/tissue.geojson", lambda path: tissue(path, FAR)),
     ("report", "tissue/tissue.geojson", lambda path: tissue(path, FAR)),
-    ("tiles", "tissue/tissue.geojson", lambda path: path.write_bytes(b'{"features": [' + b"[]," * 5_000_000 + b"[]]}")),
+    (
+        "tiles",
+        "tissue/tissue.geojson",
+        lambda path: path.write_bytes(b'{"features": [' + b"[]," * 30_000_000 + b"[]]}"),
+    ),
     ("tiles", "tissue/manifest.json", bomb_bins),
     ("features", "segment/nuclei.parquet", bomb_table),
     ("segment", f"detect/{MAPS}", bomb_maps),

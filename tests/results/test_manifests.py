@@ -26,7 +26,7 @@ from pathopipe.results.manifests import (
     read_manifests,
 )
 from pathopipe.samples import Sample
-from tests.made import manifest, seal
+from tests.made import DETAILS, GRID, manifest, seal
 
 COMMON = sorted(Manifest.__required_keys__)
 
@@ -173,3 +173,35 @@ def test_a_stage_that_ran_again_overtakes_those_that_followed(copied: Path) -> N
     seal(copied, "good", "tiles")
     good = SlideFolder(copied, "good")
     assert [stage for stage in ORDER if good.is_overtaken(stage)] == ["detect", "report"]
+
+
+INFO, BINS = DETAILS["tissue"]["slide_info"], DETAILS["tissue"]["bins"]
+FINE = {"bin_px_x": 1e-5, "bin_px_y": 1e-5}
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes"),
+    [
+        ("tiles", {"mpp_x": 0.0}),
+        ("tissue", {"slide_info": INFO | {"width": 10**10}}),
+        ("tissue", {"bins": BINS | {"height": 0}}),
+        ("tissue", {"bins": BINS | {"width": 100}}),
+        ("tissue", {"bins": BINS | FINE | {"width": 10**5, "height": 10**5}}),
+        ("tiles", {"halo": -1}),
+        ("tiles", {"halo": 10**6}),
+        ("segment", {"grid": GRID | {"width": -64}}),
+        ("segment", {"counts": {"nuclei": -1}}),
+    ],
+    ids=str,
+)
+def test_numbers_that_no_slide_has_are_damage(stage: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="is damaged: delete it and run again"):
+        read_manifest(written(tmp_path, stage, manifest(stage, **changes)), stage)
+
+
+def test_a_manifest_of_another_slide_is_damage(made_results: Path, tmp_path: Path) -> None:
+    shutil.copytree(made_results, tmp_path / "results")
+    path = tmp_path / "results" / "good" / "tissue" / MANIFEST
+    write_json(path, read_json(path) | {"slide": "other"})
+    with pytest.raises(ArtifactError, match=f"tissue/{MANIFEST}: is damaged"):
+        execute("tiles", "good", tmp_path / "results", Config().tiles)

@@ -139,10 +139,13 @@ def test_maps_that_are_described_otherwise_are_not_opened(maps: np.ndarray, tmp_
 
 
 def test_members_that_need_much_memory_are_not_read(maps: np.ndarray, tmp_path: Path) -> None:
-    for number, more in enumerate(({"n" * 65_000: b""}, {"zarr.json": b" " * 10**6})):
+    def lengthen(members: dict[str, bytes]) -> None:
+        members["zarr.json"] += b" " * 10**6
+
+    for number, change in enumerate((lambda members: members.update({"n" * 65_000: b""}), lengthen)):
         path = tmp_path / f"{number}.zip"
         write(path, maps, 32)
-        rewritten(path, lambda members, more=more: members.update(more))
+        rewritten(path, change)
         with pytest.raises(ArtifactError, match="is damaged: delete it and run again"), open_maps(path):
             pytest.fail("was opened")
 

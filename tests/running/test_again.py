@@ -14,6 +14,7 @@ from pathopipe.results.documents import write_json
 from pathopipe.running.again import force
 from pathopipe.running.plan import Plan
 from pathopipe.running.preparing import prepare
+from pathopipe.running.selection import Selection
 from pathopipe.status.reruns import note_rerun, reruns_left
 from tests.made import manifest
 from tests.status.test_slides import finish
@@ -91,6 +92,19 @@ def test_a_rerun_is_noted_until_it_is_done(config: Config) -> None:
     assert "results/a/grade/manifest.json" not in forced(prepare(config))
     note_rerun(results, ["a"], "segment", ended + 3)
     assert reruns_left(results) == {"a": {"segment": ended + 3}, "b": {"grade": ended + 1}}
+
+
+def test_a_run_notes_what_it_is_to_run_again_for_the_next_one(config: Config) -> None:
+    plan = prepare(config)
+    assert "results/b/tiles/manifest.json" not in forced(plan)
+    begun = Selection(only=("b",), rerun="tiles").note(plan)
+    assert reruns_left(plan.results) == {"b": {"tiles": begun}}
+    Selection(until="tiles", rerun="grade").note(plan)
+    assert reruns_left(plan.results) == {"b": {"tiles": begun}}, "it ends before"
+    for stage in ("tiles", "grade"):
+        file = plan.results / "b" / stage / "manifest.json"
+        os.utime(file, (begun - 1, begun - 1))
+    assert {"results/b/tiles/manifest.json"} == {name for name in forced(plan) if "report" not in name}
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}', '{"a": {"grade": "x"}}'])

@@ -166,6 +166,15 @@ def test_users_machines_and_paths_are_found(
     assert value not in line.partition(": ")[2].partition(": ")[2]
 
 
+def test_the_machine_that_the_stages_ran_on_is_found_on_another(
+    planted: Planted, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sheet(planted.folder, "slide_0001", "slide_0002", "slide_0003", site=HOST)
+    monkeypatch.setattr(platform, "node", lambda: "elsewhere-1")
+    run(planted, "site")
+    assert "the name of a machine" in refused(capsys, planted.results, "copy")
+
+
 def test_what_can_not_be_searched_for_is_said(
     planted: Planted, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay, Voronoi
 
-from pathopipe.ops.spatial import graph as graph_module
+from pathopipe.ops.spatial import triangulation
 from pathopipe.ops.spatial.graph import (
     DELAUNAY_MEASURES,
     delaunay_measures,
@@ -176,7 +176,7 @@ def test_without_triangles_there_are_no_neighbors(points):
 
 
 def test_what_qhull_refuses_has_no_triangles(monkeypatch):
-    monkeypatch.setattr(graph_module, "_JITTER_UM", 0.0)
+    monkeypatch.setattr(triangulation, "_JITTER_UM", 0.0)
     assert len(neighbor_graph(np.column_stack([np.arange(50.0), np.zeros(50)])).edges) == 0
 
 

@@ -85,3 +85,10 @@ def test_windows_smaller_than_the_distances_have_nothing_in_common():
     one = set_covariance(Window(np.ones((1, 1), np.bool_), 0.0, 0.0, 4.0))
     assert one[0] == 16
     assert not one[7:].any()
+
+
+def test_pieces_of_the_window_change_no_set_covariance(monkeypatch):
+    window = window_of([shapely.Point(0, 0).buffer(300), shapely.box(500, -100, 620, 80)])
+    whole = set_covariance(window)
+    monkeypatch.setattr("pathopipe.ops.spatial.window._ROWS_AT_ONCE", 7)
+    assert set_covariance(window).tobytes() == whole.tobytes()

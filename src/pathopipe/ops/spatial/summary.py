@@ -21,7 +21,14 @@ from pathopipe.ops.spatial.autocorrelation import (
     weights_of,
 )
 from pathopipe.ops.spatial.clusters import cluster_measures, dense_clusters
-from pathopipe.ops.spatial.graph import Graph, delaunay_measures, dual_lengths, edge_lengths, neighbor_graph
+from pathopipe.ops.spatial.graph import (
+    Graph,
+    delaunay_measures,
+    dual_lengths,
+    edge_lengths,
+    neighbor_graph,
+    triangle_areas,
+)
 from pathopipe.ops.spatial.pairs import REACH_UM, pair_histogram
 from pathopipe.ops.spatial.window import Window, set_covariance
 
@@ -115,8 +122,6 @@ def of_graph(shared: Shared) -> Found:
     lengths, degree = edge_lengths(shared.points_um, shared.graph), shared.delaunay["degree"]
     cells = shared.delaunay["voronoi_um2"]
     cells = cells[~np.isnan(cells)]
-    a, b, c = (shared.points_um[shared.graph.triangles[:, k]] for k in range(3))
-    (ux, uy), (vx, vy) = (b - a).T, (c - a).T
     found = {
         "isolated_share": float((degree == 0).mean()),
         "degree_mean": float(degree.mean()),
@@ -124,7 +129,7 @@ def of_graph(shared: Shared) -> Found:
     }
     for name, unit, values in (
         ("edge", "um", lengths),
-        ("triangle", "um2", np.abs(ux * vy - uy * vx) / 2.0),
+        ("triangle", "um2", triangle_areas(shared.points_um, shared.graph)),
         ("voronoi", "um2", cells),
     ):
         mean, sd = (float(values.mean()), float(values.std())) if len(values) >= FEWEST else (math.nan, math.nan)

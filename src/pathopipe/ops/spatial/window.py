@@ -21,6 +21,7 @@ COVARIANCE_UM: Final = 200
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 _DIRECTIONS: Final = 64
+_ROWS_AT_ONCE: Final = 512
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,15 @@ def set_covariance(window: Window, reach_um: int = COVARIANCE_UM) -> Floats:
 
 def _common_pixels(mask: Mask, most: int) -> Floats:
     """Pixels in common after shifts by up to ``most`` rows and columns each way; (2 most + 1, 2 most + 1)."""
-    # So much room that no shift meets the mask's next period.
-    shape = [fft.next_fast_len(side + most, real=True) for side in mask.shape]
-    power = np.abs(fft.rfft2(mask.astype(np.float64), shape)) ** 2
-    common = np.rint(fft.irfft2(power, shape, overwrite_x=True))
-    shifts = np.arange(-most, most + 1)
-    values: Floats = common[np.ix_(shifts % shape[0], shifts % shape[1])]
-    return values
+    padded = np.pad(mask, most)
+    total = np.zeros((2 * most + 1, 2 * most + 1))
+    for top in range(0, len(mask), _ROWS_AT_ONCE):
+        rows = mask[top : top + _ROWS_AT_ONCE]
+        around = padded[top : top + len(rows) + 2 * most]
+        shape = [fft.next_fast_len(side, real=True) for side in around.shape]
+        product = np.conj(fft.rfft2(rows.astype(np.float64), shape)) * fft.rfft2(around.astype(np.float64), shape)
+        total += np.rint(fft.irfft2(product, shape)[: len(total), : len(total)])
+    return total
 
 
 def _path(polygon: shapely.Polygon) -> Floats:
