@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 
 from pathopipe.ops.regions import (
     Bins,
+    Region,
     cut_mask,
+    distinct_names,
     from_geojson,
     mask_to_polygons,
     origin_of,
@@ -141,3 +143,57 @@ def test_a_persons_text_is_refused_in_words(text: str, words: str) -> None:
 def test_regions_that_no_slide_has_are_refused(coordinates: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         parse_regions(f'{{"type": "Polygon", "coordinates": {coordinates}}}', (0, 0))
+
+
+def drawn(**properties: object) -> dict[str, object]:
+    return {"type": "Feature", "geometry": SQUARE, "properties": properties}
+
+
+@pytest.mark.parametrize(
+    ("properties", "name", "kind"),
+    [
+        ({}, "", ""),
+        ({"name": "Tumor 1"}, "Tumor 1", ""),
+        ({"name": "A", "classification": {"name": "Tumor", "color": [200, 0, 0]}}, "A", "Tumor"),
+        ({"classification": {"names": ["Tumor", "in situ"]}}, "", "Tumor: in situ"),
+        ({"classification": "Stroma"}, "", "Stroma"),
+        ({"classification": {"names": 3}, "name": ["x"]}, "", ""),
+        ({"name": "  two\n\tlines\x00 "}, "two lines", ""),
+        ({"name": "n" * 300}, "n" * 100, ""),
+    ],
+)
+def test_regions_have_the_names_and_classes_that_qupath_gives_them(
+    properties: dict[str, object], name: str, kind: str
+) -> None:
+    (region,) = parse_regions(json.dumps(drawn(**properties)), (10, 20))
+    assert (region.name, region.kind) == (name, kind)
+    assert [polygon.bounds for polygon in region.polygons] == [(10, 20, 14, 24)]
+
+
+@pytest.mark.parametrize("content", [SQUARE, {**FEATURE, "properties": None}, {**FEATURE, "properties": [1]}])
+def test_a_region_need_not_have_a_name(content: object) -> None:
+    (region,) = parse_regions(json.dumps(content), (0, 0))
+    assert (region.name, region.kind, len(region.polygons)) == ("", "", 1)
+
+
+def test_each_feature_is_a_region_with_all_its_polygons() -> None:
+    both = {"type": "MultiPolygon", "coordinates": [SQUARE["coordinates"], [[[9, 9], [12, 9], [12, 12], [9, 9]]]]}
+    none = {"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": []}, "properties": {"name": "b"}}
+    first = {"type": "Feature", "geometry": both, "properties": {"name": "a"}}
+    found = parse_regions(json.dumps([first, none, drawn(name="c")]), (0, 0))
+    assert [(region.name, len(region.polygons)) for region in found] == [("a", 2), ("c", 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ignored"), [("Ignore*", True), ("ignore", True), ("Ignored: fold", True), ("Tumor", False), ("", False)]
+)
+def test_classes_that_begin_with_ignore_are_ignored(kind: str, ignored: bool) -> None:
+    assert Region("a", kind, ()).ignored == ignored
+    assert not Region("Ignore", "", ()).ignored
+
+
+def test_names_of_regions_are_told_apart() -> None:
+    said = [("a", ""), ("a", "Tumor"), ("", "Tumor"), ("", ""), ("", ""), ("slide", ""), ("Tumor", ""), ("a 2", "")]
+    regions = [Region(name, kind, ()) for name, kind in said]
+    names = distinct_names(regions, ("slide",))
+    assert names == ["a", "a 2", "Tumor", "region", "region 2", "slide 2", "Tumor 2", "a 2 2"]

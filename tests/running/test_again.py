@@ -9,7 +9,7 @@ import pytest
 from snakemake.api import DAGSettings, Workflow
 
 from pathopipe.identity import full_sha256, identify
-from pathopipe.pipeline import Config
+from pathopipe.pipeline import ORDER, Config
 from pathopipe.results.documents import write_json
 from pathopipe.running.again import force
 from pathopipe.running.plan import Plan
@@ -34,10 +34,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
     config = Config()
     for slide in ("a", "b"):
-        finish(
-            tmp_path / "results", slide, "tissue", "tiles", "detect", "segment", "features", "types", "grade", "report"
-        )
-        for stage in ("tissue", "tiles", "detect", "segment", "features", "types", "grade", "report"):
+        finish(tmp_path / "results", slide, *ORDER)
+        for stage in ORDER:
             file = tmp_path / "results" / slide / stage / "manifest.json"
             known: dict[str, Any] = {"params": getattr(config, stage).model_dump(mode="json"), "mpp_source": "metadata"}
             known["identity"] = str(identify(tmp_path / f"{slide}.png"))

@@ -3,6 +3,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -77,10 +78,11 @@ def test_numbers_are_those_of_the_slide(copied):
     statistics = pq.read_table(copied / "done" / "statistics" / "statistics.parquet").to_pylist()[0]
     assert float(rows[0]["area_um2_mean"]) == statistics["area_um2_mean"]
     table = pq.read_table(copied / "cohort" / "cohort.parquet").to_pylist()[0]
-    assert {name: table[name] for name in statistics if name != "region"} == {
-        name: value for name, value in statistics.items() if name != "region"
+    said = {"region", "type"}
+    assert {name: table[name] for name in statistics if name not in said} == {
+        name: value for name, value in statistics.items() if name not in said
     }
-    assert "region" not in rows[0]
+    assert not said & rows[0].keys()
     assert "data:image/jpeg;base64," in page
 
 
@@ -138,10 +140,12 @@ def test_json_that_lacks_entries_is_a_fault_of_its_slide_alone(copied, name, con
     assert rows[0]["reason"] == f"{name}: is damaged: delete it and run again"
 
 
-def test_a_table_without_the_slides_row_is_a_fault(copied):
+@pytest.mark.parametrize("name", ["region", "type"])
+def test_a_table_without_the_slides_row_is_a_fault(copied, name):
     path = copied / "done" / "statistics" / "statistics.parquet"
-    pq.write_table(pq.read_table(path).drop_columns(["region"]), path)
-    seal(copied, "done", "features")
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(name), name, pa.array(["tumor"])), path)
+    seal(copied, "done", "statistics")
     rows, *_ = gather(copied, samples("done", "rejected"))
     assert (rows[0]["state"], rows[0]["reason"]) == (
         "fault",

@@ -14,6 +14,7 @@ from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.jobs.execution import execute
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import StatisticsSettings
+from pathopipe.provenance import sha256
 from pathopipe.results.contents import read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.schemas.column import schema_of
@@ -261,3 +262,12 @@ def test_a_roi_that_is_no_geojson_is_refused_by_name(tmp_path: Path) -> None:
     slide.sample.roi.write_text("no")
     with pytest.raises(RefusalError, match="roi"):
         slide.run()
+
+
+def test_the_regions_are_among_the_inputs(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.run()
+    assert "roi" not in slide.manifest["inputs"]
+    slide.draw(("tumor", None, (0, 0, 2000, 3000)))
+    slide.run()
+    assert slide.manifest["inputs"]["roi"] == sha256(slide.results.parent / "roi.geojson")

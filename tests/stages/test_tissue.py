@@ -142,9 +142,14 @@ def test_blur_is_told(pyramid: Path, tmp_path: Path) -> None:
     assert "out_of_focus" in {warning["code"] for warning in manifest["quality"]}
 
 
-def regions(path: Path, box: tuple[float, ...]) -> Path:
-    geometry = shapely.geometry.mapping(shapely.box(*box))
-    path.write_text(json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}))
+def regions(path: Path, *boxes: tuple[float, ...], ignored: tuple[tuple[float, ...], ...] = ()) -> Path:
+    """Write regions, and others of QuPath's class of what is to be ignored."""
+    shapes = [*((box, {}) for box in boxes), *((box, {"classification": {"name": "Ignore*"}}) for box in ignored)]
+    features = [
+        {"type": "Feature", "geometry": shapely.geometry.mapping(shapely.box(*box)), "properties": said}
+        for box, said in shapes
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     return path
 
 
@@ -158,6 +163,20 @@ def test_only_the_regions_of_the_sheet_are_analyzed(tmp_path: Path) -> None:
     outside.write_text("{}")
     with pytest.raises(RefusalError, match=r"far\.geojson"):
         run(tmp_path, tmp_path / "f.tiff", roi=outside)
+
+
+@pytest.mark.parametrize("drawn", [((160, 320, 800, 640),), ()], ids=["of a region", "of the slide"])
+def test_what_is_to_be_ignored_is_left_out(tmp_path: Path, drawn: tuple[tuple[float, ...], ...]) -> None:
+    write_slide(Scene(1200, 900, mpp=0.5, seed=3, tissue="field"), tmp_path / "f.tiff", levels=1)
+    whole = run(tmp_path, tmp_path / "f.tiff", roi=regions(tmp_path / "a.geojson", *drawn) if drawn else None)
+    roi = regions(tmp_path / "b.geojson", *drawn, ignored=((320, 320, 480, 480), (5000, 0, 6000, 900)))
+    some = run(tmp_path, tmp_path / "f.tiff", roi=roi)
+    assert whole["tissue_mm2"] - some["tissue_mm2"] == pytest.approx(160 * 160 * 0.25 / 1e6, rel=0.01)
+    content = read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson")
+    tissue = shapely.union_all(from_geojson(content, (0, 0)))
+    assert not tissue.intersects(shapely.box(322, 322, 478, 478))
+    everything = regions(tmp_path / "c.geojson", *drawn, ignored=((0, 0, 1300, 1000),))
+    assert "column 'roi'" in run(tmp_path, tmp_path / "f.tiff", roi=everything)["reason"]
 
 
 def test_a_missing_slide_is_a_fault_and_leaves_results_alone(pyramid: Path, tmp_path: Path) -> None:

@@ -54,13 +54,17 @@ def test_rows_equal_polygons(finished_once: Project, slide: str) -> None:
     folder = finished_once.results / slide
     nuclei = geopandas.read_parquet(folder / "segment" / "nuclei.parquet")
     features = pd.read_parquet(folder / "features" / "features.parquet")
-    statistics = pd.read_parquet(folder / "features" / "statistics.parquet")
+    statistics = pd.read_parquet(folder / "statistics" / "statistics.parquet").iloc[0]
     assert nuclei.crs is None
     assert len(nuclei) > 50
     assert nuclei["nucleus_id"].tolist() == list(range(len(nuclei))) == features["nucleus_id"].tolist()
-    assert statistics["nuclei_count"].tolist() == [len(nuclei)]
+    assert (statistics["region"], statistics["type"]) == ("slide", "all")
+    assert statistics["nuclei_count"] == len(nuclei)
     assert manifest(finished_once, slide, "segment")["counts"]["nuclei"] == len(nuclei)
-    np.testing.assert_allclose(statistics["area_um2_mean"], features["area_um2"].mean())
+    whole = features["at_border"] == 0
+    assert whole.mean() == pytest.approx(1 - statistics["cut_off_share"])
+    np.testing.assert_allclose(statistics["area_um2_mean"], features["area_um2"][whole].mean())
+    np.testing.assert_allclose(statistics["hematoxylin_mean_mean"], features["hematoxylin_mean"].mean(), rtol=1e-6)
     np.testing.assert_allclose(features["area_um2"], nuclei["area_um2"])
 
 

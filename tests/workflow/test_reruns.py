@@ -50,6 +50,9 @@ def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -
         ("tiles.size=256", "tiles"),
         ("detect.model=classical", "detect"),
         ("segment.foreground=0.55", "segment"),
+        ("features.groups=shape", "features"),
+        ("statistics.min_nuclei=20", "statistics"),
+        ("statistics.spatial=false", "statistics"),
         ("grade.nottingham.min_nuclei=20", "grade"),
         ("grade.out_of_scope=true", "grade"),
         ("report.gallery=8", "report"),
@@ -93,7 +96,7 @@ def test_tissue_and_stain_in_the_sheet_rerun_the_grade_of_that_slide(finished: P
 def test_a_rerun_on_demand(finished: Project) -> None:
     assert finished.planned_with(options=("--rerun", "features")) == from_stage("features")
     only = finished.planned_with(options=("--rerun", "features", "--only", "s1"))
-    assert only == {"features": 1, "types": 1, "grade": 1, "report": 1}
+    assert only == {"features": 1, "types": 1, "statistics": 1, "grade": 1, "report": 1}
 
 
 def test_adding_a_slide_runs_only_that_one(finished: Project) -> None:

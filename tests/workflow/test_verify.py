@@ -52,7 +52,7 @@ def test_what_was_made_from_another_file_is_named(finished: Project) -> None:
         "s0: segment/nuclei.parquet changed since it was written",
         *(
             f"s0: {stage} was made from a different segment/nuclei.parquet than the present one"
-            for stage in ("features", "types", "grade", "report")
+            for stage in ("features", "types", "statistics", "grade", "report")
         ),
     ]
 
@@ -61,7 +61,7 @@ def test_an_edited_file_that_was_taken_over_is_told(finished: Project) -> None:
     """As if the stages after it had run on it: manifests and descriptions agree with the file as it is now."""
     nuclei = finished.results / "s0" / "segment" / "nuclei.parquet"
     changed = {sha256(nuclei): nuclei.write_bytes(nuclei.read_bytes() + b"\n") and sha256(nuclei)}
-    manifests = [f"s0/{stage}/manifest.json" for stage in ("features", "types", "grade", "report")]
+    manifests = [f"s0/{stage}/manifest.json" for stage in ("features", "types", "statistics", "grade", "report")]
     for name in (*manifests, f"s0/{CRATE}", "cohort/manifest.json", CRATE):
         file = finished.results / name
         before, text = sha256(file), file.read_text()
