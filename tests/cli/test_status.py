@@ -48,7 +48,7 @@ def test_what_calls_for_attention_is_listed_and_the_rest_counted(
     lines = ask(capsys, "--results", str(cohort)).splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["slide", "half", "broken", "finished"]
     assert lines[2].split() == ["broken", "done", "failed", *"-------", "tiles:", "the", "disk", "is", "full"]
-    assert lines[3].split() == ["finished", "4", "3", "3", "2", "2", "2", "2", "2"]
+    assert lines[3].split() == ["finished", "4", "3", "3", "2", "2", "2", "2", "2", "2"]
     assert lines[5] == "104 slides: 1 done, 1 rejected, 1 failed, 1 begun, 100 waiting"
     assert "nothing is running" in lines[6]
     assert "takes about" in lines[6]

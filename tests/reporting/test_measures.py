@@ -1,4 +1,13 @@
-from pathopipe.reporting.measures import key_figures, statistics_table
+from pathopipe.reporting.measures import (
+    key_figures,
+    parts_columns,
+    parts_rows,
+    spatial_rows,
+    statistics_columns,
+    statistics_groups,
+)
+from pathopipe.results.schemas.features import term_of
+from pathopipe.results.schemas.statistics import SUMMARIZED
 
 ROW = {
     "region": "slide",
@@ -21,13 +30,47 @@ def test_key_figures_are_those_that_are_there():
     assert "Variation of area" not in figures
 
 
-def test_the_table_has_a_row_per_feature_and_dashes_for_what_is_missing():
-    columns, rows = statistics_table(ROW)
-    assert columns == ("Mean", "SD", "Median", "P95")
-    assert [row.term.label for row in rows] == ["Nuclear area", "Circularity", "my_measure"]
-    assert rows[0].values == (65.66, 12.0, 60.0, None)
-    assert rows[1].values == (None, None, 0.9, None)
+def test_a_table_per_group_has_a_row_per_measure_and_dashes_for_what_is_missing():
+    columns, groups = statistics_columns(), statistics_groups(ROW | {"clump_share_mean": 0.25})
+    assert columns == ("Mean", "SD", "CV", "Skewness", "P5", "P25", "Median", "P75", "P95")
+    assert [group.title for group in groups] == ["Size and plain shape", "Chromatin"]
+    assert [row.term.label for row in groups[0].rows] == ["Nuclear area", "Circularity"]
+    assert groups[0].rows[0].values == (65.66, 12.0, None, None, None, None, 60.0, None, None)
+    assert groups[1].rows[0].values == (0.25, *[None] * 8)
+
+
+def test_every_measure_with_statistics_has_its_place_in_one_table():
+    groups = statistics_groups({f"{name}_mean": 1.0 for name in SUMMARIZED})
+    assert sorted(row.term.label for group in groups for row in group.rows) == sorted(
+        term_of(name).label for name in SUMMARIZED
+    )
 
 
 def test_no_statistics_no_table():
-    assert statistics_table({"nuclei_count": 0}) == ((), ())
+    assert statistics_groups({"nuclei_count": 0}) == spatial_rows({"nuclei_count": 0}) == ()
+
+
+def test_spatial_measures_are_shown_where_they_are_known():
+    (row,) = spatial_rows({"spatial_clark_evans": 0.9, "spatial_degree_mean": None, "area_um2_mean": 3.0})
+    assert (row.term.label, row.values) == ("Clark-Evans index", (0.9,))
+
+
+def test_regions_and_types_are_lines_where_there_is_more_than_the_slide():
+    first = ROW | {"type": "all"}
+    assert parts_rows([]) == parts_rows([first]) == ()
+    named = [
+        first,
+        {"region": "slide", "type": "stromal", "nuclei_count": 4},
+        {"region": "my region", "type": "all", "nuclei_per_mm2": 7.5},
+        {"region": "densest_field", "type": "all"},
+    ]
+    rows = parts_rows(named)
+    assert [(row.region, row.type) for row in rows] == [
+        ("Whole slide", "all"),
+        ("Whole slide", "stromal"),
+        ("my region", "all"),
+        ("Densest field", "all"),
+    ]
+    assert parts_columns()[:3] == ("Nuclei", "Nuclear density (per mm²)", "Tissue area (mm²)")
+    assert rows[0].values == (2504, 3220.4, 0.7777, 60.0, 12.0, 0.9, None)
+    assert rows[2].values == (None, 7.5, *[None] * 5)

@@ -26,6 +26,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
     evidence = tuple(slide_page.Evidence(words, value, words, words) for value in (1.5, 3, None, words, True, 0.1, 9))
     windows = tuple(Window(kind, 10.0 * i, 0, 10, 10) for i, kind in enumerate(("densest", "typical")))
     heat = pictures.png(pictures.heat(np.ones((3, 4)), 1.0))
+    row = slide_page.StatisticsRow(Term(words, words, words), (1.0,))
     record = slide_page.StageRecord(words, words, "done", "1", (fact,), (fact,), (fact,), (fact,))
     return slide_page.SlidePage(
         slide=words,
@@ -39,7 +40,10 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         crop_um=24.0,
         histograms=(slide_page.Histogram(replace(term_of("area_um2"), label=words), distribution([1, 2, 3])),),
         statistics_columns=(words,),
-        statistics=(slide_page.StatisticsRow(Term(words, words, words), (1.0,)),),
+        statistics=(slide_page.StatisticsGroup(words, (row,)),),
+        spatial=(row,),
+        parts_columns=(words,),
+        parts=(slide_page.PartRow(words, words, (1.0, None)),),
         records=(record,),
         versions=(fact,),
         identity=(fact,),
@@ -50,6 +54,8 @@ def test_a_full_page_is_sound_and_shows_everything(read_page):
     page = read_page(slide_page.render_slide(full_page()))
     headings = page.visible
     for words in ("What the grade is based on", "Fields of view", "Densest region", "Distributions", "Provenance"):
+        assert words in headings
+    for words in ("Regions and types of nuclei", "Statistics of the slide", "How nuclei lie to each other"):
         assert words in headings
     assert "43.2\u202fµm²" in page.text
     assert page.all("script") == []
