@@ -1,4 +1,4 @@
-"""Measures of nuclei: nuclei per second of processor time of each group, on one thread, beside scikit-image and histolytics.
+"""Measures of nuclei: nuclei per second of processor time of each group, beside scikit-image and histolytics.
 
     python benchmarks/features.py [--mpp 0.25] [--nuclei 2000] [--histolytics PYTHON]
 

@@ -29,7 +29,6 @@ _TABLES: Final = MappingProxyType(
 _OF_PARTS: Final = (
     "nuclei_count",
     "nuclei_per_mm2",
-    "tissue_mm2",
     "area_um2_p50",
     "area_um2_sd",
     "circularity_p50",
@@ -89,9 +88,9 @@ def spatial_rows(row: Row) -> tuple[StatisticsRow, ...]:
     return tuple(StatisticsRow(column.term, (value,)) for column, value in known if value is not None)
 
 
-def parts_columns() -> tuple[str, ...]:
-    """Return the names of the columns of the table of regions and types."""
-    return tuple(_worded(column_term(name)) for name in _OF_PARTS)
+def parts_columns() -> tuple[Term, ...]:
+    """Return the columns of the table of regions and types."""
+    return tuple(column_term(name) for name in _OF_PARTS)
 
 
 def parts_rows(rows: Sequence[Row]) -> tuple[PartRow, ...]:
@@ -99,7 +98,8 @@ def parts_rows(rows: Sequence[Row]) -> tuple[PartRow, ...]:
     if len(rows) < 2:
         return ()
     return tuple(
-        PartRow(_called(row[REGION.name]), row[TYPE.name], tuple(row.get(name) for name in _OF_PARTS)) for row in rows
+        PartRow(_called(row[REGION.name]), row[TYPE.name], tuple(_written(row.get(name)) for name in _OF_PARTS))
+        for row in rows
     )
 
 
@@ -107,8 +107,8 @@ def _called(region: str) -> str:
     return _REGIONS.get(region, region)
 
 
-def _worded(term: Term) -> str:
-    return f"{term.label} ({term.unit})" if term.unit else term.label
+def _written(value: float | None) -> str:
+    return text.count(value) if isinstance(value, int) else text.number(value)
 
 
 def _short(statistic: str) -> str:

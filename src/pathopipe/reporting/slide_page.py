@@ -218,11 +218,11 @@ class StatisticsGroup:
 
 @dataclass(frozen=True)
 class PartRow:
-    """Some numbers of the nuclei of a region, of all types or of one, in the order of the table's columns."""
+    """Some numbers of the nuclei of a region, of all types or of one, ready to read, in the order of the columns."""
 
     region: str
     type: str
-    values: tuple[float | None, ...]
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class SlidePage:
     statistics_columns: tuple[str, ...] = ()
     statistics: tuple[StatisticsGroup, ...] = ()
     spatial: tuple[StatisticsRow, ...] = ()
-    parts_columns: tuple[str, ...] = ()
+    parts_columns: tuple[Term, ...] = ()
     parts: tuple[PartRow, ...] = ()
     records: tuple[StageRecord, ...] = ()
     versions: tuple[Fact, ...] = ()
