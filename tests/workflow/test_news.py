@@ -74,8 +74,8 @@ def test_a_dry_run_counts_what_would_be_done_and_does_nothing(finished: Project)
     assert idle[-1] == "nothing to do: everything is up to date"
     assert not [line for line in idle if "runs again" in line]
     reported = lines(finished.run("-n", "--set", "segment.min_area_um2=20", "--only", "s1").stdout)
-    assert reported[-6:-1] == [
-        f"  {stage:<9} 1 slide: s1" for stage in ("segment", "features", "types", "statistics", "grade", "report")
+    assert reported[-7:-1] == [
+        f"  {stage:<10} 1 slide: s1" for stage in ("segment", "features", "types", "statistics", "grade", "report")
     ]
     assert "nothing was run" in reported[-1]
     assert "segment runs again for 1 slide: its settings changed (min_area_um2: 4 -> 20)" in reported

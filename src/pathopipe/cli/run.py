@@ -162,7 +162,7 @@ def _count(run_: "Run") -> int:
     for stage in STAGES:
         if slides := sorted(slide for rule, slide in progress.jobs.values() if rule == stage):
             some = f"{', '.join(slides[:_SHOWN])}{', …' if slides[_SHOWN:] else ''}"
-            click.echo(f"  {stage:<9} {counted(len(slides))}: {some}")
+            click.echo(f"  {stage:<10} {counted(len(slides))}: {some}")
     if progress.planned.get("cohort"):
         click.echo("  cohort")
     click.echo(
