@@ -309,11 +309,13 @@ def test_neither_workers_nor_read_sizes_change_a_byte(tmp_path, monkeypatch):
 
 
 def test_nuclei_in_several_row_groups_measure_the_same(tmp_path, monkeypatch):
-    labels = discs(400, 500, 90)
-    whole = Slide(tmp_path / "whole", labels)
+    labels, places = discs(400, 500, 90), [tmp_path / "whole", tmp_path / "parts"]
+    for place in places:
+        place.mkdir()
+    whole = Slide(places[0], labels)
     whole.run()
     monkeypatch.setattr("pathopipe.results.tables.ROWS_PER_GROUP", 32)
-    parts = Slide(tmp_path / "parts", labels)
+    parts = Slide(places[1], labels)
     parts.run()
     found = pq.ParquetFile(parts.file())
     assert found.num_row_groups > 2
