@@ -113,6 +113,15 @@ def test_what_a_machine_lacks_is_a_sentence(
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["tissue slide_1", "types slide_1", "run", "cohort"])
+@pytest.mark.parametrize("limit", [200_000, 400_000, 1_000_000])
+def test_a_limit_that_libraries_crash_at_is_a_sentence(command: str, limit: int, tmp_path: Path) -> None:
+    done = shell(f"ulimit -v {limit}; {PROGRAM} {command}", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"pathopipe: {MEMORY}")
+    assert done.stderr.count("\n") == 1
+
+
 def test_of_a_pipe_that_nobody_reads_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, user_errors():
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")

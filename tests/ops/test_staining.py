@@ -121,3 +121,12 @@ def test_one_pixel_and_one_color_have_no_shape_of_distribution() -> None:
 def test_planes_of_a_view_are_the_same() -> None:
     rgb = field(60, 3).rgb
     assert (planes_of(rgb[::-1, ::-1], Stains()) == planes_of(rgb, Stains())[:, ::-1, ::-1]).all()
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_quarter_turn_changes_no_stain(nuclei: MeasuredField, measured: dict[str, np.ndarray], turns: int) -> None:
+    turned = made(np.rot90(nuclei.labels, turns).copy(), np.rot90(nuclei.rgb, turns).copy())
+    size = MPP if turns == 2 else MPP[::-1]
+    after = measure_staining(turned.labels, turned.boxes, turned.rgb, turned.planes, *size)
+    for name, values in measured.items():
+        np.testing.assert_allclose(after[name], values, rtol=1e-9, atol=1e-9, err_msg=name)

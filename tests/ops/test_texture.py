@@ -164,3 +164,15 @@ def test_single_pixels_have_no_pairs() -> None:
     found = measure_texture(one.labels, one.boxes, one.planes[0], STRONG, 0.5)
     assert np.isnan([found[name][0] for name in found if name.startswith("glcm")]).all()
     assert found["lbp_8"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_quarter_turn_changes_no_texture(nuclei: MeasuredField, turns: int) -> None:
+    before = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, 0.5)
+    turned = made(np.rot90(nuclei.labels, turns).copy(), np.rot90(nuclei.rgb, turns).copy())
+    after = measure_texture(turned.labels, turned.boxes, turned.planes[0], STRONG, 0.5)
+    for name, values in before.items():
+        if not name.startswith(
+            "lbp"
+        ):  # changes along eight points are counted from the first one, as scikit-image does
+            np.testing.assert_allclose(after[name], values, rtol=1e-9, atol=1e-9, err_msg=name)

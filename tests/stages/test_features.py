@@ -308,6 +308,18 @@ def test_neither_workers_nor_read_sizes_change_a_byte(tmp_path, monkeypatch):
     assert slide.bytes() == first
 
 
+def test_nuclei_in_several_row_groups_measure_the_same(tmp_path, monkeypatch):
+    labels = discs(400, 500, 90)
+    whole = Slide(tmp_path / "whole", labels)
+    whole.run()
+    monkeypatch.setattr("pathopipe.results.tables.ROWS_PER_GROUP", 32)
+    parts = Slide(tmp_path / "parts", labels)
+    parts.run()
+    found = pq.ParquetFile(parts.file())
+    assert found.num_row_groups > 2
+    assert found.read().to_pydict() == pq.read_table(whole.file()).to_pydict()
+
+
 class StoppedError(Exception):
     """What ends a job here, in the middle of its work."""
 

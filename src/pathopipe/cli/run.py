@@ -11,6 +11,7 @@ import click
 
 from pathopipe.cli.options import PATH, Hinting, config_options, examples, find_config
 from pathopipe.cli.stage_names import STAGES
+from pathopipe.cli.surroundings import require_memory
 from pathopipe.wording import counted
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def run(
     Slides that can't be used are rejected with the reason, and the others continue. Arguments after '--' go to
     Snakemake.
     """
+    require_memory()
     from pathopipe.provenance import workflow_folder
     from pathopipe.running.cluster import find_place
     from pathopipe.running.selection import Selection

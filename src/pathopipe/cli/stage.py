@@ -10,6 +10,7 @@ import click
 
 from pathopipe.cli.options import PATH, config_options, examples, find_config
 from pathopipe.cli.stage_names import STAGES
+from pathopipe.cli.surroundings import require_memory
 from pathopipe.wording import list_counts
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
         slide: str, results: Path | None, sheet: Path | None, log: Path | None, workers: int, **options: Any
     ) -> None:
         _say_to(log, results)
+        require_memory()
         _keep_no_memory()
         from pathopipe.jobs.execution import execute
 
@@ -74,6 +76,7 @@ def stage_command(name: str, help_text: str) -> click.Command:
 def cohort(results: Path | None, sheet: Path | None, log: Path | None, partial: bool, **options: Any) -> None:
     """Gather all slides."""
     _say_to(log, results)
+    require_memory()
     _keep_no_memory()
     from pathopipe.jobs.execution import execute_cohort, predate
     from pathopipe.samples import read_samples

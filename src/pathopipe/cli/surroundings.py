@@ -1,7 +1,12 @@
 """What a shell may start the program with: streams that are closed, or can't take every letter."""
 
 import os
+import resource
 import sys
+from typing import Final
+
+_LEAST_MEMORY: Final = 2**30
+"""Bytes of address space that no stage starts with less of: the libraries that it loads take more."""
 
 
 def prepare(arguments: list[str] | None) -> None:
@@ -18,6 +23,19 @@ def prepare(arguments: list[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def require_memory() -> None:
+    """Make sure that no limit leaves less memory than libraries take to load: some of them crash there.
+
+    Raises
+    ------
+    MemoryError
+        When one does.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
+        raise MemoryError
 
 
 def _open_closed() -> None:

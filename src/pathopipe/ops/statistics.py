@@ -48,7 +48,9 @@ def describe(values: NDArray[Any], least: int = LEAST) -> Row:
     if finite.size == 0:
         return dict.fromkeys(STATISTICS)
     mean, count = float(np.mean(finite)), finite.size
-    quantiles = dict(zip(QUANTILES, map(float, np.quantile(finite, QUANTILES, method="linear")), strict=True))
+    # Sorted once: numpy sorts a million numbers in less time than it takes to find seven quantiles of them.
+    ordered = np.sort(finite)
+    quantiles = {quantile: _quantile(ordered, quantile) for quantile in QUANTILES}
     found: Row = dict.fromkeys(STATISTICS) | {"mean": mean, "p50": quantiles[0.5]}
     if count < max(least, 2):
         return found
@@ -56,13 +58,24 @@ def describe(values: NDArray[Any], least: int = LEAST) -> Row:
     sd = math.sqrt(float(np.sum(deviations * deviations)) / (count - 1))
     found |= {f"p{round(100 * quantile):02}": value for quantile, value in quantiles.items()}
     found |= {"sd": sd, "cv": sd / mean if mean != 0 else None}
-    found |= {"iqr": quantiles[0.75] - quantiles[0.25], "mad": float(np.median(np.abs(finite - quantiles[0.5])))}
-    if np.ptp(finite) > 0 and sd > 0:
+    found |= {
+        "iqr": quantiles[0.75] - quantiles[0.25],
+        "mad": _quantile(np.sort(np.abs(ordered - quantiles[0.5])), 0.5),
+    }
+    if ordered[-1] > ordered[0] and sd > 0:
         standard = deviations / (sd * math.sqrt((count - 1) / count))
         squares = standard * standard
         found["skew"] = _skew(float(np.mean(squares * standard)), count)
         found["kurtosis"] = _kurtosis(float(np.mean(squares * squares)) - 3, count)
     return found
+
+
+def _quantile(ordered: NDArray[np.float64], quantile: float) -> float:
+    """Quantile of sorted values (N,), linear between them."""
+    place = quantile * (len(ordered) - 1)
+    low = int(place)
+    first, second = float(ordered[low]), float(ordered[min(low + 1, len(ordered) - 1)])
+    return first + (place - low) * (second - first)
 
 
 def _skew(moment: float, count: int) -> float | None:

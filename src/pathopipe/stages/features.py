@@ -49,6 +49,8 @@ _FROM_PIXELS: Final = tuple(
     column for group, columns in GROUPS.items() if group not in {"distances", "neighborhood"} for column in columns
 )
 
+_KINDS: Final = {column.name: column.kind for column in COLUMNS}
+
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 Members = NDArray[np.int64]
@@ -235,7 +237,7 @@ def _beside(job: Job[FeaturesSettings], nuclei: _Nuclei) -> Columns:
     if len(points) != nuclei.total:
         raise damaged(job.input("segment/nuclei.parquet"))
     with job.watch.spending("distances"):
-        found: Columns = dict(measure_neighbors(points, job.workers))
+        found = _as_stored(measure_neighbors(points, job.workers))
     if "neighborhood" not in job.settings.groups:
         return found | {column.name: np.full(len(points), np.nan) for column in GROUPS["neighborhood"]}
     compared = {name: np.full(len(points), np.nan) for name in (*COMPARED, "orientation_deg")}
@@ -244,7 +246,12 @@ def _beside(job: Job[FeaturesSettings], nuclei: _Nuclei) -> Columns:
             values[ids] = columns.get(name, np.nan)
     with job.watch.spending("neighborhood"):
         graph = neighbor_graph(points, workers=job.workers)
-        return found | delaunay_measures(points, graph) | differences(compared, graph)
+        return found | _as_stored(delaunay_measures(points, graph)) | _as_stored(differences(compared, graph))
+
+
+def _as_stored(columns: Mapping[str, NDArray[Any]]) -> Columns:
+    """Columns in the types of the table: half as large, most of them."""
+    return {name: values.astype(_KINDS[name]) for name, values in columns.items()}
 
 
 def _check_mpp(areas: Floats, detect: Manifest) -> tuple[str, list[dict[str, Any]]]:
