@@ -55,7 +55,7 @@ def test_the_columns_are_those_of_the_dictionary(found):
     units = {"um": "µm", "um2": "µm²", "mm": "mm", "mm2": "mm²"}
     for column in SPATIAL:
         last = column.name.rsplit("_", 1)[1]
-        assert column.unit.split("/")[-1] == units.get(last, "") or re.search(r"_\d+um$", column.name)
+        assert re.split("/|per ", column.unit)[-1] == units.get(last, "") or re.search(r"_\d+um$", column.name)
 
 
 def test_ordinary_nuclei_have_all_values(found):
