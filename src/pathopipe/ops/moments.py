@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.boxes import bounding_boxes
 
 # Order and repetition of the Zernike moments. 00 is the same for every region, 11 is 0 around the centroid.
 ZERNIKE: Final = (
@@ -108,37 +109,15 @@ def measure_moments(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> d
           1 / pi for all regions and 11 is 0, so they are left out. No magnitude changes when the region is turned.
     """
     columns = np.full((len(MOMENT_FEATURES), count), np.nan)
-    _measure_each(labels, _boxes(labels, count), mpp_x, mpp_y, columns)
+    _measure_each(labels, bounding_boxes(labels, count), mpp_x, mpp_y, columns)
     return dict(zip(MOMENT_FEATURES, columns, strict=True))
-
-
-@kernel
-def _boxes(labels: Labels, count: int) -> Counts:
-    """First and last row, first and last column (count, 4) of the labels 1 to ``count``; last row -1 where absent."""
-    boxes = np.empty((count, 4), np.int64)
-    for i in range(count):
-        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = labels.shape[0], -1, labels.shape[1], -1
-    for row in range(labels.shape[0]):
-        before = 0
-        for column in range(labels.shape[1]):
-            label = labels[row, column]
-            if label != before:
-                if 0 < before <= count:
-                    boxes[before - 1, 3] = max(boxes[before - 1, 3], column - 1)
-                if 0 < label <= count:
-                    box = boxes[label - 1]
-                    box[0], box[1], box[2] = min(box[0], row), row, min(box[2], column)
-                before = label
-        if 0 < before <= count:
-            boxes[before - 1, 3] = labels.shape[1] - 1
-    return boxes
 
 
 @kernel
 def _measure_each(labels: Labels, boxes: Counts, mpp_x: float, mpp_y: float, columns: Floats) -> None:
     """Write the measures of each nucleus, a column of ``columns`` each."""
     for i in range(len(boxes)):
-        if boxes[i, 1] < 0:
+        if boxes[i, 2] == 0:
             continue
         depth, runs = _cut(labels, np.int32(i + 1), boxes[i])
         pixels, x, y, xx, yy, xy = _sums(runs)
@@ -165,11 +144,11 @@ def _cut(labels: Labels, label: np.int32, box: Counts) -> tuple[Steps, Counts]:
     Returns for each pixel of the box how many steps up or down lead out of the nucleus, 0 outside of it, and its runs
     (R, 3): row, first column, column after the last, in the box.
     """
-    rows, width = box[1] - box[0] + 1, box[3] - box[2] + 1
+    rows, width = box[2] - box[0], box[3] - box[1]
     # With a pixel around that is outside.
     depth, begins = np.zeros((rows + 2, width + 2), np.int32), 0
     for row in range(1, rows + 1):
-        line, here, above = labels[box[0] + row - 1, box[2] : box[3] + 1], depth[row, 1 : width + 1], depth[row - 1, 1:]
+        line, here, above = labels[box[0] + row - 1, box[1] : box[3]], depth[row, 1 : width + 1], depth[row - 1, 1:]
         for k in range(width):
             here[k] = (above[k] + 1) * (line[k] == label)
         before, after = depth[row, : width + 1], depth[row, 1:]
