@@ -152,7 +152,7 @@ FEATURES: Final = Stage(
         "segment/nuclei.parquet",
     ),
     writes=("features.parquet",),
-    demand=Demand(2.0, 1.5, 0.4, 2000, 2),
+    demand=Demand(2.0, 1.5, 3.5, 2000, 2),
     reads_pixels=True,
     group="after",
 )
@@ -201,7 +201,7 @@ class StatisticsSettings(Section):
     field_mm2: Annotated[float, Field(ge=0, le=100)] = Field(
         2.0, description="area of the fields with the most and the largest nuclei, which get rows; 0: none"
     )
-    spatial: bool = Field(True, description="also measure how nuclei lie to each other")
+    spatial: bool = Field(True, description="also measure how nuclei are arranged")
 
 
 STATISTICS: Final = Stage(
@@ -221,7 +221,7 @@ STATISTICS: Final = Stage(
         "types/types.parquet",
     ),
     writes=("statistics.parquet",),
-    demand=Demand(3.0, 0.5, 0.0, 1500, 2),
+    demand=Demand(3.0, 0.5, 0.5, 1500, 2),
     group="after",
     columns=("roi",),
 )

@@ -26,8 +26,8 @@ def measured(nuclei: MeasuredField) -> dict[str, np.ndarray]:
 
 
 def depths(inside: np.ndarray) -> np.ndarray:
-    """Distances to the nearest pixel outside; beyond the image is outside."""
-    return ndimage.distance_transform_edt(np.pad(inside, 1), sampling=MPP[::-1])[1:-1, 1:-1]
+    """Distances to the outline, half a pixel short of the nearest pixel outside; beyond the image is outside."""
+    return ndimage.distance_transform_edt(np.pad(inside, 1), sampling=MPP[::-1])[1:-1, 1:-1] - min(MPP) / 2
 
 
 def test_all_columns_are_there(nuclei: MeasuredField, measured: dict[str, np.ndarray]) -> None:
@@ -82,10 +82,9 @@ def test_bright_spots_are_lighter_than_the_mean_by_an_sd(
 def test_shells_lie_at_equal_steps_from_the_outline(
     nuclei: MeasuredField, measured: dict[str, np.ndarray], plane: int, stain: str
 ) -> None:
-    half = min(MPP) / 2
     for label in range(1, nuclei.count + 1):
         inside, values = nuclei.labels == label, nuclei.values(plane, label)
-        depth = depths(inside)[inside] - half
+        depth = depths(inside)[inside]
         shells = np.minimum((4 * (1 - depth / depth.max())).astype(int), 3)
         for shell in range(4):
             found = measured[f"{stain}_shell_{shell + 1}"][label - 1]
@@ -169,3 +168,15 @@ def test_a_quarter_turn_changes_no_chromatin(nuclei: MeasuredField, turns: int) 
     for name, values in before.items():
         # Single precision of the blur decides about dots; whole numbers of them, and their heights to its digits.
         np.testing.assert_allclose(after[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.5, 0.8])
+def test_the_rim_is_as_wide_at_any_resolution(mpp: float) -> None:
+    labels = np.zeros((200, 200), np.uint8)
+    radius = 6.0 / mpp
+    cv2.circle(labels, (100, 100), round(radius), 1, -1)
+    image = np.random.default_rng(0).integers(60, 160, (200, 200, 3)).astype(np.uint8)
+    one = made(labels.astype(np.int32), image)
+    found = measure_chromatin(one.labels, one.boxes, one.planes, STRONG, mpp, mpp)
+    rim = 1 - ((6.0 - RIM_UM) / 6.0) ** 2  # of a disc of 6 um, of which dark pixels are a random part
+    assert found["clump_rim_share"][0] == pytest.approx(rim, abs=0.08)

@@ -176,3 +176,15 @@ def test_a_quarter_turn_changes_no_texture(nuclei: MeasuredField, turns: int) ->
             "lbp"
         ):  # changes along eight points are counted from the first one, as scikit-image does
             np.testing.assert_allclose(after[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.2525, 0.29, 0.325, 0.33, 0.4, 0.5, 0.505, 0.55, 0.62, 0.7, 1.0, 1.5])
+def test_what_pixels_are_too_coarse_for_is_null_and_never_zero(nuclei: MeasuredField, mpp: float) -> None:
+    found = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, mpp)
+    shares = [found[name] for name in texture.GRANULARITY]
+    assert all(np.isnan(values).all() or (values > 0).any() for values in shares)
+    known = [values for values in shares if not np.isnan(values).all()]
+    assert len(known) >= (4 if mpp < 0.28 or 0.4 <= mpp < 0.56 else 2)
+    pairs = [found[f"glcm_contrast_{distance * 1000:.0f}nm"] for distance in texture.DISTANCES_UM]
+    known = [values for values in pairs if not np.isnan(values).all()]
+    assert len({values.tobytes() for values in known}) == len(known) >= (3 if mpp < 0.66 else 1)

@@ -159,9 +159,69 @@ def test_regions_have_rows_by_name_or_class(tmp_path: Path) -> None:
     assert left["nuclei_per_region_mm2"] == left["nuclei_per_mm2"] == pytest.approx(inside.sum() / 1.5)
     assert left["area_um2_mean"] == pytest.approx(slide.area[inside].mean())
     assert rows["left", "epithelial"]["nuclei_count"] == 0
+    assert [row["region_class"] for (_, name), row in rows.items() if name == "all"] == [
+        "",
+        "Tumor",
+        "Stroma",
+        "Stroma",
+        "",
+    ]
     (overlap,) = slide.manifest["quality"]
-    assert overlap["code"] == "regions_overlap"
-    assert "'left' and 'slide 2' share 100% of the smaller one" in overlap["message"]
+    assert (overlap["code"], overlap["value"]) == ("regions_overlap", 1)
+    assert "'left' and 'slide 2' (100% of the smaller one)" in overlap["message"]
+
+
+def test_a_name_that_a_person_gave_is_given_to_no_other_region(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    boxes = [(0, 0, 500, 3000), (1000, 0, 1600, 3000), (2000, 0, 4000, 3000), (0, 0, 10, 10)]
+    slide.draw(
+        ("Tumor", "Tumor", boxes[0]),
+        (None, "Tumor", boxes[1]),
+        ("Tumor 2", None, boxes[2]),
+        ("Whole slide", None, boxes[3]),
+    )
+    rows = by_name(slide.run(field_mm2=0, spatial=False))
+    assert [region for region, name in rows if name == "all"] == [
+        "slide",
+        "Tumor",
+        "Tumor 3",
+        "Tumor 2",
+        "Whole slide 2",
+    ]
+    assert rows["Tumor 2", "all"]["nuclei_count"] == (slide.x >= 2000).sum()
+    assert rows["Tumor 3", "all"]["nuclei_count"] == ((slide.x >= 1000) & (slide.x < 1600)).sum()
+
+
+def test_many_regions_are_described_some_at_a_time_and_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slide = Slide(tmp_path)
+    slide.draw(*((f"r{number}", None, (100 * number, 0, 100 * number + 100, 3000)) for number in range(12)))
+    slide.run(field_mm2=0, spatial=False)
+    whole = slide.file.read_bytes()
+    monkeypatch.setattr("pathopipe.stages.statistics._PLACES", 5)
+    slide.run(field_mm2=0, spatial=False)
+    assert slide.file.read_bytes() == whole
+    monkeypatch.setattr("pathopipe.stages.statistics._MOST_REGIONS", 10)
+    rows = by_name(slide.run(field_mm2=0, spatial=False))
+    assert [region for region, name in rows if name == "all"] == ["slide", *(f"r{number}" for number in range(10))]
+    assert [entry["code"] for entry in slide.manifest["quality"]] == ["many_regions"]
+
+
+def test_many_overlaps_are_one_warning(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.draw(*((f"r{number}", None, (0, 0, 1000 + number, 3000)) for number in range(5)))
+    slide.run(field_mm2=0, spatial=False)
+    (warning,) = slide.manifest["quality"]
+    assert warning["message"].endswith("and 7 more")
+
+
+def test_measures_that_may_be_negative_have_no_cv(tmp_path: Path) -> None:
+    first = Slide(tmp_path).run(spatial=False)[0]
+    assert first["area_um2_cv"] is not None
+    signed = [name for name in first if name.endswith("_cv") and ("contrast" in name or "margination" in name)]
+    assert len(signed) > 10
+    assert {first[name] for name in signed} == {None}
 
 
 def test_regions_outside_are_told_and_empty(tmp_path: Path) -> None:
@@ -171,7 +231,8 @@ def test_regions_outside_are_told_and_empty(tmp_path: Path) -> None:
     )
     rows = by_name(slide.run(field_mm2=0))
     (outside,) = slide.manifest["quality"]
-    assert (outside["code"], outside["message"]) == ("region_outside", "the region 'out' lies outside of the slide")
+    assert outside["code"] == "region_outside"
+    assert outside["message"] == "regions that lie outside of the slide, or have no area: 'out'"
     assert rows["out", "all"]["nuclei_count"] == rows["out", "all"]["tissue_mm2"] == 0
     assert rows["out", "all"]["nuclei_per_mm2"] is None
     assert rows["part", "all"]["region_mm2"] == pytest.approx(100 * 500 * MPP**2 / 1e6)

@@ -100,15 +100,15 @@ def _measure(
             continue
         inside = labels[top:bottom, left:right] == i + 1
         first, second = planes[0, top:bottom, left:right], planes[1, top:bottom, left:right]
-        depth = _depths(inside, mpp_x, mpp_y)
+        # The outline runs half a pixel from the centers of the outer pixels.
+        depth = _depths(inside, mpp_x, mpp_y) - 0.5 * min(mpp_x, mpp_y)
         mean, sd, eosin = _means(inside, first, second)
         _clumps(inside, first, depth, pixel, out[i, 0:6])
         _bright(inside, first, depth, pixel, mean - sd, out[i, 6:9])
         _dots(inside, dots[top:bottom, left:right], second, depth, eosin, out[i, 9:12])
         out[i, 12] = _margination(inside, first, depth, mean)
-        half = 0.5 * min(mpp_x, mpp_y)
-        _shells(inside, first, depth, half, mean, out[i, 13:17])
-        _shells(inside, second, depth, half, eosin, out[i, 17:21])
+        _shells(inside, first, depth, mean, out[i, 13:17])
+        _shells(inside, second, depth, eosin, out[i, 17:21])
         out[i, 21] = _displacement(inside, first, mpp_x, mpp_y)
         out[i, 22] = mean * inside.sum() * pixel
     return out
@@ -309,14 +309,14 @@ def _margination(inside: Mask, plane: Planes, depth: Floats, mean: float) -> flo
 
 
 @kernel
-def _shells(inside: Mask, plane: Planes, depth: Floats, half: float, mean: float, out: Floats) -> None:
-    """Write the mean in each shell over that of the nucleus; the outline is half a pixel away from the outer pixels."""
-    deepest = depth.max() - half
+def _shells(inside: Mask, plane: Planes, depth: Floats, mean: float, out: Floats) -> None:
+    """Write the mean in each shell over that of the nucleus."""
+    deepest = depth.max()
     counts, sums = np.zeros(SHELLS), np.zeros(SHELLS)
     for row in range(inside.shape[0]):
         for column in range(inside.shape[1]):
             if inside[row, column]:
-                shell = min(int((1.0 - (depth[row, column] - half) / deepest) * SHELLS), SHELLS - 1)
+                shell = min(int((1.0 - depth[row, column] / deepest) * SHELLS), SHELLS - 1)
                 counts[shell] += 1
                 sums[shell] += plane[row, column]
     for shell in range(SHELLS):

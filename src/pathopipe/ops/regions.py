@@ -195,12 +195,16 @@ def _plain(text: Any) -> str:
 
 
 def distinct_names(regions: Sequence[Region], reserved: Iterable[str]) -> list[str]:
-    """Names by which regions are told apart: name, else class, else ``region``; with a number where that is taken."""
+    """Names by which regions are told apart: name, else class, else ``region``; with a number where that is taken.
+
+    A name that a person gave to a region is given to no other one.
+    """
+    reserved, given = frozenset(reserved), {region.name for region in regions if region.name}
     taken, names = set(reserved), list[str]()
     for region in regions:
         name = wanted = region.name or region.kind or "region"
         number = 1
-        while name in taken:
+        while name in taken or (name in given and name != region.name):
             number += 1
             name = f"{wanted} {number}"
         taken.add(name)

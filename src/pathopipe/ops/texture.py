@@ -5,6 +5,7 @@ functions are too slow (``benchmarks/features.py``).
 """
 
 import math
+from itertools import pairwise
 from typing import Any, Final
 
 import cv2
@@ -37,6 +38,7 @@ PATTERNS: Final = tuple(f"lbp_{number}" for number in (*range(9), "other"))
 GRANULE_UM: Final = (0.5, 1.0, 1.5, 2.0)
 """Radii of the openings."""
 _COARSE_MPP: Final = 0.5
+_TOLERANCE_PX: Final = 0.1
 GRANULARITY: Final = tuple(f"granularity_{radius * 1000:.0f}nm" for radius in GRANULE_UM)
 GRADIENT: Final = ("gradient_mean", "gradient_sd")
 TEXTURE_FEATURES: Final = (
@@ -84,19 +86,22 @@ def measure_texture(
         * ``glcm_<property>_<distance>``: properties of the symmetric co-occurrence matrix of 32 gray levels at a
           distance, in four directions together, of pairs within the nucleus (Haralick 1973; ``shade`` and
           ``prominence`` of clusters: Conners 1984). Logarithms are natural. ``correlation`` is NaN where all levels
-          are equal, ``information_1`` is 0.
+          are equal, ``information_1`` is 0. NaN where the pixels are too coarse to tell a distance from the next
+          smaller one.
         * ``lbp_0`` to ``lbp_8``, ``lbp_other``: shares of the nucleus' pixels with 0 to 8 of eight points around them
           at least as dark, without more than two changes along these, and of all other pixels (Ojala 2002), in 256
           gray levels.
         * ``granularity_<radius>``: share of the density that an opening with a disc of this radius removes beyond the
-          next smaller one (Ravkin and Temov 1988), at about half a micrometer per pixel.
+          next smaller one (Ravkin and Temov 1988), at about half a micrometer per pixel; NaN where its pixels are those
+          of the next smaller disc.
         * ``gradient_mean``, ``gradient_sd``: of the slope of the density, by central differences.
     """
     scaled = hematoxylin * np.float32(1 / (TOP * strong))
     levels = np.minimum(scaled * LEVELS, LEVELS - 1).astype(np.uint8)
     grays = np.minimum(scaled * 255 + 0.5, 255).astype(np.uint8)
+    steps = [round(distance / mpp) for distance in DISTANCES_UM]
     parts = [
-        *(_cooccurrence(labels, boxes, levels, max(1, round(distance / mpp))) for distance in DISTANCES_UM),
+        *(_pairs_at(labels, boxes, levels, step, before) for before, step in pairwise([0, *steps])),
         _patterns(labels, boxes, grays, _circle(PATTERN_UM / mpp)),
         _granularity(labels, boxes, grays, mpp),
         _gradient(labels, boxes, hematoxylin, mpp),
@@ -118,19 +123,33 @@ def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floa
         size = (-(-grays.shape[1] // factor), -(-grays.shape[0] // factor))
         fill = (0, size[1] * factor - grays.shape[0], 0, size[0] * factor - grays.shape[1])
         small = cv2.resize(cv2.copyMakeBorder(grays, *fill, cv2.BORDER_REPLICATE), size, interpolation=cv2.INTER_AREA)
-    sums = [_sums(labels, boxes, small, factor)]
-    for radius in GRANULE_UM:
-        opened: Any = cv2.morphologyEx(small, cv2.MORPH_OPEN, _disc(round(radius / (mpp * factor))))
-        sums.append(_sums(labels, boxes, opened, factor))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares: Floats = -np.diff(np.stack(sums, axis=1), axis=1) / sums[0][:, None]
+    before = whole = _sums(labels, boxes, small, factor)
+    shares, smaller = np.full((len(boxes), len(GRANULE_UM)), np.nan), 1
+    for place, radius in enumerate(GRANULE_UM):
+        disc = _disc(radius / (mpp * factor))
+        if int(disc.sum()) == smaller:
+            continue
+        opened: Any = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc)
+        after = _sums(labels, boxes, opened, factor)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares[:, place] = (before - after) / whole
+        before, smaller = after, int(disc.sum())
     return shares
 
 
-def _disc(radius: int) -> Bytes:
-    along = np.arange(-radius, radius + 1)
-    disc: Bytes = (along**2 + along[:, None] ** 2 <= radius**2).astype(np.uint8)
+def _disc(radius: float) -> Bytes:
+    """Pixels whose center lies within a radius in pixels, give or take a tenth of one, for scans at 0.2525 um."""
+    reach = int(radius + _TOLERANCE_PX)
+    along = np.arange(-reach, reach + 1)
+    disc: Bytes = (along**2 + along[:, None] ** 2 <= (radius + _TOLERANCE_PX) ** 2).astype(np.uint8)
     return disc
+
+
+def _pairs_at(labels: Labels, boxes: Boxes, levels: Bytes, step: int, smaller: int) -> Floats:
+    """Properties (count, 11) at a distance in pixels; NaN if that is the next smaller one."""
+    if step == smaller:
+        return np.full((len(boxes), len(COOCCURRENCE)), np.nan)
+    return _cooccurrence(labels, boxes, levels, step)
 
 
 @kernel

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from pathopipe.results.schemas.cohort import SHARE, SLIDE, of_sheet, share, statistic
 from pathopipe.results.schemas.column import Column, schema_of
+from pathopipe.results.schemas.statistics import KINDS as STATISTICS
 
 Number = int | float | None
 _FORMULA = re.compile(r"\s*[=+\-@]")
@@ -115,6 +116,8 @@ def _column(name: str, values: pd.Series) -> Column:
     if name in known:
         return known[name]
     found = values.dropna()
+    if name in STATISTICS:
+        return statistic(name, STATISTICS[name])
     if found.empty or isinstance(found.iloc[0], str):
         return of_sheet(name)
     kind = "int64" if all(isinstance(value, int) for value in found) else "float64"

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pathopipe import text
 from pathopipe.reporting.slide_page import Fact, PartRow, StatisticsGroup, StatisticsRow
 from pathopipe.results.schemas.column import Term
-from pathopipe.results.schemas.counts import DENSEST, LARGEST, REGION, TYPE, WHOLE_SLIDE
+from pathopipe.results.schemas.counts import ALL, REGION, REGION_LABELS, TYPE
 from pathopipe.results.schemas.features import GROUPS, term_of
 from pathopipe.results.schemas.spatial import SPATIAL
 from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, column_term
@@ -26,7 +26,7 @@ _TABLES: Final = MappingProxyType(
     }
 )
 """Titles of the tables, and the groups of measures in each."""
-_OF_PARTS: Final = (
+PART_COLUMNS: Final = (
     "nuclei_count",
     "nuclei_per_mm2",
     "area_um2_p50",
@@ -34,9 +34,7 @@ _OF_PARTS: Final = (
     "circularity_p50",
     "hematoxylin_mean_p50",
 )
-_REGIONS: Final = MappingProxyType(
-    {WHOLE_SLIDE: "Whole slide", DENSEST: "Densest field", LARGEST: "Field of the largest nuclei"}
-)
+_MOST_PARTS: Final = 200
 SHOWN_AS_HISTOGRAM = ("area_um2", "circularity", "hematoxylin_mean", "nearest_um")
 
 
@@ -90,21 +88,23 @@ def spatial_rows(row: Row) -> tuple[StatisticsRow, ...]:
 
 def parts_columns() -> tuple[Term, ...]:
     """Return the columns of the table of regions and types."""
-    return tuple(column_term(name) for name in _OF_PARTS)
+    return tuple(column_term(name) for name in PART_COLUMNS)
 
 
 def parts_rows(rows: Sequence[Row]) -> tuple[PartRow, ...]:
     """Return a line per region and type, where there are others than the whole slide and all nuclei."""
     if len(rows) < 2:
         return ()
+    if len(rows) > _MOST_PARTS:
+        rows = [row for row in rows if row[TYPE.name] == ALL][:_MOST_PARTS]
     return tuple(
-        PartRow(_called(row[REGION.name]), row[TYPE.name], tuple(_written(row.get(name)) for name in _OF_PARTS))
+        PartRow(_called(row[REGION.name]), row[TYPE.name], tuple(_written(row.get(name)) for name in PART_COLUMNS))
         for row in rows
     )
 
 
 def _called(region: str) -> str:
-    return _REGIONS.get(region, region)
+    return REGION_LABELS.get(region, region)
 
 
 def _written(value: float | None) -> str:

@@ -18,6 +18,7 @@ WARNINGS = MappingProxyType(
         "damaged": "Damaged",
         "mpp_conflict": "Resolution differs",
         "pen": "Pen marks",
+        "many_regions": "Many regions",
         "faint": "Faint stain",
         "overstained": "Strong stain",
         "default_stain": "Stain not estimated",

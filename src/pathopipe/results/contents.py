@@ -1,5 +1,6 @@
 """What single files of the results hold, beside manifests and tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NotRequired
 
@@ -60,33 +61,22 @@ def read_statistics(path: Path) -> dict[str, Any]:
     ArtifactError
         When it is missing or damaged.
     """
-    return row_of_slide(path, read_statistics_rows(path))
+    first = read_table(path, table=TABLE).slice(0, 1).to_pylist()
+    if first and (first[0].get(REGION.name), first[0].get(TYPE.name)) != (WHOLE_SLIDE, ALL):
+        raise damaged(path)
+    return first[0] if first else {}
 
 
-def read_statistics_rows(path: Path) -> list[dict[str, Any]]:
-    """Return all rows of ``statistics.parquet``, by column.
+def read_parts(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return some columns of all rows of ``statistics.parquet``, with region and type.
 
     Raises
     ------
     ArtifactError
         When it is missing or damaged.
     """
-    rows: list[dict[str, Any]] = read_table(path, table=TABLE).to_pylist()
+    rows: list[dict[str, Any]] = read_table(path, [REGION.name, TYPE.name, *columns], TABLE).to_pylist()
     return rows
-
-
-def row_of_slide(path: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the row about all nuclei of the slide among all rows of a file; empty where there is none at all.
-
-    Raises
-    ------
-    ArtifactError
-        When there are rows, but not this one.
-    """
-    found = [row for row in rows if (row.get(REGION.name), row.get(TYPE.name)) == (WHOLE_SLIDE, ALL)]
-    if rows and not found:
-        raise damaged(path)
-    return found[0] if found else {}
 
 
 def read_thumbnail(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.manifests import digests_of, model_of
-from pathopipe.results.schemas.counts import REGION, TYPE
+from pathopipe.results.schemas.counts import OF_REGIONS
 from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
 
@@ -102,7 +102,7 @@ def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow
         model_licence=model.get("licence"),
         shares=_shares(grade),
         outside_scope=bool(grade.outside_scope) if grade else None,
-        statistics={name: value for name, value in row.items() if name not in {REGION.name, TYPE.name}},
+        statistics={name: value for name, value in row.items() if name not in OF_REGIONS},
         extra=_extra(gathering, sample),
     )
 

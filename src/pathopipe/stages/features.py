@@ -30,7 +30,7 @@ from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import Manifest, model_of, mpp_of
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.column import schema_of
-from pathopipe.results.schemas.features import AT_BORDER, COLUMNS, GROUPS
+from pathopipe.results.schemas.features import AT_BORDER, COLUMNS, CUT_OFF, GROUPS
 from pathopipe.results.schemas.measures.neighborhood import COMPARED
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import TableWriter, numbers, read_batches, read_columns
@@ -49,6 +49,7 @@ _FROM_PIXELS: Final = tuple(
     column for group, columns in GROUPS.items() if group not in {"distances", "neighborhood"} for column in columns
 )
 
+_OF_WHOLE: Final = CUT_OFF | {"orientation_deg"}
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
 
 Floats = NDArray[np.float64]
@@ -244,6 +245,8 @@ def _beside(job: Job[FeaturesSettings], nuclei: _Nuclei) -> Columns:
     for ids, columns in nuclei:
         for name, values in compared.items():
             values[ids] = columns.get(name, np.nan)
+            if name in _OF_WHOLE:
+                values[ids[columns[AT_BORDER.name] != 0]] = np.nan  # nor is it what others are compared with
     with job.watch.spending("neighborhood"):
         graph = neighbor_graph(points, workers=job.workers)
         return found | _as_stored(delaunay_measures(points, graph)) | _as_stored(differences(compared, graph))

@@ -9,11 +9,12 @@ from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
 from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
+from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import GradeSettings
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import WarningEntry, mpp_of
 from pathopipe.results.schemas.column import Column, Table
-from pathopipe.results.schemas.counts import REGION, SLIDE, TYPE, WHOLE_SLIDE
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import column_names, count_rows, numbers, read_batches, read_table
 from pathopipe.text import sentence
@@ -67,9 +68,9 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
 def _described(path: Path) -> dict[str, dict[str, Any]]:
     """Statistics of the whole slide, by type of nuclei."""
     # Not the whole schema here either; what is not counted is a number.
-    known = {column.name: column for column in (REGION, TYPE, *SLIDE)}
+    known = {column.name: column for column in (REGION, REGION_CLASS, TYPE, *SLIDE)}
     columns = tuple(known.get(name) or Column(name, "float64", "", "") for name in column_names(path))
-    rows = read_table(path, table=Table(columns, complete=False)).to_pylist()
+    rows = read_table(path, table=Table(columns, complete=False)).slice(0, 1 + len(TYPES)).to_pylist()
     if rows and not known.keys() <= rows[0].keys():
         raise damaged(path)
     return {row[TYPE.name]: row for row in rows if row[REGION.name] == WHOLE_SLIDE}

@@ -22,11 +22,11 @@ from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
-from pathopipe.results.contents import read_grade, read_statistics_rows, read_thumbnail, row_of_slide
+from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_thumbnail
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.outlines import unpack_outlines
+from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
-from pathopipe.results.schemas.features import term_of
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import numbers, read_batches, read_columns
 from pathopipe.units import Grid
@@ -108,8 +108,7 @@ def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
     path = job.input("statistics/statistics.parquet")
-    rows = read_statistics_rows(path)
-    row = row_of_slide(path, rows)
+    row = read_statistics(path)
     with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
@@ -138,7 +137,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         statistics=measures.statistics_groups(row),
         spatial=measures.spatial_rows(row),
         parts_columns=measures.parts_columns(),
-        parts=measures.parts_rows(rows),
+        parts=measures.parts_rows(read_parts(path, measures.PART_COLUMNS)),
         records=reported.stage_records(manifests),
         versions=reported.version_facts(manifests),
         identity=reported.identity_facts(tissue),
@@ -232,9 +231,14 @@ def _tissue_rings(job: ReportJob) -> Rings:
 
 
 def _histograms(job: ReportJob) -> Iterator[Histogram]:
-    """Read one column at a time: a million nuclei are eight megabytes."""
+    """Read one measure at a time: a million nuclei are eight megabytes."""
+    path = job.input("features/features.parquet")
     for name in measures.SHOWN_AS_HISTOGRAM:
-        column = read_columns(job.input("features/features.parquet"), [name], FEATURES)[name]
+        if name in CUT_OFF:
+            found = read_columns(path, [name, AT_BORDER.name], FEATURES)
+            column = found[name][found[AT_BORDER.name] == 0]
+        else:
+            column = read_columns(path, [name], FEATURES)[name]
         data = distribution(column, overwrite=True)
         if data is not None:
             yield Histogram(term_of(name), data)

@@ -3,9 +3,10 @@
 It reads tables and no pixels, so that it can run again in seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,8 +28,8 @@ from pathopipe.pipeline import StatisticsSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.schemas.column import schema_of
-from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, SLIDE, WHOLE_SLIDE
-from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF
+from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, REGION_LABELS, SLIDE, WHOLE_SLIDE
+from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, SIGNED
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.schemas.statistics import COLUMNS, SUMMARIZED
@@ -36,6 +37,12 @@ from pathopipe.results.schemas.types import TABLE as TYPE_TABLE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
 
 _SCHEMA: Final = schema_of(COLUMNS)
+_PLACES: Final = 32
+"""Regions that are described together: each takes a byte per nucleus of the slide, and megabytes for its rows."""
+_MOST_REGIONS: Final = 1000
+_NAMED: Final = 3
+"""Regions that a warning names."""
+_LEAST_SHARED: Final = 0.01
 _AT_ONCE: Final = 8
 """Columns that are read together: a million nuclei are eight megabytes each."""
 
@@ -62,9 +69,10 @@ class _Nuclei:
 
 @dataclass(frozen=True)
 class _Place:
-    """A region: its name, tissue and outline in um (none for the whole slide), and which nuclei lie in it."""
+    """A region: name and class, tissue in um, areas, and which nuclei lie in it."""
 
     name: str
+    kind: str
     tissue_um: tuple[shapely.Polygon, ...]
     tissue_mm2: float
     region_mm2: float | None
@@ -81,21 +89,23 @@ class _Group:
 
 
 def run(job: StatisticsJob) -> Outcome:
-    """Describe the nuclei of a slide."""
+    """Describe the nuclei of a slide, some regions at a time: only so many masks and rows are held."""
     nuclei = _read(job)
     tissue = tuple(_in_um(job, tissue_polygons(job)))
     regions, warnings = _regions(job)
     fields = _fields(job, nuclei, tissue)
-    places = [*_places(job, nuclei, tissue, regions), *_field_places(nuclei, tissue, fields)]
-    groups = [group for place in places for group in _groups(nuclei, place)]
-    rows: list[Row] = [_counted(nuclei, group) for group in groups]
-    _add_measured(job, nuclei, groups, rows)
-    if job.settings.spatial:
-        _add_spatial(job, nuclei, groups, rows)
     with TableWriter(job.output("statistics.parquet"), _SCHEMA) as table:
-        table.write({column.name: [row.get(column.name) for row in rows] for column in COLUMNS})
+        places = [*_places(job, nuclei, tissue, regions), *_field_places(job, nuclei, tissue, fields)]
+        for start in range(0, len(places), _PLACES):
+            groups = [group for make in places[start : start + _PLACES] for group in _groups(nuclei, make())]
+            rows = [_counted(nuclei, group) for group in groups]
+            _add_measured(job, nuclei, groups, rows)
+            if job.settings.spatial:
+                _add_spatial(job, nuclei, groups, rows)
+            table.write({column.name: [row.get(column.name) for row in rows] for column in COLUMNS})
+            job.progress.update(min(start + _PLACES, len(places)), len(places), "regions")
     details = {"quality": warnings, "fields": {name: _in_pixels(job, field) for name, field in fields.items()}}
-    return Outcome(counts={"nuclei": len(nuclei.types), "rows": len(rows)}, details=details)
+    return Outcome(counts={"nuclei": len(nuclei.types), "rows": table.count}, details=details)
 
 
 def write_empty(job: StatisticsJob) -> None:
@@ -151,15 +161,21 @@ def _regions(job: StatisticsJob) -> tuple[list[Region], list[dict[str, Any]]]:
     """Return the regions to describe, under distinct names, and warnings about them."""
     bounds = job.manifest("tissue")["slide_info"]["bounds"]
     found = [region for region in drawn_regions(job, origin_of(bounds)) if not region.ignored]
-    names = distinct_names(found, (WHOLE_SLIDE, DENSEST, LARGEST))
+    names = distinct_names(found, (*REGION_LABELS, *REGION_LABELS.values()))
     regions = [Region(name, region.kind, region.polygons) for name, region in zip(names, found, strict=True)]
-    return regions, [*_outside(job, regions), *_overlaps(regions)]
+    warnings = [*_outside(job, regions), *_overlaps(regions)]
+    if len(regions) > _MOST_REGIONS:
+        message = f"there are {len(regions):,} regions, of which the first {_MOST_REGIONS:,} have rows of statistics"
+        warnings.append(warning("many_regions", message, len(regions), _MOST_REGIONS))
+    return regions[:_MOST_REGIONS], warnings
 
 
 def _outside(job: StatisticsJob, regions: list[Region]) -> Iterator[dict[str, Any]]:
-    for region in regions:
-        if not _in_um(job, list(region.polygons)):
-            yield warning("region_outside", f"the region '{region.name}' lies outside of the slide", 1, 0)
+    outside = [region.name for region in regions if not _in_um(job, list(region.polygons))]
+    if outside:
+        names = _some(f"'{name}'" for name in outside)
+        message = f"regions that lie outside of the slide, or have no area: {names}"
+        yield warning("region_outside", message, len(outside), 0)
 
 
 def _overlaps(regions: list[Region]) -> Iterator[dict[str, Any]]:
@@ -167,18 +183,28 @@ def _overlaps(regions: list[Region]) -> Iterator[dict[str, Any]]:
     shapes = [shapely.union_all([shapely.make_valid(part) for part in region.polygons]) for region in regions]
     if not shapes:
         return
-    tree = shapely.STRtree(shapes)
-    for first, second in sorted(map(tuple, tree.query(shapes, predicate="intersects").T.tolist())):
+    pairs, shares = [], [0.0]
+    for first, second in sorted(map(tuple, shapely.STRtree(shapes).query(shapes, predicate="intersects").T.tolist())):
         smaller = min(shapes[first].area, shapes[second].area)
-        share = shapely.intersection(shapes[first], shapes[second]).area / smaller if smaller else 0.0
-        if first < second and share > 0.01:
-            names = f"'{regions[first].name}' and '{regions[second].name}'"
-            message = f"the regions {names} share {share:.0%} of the smaller one; nuclei there count in both"
-            yield warning("regions_overlap", message, share, 0.01)
+        if first < second and smaller:
+            share = shapely.intersection(shapes[first], shapes[second]).area / smaller
+            if share > _LEAST_SHARED:
+                pairs.append(f"'{regions[first].name}' and '{regions[second].name}' ({share:.0%} of the smaller one)")
+                shares.append(share)
+    if pairs:
+        message = f"regions overlap, and nuclei count in each of them: {_some(pairs)}"
+        yield warning("regions_overlap", message, max(shares), _LEAST_SHARED)
+
+
+def _some(texts: Iterable[str]) -> str:
+    """Join some texts, and count the rest."""
+    found = list(texts)
+    more = len(found) - _NAMED
+    return ", ".join(found[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _fields(job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...]) -> dict[str, Field]:
-    """Return the fields of the most and of the largest nuclei, epithelial ones where types are known."""
+    """Return the field with the most nuclei, and that with the largest: of epithelial ones where types are known."""
     if not job.settings.field_mm2:
         return {}
     counted = nuclei.whole & (nuclei.types == TYPES.index("epithelial")) if nuclei.typed else nuclei.whole
@@ -195,25 +221,37 @@ def _in_pixels(job: StatisticsJob, field: Field) -> dict[str, float]:
 
 def _places(
     job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], regions: list[Region]
-) -> Iterator[_Place]:
+) -> Iterator[Callable[[], _Place]]:
     everything = np.ones(len(nuclei.types), np.bool_)
-    yield _Place(WHOLE_SLIDE, tissue, float(job.manifest("tissue")["tissue_mm2"]), None, everything)
+    whole = _Place(WHOLE_SLIDE, "", tissue, float(job.manifest("tissue")["tissue_mm2"]), None, everything)
+    yield lambda: whole
     for region in regions:
-        shape = shapely.union_all(_in_um(job, list(region.polygons)))
-        yield _place(region.name, shape, nuclei, tissue)
+        yield partial(_place, job, nuclei, tissue, region.name, region.kind, list(region.polygons))
 
 
-def _field_places(nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], fields: dict[str, Field]) -> Iterator[_Place]:
+def _field_places(
+    job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], fields: dict[str, Field]
+) -> Iterator[Callable[[], _Place]]:
+    mpp = mpp_of(job.manifest("tissue"))
     for name, field in fields.items():
-        yield _place(name, field.polygon, nuclei, tissue)
+        square = shapely.transform(field.polygon, lambda xy: xy / (mpp.x, mpp.y))
+        yield partial(_place, job, nuclei, tissue, name, "", [square])
 
 
-def _place(name: str, shape: shapely.Geometry, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...]) -> _Place:
-    """Make the place of a region in um; its nuclei are those with their center in it."""
+def _place(
+    job: StatisticsJob,
+    nuclei: _Nuclei,
+    tissue: tuple[shapely.Polygon, ...],
+    name: str,
+    kind: str,
+    polygons: list[shapely.Polygon],
+) -> _Place:
+    """Make the place of a region in pixels, cut to the slide; its nuclei are those with their center in it."""
+    shape = shapely.union_all(_in_um(job, polygons))
     parts = tuple(_polygons([shapely.intersection(piece, shape) for piece in tissue]))
     shapely.prepare(shape)
     inside = shapely.contains_xy(shape, nuclei.points_um[:, 0], nuclei.points_um[:, 1])
-    return _Place(name, parts, sum(part.area for part in parts) / 1e6, shape.area / 1e6, inside)
+    return _Place(name, kind, parts, sum(part.area for part in parts) / 1e6, shape.area / 1e6, inside)
 
 
 def _groups(nuclei: _Nuclei, place: _Place) -> Iterator[_Group]:
@@ -229,6 +267,7 @@ def _counted(nuclei: _Nuclei, group: _Group) -> Row:
     count = len(rows)
     found = {
         "region": place.name,
+        "region_class": place.kind,
         "type": group.type,
         "nuclei_count": count,
         "tissue_mm2": place.tissue_mm2,
@@ -264,7 +303,8 @@ def _add_measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], row
     def of_column(name: str, values: Floats) -> list[Row]:
         if name in CUT_OFF:
             values = np.where(nuclei.whole, values, np.nan)
-        return [summarize({name: values[group.rows]}, job.settings.min_nuclei) for group in groups]
+        found = [summarize({name: values[group.rows]}, job.settings.min_nuclei) for group in groups]
+        return [row | {f"{name}_cv": None} for row in found] if name in SIGNED else found
 
     with ThreadPoolExecutor(job.workers) as threads:
         for start in range(0, len(names), _AT_ONCE):
@@ -272,12 +312,13 @@ def _add_measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], row
             for summaries in threads.map(of_column, columns, columns.values()):
                 for row, summary in zip(rows, summaries, strict=True):
                     row.update(summary)
-            job.progress.update(start, len(names), "measures")
 
 
 def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows: list[Row]) -> None:
     """Add how the nuclei of each row lie."""
     measures = read_columns(job.input("features/features.parquet"), list(MEASURED.values()), FEATURES)
+    for name in CUT_OFF & set(measures):
+        measures[name][~nuclei.whole] = np.nan
     windows = {group.place.name: window_of(group.place.tissue_um) for group in groups}
     for row, group in zip(rows, groups, strict=True):
         of_types = nuclei.types[group.rows] if group.type == ALL and nuclei.typed else None

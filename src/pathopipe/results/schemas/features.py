@@ -30,11 +30,18 @@ GROUPS: Final = MappingProxyType(
     }
 )
 """What is measured of each nucleus, by group: the first three always, the others if the settings ask for them."""
-CUT_OFF: Final = frozenset(column.name for group in ("size", "shape") for column in GROUPS[group])
+CUT_OFF: Final = frozenset(
+    {
+        *(column.name for group in ("size", "shape") for column in GROUPS[group]),
+        *("clump_area_um2", "clump_largest_um2", "bright_area_um2", "hematoxylin_total"),
+    }
+)
 """Measures that are wrong where a nucleus is cut off; statistics leave those nuclei out."""
 MEASURES: Final = tuple(column for columns in GROUPS.values() for column in columns)
 COLUMNS: Final = (NUCLEUS_ID, AT_BORDER, *MEASURES)
 TABLE: Final = Table(COLUMNS, complete=False)
+SIGNED: Final = frozenset(column.name for column in MEASURES if not column.range or "−" in column.range)
+"""Measures that may be negative, so that their spread relative to the mean says nothing."""
 TERMS: Final = MappingProxyType({column.name: column.term for column in MEASURES})
 
 

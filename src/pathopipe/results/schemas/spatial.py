@@ -103,24 +103,24 @@ def _likeness(word: str) -> tuple[Column, ...]:
     what = _WORDS[word]
     label = what[0].upper() + what[1:]
     quadrants = (
-        ("high_high", f"high {what} among high"),
-        ("low_low", f"low {what} among low"),
-        ("high_low", f"high {what} among low"),
-        ("low_high", f"low {what} among high"),
+        ("high_high", f"a high {what} among high ones"),
+        ("low_low", f"a low {what} among low ones"),
+        ("high_low", f"a high {what} among low ones"),
+        ("low_high", f"a low {what} among high ones"),
     )
     return (
         _spatial(f"{word}_moran_i", "", f"{label}: Moran's I",
-                 f"0 at random, positive where neighbors have a like {what}",
-                 "(n / S0) Σ w z z / Σ z²", "Moran 1950"),
+                 f"0 at random, positive where neighbors have a similar {what}",
+                 "(n / S0) Σ w_ij z_i z_j / Σ z_i²", "Moran 1950"),
         _spatial(f"{word}_moran_z", "", f"{label}: Moran's I, z", "standard score of Moran's I under randomization",
                  "(I - E) / SD", "Cliff and Ord 1981"),
         _spatial(f"{word}_geary_c", "", f"{label}: Geary's C",
-                 f"1 at random, lower where neighbors have a like {what}",
-                 "((n - 1) / 2 S0) Σ w (x - x)² / Σ z²", "Geary 1954"),
+                 f"1 at random, lower where neighbors have a similar {what}",
+                 "((n - 1) / 2 S0) Σ w_ij (x_i - x_j)² / Σ z_i²", "Geary 1954"),
         _spatial(f"{word}_geary_z", "", f"{label}: Geary's C, z", "standard score of Geary's C under randomization",
                  "(C - 1) / SD", "Cliff and Ord 1981"),
         *(_spatial(f"{word}_{name}_share", "", f"{label}: {name.replace('_', '-')}",
-                   f"share of nuclei of {meaning}, by local Moran's I at p < 0.05", "z Σ w z",
+                   f"share of nuclei with {meaning}, by local Moran's I at p < 0.05", "z Σ w z",
                    "Anselin 1995, Sokal, Oden and Thomson 1998") for name, meaning in quadrants),
         _spatial(f"{word}_hot_share", "", f"{label}: hot spots",
                  f"share of nuclei around which {what} is significantly high within 50 µm (p < 0.05)",

@@ -8,7 +8,7 @@ from typing import Final
 
 from pathopipe.ops.statistics import STATISTICS as ORDER
 from pathopipe.results.schemas.column import Column, Table, Term
-from pathopipe.results.schemas.counts import REGION, SLIDE, TYPE
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
 from pathopipe.results.schemas.features import MEASURES, TERMS, term_of
 from pathopipe.results.schemas.spatial import SPATIAL
 
@@ -76,5 +76,7 @@ SUMMARIZED: Final = tuple(feature.name for feature in MEASURES if feature.name !
 """Measures that have statistics: a direction has no mean like a number's."""
 BY_FEATURE: Final = tuple(_column(f"{name}_{statistic}") for name in SUMMARIZED for statistic in ORDER)
 """Statistics of the measures of nuclei."""
-COLUMNS: Final = (REGION, TYPE, *SLIDE, *BY_FEATURE, *SPATIAL)
+COLUMNS: Final = (REGION, REGION_CLASS, TYPE, *SLIDE, *BY_FEATURE, *SPATIAL)
 TABLE: Final = Table(COLUMNS, complete=False)
+KINDS: Final = MappingProxyType({column.name: column.kind for column in (*SLIDE, *BY_FEATURE, *SPATIAL)})
+"""Types of the columns of numbers, by name."""
