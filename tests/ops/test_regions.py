@@ -196,4 +196,4 @@ def test_names_of_regions_are_told_apart() -> None:
     said = [("a", ""), ("a", "Tumor"), ("", "Tumor"), ("", ""), ("", ""), ("slide", ""), ("Tumor", ""), ("a 2", "")]
     regions = [Region(name, kind, ()) for name, kind in said]
     names = distinct_names(regions, ("slide",))
-    assert names == ["a", "a 2", "Tumor", "region", "region 2", "slide 2", "Tumor 2", "a 2 2"]
+    assert names == ["a", "a 3", "Tumor 2", "region", "region 2", "slide 2", "Tumor", "a 2"]

@@ -55,7 +55,7 @@ def test_a_full_page_is_sound_and_shows_everything(read_page):
     headings = page.visible
     for words in ("What the grade is based on", "Fields of view", "Densest region", "Distributions", "Provenance"):
         assert words in headings
-    for words in ("Regions and types of nuclei", "Statistics of the slide", "How nuclei lie to each other"):
+    for words in ("Regions and types of nuclei", "Statistics of the slide", "How nuclei are arranged"):
         assert words in headings
     assert "43.2\u202fµm²" in page.text
     assert page.all("script") == []

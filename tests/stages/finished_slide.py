@@ -143,7 +143,8 @@ def _write_tables(home: Path, discs: np.ndarray) -> None:
         writer.write(columns)
     nearest = pa.array([None, *(5 + radius[1:])][: len(discs)], pa.float64())
     features = {"area_um2": area, "circularity": radius / 11, "hematoxylin_mean": radius / 10}
-    pq.write_table(pa.table(features | {"nearest_um": nearest}), home / "features" / "features.parquet")
+    whole = {"nearest_um": nearest, "at_border": np.zeros(len(discs), np.int8)}
+    pq.write_table(pa.table(features | whole), home / "features" / "features.parquet")
     counted = {"nuclei_count": len(discs), "tissue_mm2": 0.48, "nuclei_per_mm2": len(discs) / 0.48}
     row = {"region": "slide", "type": "all"} | counted | summarize(features)
     pq.write_table(pa.table({name: [value] for name, value in row.items()}), home / "statistics" / "statistics.parquet")

@@ -12,7 +12,7 @@ from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import GradeSettings, NottinghamSettings
 from pathopipe.results.documents import write_json
 from pathopipe.results.schemas.column import Column, schema_of
-from pathopipe.results.schemas.counts import REGION, SLIDE, TYPE
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
 from pathopipe.samples import Sample
 from tests.made import manifest, seal
 
@@ -22,7 +22,7 @@ SAMPLE = Sample("s1", Path("s1.svs"))
 
 COUNTED = {column.name: None for column in SLIDE if column.kind == "float64"}
 ROWS = tuple(
-    {"region": region, "type": kind, "nuclei_count": 9, **COUNTED, "area_um2_sd": spread}
+    {"region": region, "region_class": "", "type": kind, "nuclei_count": 9, **COUNTED, "area_um2_sd": spread}
     for region, kind, spread in (
         ("slide", "all", 9.0),
         ("slide", "epithelial", 12.3456),
@@ -34,7 +34,9 @@ ROWS = tuple(
 
 def describe(results: Path, *rows: dict[str, object]) -> None:
     """Write these rows of statistics."""
-    table = pa.Table.from_pylist(rows, schema_of((REGION, TYPE, *SLIDE, Column("area_um2_sd", "float64", "µm²", ""))))
+    table = pa.Table.from_pylist(
+        rows, schema_of((REGION, REGION_CLASS, TYPE, *SLIDE, Column("area_um2_sd", "float64", "µm²", "")))
+    )
     pq.write_table(table, results / "s1" / "statistics" / "statistics.parquet")
     seal(results, "s1")
 
