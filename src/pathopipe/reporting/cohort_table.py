@@ -115,9 +115,9 @@ def _column(name: str, values: pd.Series) -> Column:
     known = {column.name: column for column in SLIDE}
     if name in known:
         return known[name]
-    found = values.dropna()
     if name in STATISTICS:
         return statistic(name, STATISTICS[name])
+    found = values.dropna()
     if found.empty or isinstance(found.iloc[0], str):
         return of_sheet(name)
     kind = "int64" if all(isinstance(value, int) for value in found) else "float64"
