@@ -110,7 +110,7 @@ def test_the_configuration_is_parsed_once(
     with pytest.raises(SystemExit) as end:
         main(["run", "--dry-run", "--set", "tiles.size=512"])
     assert end.value.code == 0, capsys.readouterr().err
-    assert "tissue    1 slide: a" in capsys.readouterr().out
+    assert "tissue     1 slide: a" in capsys.readouterr().out
     assert len(parsed) == 1
 
 

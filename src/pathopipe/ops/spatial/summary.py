@@ -30,7 +30,7 @@ from pathopipe.ops.spatial.graph import (
     triangle_areas,
 )
 from pathopipe.ops.spatial.pairs import REACH_UM, pair_histogram
-from pathopipe.ops.spatial.window import Window, set_covariance
+from pathopipe.ops.spatial.window import Window
 
 FEWEST: Final = 30
 """Fewest nuclei for anything, values of a measure, edges, triangles, and closed cells."""
@@ -156,7 +156,7 @@ def of_spacing(shared: Shared) -> Found:
     found |= {f"empty_share_{r}um": float(share) for r, share in zip(at, f, strict=True)}
     j = dict(zip(at, ripley.j_function(g, f), strict=True))
     found |= {f"j_{r}um": float(j[r]) for r in ripley.J_AT_UM}
-    covariance = set_covariance(window, REACH_UM)
+    covariance = window.covariance(REACH_UM)
     pairs = shared.histogram.sum(axis=(0, 1))
     k = ripley.k_function(pairs, count, covariance)
     scores = ripley.k_score(k, count, covariance, ripley.disc_cover(window, border, REACH_UM))

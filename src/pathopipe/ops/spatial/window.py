@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -62,11 +63,25 @@ class Window:
         return sum(n * float(w) for n, w in zip(crossings, crofton_weights(self.pixel_um, self.pixel_um), strict=True))
 
     def border_distances(self) -> NDArray[np.float32]:
-        """Distances (H, W) in um from the center of each pixel to the border; 0 outside.
+        """Distances (H, W) in um from the center of each pixel to the border; 0 outside. They are computed once.
 
         Exact Euclidean distances to the centers of pixels outside (Felzenszwalb and Huttenlocher 2012), less half a
         pixel; what lies beyond the mask is outside.
         """
+        return self._border
+
+    def covariance(self, reach_um: int) -> Floats:
+        """What `set_covariance` returns for this window, computed once for each reach."""
+        if reach_um not in self._covariances:
+            self._covariances[reach_um] = set_covariance(self, reach_um)
+        return self._covariances[reach_um]
+
+    @cached_property
+    def _covariances(self) -> dict[int, Floats]:
+        return {}
+
+    @cached_property
+    def _border(self) -> NDArray[np.float32]:
         padded = np.pad(self.mask.view(np.uint8), 1)
         pixels = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
         distances: NDArray[np.float32] = np.maximum(np.asarray(pixels, np.float32) - np.float32(0.5), np.float32(0))
