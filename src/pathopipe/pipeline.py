@@ -152,7 +152,7 @@ FEATURES: Final = Stage(
         "segment/nuclei.parquet",
     ),
     writes=("features.parquet",),
-    demand=Demand(2.0, 1.5, 3.5, 2000, 2),
+    demand=Demand(2.0, 4.0, 3.5, 2000, 2),
     reads_pixels=True,
     group="after",
 )
@@ -221,7 +221,7 @@ STATISTICS: Final = Stage(
         "types/types.parquet",
     ),
     writes=("statistics.parquet",),
-    demand=Demand(3.0, 0.5, 0.5, 1500, 2),
+    demand=Demand(3.0, 1.0, 0.5, 1500, 2),
     group="after",
     columns=("roi",),
 )
