@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -319,9 +320,11 @@ def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows
     measures = read_columns(job.input("features/features.parquet"), list(MEASURED.values()), FEATURES)
     for name in CUT_OFF & set(measures):
         measures[name][~nuclei.whole] = np.nan
-    windows = {group.place.name: window_of(group.place.tissue_um) for group in groups}
-    for row, group in zip(rows, groups, strict=True):
-        of_types = nuclei.types[group.rows] if group.type == ALL and nuclei.typed else None
-        of_rows = {name: values[group.rows] for name, values in measures.items()}
-        points, window = nuclei.points_um[group.rows], windows[group.place.name]
-        row.update(spatial_measures(points, of_types, of_rows, window, job.workers))
+    for _, members in groupby(zip(groups, rows, strict=True), lambda member: member[0].place.name):
+        here = list(members)
+        # Of one place at a time: a window and what it has computed take up to 100 MB.
+        window = window_of(here[0][0].place.tissue_um)
+        for group, row in here:
+            of_types = nuclei.types[group.rows] if group.type == ALL and nuclei.typed else None
+            of_rows = {name: values[group.rows] for name, values in measures.items()}
+            row.update(spatial_measures(nuclei.points_um[group.rows], of_types, of_rows, window, job.workers))

@@ -23,7 +23,6 @@ QUADRANTS: Final = ("high_high", "low_low", "high_low", "low_high")
 _TINY: Final = 1e-12
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Indices = NDArray[np.int32]
 
 

@@ -1,6 +1,6 @@
 """The stage `statistics` on a million nuclei: seconds, seconds of the processors, and peak memory.
 
-    python benchmarks/statistics.py [--count 1000000] [--workers 2] [--plain]
+    python benchmarks/million_nuclei.py [--count 1000000] [--workers 2] [--plain]
 
 The tables are made here, with random values in all columns; nuclei lie at 4,000 per mm2, seven of ten anywhere and the
 others in clusters, half of them epithelial. ``--plain`` leaves out how nuclei lie to each other.
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+from spatial import DENSITY_PER_UM2
+from spatial import nuclei as nuclei_at
 
 from pathopipe.jobs.execution import execute
 from pathopipe.ops.nucleus_types import TYPES
@@ -31,18 +33,7 @@ from pathopipe.results.tables import ROWS_PER_GROUP, TableWriter
 from pathopipe.samples import Sample
 
 MPP = 0.5
-PER_UM2 = 4000e-6
 CELL = 16
-
-
-def places(count: int, side_um: float) -> np.ndarray:
-    """Points (count, 2) in um, row after row of squares of 1 mm."""
-    rng = np.random.default_rng(0)
-    clustered = count * 3 // 10
-    centers = rng.random((max(1, clustered // 300), 2)) * side_um
-    around = centers[rng.integers(0, len(centers), clustered)] + rng.normal(0, 60, (clustered, 2))
-    points = np.vstack([rng.random((count - clustered, 2)) * side_um, np.mod(around, side_um)])
-    return points[np.lexsort((points[:, 0] // 1000, points[:, 1] // 1000))]
 
 
 def write_tables(home: Path, points: np.ndarray) -> None:
@@ -67,7 +58,7 @@ def write_tables(home: Path, points: np.ndarray) -> None:
 
 def finish(results: Path, count: int) -> Path:
     """Write a slide that is done up to `types`; return its folder."""
-    home, side_um = results / "slide", math.sqrt(count / PER_UM2)
+    home, side_um = results / "slide", math.sqrt(count / DENSITY_PER_UM2)
     bins = math.ceil(side_um / MPP / CELL)
     side = bins * CELL
     for stage in ("tissue", "segment", "features", "types"):
@@ -76,7 +67,7 @@ def finish(results: Path, count: int) -> Path:
     tissue = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": box, "properties": {}}]}
     (home / "tissue" / "tissue.geojson").write_text(json.dumps(tissue))
     (home / "tissue" / "thumbnail.jpg").touch()
-    write_tables(home, places(count, side_um))
+    write_tables(home, nuclei_at(count, side_um))
     grid = {"width": side, "height": side, "factor_x": 1.0, "factor_y": 1.0, "mpp_x": MPP, "mpp_y": MPP}
     whole = {"width": bins, "height": bins, "bin_px_x": CELL, "bin_px_y": CELL, "bin_um2": (CELL * MPP) ** 2}
     info = {"width": side, "height": side, "levels": 1, "format": "png", "bounds": None}
