@@ -27,14 +27,26 @@ def test_a_result_has_the_content_of_the_contract():
         "scope": "Made for tests.",
         "outside_scope": None,
         "stability": None,
+        "score": None,
+        "limits": [],
         "probabilities": {},
         "probabilities_are": "",
         "probabilities_calibrated": False,
+        "prediction_set": None,
+        "coverage": None,
         "abstained": True,
         "reason": "Too few.",
-        "evidence": [{"name": "n", "value": 3, "unit": "", "meaning": "nuclei"}],
+        "evidence": [{"name": "n", "value": 3, "unit": "", "meaning": "nuclei", "limits": [], "to_limit": None}],
+        "not_assessed": [],
         "research_use_only": True,
     }
+
+
+def test_a_number_says_how_far_it_is_from_the_nearest_limit():
+    assert Evidence("a", 45.0, "um2", "", (30.0, 50.0)).to_limit == 5.0
+    assert Evidence("a", 33.0, "um2", "", (30.0, 50.0)).to_limit == -3.0
+    assert Evidence("a", 33.0, "um2", "").to_limit is None
+    assert Evidence("a", None, "um2", "", (30.0, 50.0)).to_limit is None
 
 
 def test_a_share_of_resamples_is_no_certainty():

@@ -207,4 +207,4 @@ def test_probabilities_add_up_and_results_are_valid_json(area, spread, count, ex
     assert content["grades"] == ["1", "2", "3"]
     assert content["research_use_only"] is True
     assert all(item["value"] is not None for item in content["evidence"])
-    assert all(set(item) == {"name", "value", "unit", "meaning"} for item in content["evidence"])
+    assert all(set(item) == {"name", "value", "unit", "meaning", "limits", "to_limit"} for item in content["evidence"])

@@ -24,12 +24,39 @@ NOTHING_DESCRIBED: Final[Described] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Evidence:
-    """A number behind a grade; ``unit`` is empty for a pure number."""
+    """A number behind a grade; ``unit`` is empty for a pure number.
+
+    Attributes
+    ----------
+    limits
+        Where the number by itself speaks for another grade, ascending; empty for one that decides nothing.
+    """
 
     name: str
     value: float | int | None
     unit: str
     meaning: str
+    limits: tuple[float, ...] = ()
+
+    @property
+    def to_limit(self) -> float | None:
+        """How much the number would have to change, with its sign, to reach the nearest limit."""
+        if self.value is None or not self.limits:
+            return None
+        value = self.value
+        return min((limit - value for limit in self.limits), key=abs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry of ``grade.json``."""
+        return vars(self) | {"limits": list(self.limits), "to_limit": self.to_limit}
+
+
+@dataclass(frozen=True)
+class NotAssessed:
+    """An item that a grading protocol asks for and that nuclei can't show, and why not."""
+
+    item: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +77,14 @@ class GradeResult:
         What the probabilities are, a sentence.
     calibrated
         Whether the probabilities say how often such a grade is correct.
+    score
+        A number that rises with the grade, for ranking slides; None where nothing could be graded.
+    limits
+        Of the score, between the grades, ascending; empty where the grade does not follow from a score.
+    prediction_set, coverage
+        Grades of which the true one is one as often as the coverage says; None where the grader gives none.
+    not_assessed
+        What else a protocol asks for.
     reason
         Why it abstains, a sentence; None when it doesn't.
     """
@@ -64,6 +99,11 @@ class GradeResult:
     outside_scope: str | None = None
     shares_of: str = ""
     calibrated: bool = False
+    score: float | None = None
+    limits: tuple[float, ...] = ()
+    prediction_set: tuple[str, ...] | None = None
+    coverage: float | None = None
+    not_assessed: tuple[NotAssessed, ...] = ()
 
     @property
     def stability(self) -> float | None:
@@ -84,12 +124,17 @@ class GradeResult:
             "scope": self.scope,
             "outside_scope": self.outside_scope,
             "stability": self.stability,
+            "score": self.score,
+            "limits": list(self.limits),
             "probabilities": self.probabilities,
             "probabilities_are": self.shares_of,
             "probabilities_calibrated": self.calibrated,
+            "prediction_set": None if self.prediction_set is None else list(self.prediction_set),
+            "coverage": self.coverage,
             "abstained": self.abstained,
             "reason": self.reason,
-            "evidence": [vars(item) for item in self.evidence],
+            "evidence": [item.to_dict() for item in self.evidence],
+            "not_assessed": [vars(item) for item in self.not_assessed],
             "research_use_only": True,
         }
 
@@ -113,11 +158,24 @@ class Grader(Protocol):
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
         """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
 
-    def grade(self, nuclei: Parts, described: Described = NOTHING_DESCRIBED) -> GradeResult:
-        """Grade nuclei given by their features and places (``x_um``, ``y_um``), any of which may be asked for.
+    def grade(self, nuclei: Parts | None, described: Described = NOTHING_DESCRIBED) -> GradeResult:
+        """Grade a slide, or a region of one.
 
-        ``described`` are the statistics of the slide.
         Whether the image is fit to be graded is decided by the stage, whatever the grader.
+
+        Parameters
+        ----------
+        nuclei
+            Their features and places (``x_um``, ``y_um``), any of which may be asked for, and ``type`` as a place in
+            `ops.nucleus_types.TYPES`, -1 where it is not known; None for a region, of which there are only statistics.
+        described
+            Statistics of the slide or region, by type of nuclei.
+        """
+
+    def slope(self, described: Described) -> Mapping[tuple[str, str], float]:
+        """How much the score changes with each statistic, by type of nuclei and column, at these statistics.
+
+        Empty for a grader without a score, or whose score is not a smooth function of statistics.
         """
 
 

@@ -75,8 +75,14 @@ class NottinghamPleomorphism:
         """Breast, stained with hematoxylin and eosin."""
         return MADE_FOR
 
-    def grade(self, nuclei: Parts, described: Described = NOTHING_DESCRIBED) -> GradeResult:
+    def slope(self, described: Described) -> Mapping[tuple[str, str], float]:  # noqa: ARG002 - of all graders
+        """Nothing: a median is compared, and of nuclei that statistics do not tell apart."""
+        return {}
+
+    def grade(self, nuclei: Parts | None, described: Described = NOTHING_DESCRIBED) -> GradeResult:
         """Score nuclei given by feature and place; statistics are shown as evidence."""
+        if nuclei is None:
+            return GradeResult(self.name, None, self.grades, self.scope, reason="Regions are not graded by themselves.")
         by_lymphocytes = self.reference == "slide"
         epithelium = find_epithelium(nuclei, self.reference_area_um2, by_lymphocytes=by_lymphocytes)
         reason = self._too_few(len(epithelium))

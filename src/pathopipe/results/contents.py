@@ -22,6 +22,15 @@ class EvidenceEntry(TypedDict):
     value: Any
     unit: NotRequired[str]
     meaning: NotRequired[str]
+    limits: NotRequired[list[float]]
+    to_limit: NotRequired[float | None]
+
+
+class NotAssessedEntry(TypedDict):
+    """An item of a grading protocol that was not looked at, and why."""
+
+    item: str
+    reason: str
 
 
 class GradeFile(TypedDict):
@@ -33,6 +42,11 @@ class GradeFile(TypedDict):
     scope: NotRequired[str]
     outside_scope: str | None
     stability: float | None
+    score: NotRequired[float | None]
+    limits: NotRequired[list[float]]
+    prediction_set: NotRequired[list[str] | None]
+    coverage: NotRequired[float | None]
+    not_assessed: NotRequired[list[NotAssessedEntry]]
     probabilities: dict[str, float]
     probabilities_are: str
     probabilities_calibrated: bool
