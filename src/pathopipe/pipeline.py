@@ -245,7 +245,15 @@ class NottinghamSettings(Section):
 class GradeSettings(Section):
     """Grading."""
 
-    grader: str = Field("nottingham-pleomorphism", description="name of the grader")
+    grader: str = Field(
+        "nottingham-pleomorphism",
+        description="grader: `nottingham-pleomorphism`, or the path of one that `pathopipe train grade` wrote",
+    )
+    coverage: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.9,
+        description="of a trained grader: how often its prediction sets hold the true grade; it abstains where a set "
+        "has not exactly one",
+    )
     out_of_scope: bool = Field(
         False, description="also grade tissue and stains that the grader is not made for; the grade is marked"
     )

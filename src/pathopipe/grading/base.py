@@ -155,6 +155,10 @@ class Grader(Protocol):
         """What tissue it is made for, a sentence."""
 
     @property
+    def model(self) -> tuple[str | None, str | None]:
+        """Digest of its weights and the terms of their use, for the manifest; None for a rule without weights."""
+
+    @property
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
         """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
 

@@ -71,6 +71,11 @@ class NottinghamPleomorphism:
     scope: str = SCOPE
 
     @property
+    def model(self) -> tuple[None, None]:
+        """It has no weights."""
+        return None, None
+
+    @property
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
         """Breast, stained with hematoxylin and eosin."""
         return MADE_FOR

@@ -1,27 +1,61 @@
-"""The graders, by the name that the settings know them by."""
+"""The graders, by the name that the settings know them by, or by the path of a trained one's file."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pathopipe.errors import RefusalError
 from pathopipe.grading.base import Grader
+from pathopipe.models.shelf import Shelf
 from pathopipe.pipeline import GradeSettings
 
+if TYPE_CHECKING:
+    from pathopipe.grading.card import GraderCard
+    from pathopipe.models.weights import Loaded
 
-def make_grader(settings: GradeSettings) -> Grader:
+
+def make_grader(settings: GradeSettings, folder: Path | None = None, mpp: float | None = None) -> Grader:
     """Make the grader that the settings name, with its own section of them.
+
+    Parameters
+    ----------
+    settings
+        Of the stage.
+    folder
+        Where adopted graders lie.
+    mpp
+        Resolution of the slide, for graders that learned from slides of a certain one.
 
     Raises
     ------
     RefusalError
-        When there is none of that name.
+        When there is none of that name, or its file can't be used.
     """
-    if settings.grader not in _GRADERS:
+    if make := _CRITERIA.get(settings.grader):
+        return make(settings)
+    from pathopipe.grading.trained import TrainedGrader
+
+    return TrainedGrader(trained(settings.grader, folder), settings.coverage, mpp)
+
+
+def trained(grader: str, folder: Path | None = None) -> "Loaded[GraderCard]":
+    """Read a trained grader.
+
+    Raises
+    ------
+    RefusalError
+        When there is none of that name, or its file is not as it was written.
+    """
+    from pathopipe.grading.card import is_sealed
+
+    weights = _SHELF.weights(grader, folder)
+    if not is_sealed(weights.card, weights.tensors):
         raise RefusalError(
-            f"grade.grader: there is no grader '{settings.grader}'; known graders: {', '.join(_GRADERS)}"
+            f"grade.grader: the card or the weights of the grader '{weights.card.name}' were edited since it was "
+            "trained, so that its figures say nothing: train it again, or take the file as it was written"
         )
-    return _GRADERS[settings.grader](settings)
+    return weights
 
 
 def _nottingham(settings: GradeSettings) -> Grader:
@@ -36,6 +70,15 @@ def _nottingham(settings: GradeSettings) -> Grader:
     )
 
 
-_GRADERS: Final[Mapping[str, Callable[[GradeSettings], Grader]]] = MappingProxyType(
+def _card() -> "type[GraderCard]":
+    from pathopipe.grading.card import GraderCard
+
+    return GraderCard
+
+
+_CRITERIA: Final[Mapping[str, Callable[[GradeSettings], Grader]]] = MappingProxyType(
     {"nottingham-pleomorphism": _nottingham}
 )
+_SHELF: Final = Shelf("grade.grader", "grader", tuple(_CRITERIA), {}, _card)
+adopt = _SHELF.adopt
+"""See `Shelf`."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from pathopipe.errors import RefusalError
+from pathopipe.grading import registry as graders
 from pathopipe.models.registry import adopt, find
 from pathopipe.models.types import registry as types
 from pathopipe.pipeline import Config, TilesSettings
@@ -26,6 +27,7 @@ def adopt_models(config: Config, results: Path) -> Config:
     changed = {
         "detect": config.detect.model_copy(update={"model": model}),
         "types": config.types.model_copy(update={"model": of_types}),
+        "grade": config.grade.model_copy(update={"grader": graders.adopt(config.grade.grader, folder, results)}),
     }
     return config.model_copy(update=changed)
 

@@ -23,7 +23,7 @@ from pathopipe.models.card import Card
 
 _KEY: Final = "pathopipe"
 _FORMAT: Final = 1
-_LARGEST_HEADER: Final = 400_000
+_LARGEST_HEADER: Final = 4_000_000
 _PICKLES: Final = (b"\x80", b"PK\x03\x04")
 
 

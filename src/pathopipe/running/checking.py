@@ -63,7 +63,7 @@ def _config_problems(config: Config, results: Path) -> Iterator[str]:
     if config.container and "://" not in config.container and not Path(config.container).exists():
         yield f"container: the image {config.container} is missing: build it (docs/containers.md) or correct the path"
     try:
-        make_grader(config.grade)
+        make_grader(config.grade, weights_folder(results))
     except RefusalError as error:
         yield str(error)
     yield from model_problems(config.detect.model, config.tiles, weights_folder(results))

@@ -13,6 +13,7 @@ from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import GradeSettings
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import WarningEntry, mpp_of
+from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
@@ -22,7 +23,7 @@ from pathopipe.text import sentence
 
 def run(job: Job[GradeSettings]) -> Outcome:
     """Grade a slide."""
-    grader, about = make_grader(job.settings), job.require_sample().about
+    grader, about = _grader(job), job.require_sample().about
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
     own = _scope_warnings(grader, about)
@@ -31,16 +32,22 @@ def run(job: Job[GradeSettings]) -> Outcome:
     write_json(job.output("grade.json"), result.to_dict())
     return Outcome(
         counts={"nuclei": job.manifest("features")["counts"]["nuclei"]},
-        model={"name": grader.name, "sha256": None},
+        model={"name": grader.name, "sha256": grader.model[0], "licence": grader.model[1]},
         details={"about": about, "quality": own},
     )
 
 
 def write_empty(job: Job[GradeSettings]) -> None:
     """Write an abstention for a slide that was rejected, with the reason why."""
-    grader, reason = make_grader(job.settings), job.manifest("features")["reason"]
+    grader, reason = _grader(job), job.manifest("features")["reason"]
     result = GradeResult(grader.name, None, grader.grades, grader.scope, reason=f"The slide was rejected: {reason}")
     write_json(job.output("grade.json"), result.to_dict())
+
+
+def _grader(job: Job[GradeSettings]) -> Grader:
+    tissue = job.manifest("tissue")
+    mpp = (tissue["mpp_x"] or 0.0) + (tissue["mpp_y"] or 0.0)
+    return make_grader(job.settings, weights_folder(job.results), mpp / 2 or None)
 
 
 def _upstream_warnings(job: Job[GradeSettings]) -> list[WarningEntry]:

@@ -1,0 +1,161 @@
+"""The card of a trained grader: what it holds, which is checked, and the seal that shows whether it was edited."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Annotated, ClassVar, Final, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pathopipe.models.architecture import CHECKED
+from pathopipe.models.card import Entry, Name, Text
+from pathopipe.models.weights import Tensors
+
+Kind = Literal["linear", "nominal", "trees"]
+CALIBRATION: Final = 3
+"""Numbers of each slide that prediction sets rest on: nonconformity, place of the true grade, weight."""
+NODES: Final = ("column", "limit", "left", "right", "value")
+"""Tensors of trees, see `grading.trees`."""
+_MOST: Final = 200_000
+_Count = Annotated[int, Field(ge=0, le=_MOST)]
+
+
+@dataclass(frozen=True, config=CHECKED)
+class GraderShape:
+    """What a grader computes with, and how large its tensors are.
+
+    Attributes
+    ----------
+    kind
+        ``linear``: one score, a weighted sum of statistics; ``trees``: one score, a sum of regression trees;
+        ``nominal``: a weighted sum for each grade.
+    families
+        The columns of statistics that it reads, in the order of its tensors: by row of the table (`grading.predictors`)
+        and group of measures, such as ``epithelial size``.
+    levels
+        Quantiles that are kept of each column.
+    grades, slides
+        Number of grades, and of slides that prediction sets are calibrated on.
+    splits
+        Inner nodes and leaves of all trees.
+    """
+
+    kind: Kind
+    families: Annotated[Mapping[Text, tuple[Text, ...]], Field(min_length=1, max_length=1000)]
+    levels: Annotated[int, Field(ge=2, le=1001)]
+    grades: Annotated[int, Field(ge=2, le=20)]
+    slides: _Count
+    splits: _Count = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.columns) <= _MOST:
+            raise ValueError(f"should have 1 to {_MOST:,} columns")
+        if (self.kind == "trees") != (self.splits > 0):
+            raise ValueError("should have splits if, and only if, it is of trees")
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Row and column of the table of statistics for each predictor, in order."""
+        return tuple((name.partition(" ")[0], column) for name, columns in self.families.items() for column in columns)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all tensors."""
+        count = len(self.columns)
+        by_kind: dict[str, dict[str, tuple[int, ...]]] = {
+            "linear": {"weight": (1, count)},
+            "nominal": {"weight": (self.grades, count), "mix": (self.grades, self.grades + 1)},
+            "trees": dict.fromkeys(NODES, (self.splits,)),
+        }
+        return {
+            "quantiles": (self.levels, count),
+            "calibration": (self.slides, CALIBRATION),
+            **by_kind[self.kind],
+        }
+
+
+@dataclass(frozen=True, config=CHECKED)
+class GraderCard:
+    """What a user must know of a trained grader (Mitchell et al. 2019), and what it takes to grade with it.
+
+    Attributes
+    ----------
+    name, licence, data, training, figures
+        As in `models.card.Card`; figures are of slides that it was not fitted on, with the ends of their intervals.
+    grades
+        From best to worst.
+    scope, not_for
+        What it was fitted on, and what it must not be used for; pages show both.
+    made_for
+        Tissue and stain of the slides that it was fitted on, in the sheet's words; empty where the sheet said nothing.
+    label
+        What was predicted: the name of the sheet's column.
+    scale, offset
+        A score is the weighted sum times ``scale``, plus ``offset``.
+    thresholds
+        Of the score, between the grades, of the proportional-odds model (McCullagh 1980); empty for ``nominal``.
+    limits
+        Of the score, from which a slide gets the next grade; empty for ``nominal``.
+    foreign
+        Largest share of columns outside the range of the slides learned from at which a slide is graded.
+    mpp
+        Smallest and largest resolution of these slides.
+    reported
+        What a reader should know of the labels: a column that foretells them, few patients.
+    seal
+        Digest of the rest of the card and of the tensors.
+
+    Raises
+    ------
+    ValueError
+        When a value is of another type, out of range, or holds what is not to be shown: a grader comes from anybody.
+    """
+
+    KIND: ClassVar[str] = "grade"
+
+    name: Name
+    licence: Text
+    architecture: GraderShape
+    grades: Annotated[tuple[Text, ...], Field(min_length=2, max_length=20)]
+    label: Text
+    scope: Text
+    not_for: Text
+    made_for: Mapping[Text, tuple[Text, ...]] = Field(default_factory=dict)
+    scale: float = 1.0
+    offset: float = 0.0
+    thresholds: Annotated[tuple[float, ...], Field(max_length=19)] = ()
+    limits: Annotated[tuple[float, ...], Field(max_length=19)] = ()
+    foreign: Annotated[float, Field(ge=0, le=1)] = 1.0
+    mpp: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.1, 2.0)
+    data: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    training: Mapping[Text, Entry] = Field(default_factory=dict)
+    figures: Mapping[Text, Mapping[Text, float]] = Field(default_factory=dict)
+    reported: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    seal: Text = "-"
+
+    def __post_init__(self) -> None:
+        between = 0 if self.architecture.kind == "nominal" else len(self.grades) - 1
+        if len(set(self.grades)) < len(self.grades) or len(self.grades) != self.architecture.grades:
+            raise ValueError("should have as many grades as the tensors are for, each once")
+        for name, values in (("thresholds", self.thresholds), ("limits", self.limits)):
+            if len(values) != between or list(values) != sorted(values):
+                raise ValueError(f"should have {between} {name}, ascending")
+
+
+def sealed(card: GraderCard, tensors: Tensors) -> GraderCard:
+    """Return the card with the seal of what it says and of the tensors, as they are stored (float32)."""
+    return replace(card, seal=_digest(card, tensors))
+
+
+def is_sealed(card: GraderCard, tensors: Tensors) -> bool:
+    """Whether card and tensors are as they were when the grader was made."""
+    return card.seal == _digest(card, tensors)
+
+
+def _digest(card: GraderCard, tensors: Tensors) -> str:
+    digest = hashlib.sha256(json.dumps(asdict(replace(card, seal="-")), sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(np.ascontiguousarray(tensors[name], np.float32).tobytes())
+    return digest.hexdigest()

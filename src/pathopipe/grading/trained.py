@@ -1,0 +1,217 @@
+"""A grader that was trained on slides with known grades: ``pathopipe train grade`` writes it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.grading.base import NOTHING_DESCRIBED, Described, Evidence, GradeResult, Parts
+from pathopipe.grading.card import GraderCard
+from pathopipe.grading.link import (
+    Floats,
+    grades_by_limits,
+    nominal_probabilities,
+    ordinal_probabilities,
+    prediction_sets,
+)
+from pathopipe.grading.predictors import Places, vector
+from pathopipe.grading.trees import sum_of_trees
+from pathopipe.models.weights import Loaded
+
+MOST_MISSING: Final = 0.2
+"""Share of the columns that may be missing."""
+MPP_TOLERANCE: Final = 1.3
+"""How much finer or coarser than those learned from the resolution of a slide may be."""
+_SHOWN: Final = 8
+"""Families whose pull on the score is shown."""
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """What a grader makes of n slides: scores (n,), nan for nominal ones, probabilities (n, K), grades (n,)."""
+
+    scores: Floats
+    probabilities: Floats
+    said: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainedGrader:
+    """Grades by a trained rule, and abstains where the prediction set has not exactly one grade.
+
+    Attributes
+    ----------
+    weights
+        Card and tensors.
+    coverage
+        How often prediction sets hold the true grade.
+    mpp
+        Resolution of the slide; None where it is not to be checked.
+    """
+
+    weights: Loaded[GraderCard]
+    coverage: float = 0.9
+    mpp: float | None = None
+    name: str = field(init=False)
+    grades: tuple[str, ...] = field(init=False)
+    scope: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        card = self.card
+        for name, value in (("name", card.name), ("grades", card.grades), ("scope", f"{card.scope} {card.not_for}")):
+            object.__setattr__(self, name, value)
+
+    @property
+    def card(self) -> GraderCard:
+        """What is known of it."""
+        return self.weights.card
+
+    @property
+    def made_for(self) -> Mapping[str, tuple[str, ...]]:
+        """Tissue and stain of the slides that it learned from."""
+        return self.card.made_for
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Digest of its weights and their terms, for the manifest."""
+        return self.weights.sha256, self.card.licence
+
+    def grade(self, nuclei: Parts | None, described: Described = NOTHING_DESCRIBED) -> GradeResult:  # noqa: ARG002
+        """Grade a slide or region by its statistics alone."""
+        values = vector(described, self.card.architecture.columns)
+        if reason := self._too_little(values):
+            return self._result(reason=reason)
+        judged = self.judge(values[None])
+        holds = prediction_sets(judged.probabilities, self._calibration, self.coverage)[0]
+        names = tuple(name for name, is_in in zip(self.grades, holds, strict=True) if is_in)
+        said = self.grades[int(judged.said[0])]
+        reason = self._foreign(values) or self._uncertain(names, said)
+        return self._result(
+            None if reason else said,
+            reason,
+            probabilities={
+                name: round(float(share), 4) for name, share in zip(self.grades, judged.probabilities[0], strict=True)
+            },
+            prediction_set=names,
+            score=None if np.isnan(judged.scores[0]) else round(float(judged.scores[0]), 4),
+            evidence=tuple(self._evidence(values, judged)),
+        )
+
+    def judge(self, values: Floats) -> Judgment:
+        """Grade slides by their statistics (n, D), whatever speaks against it."""
+        places, card = self._places.scores(values), self.card
+        if card.architecture.kind == "nominal":
+            mix = self._tensor("mix")
+            probabilities = nominal_probabilities(places @ self._tensor("weight").T @ mix[:, :-1].T + mix[:, -1])
+            return Judgment(np.full(len(values), np.nan), probabilities, probabilities.argmax(axis=1))
+        if card.architecture.kind == "trees":
+            raw = sum_of_trees(self.weights.tensors, places)
+        else:
+            raw = places @ self._tensor("weight")[0]
+        scores = card.scale * raw + card.offset
+        return Judgment(scores, ordinal_probabilities(scores, card.thresholds), grades_by_limits(scores, card.limits))
+
+    def slope(self, described: Described) -> Mapping[tuple[str, str], float]:
+        """How much the score changes with each statistic; empty for trees and nominal graders."""
+        shape = self.card.architecture
+        if shape.kind != "linear":
+            return {}
+        values = vector(described, shape.columns)
+        slopes = self.card.scale * self._tensor("weight")[0] * self._places.slopes(values)
+        pairs = zip(shape.columns, slopes.tolist(), np.isfinite(values).tolist(), strict=True)
+        return {key: slope for key, slope, known in pairs if known and slope}
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._tensor("quantiles"))
+
+    @property
+    def _calibration(self) -> Floats:
+        return self._tensor("calibration")
+
+    def _tensor(self, name: str) -> Floats:
+        return self.weights.tensors[name].astype(np.float64)
+
+    def _result(self, grade: str | None = None, reason: str | None = None, **found: object) -> GradeResult:
+        known = {
+            "shares_of": f"Probabilities of the grade in column '{self.card.label}' of the slides that the grader was "
+            "trained on, calibrated on slides that it was not fitted on.",
+            "calibrated": True,
+            "limits": self.card.limits,
+            "coverage": self.coverage,
+        }
+        return GradeResult(self.name, grade, self.grades, self.scope, reason=reason, **(known | found))  # type: ignore[arg-type]
+
+    def _too_little(self, values: Floats) -> str | None:
+        missing = np.isnan(values)
+        if (share := float(missing.mean())) <= MOST_MISSING:
+            return None
+        row, column = self.card.architecture.columns[int(np.flatnonzero(missing)[0])]
+        return (
+            f"{share:.0%} of the statistics that the grader needs are missing here, the first is {column} of {row} "
+            "nuclei: too few nuclei were found, or features.groups, types.model or statistics.spatial differ from the "
+            "slides that it learned from."
+        )
+
+    def _foreign(self, values: Floats) -> str | None:
+        """Why a slide is unlike those learned from."""
+        low, high = self.card.mpp
+        if self.mpp is not None and not low / MPP_TOLERANCE <= self.mpp <= high * MPP_TOLERANCE:
+            return (
+                f"The slide's resolution of {self.mpp:.3g} µm per pixel is unlike those that the grader learned from "
+                f"({low:.3g} to {high:.3g})."
+            )
+        outside = self._places.outside(values[None])[0]
+        if (share := float(outside.mean())) <= self.card.foreign:
+            return None
+        return (
+            f"The slide is unlike those that the grader learned from: {share:.0%} of its statistics lie outside of "
+            f"their range, most of all {self._most(outside)}; up to {self.card.foreign:.0%} were seen among those."
+        )
+
+    def _most(self, outside: NDArray[np.bool_]) -> str:
+        shares = {name: float(outside[part].mean()) for name, part in self._families()}
+        return max(shares, key=lambda name: shares[name])
+
+    def _families(self) -> Iterator[tuple[str, slice]]:
+        start = 0
+        for name, columns in self.card.architecture.families.items():
+            yield name, slice(start, start + len(columns))
+            start += len(columns)
+
+    def _uncertain(self, names: tuple[str, ...], said: str) -> str | None:
+        if names == (said,):
+            return None
+        if not names:
+            return (
+                f"No grade is likely enough to be the true one at a coverage of {self.coverage:.0%} (setting "
+                "grade.coverage)."
+            )
+        could = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+        remedy = "setting grade.coverage; a lower one gives smaller sets"
+        if len(names) == 1:
+            return f"The score stands for {said}, but the prediction set holds {could} alone ({remedy})."
+        return f"The grade could be {could}, at a coverage of {self.coverage:.0%} ({remedy})."
+
+    def _evidence(self, values: Floats, judged: Judgment) -> Iterator[Evidence]:
+        """The score beside its limits, then what pulled it most."""
+        card = self.card
+        if not np.isnan(judged.scores[0]):
+            meaning = "rises with the grade; from each limit on, a slide gets the next grade"
+            yield Evidence("score", round(float(judged.scores[0]), 4), "", meaning, card.limits)
+        share = float(self._places.outside(values[None]).mean())
+        meaning = "share of the statistics outside the range of the slides learned from; above its limit, it abstains"
+        yield Evidence("outside_share", round(share, 4), "", meaning, (card.foreign,))
+        if card.architecture.kind == "linear":
+            yield from self._pulls(values)
+
+    def _pulls(self, values: Floats) -> Iterator[Evidence]:
+        parts = self.card.scale * self._tensor("weight")[0] * self._places.scores(values[None])[0]
+        pulls = {name: float(parts[part].sum()) for name, part in self._families()}
+        for name in sorted(pulls, key=lambda name: -abs(pulls[name]))[:_SHOWN]:
+            if round(pulls[name], 4):
+                meaning = f"pull of {name} on the score; 0 for the median of the slides learned from"
+                yield Evidence(f"{name.replace(' ', '_').replace('/', '_')}_pull", round(pulls[name], 4), "", meaning)

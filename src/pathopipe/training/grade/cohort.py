@@ -1,0 +1,307 @@
+"""The slides to learn grades from: their statistics, grades, patients, and what else the sheet says of them."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.grading.predictors import vector
+from pathopipe.results.reader import Results, SlideResults, open_results
+from pathopipe.results.schemas.counts import ALL, OF_REGIONS, WHOLE_SLIDE
+from pathopipe.results.schemas.features import GROUPS
+from pathopipe.results.schemas.statistics import KINDS, split
+from pathopipe.samples import Sample, read_samples
+from pathopipe.training.grade.order import in_order
+
+ROWS: Final = (ALL, "epithelial")
+"""Rows of the statistics that graders learn from: those of all nuclei, and of one type."""
+_SIZES: Final = frozenset(
+    {
+        "nuclei_count",
+        "tissue_mm2",
+        "spatial_clusters",
+        "spatial_interface_stromal_mm",
+        "spatial_interface_other_types_mm",
+    }
+    | {f"spatial_{name}_hot_mm2" for name in ("area", "circularity", "hematoxylin")}
+)
+"""Columns that grow with the slide: they would tell a resection from a biopsy, and not a grade."""
+_LEAST_KNOWN: Final = 0.8
+"""Share of the slides that a column must be known of."""
+_LEAST_DIFFERENT: Final = 4
+"""Different values that a column must have."""
+_LEAST_SLIDES: Final = 12
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """n slides with known grades.
+
+    Attributes
+    ----------
+    slides, patients
+        Ids, and who must stay on one side of a split; a slide without a patient is its own.
+    grades, truth
+        From best to worst, and the place (n,) of each slide's.
+    values, families
+        Statistics (n, D), nan where there is none, and their columns by row and group of measures, in order.
+    about
+        Other columns of the sheet, and what the results say of a slide, by name: n texts or numbers each.
+    left_out
+        Slides of the sheet that can't be learned from, and why.
+    """
+
+    slides: tuple[str, ...]
+    patients: tuple[str, ...]
+    grades: tuple[str, ...]
+    truth: NDArray[np.int64]
+    values: Floats
+    families: Mapping[str, tuple[str, ...]]
+    about: Mapping[str, tuple[Any, ...]]
+    left_out: Mapping[str, str]
+    mpp: tuple[float, ...]
+    label: str
+    made_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """Where the columns of each family lie."""
+        ends = np.cumsum([len(columns) for columns in self.families.values()]).tolist()
+        return {name: slice(start, end) for name, start, end in zip(self.families, [0, *ends], ends, strict=False)}
+
+    def part(self, chosen: NDArray[Any]) -> "Cohort":
+        """Some of the slides, by their places."""
+        places = np.arange(len(self.slides))[chosen].tolist()
+
+        def some(values: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(values[place] for place in places)
+
+        return Cohort(
+            some(self.slides), some(self.patients), self.grades, self.truth[places], self.values[places], self.families,
+            {name: some(values) for name, values in self.about.items()}, self.left_out, some(self.mpp), self.label,
+            self.made_for,
+        )  # fmt: skip
+
+
+def read_cohort(sheet: Path, results: Path, label: str, group: str, order: Sequence[str] = ()) -> Cohort:
+    """Read what is to be learned from.
+
+    Parameters
+    ----------
+    sheet, results
+        The sample sheet, and a results folder that is finished up to ``statistics``.
+    label, group
+        Columns of the sheet: the known grade, and what must stay on one side of a split.
+    order
+        The grades from best to worst; where it is empty, `order.in_order` finds it.
+
+    Raises
+    ------
+    RefusalError
+        Where nothing can be learned from this, and why.
+    """
+    if label == group:
+        raise RefusalError(f"--group {group}: is the label itself: name the column of patients")
+    samples = read_samples(sheet)
+    for name in (label, *([group] if group != "patient" else ())):
+        _check_column(samples, sheet, name)
+    labeled = {sample.slide: text for sample in samples if (text := cell(sample, label))}
+    made = open_results(results)
+    taken, left_out = _usable(samples, labeled, made)
+    _check_labels(taken, labeled, label, left_out)
+    grades = in_order({labeled[sample.slide] for sample in taken}, order, label)
+    rows = [_rows(made[sample.slide]) for sample in taken]
+    families, values = _columns(rows)
+    patients = tuple(cell(sample, group) or f"\0{sample.slide}" for sample in taken)
+    _check_twins(taken, patients, made)
+    return Cohort(
+        slides=tuple(sample.slide for sample in taken),
+        patients=patients,
+        grades=grades,
+        truth=np.array([grades.index(labeled[sample.slide]) for sample in taken]),
+        values=values,
+        families=families,
+        about=_about(taken, made, {label, group}),
+        left_out=left_out,
+        mpp=tuple(_mpp(made[sample.slide]) for sample in taken),
+        label=label,
+        made_for=_made_for(taken),
+    )
+
+
+def cell(sample: Sample, column: str) -> str | None:
+    """What the sheet says of a slide in a column."""
+    known = {"patient": sample.patient, "grade": sample.grade}
+    return (known[column] if column in known else sample.extra.get(column)) or None
+
+
+def _check_column(samples: Sequence[Sample], sheet: Path, name: str) -> None:
+    if any(cell(sample, name) for sample in samples):
+        return
+    there = [*(known for known in ("patient", "grade") if any(cell(sample, known) for sample in samples))]
+    names = ", ".join([*there, *samples[0].extra]) or "none that could be used"
+    raise RefusalError(f"{sheet}: has no column '{name}', or nothing in it; its columns are {names}")
+
+
+def _usable(
+    samples: Sequence[Sample], labeled: Mapping[str, str], made: Results
+) -> tuple[list[Sample], dict[str, str]]:
+    """Slides with a label and statistics, and why others can't be used."""
+    taken, left_out = [], {}
+    for sample in samples:
+        if reason := _unusable(sample, labeled, made):
+            left_out[sample.slide] = reason
+        else:
+            taken.append(sample)
+    return taken, left_out
+
+
+def _unusable(sample: Sample, labeled: Mapping[str, str], made: Results) -> str | None:
+    if sample.slide not in labeled:
+        return "it has no label"
+    if sample.slide not in made or not made[sample.slide].has("statistics"):
+        return "the stage statistics has not been finished"
+    rejected = made[sample.slide].rejection()
+    return f"it was rejected: {rejected[1]}" if rejected else None
+
+
+def _check_labels(taken: Sequence[Sample], labeled: Mapping[str, str], label: str, left_out: Mapping[str, str]) -> None:
+    counts = Counter(labeled[sample.slide] for sample in taken)
+    reasons = "; ".join(f"{count} because {reason}" for reason, count in Counter(left_out.values()).most_common(3))
+    without = f" ({len(left_out)} of the sheet's slides can't be used: {reasons})" if left_out else ""
+    if len(taken) < _LEAST_SLIDES:
+        raise RefusalError(
+            f"{len(taken)} slides have a label in column '{label}' and statistics, at least {_LEAST_SLIDES} are "
+            f"needed{without}: run the workflow on more slides, or correct --slides and --results"
+        )
+    if len(counts) < 2:
+        raise RefusalError(
+            f"all slides have the label '{next(iter(counts))}' in column '{label}'{without}: nothing can be told apart"
+        )
+
+
+def _rows(slide: SlideResults) -> dict[str, dict[str, Any]]:
+    """Rows of the whole slide, by type."""
+    try:
+        table = slide.arrow("statistics").slice(0, 12).to_pylist()
+    except (ArtifactError, RefusalError) as error:
+        raise RefusalError(
+            f"the statistics of slide {slide.slide} can't be used ({error}): run the workflow on it again"
+        ) from error
+    return {row["type"]: row for row in table if row["region"] == WHOLE_SLIDE}
+
+
+def _columns(rows: Sequence[dict[str, dict[str, Any]]]) -> tuple[dict[str, tuple[str, ...]], Floats]:
+    """Families of the columns that are known of most slides and differ, and the values (n, D)."""
+    groups = {column.name: name for name, columns in GROUPS.items() for column in columns}
+    families, parts = dict[str, tuple[str, ...]](), list[Floats]()
+    by_family: dict[str, list[tuple[str, str]]] = {}
+    for row in ROWS:
+        for column in KINDS:
+            if column not in OF_REGIONS | _SIZES:
+                by_family.setdefault(f"{row} {_group(column, groups)}", []).append((row, column))
+    for name, columns in by_family.items():
+        values = np.array([vector(one, columns) for one in rows])
+        told = [_tells(values[:, place]) for place in range(len(columns))]
+        if any(told):
+            families[name] = tuple(column for (_, column), kept in zip(columns, told, strict=True) if kept)
+            parts.append(values[:, told])
+    if not parts:
+        raise RefusalError("no statistic is known of most slides and differs between them: nothing can be learned")
+    return families, np.concatenate(parts, axis=1)
+
+
+def _group(column: str, groups: Mapping[str, str]) -> str:
+    measure = split(column)
+    if measure:
+        return groups[measure[0]]
+    return "arrangement" if column.startswith("spatial_") else "counts"
+
+
+def _tells(values: Floats) -> bool:
+    known = values[np.isfinite(values)]
+    return len(known) >= _LEAST_KNOWN * len(values) and len(np.unique(known)) >= _LEAST_DIFFERENT
+
+
+def _check_twins(taken: Sequence[Sample], patients: Sequence[str], made: Results) -> None:
+    """Refuse a slide that is there twice, under two patients: it would be on both sides of a split."""
+    seen: dict[str, tuple[str, str]] = {}
+    for sample, patient in zip(taken, patients, strict=True):
+        identity = made[sample.slide].identity or sample.slide
+        other, before = seen.setdefault(identity, (patient, sample.slide))
+        if other != patient:
+            raise RefusalError(
+                f"slides {before} and {sample.slide} are the same image, of two patients in the sheet: one would be "
+                "learned from and the other tested on; leave one out, or correct the column of patients"
+            )
+
+
+def _about(taken: Sequence[Sample], made: Results, but: set[str]) -> dict[str, tuple[Any, ...]]:
+    """What might foretell a grade without looking at the nuclei: columns of the sheet, and facts of the files."""
+    names = [name for name in (taken[0].extra if taken else ()) if name not in but]
+    about: dict[str, tuple[Any, ...]] = {name: tuple(sample.extra.get(name, "") for sample in taken) for name in names}
+    facts = [dict(_facts(made[sample.slide])) for sample in taken]
+    about |= {name: tuple(fact[name] for fact in facts) for name in facts[0]}
+    sites = tuple(site_of(sample) for sample in taken)
+    return about | ({"site (from the patient's TCGA barcode)": sites} if all(sites) else {})
+
+
+def site_of(sample: Sample) -> str:
+    """Tissue source site in a barcode of TCGA, the second field; empty where there is none."""
+    fields = (sample.patient or "").split("-")
+    return fields[1] if len(fields) >= 3 and fields[0].upper() == "TCGA" else ""
+
+
+def _facts(slide: SlideResults) -> Iterator[tuple[str, Any]]:
+    tissue = slide.manifest("tissue")
+    yield "scanner", str(tissue["slide_info"].get("vendor") or "")
+    yield "size of the file", float(str(tissue["identity"]).partition("-")[0] or 0)
+    yield "number of nuclei", float(slide.manifest("segment")["counts"]["nuclei"])
+    yield "tissue area", float(tissue["tissue_mm2"])
+    yield "resolution", _mpp(slide)
+
+
+def _mpp(slide: SlideResults) -> float:
+    tissue = slide.manifest("tissue")
+    return (float(tissue["mpp_x"] or 0) + float(tissue["mpp_y"] or 0)) / 2
+
+
+def _made_for(taken: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
+    """Tissues and stains that the sheet names, the usual first, where it names one for each slide."""
+    found = {}
+    for name in ("tissue", "stain"):
+        cells = Counter(sample.extra.get(name, "") for sample in taken)
+        if cells and "" not in cells:
+            found[name] = tuple(text for text, _ in cells.most_common())
+    return found
+
+
+def folds_of(cohort: Cohort, most_alone: int, folds: int) -> list[NDArray[np.bool_]]:
+    """Which slides (n,) are tested in each fold: those of one patient, or, of many patients, of a tenth of them.
+
+    Patients are dealt out by their highest grade and then by a digest of their slides' ids, so that folds are alike,
+    and don't depend on the order of the sheet.
+    """
+    patients = sorted(set(cohort.patients))
+    count = len(patients) if len(patients) <= most_alone else folds
+    of_patient = {patient: [p == patient for p in cohort.patients] for patient in patients}
+    names = {
+        patient: min(s for s, own in zip(cohort.slides, here, strict=True) if own)
+        for patient, here in of_patient.items()
+    }
+    ordered = sorted(
+        patients,
+        key=lambda patient: (
+            int(cohort.truth[of_patient[patient]].max()),
+            hashlib.sha256(names[patient].encode()).hexdigest(),
+        ),
+    )
+    return [np.any([of_patient[patient] for patient in ordered[number::count]], axis=0) for number in range(count)]

@@ -1,0 +1,141 @@
+"""From slides with known grades to a grader, without a look at how good it is: that is `nested`'s."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathopipe.grading.card import GraderCard, GraderShape, Kind, sealed
+from pathopipe.grading.link import nominal_probabilities, ordinal_probabilities
+from pathopipe.grading.predictors import Places, quantiles_of
+from pathopipe.grading.trained import TrainedGrader
+from pathopipe.models.weights import Loaded
+from pathopipe.training.grade.boosting import boost
+from pathopipe.training.grade.calibration import link, mix, nonconformity
+from pathopipe.training.grade.cohort import Cohort, folds_of
+from pathopipe.training.grade.ridge import see, stack
+
+LEVELS: Final = 41
+"""Quantiles that are kept of each column, at most."""
+_FOLDS: Final = 5
+_MOST_FOREIGN: Final = 0.99
+"""Share of the slides learned from, each without itself, that count as like the others."""
+NOT_FOR: Final = "For research use only; not for diagnosis, prognosis or the choice of a treatment."
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a card says of a grader beside what was learned."""
+
+    name: str
+    licence: str
+    scope: str
+    data: tuple[str, ...] = ()
+
+
+PLAIN: Final = Terms("unnamed", "not stated", "Fitted on a part of the slides.")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A grader, and the weight of each family of columns in its score (empty for trees)."""
+
+    grader: TrainedGrader
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What was fitted: tensors, scores (n,) or (n, K) of slides that were not seen, and the constant to add."""
+
+    tensors: dict[str, Floats]
+    unseen: Floats
+    offset: float
+    shares: Mapping[str, float]
+
+
+def learn(cohort: Cohort, kind: Kind, seed: int = 0, terms: Terms = PLAIN) -> Learned:
+    """Fit a grader to all slides of a cohort."""
+    quantiles = quantiles_of(cohort.values, min(LEVELS, len(cohort.slides)))
+    places = Places(quantiles).scores(cohort.values)
+    patients = np.unique(cohort.patients, return_inverse=True)[1]
+    found = {"linear": _linear, "nominal": _nominal, "trees": _trees}[kind](cohort, places, patients, seed)
+    tensors = found.tensors | {"quantiles": quantiles}
+    count = len(cohort.grades)
+    if kind == "nominal":
+        tensors["mix"] = mix(found.unseen, cohort.truth, count)
+        card = _card(cohort, kind, tensors, terms)
+        unseen = nominal_probabilities(found.unseen @ tensors["mix"][:, :-1].T + tensors["mix"][:, -1])
+    else:
+        linked = link(found.unseen, cohort.truth, count)
+        offset = linked.scale * found.offset
+        card = _card(cohort, kind, tensors, terms)
+        card = replace(card, scale=linked.scale, offset=offset, thresholds=linked.thresholds, limits=linked.limits)
+        unseen = ordinal_probabilities(linked.scale * found.unseen, linked.thresholds)
+    tensors["calibration"] = nonconformity(unseen, cohort.truth, patients)
+    stored = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+    card = replace(card, foreign=_foreign(cohort.values))
+    return Learned(TrainedGrader(Loaded(sealed(card, stored), "", stored)), found.shares)
+
+
+def _linear(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int) -> _Scores:
+    truth = cohort.truth.astype(np.float64)
+    found = stack(see(places, cohort.parts, patients), cohort.parts, truth)
+    middle = truth.mean()
+    return _Scores({"weight": found.weight[None]}, found.unseen - middle, found.offset - middle, found.shares)
+
+
+def _nominal(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int) -> _Scores:
+    families = see(places, cohort.parts, patients)
+    stacks = [
+        stack(families, cohort.parts, (cohort.truth == grade).astype(np.float64)) for grade in range(len(cohort.grades))
+    ]
+    # The constant of each is left to the mix, which is fitted to scores as a grader computes them.
+    unseen = np.column_stack([one.unseen - one.offset for one in stacks])
+    shares = {name: float(np.mean([one.shares[name] for one in stacks])) for name in families}
+    return _Scores({"weight": np.stack([one.weight for one in stacks])}, unseen, 0.0, shares)
+
+
+def _trees(cohort: Cohort, places: Floats, _: NDArray[np.int64], seed: int) -> _Scores:
+    grades, unseen = len(cohort.grades), np.empty(len(cohort.slides))
+    for tested in folds_of(cohort, 0, _FOLDS):
+        unseen[tested] = boost(places[~tested], cohort.truth[~tested], grades, seed).scores(places[tested])
+    return _Scores(dict(boost(places, cohort.truth, grades, seed).nodes), unseen, 0.0, {})
+
+
+def _card(cohort: Cohort, kind: Kind, tensors: Mapping[str, Floats], terms: Terms) -> GraderCard:
+    count = len(cohort.grades)
+    flat = () if kind == "nominal" else tuple(float(place) for place in range(count - 1))
+    return GraderCard(
+        name=terms.name,
+        licence=terms.licence,
+        architecture=GraderShape(
+            kind=kind,
+            families=cohort.families,
+            levels=len(tensors["quantiles"]),
+            grades=count,
+            slides=len(cohort.slides),
+            splits=len(tensors.get("value", ())),
+        ),
+        grades=cohort.grades,
+        label=cohort.label,
+        scope=terms.scope,
+        not_for=NOT_FOR,
+        made_for=cohort.made_for,
+        thresholds=flat,
+        limits=flat,
+        mpp=(min(cohort.mpp), max(cohort.mpp)),
+        data=terms.data,
+    )
+
+
+def _foreign(values: Floats) -> float:
+    """Share of the columns that may lie outside of the range: as of the slides learned from, each without itself."""
+    first, last = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    alone = [(values == end) & ((values == end).sum(axis=0) == 1) for end in (first, last)]
+    shares = np.mean(alone[0] | alone[1], axis=1)
+    return float(np.float32(np.quantile(shares, _MOST_FOREIGN, method="higher")))
