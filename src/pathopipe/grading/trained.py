@@ -85,7 +85,7 @@ class TrainedGrader:
         if reason := self._too_little(values):
             return self._result(reason=reason)
         judged = self.judge(values[None])
-        holds = prediction_sets(judged.probabilities, self._calibration, self.coverage)[0]
+        holds = self.sets(judged)[0]
         names = tuple(name for name, is_in in zip(self.grades, holds, strict=True) if is_in)
         said = self.grades[int(judged.said[0])]
         reason = self._foreign(values) or self._uncertain(names, said)
@@ -102,11 +102,15 @@ class TrainedGrader:
 
     def judge(self, values: Floats) -> Judgment:
         """Grade slides by their statistics (n, D), whatever speaks against it."""
-        places, card = self._places.scores(values), self.card
+        return self.judge_places(self.places.scores(values))
+
+    def judge_places(self, places: Floats) -> Judgment:
+        """Grade slides by their places (n, D) among those learned from."""
+        card = self.card
         if card.architecture.kind == "nominal":
             mix = self._tensor("mix")
             probabilities = nominal_probabilities(places @ self._tensor("weight").T @ mix[:, :-1].T + mix[:, -1])
-            return Judgment(np.full(len(values), np.nan), probabilities, probabilities.argmax(axis=1))
+            return Judgment(np.full(len(places), np.nan), probabilities, probabilities.argmax(axis=1))
         if card.architecture.kind == "trees":
             raw = sum_of_trees(self.weights.tensors, places)
         else:
@@ -114,23 +118,28 @@ class TrainedGrader:
         scores = card.scale * raw + card.offset
         return Judgment(scores, ordinal_probabilities(scores, card.thresholds), grades_by_limits(scores, card.limits))
 
+    def sets(self, judged: Judgment) -> NDArray[np.bool_]:
+        """Which grades (n, K) belong to the prediction sets."""
+        return prediction_sets(judged.probabilities, self._tensor("calibration"), self.coverage)
+
+    def is_foreign(self, values: Floats) -> NDArray[np.bool_]:
+        """Which slides (n, D) are unlike those learned from."""
+        return np.asarray(self.places.outside(values).mean(axis=1) > self.card.foreign)
+
     def slope(self, described: Described) -> Mapping[tuple[str, str], float]:
         """How much the score changes with each statistic; empty for trees and nominal graders."""
         shape = self.card.architecture
         if shape.kind != "linear":
             return {}
         values = vector(described, shape.columns)
-        slopes = self.card.scale * self._tensor("weight")[0] * self._places.slopes(values)
+        slopes = self.card.scale * self._tensor("weight")[0] * self.places.slopes(values)
         pairs = zip(shape.columns, slopes.tolist(), np.isfinite(values).tolist(), strict=True)
         return {key: slope for key, slope, known in pairs if known and slope}
 
     @cached_property
-    def _places(self) -> Places:
+    def places(self) -> Places:
+        """Where statistics stand among the slides learned from."""
         return Places(self._tensor("quantiles"))
-
-    @property
-    def _calibration(self) -> Floats:
-        return self._tensor("calibration")
 
     def _tensor(self, name: str) -> Floats:
         return self.weights.tensors[name].astype(np.float64)
@@ -164,7 +173,7 @@ class TrainedGrader:
                 f"The slide's resolution of {self.mpp:.3g} µm per pixel is unlike those that the grader learned from "
                 f"({low:.3g} to {high:.3g})."
             )
-        outside = self._places.outside(values[None])[0]
+        outside = self.places.outside(values[None])[0]
         if (share := float(outside.mean())) <= self.card.foreign:
             return None
         return (
@@ -202,14 +211,14 @@ class TrainedGrader:
         if not np.isnan(judged.scores[0]):
             meaning = "rises with the grade; from each limit on, a slide gets the next grade"
             yield Evidence("score", round(float(judged.scores[0]), 4), "", meaning, card.limits)
-        share = float(self._places.outside(values[None]).mean())
+        share = float(self.places.outside(values[None]).mean())
         meaning = "share of the statistics outside the range of the slides learned from; above its limit, it abstains"
         yield Evidence("outside_share", round(share, 4), "", meaning, (card.foreign,))
         if card.architecture.kind == "linear":
             yield from self._pulls(values)
 
     def _pulls(self, values: Floats) -> Iterator[Evidence]:
-        parts = self.card.scale * self._tensor("weight")[0] * self._places.scores(values[None])[0]
+        parts = self.card.scale * self._tensor("weight")[0] * self.places.scores(values[None])[0]
         pulls = {name: float(parts[part].sum()) for name, part in self._families()}
         for name in sorted(pulls, key=lambda name: -abs(pulls[name]))[:_SHOWN]:
             if round(pulls[name], 4):

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.grading.predictors import vector
+from pathopipe.jobs.parallel import ordered_map
+from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.results.reader import Results, SlideResults, open_results
 from pathopipe.results.schemas.counts import ALL, OF_REGIONS, WHOLE_SLIDE
 from pathopipe.results.schemas.features import GROUPS
-from pathopipe.results.schemas.statistics import KINDS, split
+from pathopipe.results.schemas.statistics import KINDS, TABLE, split
+from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample, read_samples
 from pathopipe.training.grade.order import in_order
 
@@ -37,6 +40,7 @@ _LEAST_KNOWN: Final = 0.8
 _LEAST_DIFFERENT: Final = 4
 """Different values that a column must have."""
 _LEAST_SLIDES: Final = 12
+_READERS: Final = 2
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +122,7 @@ def read_cohort(sheet: Path, results: Path, label: str, group: str, order: Seque
     taken, left_out = _usable(samples, labeled, made)
     _check_labels(taken, labeled, label, left_out)
     grades = in_order({labeled[sample.slide] for sample in taken}, order, label)
-    rows = [_rows(made[sample.slide]) for sample in taken]
+    rows = list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS))
     families, values = _columns(rows)
     patients = tuple(cell(sample, group) or f"\0{sample.slide}" for sample in taken)
     _check_twins(taken, patients, made)
@@ -191,7 +195,8 @@ def _check_labels(taken: Sequence[Sample], labeled: Mapping[str, str], label: st
 def _rows(slide: SlideResults) -> dict[str, dict[str, Any]]:
     """Rows of the whole slide, by type."""
     try:
-        table = slide.arrow("statistics").slice(0, 12).to_pylist()
+        path = slide.file("statistics", "statistics.parquet")
+        table = read_table(path, table=TABLE).slice(0, 1 + len(TYPES)).to_pylist()
     except (ArtifactError, RefusalError) as error:
         raise RefusalError(
             f"the statistics of slide {slide.slide} can't be used ({error}): run the workflow on it again"
