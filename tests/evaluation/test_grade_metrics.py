@@ -153,6 +153,16 @@ def test_calibration_by_hand() -> None:
     assert found["brier"] == pytest.approx(2 * (3 * 0.05**2 + 0.95**2 + 0.35**2 + 0.65**2) / 6)
 
 
+def test_the_interval_of_the_calibration_error_reaches_to_it() -> None:
+    """Where it is zero, resamples have more: they are hardly ever right as often as in all five bins."""
+    shares = np.repeat([0.55, 0.65, 0.75, 0.85, 0.95], 20)
+    true = np.concatenate([np.arange(20) < right for right in (11, 13, 15, 17, 19)]).astype(int)
+    found = figures(made(true, [1] * 100, probabilities=probable(list(shares)), grades=2))
+    assert found["ece"] == pytest.approx(0)
+    assert found["ece_low"] == found["ece"]
+    assert found["ece_high"] > 0.05
+
+
 def test_a_probability_of_one_is_in_the_last_bin() -> None:
     found = figures(made([1, 1], [1, 1], probabilities=probable([1.0, 1.0]), grades=2), resamples=10)
     assert found["reliability"][9]["count"] == 2
@@ -176,7 +186,7 @@ def test_accuracy_of_the_most_certain(shares: list[float], wanted: float) -> Non
 
 def test_certainty_is_the_probability_of_the_grade_that_is_given() -> None:
     """A grader that gives the median of its distribution need not give the likeliest grade."""
-    probabilities = np.array([[0.45, 0.1, 0.45]] * 3 + [[0.1, 0.8, 0.1]] * 7)
+    probabilities = np.array([[0.9, 0.05, 0.05]] * 3 + [[0.1, 0.8, 0.1]] * 7)
     judged = made([0] * 3 + [1] * 7, [1] * 10, probabilities=probabilities)
     assert figures(judged, resamples=10)["selective_accuracy"] == 1
 
@@ -199,16 +209,18 @@ def test_slides_without_a_grade_count_for_nothing_but_their_share() -> None:
 
 
 def test_a_patient_is_the_mean_of_its_slides_and_the_median_of_their_grades() -> None:
-    patients = ("a", "a", "b", "b", "b", "")
-    score, sets = np.array([0.0, 1.0, 2.0, 4.0, np.nan, 5.0]), np.ones((6, 3), bool)
-    sets[0] = (False, True, False)
-    shares = np.array([[0.4, 0.6, 0], [0.8, 0.2, 0], [0, 0, 1], [0, 0, 1], [np.nan] * 3, [0, 0, 1]])
-    found = figures(made([0, 0, 2, 2, 2, 2], [0, 1, 1, 2, 2, -1], score, shares, sets, patients), resamples=10)
-    assert (found["unit"], found["n_patients"], found["n_slides"]) == ("patient", 3, 6)
+    patients = ("a", "a", "b", "b", "b", "", "a")
+    score, sets = np.array([0.0, 1.0, 2.0, 4.0, np.nan, 5.0, 99.0]), np.ones((7, 3), bool)
+    sets[0] = sets[6] = (False, True, False)
+    shares = np.array([[0.4, 0.6, 0], [0.8, 0.2, 0], [0, 0, 1], [0, 0, 1], [np.nan] * 3, [0, 0, 1], [0, 0, 1]])
+    # The last slide, of patient a, has no grade: of it only the set counts.
+    judged = made([0, 0, 2, 2, 2, 2, 0], [0, 1, 1, 2, 2, -1, -1], score, shares, sets, patients)
+    found = figures(judged, resamples=10)
+    assert (found["unit"], found["n_patients"], found["n_slides"]) == ("patient", 3, 7)
     assert found["confusion"] == [[0, 1, 0], [0, 0, 0], [0, 0, 1]]
     assert found["brier"] == pytest.approx((0.4**2 + 0.4**2) / 2)
-    assert found["coverage"] == pytest.approx((0.5 + 1 + 1) / 3)
-    assert found["set_size"] == pytest.approx((2 + 3 + 3) / 3)
+    assert found["coverage"] == pytest.approx((1 / 3 + 1 + 1) / 3)
+    assert found["set_size"] == pytest.approx((5 / 3 + 3 + 3) / 3)
     assert found["graded"] == pytest.approx(2 / 3)
     assert found["spearman"] == 1
 
