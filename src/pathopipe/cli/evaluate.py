@@ -126,6 +126,7 @@ def _show(rows: Sequence["Row"], per_image: bool) -> None:
 
 def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> Iterator[str]:
     from pathopipe.evaluation import tables
+    from pathopipe.evaluation.layout import aligned
 
     for what, those, make, score, name in (
         ("Outlines", tables.outlines(plain), tables.outline_lines, tables.outline_f1, "F1"),
@@ -133,12 +134,12 @@ def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> I
     ):
         if those:
             lines = make(those) if per_image else tables.pooled_only(make(those))
-            yield f"{what} of {tables.count_images(those)}\n{tables.aligned(lines)}"
+            yield f"{what} of {tables.count_images(those)}\n{aligned(lines)}"
             if rankings := tables.rankings(those, score, name):
                 yield "\n".join(rankings)
     yield from tables.confusions(tables.points(plain))
     if len(rows) > len(plain):
-        yield f"Drop of the scores when images are changed\n{tables.aligned(tables.drops(rows))}"
+        yield f"Drop of the scores when images are changed\n{aligned(tables.drops(rows))}"
 
 
 def _progress(done: int, total: int, name: str) -> None:
