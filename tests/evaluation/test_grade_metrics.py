@@ -198,6 +198,14 @@ def test_prediction_sets() -> None:
     assert found["confusion"] == [[0, 0, 0], [1, 0, 0], [0, 0, 1]]
 
 
+def test_a_slide_without_a_set_is_not_one_with_an_empty_set() -> None:
+    judged = made([0, 1, 2], [0, 1, 2], sets=np.array([[1, 0, 0], [0, 0, 0], [0, 0, 0]], bool))
+    assert figures(judged, resamples=10)["coverage"] == pytest.approx(1 / 3)
+    some = replace(judged, with_set=np.array([True, True, False]))
+    assert (figures(some, resamples=10)["coverage"], figures(some, resamples=10)["set_size"]) == (0.5, 0.5)
+    assert figures(some.part(np.array([0, 2])), resamples=10)["coverage"] == 1
+
+
 def test_slides_without_a_grade_count_for_nothing_but_their_share() -> None:
     score, shares = np.array([0.0, 1.0, 2.0, 9.0]), np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0, 0, 1], [1, 0, 0]])
     most = made([0, 1, 2, 0], [0, 1, 2, -1], score, shares)

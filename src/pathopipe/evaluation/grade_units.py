@@ -29,6 +29,8 @@ class Judged:
         (n, K): whether a grade is in the prediction set; None where there are no sets.
     patients
         n names; a slide with "" is its own patient.
+    with_set
+        (n,), which slides have a set, perhaps an empty one; None where all have, or there are no sets.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Judged:
     probabilities: Floats
     sets: NDArray[np.bool_] | None
     patients: tuple[str, ...]
+    with_set: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         slides, grades = len(self.patients), len(self.grades)
@@ -65,6 +68,7 @@ class Judged:
             self.probabilities[places],
             None if self.sets is None else self.sets[places],
             tuple(self.patients[place] for place in places.tolist()),
+            None if self.with_set is None else self.with_set[places],
         )
 
 
@@ -105,6 +109,8 @@ def units_of(judged: Judged) -> Units:
     if judged.sets is not None:
         covered = np.take_along_axis(judged.sets, judged.true[:, None], axis=1)[:, 0].astype(float)
         size = judged.sets.sum(axis=1).astype(float)
+        if judged.with_set is not None:
+            covered, size = (np.where(judged.with_set, values, np.nan) for values in (covered, size))
     slides = Units(
         "slide",
         len(judged.grades),
