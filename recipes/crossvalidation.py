@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pathopipe.annotations import read_sheet
 from pathopipe.evaluation.scoring import Row, evaluate_images
-from pathopipe.evaluation.tables import aligned, outline_lines, pooled_only, tsv
+from pathopipe.evaluation.layout import aligned
+from pathopipe.evaluation.tables import outline_lines, pooled_only, tsv
 from pathopipe.pipeline import Config
 
 

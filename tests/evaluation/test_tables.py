@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from pathopipe.evaluation.layout import aligned
 from pathopipe.evaluation.metrics import Counts
 from pathopipe.evaluation.perturbation import PERTURBATIONS
 from pathopipe.evaluation.point_metrics import PointCounts, TypeCounts
 from pathopipe.evaluation.scoring import Row
 from pathopipe.evaluation.tables import (
     POOLED,
-    aligned,
     drops,
     outline_f1,
     outline_lines,

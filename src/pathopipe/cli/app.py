@@ -17,7 +17,7 @@ _COMMANDS = {
     "share": ("share", "Copy results to share, without anything that identifies people or places."),
     "demo": ("demo", "Run the whole workflow on synthetic slides, or on one of your slides."),
     "doctor": ("doctor", "Show what is installed and what is missing."),
-    "evaluate": ("evaluate", "Compare models or results with annotated images."),
+    "evaluate": ("evaluate", "Compare nuclei with annotated images, grades with pathologists'."),
     "bench": ("bench", "Measure every stage on this machine."),
     "train": ("train", "Train a model on your own annotated images."),
     "pods": ("pods", ""),  # for Snakemake

@@ -1,6 +1,5 @@
 """Comparing models and finished results with annotated images."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import Suggesting, annotated_images, config_options, examples, find_config
+from pathopipe.cli.evaluate_grade import grade
+from pathopipe.cli.options import (
+    Suggesting,
+    annotated_images,
+    check_file,
+    config_options,
+    examples,
+    find_config,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from pathopipe.evaluation.scoring import Row
@@ -35,7 +43,10 @@ class _Given:
 
 @click.group(cls=Suggesting, epilog=examples("pathopipe evaluate nuclei --images images --labels labels --mpp 0.25"))
 def evaluate() -> None:
-    """Compare models or results with annotated images."""
+    """Compare models or results with annotated images, and grades with those of pathologists."""
+
+
+evaluate.add_command(grade)
 
 
 @evaluate.command(
@@ -77,24 +88,16 @@ def nuclei(
     narrow where several are of one patient). Outlines are compared at the images' own pixels.
     """
     from pathopipe.config import load_config
-    from pathopipe.errors import RefusalError
     from pathopipe.evaluation.tables import tsv
-    from pathopipe.files import open_file
-    from pathopipe.results.links import files, refuse_links
 
     if working_mpp is not None:
         changes = (*changes, f"tiles.mpp={working_mpp}")
     config = load_config(find_config(config_file), changes)
-    if out is not None and not out.absolute().parent.is_dir():
-        raise RefusalError(f"--out: the folder {out.parent} does not exist: create it first")
-    if out is not None:
-        refuse_links(out.parent, files(out.name))
+    check_file("--out", out)
     rows = _evaluate(_Given(**given), config)
     _show(rows, per_image)
     if out is not None:
-        # Not as a whole: it may be a pipe or a device.
-        with os.fdopen(open_file(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as table:
-            table.write(tsv(rows))
+        write_file(out, tsv(rows).encode())
 
 
 def _evaluate(given: _Given, config: "Config") -> list["Row"]:
@@ -126,6 +129,7 @@ def _show(rows: Sequence["Row"], per_image: bool) -> None:
 
 def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> Iterator[str]:
     from pathopipe.evaluation import tables
+    from pathopipe.evaluation.layout import aligned
 
     for what, those, make, score, name in (
         ("Outlines", tables.outlines(plain), tables.outline_lines, tables.outline_f1, "F1"),
@@ -133,12 +137,12 @@ def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> I
     ):
         if those:
             lines = make(those) if per_image else tables.pooled_only(make(those))
-            yield f"{what} of {tables.count_images(those)}\n{tables.aligned(lines)}"
+            yield f"{what} of {tables.count_images(those)}\n{aligned(lines)}"
             if rankings := tables.rankings(those, score, name):
                 yield "\n".join(rankings)
     yield from tables.confusions(tables.points(plain))
     if len(rows) > len(plain):
-        yield f"Drop of the scores when images are changed\n{tables.aligned(tables.drops(rows))}"
+        yield f"Drop of the scores when images are changed\n{aligned(tables.drops(rows))}"
 
 
 def _progress(done: int, total: int, name: str) -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -152,6 +153,25 @@ def check_folder(out: Path) -> None:
             pass
     except OSError as error:
         raise RefusalError(f"--out {out}: cannot be written to ({error.strerror}): give another folder") from error
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Refuse a file to write that is a link, or whose folder is not there."""
+    from pathopipe.errors import RefusalError
+    from pathopipe.results.links import files, refuse_links
+
+    if path is not None and not path.absolute().parent.is_dir():
+        raise RefusalError(f"{option}: the folder {path.parent} does not exist: create it first")
+    if path is not None:
+        refuse_links(path.parent, files(path.name))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that was named, which may be a pipe or a device: not as a whole."""
+    from pathopipe.files import open_file
+
+    with os.fdopen(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as stream:
+        stream.write(content)
 
 
 def find_config(given: Path | None) -> Path | None:

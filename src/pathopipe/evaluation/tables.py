@@ -1,11 +1,11 @@
 """Laying out scores: aligned for reading, or separated by tabs for a file."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, Final
 
+from pathopipe.evaluation.layout import Cell, Estimate, Line, aligned, columns
 from pathopipe.evaluation.metrics import Counts, Scores, intervals, scores
 from pathopipe.evaluation.perturbation import PERTURBATIONS
 from pathopipe.evaluation.point_metrics import (
@@ -20,25 +20,6 @@ from pathopipe.evaluation.scoring import Row
 from pathopipe.ops.nucleus_types import TYPES
 
 POOLED: Final = "all images"
-_NOTHING: Final = "-"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A score and its interval, where it has one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}-{self.high:.3f}]"
-
-
-Cell = str | Estimate
-Line = dict[str, Cell]
 
 
 def outlines(rows: Sequence[Row]) -> list[Row]:
@@ -132,15 +113,6 @@ def drops(rows: Sequence[Row]) -> list[Line]:
     return lines
 
 
-def aligned(lines: Sequence[Line]) -> str:
-    """Lay out lines as columns of even width."""
-    names = _columns(lines)
-    cells = [names, *([str(line.get(name, _NOTHING)) for name in names] for line in lines)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(row.rstrip() for row in padded)
-
-
 def tsv(rows: Sequence[Row]) -> str:
     """Everything in one table: column ``labels`` says of what kind they are, ``change`` how the images were changed."""
     lines = list[Line]()
@@ -148,7 +120,7 @@ def tsv(rows: Sequence[Row]) -> str:
         those = [row for row in rows if row.change == change]
         for kind, made in (("outlines", outline_lines(outlines(those))), ("points", point_lines(points(those)))):
             lines += [{"labels": kind, "change": change, **line} for line in made]
-    names = ["model", "image", *(name for name in _columns(lines) if name not in {"model", "image"})]
+    names = ["model", "image", *(name for name in columns(lines) if name not in {"model", "image"})]
     wide = {name for line in lines for name, cell in line.items() if isinstance(cell, Estimate)}
     header = [full for name in names for full in ([name, f"{name}_low", f"{name}_high"] if name in wide else [name])]
     table = [header, *([part for name in names for part in _spread(line.get(name), name in wide)] for line in lines)]
@@ -218,7 +190,3 @@ def _pooled(rows: Sequence[Row], model: str, change: str) -> Any:
 
 def _models(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row.model for row in rows))
-
-
-def _columns(lines: Sequence[Line]) -> list[str]:
-    return list(dict.fromkeys(name for line in lines for name in line))

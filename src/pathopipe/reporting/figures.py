@@ -18,7 +18,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 26.0, 46.0
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """A linear scale from values to drawing units."""
 
     low: float
@@ -27,21 +27,22 @@ class _Axis:
     end: float
 
     def __call__(self, value: float) -> float:
+        """Return where a value lies in the drawing."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
 def histogram(data: Distribution, term: Term) -> Markup:
     """Draw the distribution of one measure over the nuclei, its median and interquartile range marked."""
-    x = _Axis(data.edges[0], data.edges[-1], _LEFT, _WIDTH - _RIGHT)
+    x = Axis(data.edges[0], data.edges[-1], _LEFT, _WIDTH - _RIGHT)
     highest = max(data.counts) or 1
-    y = _Axis(0.0, 1.08 * highest, _HEIGHT - _BOTTOM, _TOP)
+    y = Axis(0.0, 1.08 * highest, _HEIGHT - _BOTTOM, _TOP)
     label = (
         f"Histogram of {term.label.lower()} of {count(data.total)} nuclei: median {quantity(data.p50, term.unit)}, "
         f"interquartile range {number(data.p25)} to {quantity(data.p75, term.unit)}."
     )
     layers = (
         _quartiles(data, x, y),
-        *_axes(x, y, axis_title(term), "nuclei"),
+        *axes(x, y, axis_title(term), "nuclei"),
         _bars(data, x, y),
         _median(data, x, y, term),
     )
@@ -53,7 +54,7 @@ def axis_title(term: Term) -> str:
     return f"{term.label} ({term.unit})" if term.unit else term.label
 
 
-def _bars(data: Distribution, x: _Axis, y: _Axis) -> Markup:
+def _bars(data: Distribution, x: Axis, y: Axis) -> Markup:
     bars = [
         svg.element("rect", x=x(low) + 0.5, y=y(height), width=max(0.5, x(high) - x(low) - 1), height=y(0) - y(height))
         for low, high, height in zip(data.edges, data.edges[1:], data.counts, strict=False)
@@ -62,12 +63,12 @@ def _bars(data: Distribution, x: _Axis, y: _Axis) -> Markup:
     return svg.group(bars, class_="bars")
 
 
-def _quartiles(data: Distribution, x: _Axis, y: _Axis) -> Markup:
+def _quartiles(data: Distribution, x: Axis, y: Axis) -> Markup:
     left, right = (min(max(x(value), x.start), x.end) for value in (data.p25, data.p75))
     return svg.element("rect", x=left, y=y.end, width=right - left, height=y(0) - y.end, class_="iqr")
 
 
-def _median(data: Distribution, x: _Axis, y: _Axis, term: Term) -> Markup:
+def _median(data: Distribution, x: Axis, y: Axis, term: Term) -> Markup:
     at = min(max(x(data.p50), x.start), x.end)
     line = svg.element("line", x1=at, x2=at, y1=y.end, y2=y(0), class_="median")
     words = f"median {quantity(data.p50, term.unit)}  (IQR {number(data.p25)}–{number(data.p75)})"
@@ -76,7 +77,8 @@ def _median(data: Distribution, x: _Axis, y: _Axis, term: Term) -> Markup:
     return svg.group([line, svg.text(middle, y.end - 8, words, "middle", "median-label")])
 
 
-def _axes(x: _Axis, y: _Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
+def axes(x: Axis, y: Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
+    """Draw two axes with ticks and titles, and the lines of a grid."""
     bottom = y.start
     marks = [svg.element("line", x1=x.start, x2=x.end, y1=bottom, y2=bottom, class_="axis")]
     for value, label in labeled(svg.ticks(x.low, x.high, 7)):
@@ -165,7 +167,7 @@ def color_legend(maximum: float, title: str) -> Markup:
         for index, (red, green, blue) in enumerate(colors.tolist())
     ]
     ramp = svg.element("linearGradient", *stops, id="ramp")
-    x = _Axis(0.0, maximum, left, width - left)
+    x = Axis(0.0, maximum, left, width - left)
     bar = svg.element("rect", x=left, y=20.0, width=width - 2 * left, height=12.0, rx=2, fill="url(#ramp)")
     ticks = labeled(svg.ticks(0.0, maximum, 6))
     marks = [svg.text(x(value), 48.0, label, "middle", "tick") for value, label in ticks]
@@ -198,7 +200,7 @@ def strip(dots: Sequence[Dot], term: Term) -> Markup:
     radius = float(np.clip(6 * np.sqrt(60 / len(dots)), 1.5, 6))
     values = np.array([dot.value for dot in dots], dtype=np.float64)
     low, high = padded(values)
-    x = _Axis(low, high, 14.0, width - 14.0)
+    x = Axis(low, high, 14.0, width - 14.0)
     p25, p50, p75 = (float(value) for value in np.percentile(values, [25, 50, 75]))
     band = svg.element("rect", x=x(p25), y=14.0, width=max(1.0, x(p75) - x(p25)), height=base - 14, class_="iqr")
     middle = svg.element("line", x1=x(p50), x2=x(p50), y1=14.0, y2=base, class_="median")
@@ -221,7 +223,7 @@ def padded(values: np.ndarray) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _stacked(dots: Sequence[Dot], x: _Axis, base: float, radius: float) -> Markup:
+def _stacked(dots: Sequence[Dot], x: Axis, base: float, radius: float) -> Markup:
     """Stack the dots of each column; a stack that would leave the strip is compressed."""
     columns: dict[int, list[Dot]] = {}
     for dot in sorted(dots, key=lambda dot: (dot.value, dot.name)):
