@@ -16,6 +16,7 @@ from pathopipe.cli.options import (
     examples,
     training_options,
 )
+from pathopipe.cli.train_grade import grade
 from pathopipe.cli.train_types import types
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ _HEADS = {"f1": "F1", "aji": "AJI", "pq": "PQ", "detection_f1": "detection F1"}
 
 @click.group(cls=Suggesting, epilog=examples("pathopipe train nuclei --images images --labels labels --mpp 0.25"))
 def train() -> None:
-    """Train models on your own images and annotations."""
+    """Train models on your own images and annotations, and graders on your own grades."""
 
 
+train.add_command(grade)
 train.add_command(types)
 
 

@@ -36,7 +36,13 @@ def quantiles_of(values: Floats, levels: int) -> Floats:
 
     As they are stored, float32.
     """
-    return np.nanquantile(values, np.linspace(0, 1, levels), axis=0).astype(np.float32).astype(np.float64)
+    ordered = np.sort(values, axis=0)  # nan come last
+    known = np.isfinite(values).sum(axis=0)
+    at = np.linspace(0, 1, levels)[:, None] * np.maximum(known - 1, 0)
+    low = at.astype(np.int64)
+    first = np.take_along_axis(ordered, low, axis=0)
+    second = np.take_along_axis(ordered, np.minimum(low + 1, np.maximum(known - 1, 0)), axis=0)
+    return np.asarray((first + (at - low) * (second - first)).astype(np.float32).astype(np.float64))
 
 
 class Places:
@@ -58,11 +64,11 @@ class Places:
         return np.asarray(np.clip(ndtri(np.linspace(0, 1, len(self._quantiles))), -END, END))
 
     def scores(self, values: Floats) -> Floats:
-        """Normal scores (n, D) of values (n, D); 0, as of the median slide, for what is missing."""
-        found = np.zeros(values.shape)
-        for place in range(values.shape[1]):
-            found[:, place] = self._of(values[:, place], place)
-        return found
+        """Normal scores (n, D) of values (n, D); 0, as of the median slide, for what is missing.
+
+        Where many of the slides learned from have the same value, its score is the middle of theirs.
+        """
+        return np.stack([self._of(one) for one in values]) if len(values) else np.empty(values.shape)
 
     def outside(self, values: Floats) -> NDArray[np.bool_]:
         """Which of the values (n, D) lie outside of the range of the slides learned from."""
@@ -79,10 +85,14 @@ class Places:
             rise = (self.scores((values + step)[None]) - self.scores((values - step)[None]))[0] / (2 * step)
         return np.where(np.isfinite(rise), rise, 0.0)
 
-    def _of(self, values: Floats, place: int) -> Floats:
-        """Interpolate; where many slides have the same value, its score is the middle of theirs."""
-        quantiles, normal = self._quantiles[:, place], self._normal
-        known = np.isfinite(values)
-        up = np.interp(values, quantiles, normal)
-        down = -np.interp(-values, -quantiles[::-1], -normal[::-1])
-        return np.where(known, (up + down) / 2, 0.0)
+    def _of(self, values: Floats) -> Floats:
+        """Scores (D,) of one slide."""
+        quantiles, normal, last = self._quantiles, self._normal, len(self._quantiles) - 1
+        below, upto = (quantiles < values).sum(axis=0), (quantiles <= values).sum(axis=0)
+        left, right = np.clip(upto - 1, 0, last), np.clip(below, 0, last)
+        columns = np.arange(len(values))
+        first, gap = quantiles[left, columns], quantiles[right, columns] - quantiles[left, columns]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(gap > 0, (values - first) / gap, 0.5)
+        found = normal[left] + np.where(left == right, 0.0, share) * (normal[right] - normal[left])
+        return np.where(np.isfinite(values), found, 0.0)

@@ -1,19 +1,19 @@
 """From slides with known grades to a grader, without a look at how good it is: that is `nested`'s."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.grading.card import GraderCard, GraderShape, Kind, sealed
+from pathopipe.grading.card import GraderCard, GraderShape, Kind
 from pathopipe.grading.link import nominal_probabilities, ordinal_probabilities
 from pathopipe.grading.predictors import Places, quantiles_of
 from pathopipe.grading.trained import TrainedGrader
 from pathopipe.models.weights import Loaded
 from pathopipe.training.grade.boosting import boost
-from pathopipe.training.grade.calibration import link, mix, nonconformity
+from pathopipe.training.grade.calibration import Link, link, mix, nonconformity
 from pathopipe.training.grade.cohort import Cohort, folds_of
 from pathopipe.training.grade.ridge import see, stack
 
@@ -68,18 +68,15 @@ def learn(cohort: Cohort, kind: Kind, seed: int = 0, terms: Terms = PLAIN) -> Le
     count = len(cohort.grades)
     if kind == "nominal":
         tensors["mix"] = mix(found.unseen, cohort.truth, count)
-        card = _card(cohort, kind, tensors, terms)
+        linked = Link(1.0, (), ())
         unseen = nominal_probabilities(found.unseen @ tensors["mix"][:, :-1].T + tensors["mix"][:, -1])
     else:
         linked = link(found.unseen, cohort.truth, count)
-        offset = linked.scale * found.offset
-        card = _card(cohort, kind, tensors, terms)
-        card = replace(card, scale=linked.scale, offset=offset, thresholds=linked.thresholds, limits=linked.limits)
         unseen = ordinal_probabilities(linked.scale * found.unseen, linked.thresholds)
     tensors["calibration"] = nonconformity(unseen, cohort.truth, patients)
     stored = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
-    card = replace(card, foreign=_foreign(cohort.values))
-    return Learned(TrainedGrader(Loaded(sealed(card, stored), "", stored)), found.shares)
+    card = _card(cohort, kind, tensors, terms, linked, linked.scale * found.offset)
+    return Learned(TrainedGrader(Loaded(card, "", stored)), found.shares)
 
 
 def _linear(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int) -> _Scores:
@@ -107,9 +104,10 @@ def _trees(cohort: Cohort, places: Floats, _: NDArray[np.int64], seed: int) -> _
     return _Scores(dict(boost(places, cohort.truth, grades, seed).nodes), unseen, 0.0, {})
 
 
-def _card(cohort: Cohort, kind: Kind, tensors: Mapping[str, Floats], terms: Terms) -> GraderCard:
+def _card(
+    cohort: Cohort, kind: Kind, tensors: Mapping[str, Floats], terms: Terms, linked: Link, offset: float
+) -> GraderCard:
     count = len(cohort.grades)
-    flat = () if kind == "nominal" else tuple(float(place) for place in range(count - 1))
     return GraderCard(
         name=terms.name,
         licence=terms.licence,
@@ -126,8 +124,11 @@ def _card(cohort: Cohort, kind: Kind, tensors: Mapping[str, Floats], terms: Term
         scope=terms.scope,
         not_for=NOT_FOR,
         made_for=cohort.made_for,
-        thresholds=flat,
-        limits=flat,
+        scale=linked.scale,
+        offset=offset,
+        thresholds=linked.thresholds,
+        limits=linked.limits,
+        foreign=_foreign(cohort.values),
         mpp=(min(cohort.mpp), max(cohort.mpp)),
         data=terms.data,
     )

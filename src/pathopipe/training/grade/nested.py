@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pathopipe.evaluation.grade_metrics import Judged, figures
 from pathopipe.grading.card import Kind
-from pathopipe.grading.trained import TrainedGrader
+from pathopipe.grading.trained import Judgment, TrainedGrader
 from pathopipe.training.grade.cohort import Cohort, folds_of
 from pathopipe.training.grade.learning import learn
 
@@ -53,8 +53,8 @@ class Tested:
         """Prediction sets (n, K) at a coverage."""
         found = np.zeros(self.probabilities.shape, np.bool_)
         for grader, tested in self.folds:
-            other = TrainedGrader(grader.weights, coverage)
-            found[tested] = other.sets(grader.judge_places(grader.places.scores(self.cohort.values[tested])))
+            judged = Judgment(self.scores[tested], self.probabilities[tested], self.said[tested])
+            found[tested] = TrainedGrader(grader.weights, coverage).sets(judged)
         return found
 
     def abstained(self, sets: NDArray[np.bool_]) -> NDArray[np.bool_]:
