@@ -165,6 +165,14 @@ def test_what_is_not_judged_is_counted(cohort: Path) -> None:
     assert "Slides left out: no label: 1; not finished: 2; not in the results: 1" in text.splitlines()
 
 
+def test_a_slide_that_failed_is_counted_as_such(cohort: Path) -> None:
+    folder = cohort / "results" / "b"
+    (folder / "grade" / "manifest.json").unlink()
+    write_json(folder / ".work" / "grade" / "fault.json", {"reason": "No space left on device"})
+    _, content = call(cohort)
+    assert (content["left_out"], content["n_slides"]) == ({"failed": 1}, 6)
+
+
 def test_a_run_that_stopped_after_the_grades_is_enough(cohort: Path) -> None:
     assert not (cohort / "results" / "a" / "report").exists()
     assert call(cohort)[1]["graded"] > 0.8
