@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from pathopipe.annotations import read_sheet
-from pathopipe.evaluation.scoring import Row, evaluate_images
 from pathopipe.evaluation.layout import aligned
+from pathopipe.evaluation.scoring import Row, evaluate_images
 from pathopipe.evaluation.tables import outline_lines, pooled_only, tsv
 from pathopipe.pipeline import Config
 

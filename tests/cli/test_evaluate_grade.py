@@ -19,7 +19,7 @@ from pathopipe.results.documents import write_json
 from tests import made
 from tests.stages.finished_slide import grade
 
-SHARES = {"1": (0.7, 0.2, 0.1), "2": (0.2, 0.6, 0.2), "3": (0.05, 0.05, 0.9)}
+SHARES = {"1": (0.7, 0.2, 0.1), "2": (0.2, 0.6, 0.2), "3": (0.03, 0.05, 0.92)}
 HEADER = ("slide", "path", "patient", "grade", "second", "site", "histology")
 
 
@@ -120,9 +120,9 @@ def test_the_same_results_give_the_same_bytes(cohort: Path) -> None:
 
 
 def test_the_score_of_older_results_is_the_expected_grade(cohort: Path) -> None:
-    """By place: 0.4, 1.0 and 1.85 for grades 1 to 3; a score of the grader's own comes first."""
+    """By place: 0.4, 1.0 and 1.89 for grades 1 to 3; a score of the grader's own comes first."""
     _, content = call(cohort)
-    assert content["spearman"] == pytest.approx(spearmanr((1, 2, 3, 3, 3, 1), (0.4, 1, 1.85, 1, 1.85, 0.4)).statistic)
+    assert content["spearman"] == pytest.approx(spearmanr((1, 2, 3, 3, 3, 1), (0.4, 1, 1.89, 1, 1.89, 0.4)).statistic)
     for slide, score in zip("abcdef", (0.1, 1.2, 2.0, 1.1, 2.2, 0.0), strict=True):
         write_slide(cohort / "results", slide, GIVEN[slide], score=score)
     _, content = call(cohort)
@@ -163,6 +163,14 @@ def test_what_is_not_judged_is_counted(cohort: Path) -> None:
     assert content["abstained"] == {"The slide was rejected: no tissue": 1}
     assert (content["n_slides"], content["graded"]) == (3, pytest.approx(2 / 3))
     assert "Slides left out: no label: 1; not finished: 2; not in the results: 1" in text.splitlines()
+
+
+def test_a_slide_that_failed_is_counted_as_such(cohort: Path) -> None:
+    folder = cohort / "results" / "b"
+    (folder / "grade" / "manifest.json").unlink()
+    write_json(folder / ".work" / "grade" / "fault.json", {"reason": "No space left on device"})
+    _, content = call(cohort)
+    assert (content["left_out"], content["n_slides"]) == ({"failed": 1}, 6)
 
 
 def test_a_run_that_stopped_after_the_grades_is_enough(cohort: Path) -> None:
@@ -215,7 +223,7 @@ def test_the_plot_can_be_read_and_shows_each_bin(cohort: Path) -> None:
     assert f"6 patients; expected calibration error {content['ece']:.3f}" in " ".join(filter(None, words))
     dots = {(float(dot.get("cx", "")), float(dot.get("cy", ""))) for dot in root.iter(f"{name}circle")}
     # Of the two at 0.6 one is right; axes from 60 to 440 and from 390 up to 60.
-    assert dots == {(60 + 0.6 * 380, 390 - 0.5 * 330), (60 + 0.7 * 380, 60), (60 + 0.9 * 380, 60)}
+    assert dots == {(60 + 0.6 * 380, 390 - 0.5 * 330), (60 + 0.7 * 380, 60), (60 + 0.92 * 380, 60)}
 
 
 def test_a_plot_without_probabilities_is_refused_before_anything_is_written(cohort: Path) -> None:
@@ -272,7 +280,13 @@ def test_grades_of_several_graders_are_not_thrown_together(cohort: Path) -> None
 
 @pytest.mark.parametrize(
     "changes",
-    [{"prediction_set": ["4"]}, {"score": "high"}, {"probabilities": {"4": 1.0}}, {"grade": "4"}],
+    [
+        {"prediction_set": ["4"]},
+        {"score": "high"},
+        {"probabilities": {"4": 1.0}},
+        {"grade": "4"},
+        {"grades": ["1"], "probabilities": {"1": 1.0}},
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_damaged_grades_are_named_all_at_once(cohort: Path, changes: dict[str, Any]) -> None:

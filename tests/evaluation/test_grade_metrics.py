@@ -321,6 +321,12 @@ def test_there_is_no_interval_of_one_patient() -> None:
     assert alone["notes"][-1] == "There are no intervals, because there are fewer than two patients to draw from."
 
 
+def test_figures_alone_without_resamples() -> None:
+    found = figures(made([0, 1, 2], [0, 1, 2], score=np.arange(3)), resamples=0)
+    assert (found["auc"], found["auc_low"]) == (1, None)
+    assert not any("interval" in note for note in found["notes"])
+
+
 @pytest.mark.parametrize("said", [[], [-1, -1, -1]])
 def test_nothing_to_judge(said: list[int]) -> None:
     found = figures(made([0, 1, 2][: len(said)], said, sets=np.ones((len(said), 3), bool)), resamples=10)

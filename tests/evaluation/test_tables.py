@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pathopipe.evaluation.layout import aligned
+from pathopipe.evaluation.layout import Estimate, aligned
 from pathopipe.evaluation.metrics import Counts
 from pathopipe.evaluation.perturbation import PERTURBATIONS
 from pathopipe.evaluation.point_metrics import PointCounts, TypeCounts
@@ -37,6 +37,11 @@ def test_images_come_with_all_models_side_by_side_then_the_pooled_scores():
     assert [str(line["f1"]) for line in lines[:2]] == ["0.800", "0.700"]
     assert str(lines[-2]["f1"]).startswith("0.633 [0.5")
     assert lines[-2]["nuclei"] == "30"
+
+
+def test_a_minus_is_not_taken_for_a_dash():
+    assert str(Estimate(0.2, 0.1, 0.3)) == "0.200 [0.100-0.300]"
+    assert str(Estimate(0.2, -0.1, 0.3)) == "0.200 [-0.100 to 0.300]"
 
 
 def test_the_table_is_aligned():

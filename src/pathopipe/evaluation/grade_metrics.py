@@ -172,8 +172,8 @@ def _notes(
     unseen = [grade for place, grade in enumerate(judged.grades) if not (units.true == place).any()]
     if unseen:
         lines.append(f"No {units.name} has the true grade {' or '.join(unseen)}.")
-    if not skipped:
-        return [*lines, "There are no intervals, because there are fewer than two patients to draw from."]
+    if len(np.unique(units.patient)) < 2:
+        lines.append("There are no intervals, because there are fewer than two patients to draw from.")
     some = {name: times for name, times in skipped.items() if times and name not in reasons}
     for times, names in _by_value(some).items():
         result = "no interval is given" if 2 * times > resamples else "the interval is of the others"

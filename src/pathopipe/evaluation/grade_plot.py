@@ -6,7 +6,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from pathopipe.reporting import svg
-from pathopipe.reporting.figures import Axis, axes
+from pathopipe.reporting.figures import Axis, axes, shorten
 from pathopipe.wording import counted
 
 _WIDTH, _HEIGHT = 460.0, 440.0
@@ -45,7 +45,7 @@ def reliability_plot(content: Mapping[str, Any]) -> bytes | None:
     words = f"{counted(units, content['unit'])}; expected calibration error {content['ece']:.3f}"
     if content["ece_low"] is not None:
         words += f" [{content['ece_low']:.3f}–{content['ece_high']:.3f}]"
-    heading = f"Reliability of {content['grader']}"
+    heading = f"Reliability of {shorten(content['grader'], 36)}"
     ideal = svg.element("line", x1=_X(0), y1=_Y(0), x2=_X(1), y2=_Y(1), class_="ideal")
     drawn = svg.element(
         "svg",

@@ -156,14 +156,11 @@ def _missing(made: SlideResults | None) -> str | None:
 def _checked(made: SlideResults) -> dict[str, Any]:
     """Content of ``grade.json``, whose grades, score and set are what they should be."""
     content: dict[str, Any] = {**made.grade}
-    named = {
-        *content["probabilities"],
-        *(content.get("prediction_set") or ()),
-        content["grade"] or content["grades"][0],
-    }
+    given = [] if content["grade"] is None else [content["grade"]]
+    named = {*given, *content["probabilities"], *(content.get("prediction_set") or ())}
     score = content.get("score")
     sound = score is None or (isinstance(score, int | float) and math.isfinite(score))
-    if not sound or not named <= set(content["grades"]):
+    if not sound or len(content["grades"]) < 2 or not named <= set(content["grades"]):
         raise damaged(made.file("grade", "grade.json"))
     return content
 

@@ -18,7 +18,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}-{self.high:.3f}]"
+        return f"{self.value:.3f} [{self.low:.3f}{'-' if self.low >= 0 else ' to '}{self.high:.3f}]"
 
 
 Cell = str | Estimate
