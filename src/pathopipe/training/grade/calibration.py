@@ -24,8 +24,8 @@ class Link:
     limits: tuple[float, ...]
 
 
-def link(scores: Floats, truth: Truth, grades: int) -> Link:
-    """Fit proportional odds (McCullagh 1980) to scores (n,), and choose limits.
+def link(scores: Floats, truth: Truth, grades: int, spread_scores: Floats | None = None) -> Link:
+    """Fit proportional odds (McCullagh 1980) to scores (n,), and choose limits, of ``spread_scores`` where given.
 
     Limits give as many slides each grade as have it: where grades are rare, their likeliest grade is the common one,
     and agreement beyond chance is lost (the quantile rule of a monotone decision).
@@ -49,7 +49,7 @@ def link(scores: Floats, truth: Truth, grades: int) -> Link:
     found = minimize(loss, np.concatenate([[0.0, start[0]], steps]), method="L-BFGS-B")
     slope, thresholds = unpacked(np.clip(found.x, -20, 20))
     scale = slope / spread
-    limits = np.quantile(scale * scores, reached)
+    limits = np.quantile(scale * (scores if spread_scores is None else spread_scores), reached)
     return Link(scale, tuple(thresholds.tolist()), tuple(limits.tolist()))
 
 
