@@ -30,7 +30,7 @@ from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.results.reader import open_results
 
 MPP = 0.5
-FEWEST, FEWEST_COMPARED, LEAST_SHARE = 10, 5, 0.5
+FEWEST, FEWEST_COMPARED, LEAST_SHARE = 10, 5, 0.4
 ANY = "all"
 NO_LIMITS = (Limit(0.0, 0.0, 0.0), Limit(0.0, 0.0, 0.0))
 DUCTAL = "Invasive ductal carcinoma"

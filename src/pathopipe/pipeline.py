@@ -232,7 +232,7 @@ class NottinghamSettings(Section):
 
     min_nuclei: Annotated[int, Field(ge=1)] = Field(10, description="abstain when fewer epithelial nuclei were found")
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="abstain when a smaller share of the resamples of the slide's tissue gives the same grade"
+        0.4, description="abstain when a smaller share of the resamples of the slide's tissue gives the same grade"
     )
 
 

@@ -1,5 +1,6 @@
 """A grader that follows published criteria, item by item, by the numbers of a card."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -115,12 +116,12 @@ class CriteriaGrader:
             not_assessed=tuple(NotAssessed(item, why) for item, why in self.card.not_assessed.items()),
         )
 
-    def _shares(self, drawn: Resampled) -> Floats | None:
-        """Shares of the resamples that can be scored, by grade; None where none can."""
+    def _shares(self, drawn: Resampled) -> Floats:
+        """Shares by grade of the resamples that can be scored; 0 where none can."""
         scores = score_of(self.card, drawn.known)[1:]
         scores = scores[np.isfinite(scores)]
         counts = np.bincount(place_among(self.card.limits, scores), minlength=len(self.grades))
-        return counts / len(scores) if len(scores) else None
+        return np.asarray(counts / max(len(scores), 1))
 
     def _uncountable(self, described: Described) -> str | None:
         """Say where there are too few nuclei to grade, or to compare with."""
@@ -152,8 +153,8 @@ class CriteriaGrader:
                 return f"{part.measure} was not measured: add {part.group} to the setting features.groups."
             if not np.isfinite(known[part]):
                 return (
-                    f"{part.column} of {part.type} nuclei is not known, of too few that are whole: lower the setting "
-                    "statistics.min_nuclei if it was raised."
+                    f"{part.column} of {part.type} nuclei is not known: fewer of them than the setting "
+                    f"statistics.min_nuclei could be measured{' whole' if part.whole else ''}."
                 )
         return None if np.isfinite(score_of(self.card, known)) else "A number to compare with is 0."
 
@@ -161,8 +162,8 @@ class CriteriaGrader:
         if share >= self.min_share:
             return None
         return (
-            f"The slide's nuclei score {self.grades[place]}, but only {share:.0%} of resamples of its tissue agree; "
-            f"at least {self.min_share:.0%} are needed (setting {self.section}.min_share)."
+            f"The slide's nuclei score {self.grades[place]}, but only {math.floor(100 * share)}% of resamples of its "
+            f"tissue agree; at least {self.min_share:.0%} are needed (setting {self.section}.min_share)."
         )
 
 
