@@ -230,15 +230,9 @@ STATISTICS: Final = Stage(
 class NottinghamSettings(Section):
     """The grader `nottingham-pleomorphism`."""
 
-    min_nuclei: Annotated[int, Field(ge=1)] = Field(100, description="abstain when fewer nuclei can be graded")
+    min_nuclei: Annotated[int, Field(ge=1)] = Field(10, description="abstain when fewer epithelial nuclei were found")
     min_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="abstain when a smaller share of the resamples of the slide's tissue gives the same grade"
-    )
-    reference: Literal["slide", "fixed"] = Field(
-        "slide", description="normal nuclear area: from the slide's own lymphocytes, or always `reference_area_um2`"
-    )
-    reference_area_um2: Annotated[float, Field(gt=0)] = Field(
-        32.0, description="area of a nucleus of normal epithelium, used where the slide shows too few lymphocytes"
+        0.4, description="abstain when a smaller share of the resamples of the slide's tissue gives the same grade"
     )
 
 
@@ -265,7 +259,7 @@ GRADE: Final = Stage(
     title="Grading",
     help="grade the slide.",
     settings=GradeSettings,
-    contract=4,
+    contract=5,
     reads=(
         "tissue/manifest.json",
         "detect/manifest.json",
@@ -273,6 +267,8 @@ GRADE: Final = Stage(
         "segment/nuclei.parquet",
         "features/manifest.json",
         "features/features.parquet",
+        "types/manifest.json",
+        "types/types.parquet",
         "statistics/manifest.json",
         "statistics/statistics.parquet",
     ),

@@ -8,61 +8,69 @@ import pytest
 
 from pathopipe.caveats import STOPS_GRADE, warning
 from pathopipe.errors import ArtifactError, RefusalError
+from pathopipe.grading.criteria_score import resample, score_of
+from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.execution import execute
+from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import GradeSettings, NottinghamSettings
 from pathopipe.results.documents import write_json
 from pathopipe.results.schemas.column import Column, schema_of
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
 from pathopipe.samples import Sample
+from tests.grading.slides import described, slide
 from tests.made import manifest, seal
 
 WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
 SAMPLE = Sample("s1", Path("s1.svs"))
 
 
-COUNTED = {column.name: None for column in SLIDE if column.kind == "float64"}
-ROWS = tuple(
-    {"region": region, "region_class": "", "type": kind, "nuclei_count": 9, **COUNTED, "area_um2_sd": spread}
-    for region, kind, spread in (
-        ("slide", "all", 9.0),
-        ("slide", "epithelial", 12.3456),
-        ("slide", "stromal", None),
-        ("tumor", "epithelial", 7.0),
-    )
+FEATURES = ("area_um2", "clump_count", "at_border")
+MEASURED = tuple(
+    f"{name}_{statistic}" for name in ("area_um2", "clump_count") for statistic in ("mean", "sd", "cv", "p50")
 )
+COUNTED = {column.name: None for column in SLIDE if column.kind == "float64"}
 
 
 def describe(results: Path, *rows: dict[str, object]) -> None:
     """Write these rows of statistics."""
-    table = pa.Table.from_pylist(
-        rows, schema_of((REGION, REGION_CLASS, TYPE, *SLIDE, Column("area_um2_sd", "float64", "µm²", "")))
-    )
-    pq.write_table(table, results / "s1" / "statistics" / "statistics.parquet")
+    columns = (REGION, REGION_CLASS, TYPE, *SLIDE, *(Column(name, "float64", "", "") for name in MEASURED))
+    known = [{column.name: row.get(column.name) for column in columns} for row in rows]
+    pq.write_table(pa.Table.from_pylist(known, schema_of(columns)), results / "s1/statistics/statistics.parquet")
     seal(results, "s1")
 
 
-def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, ...] = (), rejected: str | None = None):
-    """Upstream artifacts of a slide whose nuclei are about ``area`` um2."""
-    rng = np.random.default_rng(0)
-    areas = area * np.exp(0.2 * rng.normal(size=count))
-    features = {
-        "area_um2": areas,
-        "major_axis_um": np.sqrt(areas * 1.5),
-        "minor_axis_um": np.sqrt(areas),
-        "solidity": np.full(count, 0.95),
-        "circularity": pa.array([None, *np.full(max(count - 1, 0), 0.8)][:count], pa.float64()),
-        "hematoxylin_mean": rng.random(count),
-    }
-    slide = results / "s1"
+def rows_of(nuclei: dict[str, np.ndarray]) -> list[dict[str, object]]:
+    """Rows of the whole slide, and of a region that differs."""
+    here = [COUNTED | row | {"region": "slide", "type": name} for name, row in described(nuclei).items()]
+    return [row | {"region_class": ""} for row in [*here, here[1] | {"region": "tumor", "area_um2_mean": 9.0}]]
+
+
+def prepare(
+    results: Path,
+    level: str = "2",
+    tumor: int = 600,
+    quality: tuple[dict, ...] = (),
+    rejected: str | None = None,
+    **changes,
+) -> dict[str, np.ndarray]:
+    """Upstream artifacts of a slide of this score."""
+    nuclei = slide(level, tumor, **changes)
+    home, count = results / "s1", len(nuclei["type"])
     known = {"state": "rejected" if rejected else "done", "reason": rejected, "counts": {"nuclei": count}}
     known |= {"mpp_x": 0.25, "mpp_y": 0.25, "quality": list(quality)}
-    for stage in ("tissue", "detect", "segment", "features", "statistics"):
-        write_json(slide / stage / "manifest.json", manifest(stage, "s1", **known))
+    for stage in ("tissue", "detect", "segment", "features", "types", "statistics"):
+        write_json(home / stage / "manifest.json", manifest(stage, "s1", **known))
         known["quality"] = []
-    pq.write_table(pa.table(features), slide / "features" / "features.parquet")
-    places = {name: rng.random(count) * 8000 for name in ("x_px", "y_px")}
-    pq.write_table(pa.table(places), slide / "segment" / "nuclei.parquet")
-    describe(results, *([] if rejected else ROWS))
+    features = {name: nuclei[name] for name in FEATURES}
+    features |= {"clump_count": features["clump_count"].astype(np.float32), "at_border": nuclei["at_border"] > 0}
+    table = pa.table(features | {"at_border": features["at_border"].astype(np.int8)})
+    pq.write_table(table, home / "features" / "features.parquet")
+    places = {f"{axis}_px": nuclei[f"{axis}_um"] / 0.25 for axis in "xy"}
+    pq.write_table(pa.table(places), home / "segment" / "nuclei.parquet")
+    names = [TYPES[int(place)] if place >= 0 else None for place in nuclei["type"]]
+    pq.write_table(pa.table({"type": pa.array(names, pa.string())}), home / "types" / "types.parquet")
+    describe(results, *([] if rejected else rows_of(nuclei)))
+    return nuclei
 
 
 def grade(results: Path, sample: Sample = SAMPLE, **settings) -> dict:
@@ -72,45 +80,102 @@ def grade(results: Path, sample: Sample = SAMPLE, **settings) -> dict:
     return json.loads((results / "s1" / "grade" / "grade.json").read_text())
 
 
-@pytest.mark.parametrize(("area", "expected"), [(38, "1"), (60, "2"), (100, "3")])
-def test_a_slide_is_graded_with_its_evidence(tmp_path, area, expected):
-    prepare(tmp_path, area)
+@pytest.mark.parametrize("level", ["1", "2", "3"])
+def test_a_slide_is_graded_with_its_evidence(tmp_path, level):
+    nuclei = prepare(tmp_path, level)
     result = grade(tmp_path)
-    assert result["grade"] == expected
+    assert result["grade"] == level
     assert result["grader"] == "nottingham-pleomorphism"
     assert result["research_use_only"] is True
     evidence = {item["name"]: item["value"] for item in result["evidence"]}
     assert evidence["nuclei_graded"] == 600
-    assert evidence["size_ratio"] == pytest.approx(area / 32, rel=0.05)
+    sizes = [described(nuclei)[name]["area_um2_mean"] for name in ("epithelial", "stromal")]
+    assert evidence["size_ratio"] == pytest.approx(sizes[0] / sizes[1], abs=1e-4)
 
 
-def test_statistics_of_the_slide_are_shown_and_change_no_grade(tmp_path):
-    prepare(tmp_path, 60)
-    shown = grade(tmp_path)
-    evidence = {item["name"]: item["value"] for item in shown["evidence"]}
-    assert evidence["typed_area_sd_um2"] == pytest.approx(12.3456, abs=0.01)
-    describe(tmp_path, *[row | {"area_um2_sd": None} for row in ROWS])
-    bare = grade(tmp_path)
-    assert bare["probabilities"] == shown["probabilities"]
-    assert [item["name"] for item in shown["evidence"] if item not in bare["evidence"]] == ["typed_area_sd_um2"]
+def test_the_nuclei_and_the_statistics_of_a_slide_agree(tmp_path):
+    """Of tables in several formats: resamples of nuclei scatter around the score of the statistics."""
+    prepare(tmp_path)
+    seen = []
+
+    def spy(nuclei, statistics):
+        seen.append(resample(nuclei, statistics))
+        return seen[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pathopipe.grading.criteria.resample", spy)
+        result = grade(tmp_path)
+    scores = score_of(make_grader(GradeSettings()).card, seen[0].known)
+    assert scores[0] == pytest.approx(result["score"], abs=1e-6)
 
 
-@pytest.mark.parametrize("change", [{"area_um2_sd": ["much"] * 4}, {"type": [1] * 4}, {"nuclei_count": [0.5] * 4}])
+def test_of_a_slide_without_types_there_is_no_grade(tmp_path):
+    nuclei = prepare(tmp_path)
+    path = tmp_path / "s1" / "types" / "types.parquet"
+    pq.write_table(pa.table({"type": pa.nulls(len(nuclei["type"]), pa.string())}), path)
+    describe(tmp_path, rows_of(nuclei)[0])
+    result = grade(tmp_path)
+    assert result["grade"] is None
+    assert "types of the nuclei are not known" in result["reason"]
+    assert "types.model" in result["reason"]
+
+
+def test_without_chromatin_there_is_no_grade(tmp_path):
+    nuclei = prepare(tmp_path)
+    describe(tmp_path, *[row | {"clump_count_mean": None} for row in rows_of(nuclei)])
+    assert grade(tmp_path)["reason"] == "clump_count was not measured: add chromatin to the setting features.groups."
+
+
+@pytest.mark.parametrize("change", [{"area_um2_sd": "much"}, {"type": 1}, {"nuclei_count": 0.5}])
 def test_statistics_of_other_kinds_are_damaged(tmp_path, change):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     path = tmp_path / "s1" / "statistics" / "statistics.parquet"
     table = pq.read_table(path)
-    for name, values in change.items():
-        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    for name, value in change.items():
+        column = pa.array([value] * table.num_rows)
+        table = table.set_column(table.schema.get_field_index(name), name, column)
     pq.write_table(table, path)
     seal(tmp_path, "s1")
     with pytest.raises(ArtifactError, match=r"statistics/statistics.parquet: is damaged"):
         grade(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("features/features.parquet", {"area_um2": "large"}),
+        ("features/features.parquet", {"at_border": None}),
+        ("types/types.parquet", {"type": "tumor"}),
+        ("types/types.parquet", {"type": 1}),
+    ],
+)
+def test_nuclei_of_other_kinds_are_damaged(tmp_path, file, change):
+    prepare(tmp_path)
+    path = tmp_path / "s1" / file
+    table = pq.read_table(path)
+    for name, value in change.items():
+        kind = pa.int8() if value is None else None
+        column = pa.array([value] * table.num_rows, kind)
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, path)
+    seal(tmp_path, "s1")
+    with pytest.raises(ArtifactError, match=rf"{file}: is damaged"):
+        grade(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["features/features.parquet", "types/types.parquet", "segment/nuclei.parquet"])
+def test_a_table_of_another_length_is_damaged(tmp_path, file):
+    prepare(tmp_path)
+    path = tmp_path / "s1" / file
+    pq.write_table(pq.read_table(path).slice(1), path)
+    seal(tmp_path, "s1")
+    with pytest.raises(ArtifactError, match=rf"{file}: is damaged"):
+        grade(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["region", "type", "nuclei_count"])
 def test_statistics_without_what_they_are_about_are_damaged(tmp_path, name):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     path = tmp_path / "s1" / "statistics" / "statistics.parquet"
     pq.write_table(pq.read_table(path).drop_columns([name]), path)
     seal(tmp_path, "s1")
@@ -126,7 +191,7 @@ def warn(results: Path, stage: str, *entries: dict) -> None:
 @pytest.mark.parametrize("stage", ["tissue", "detect", "features"])
 @pytest.mark.parametrize("code", STOPS_GRADE)
 def test_a_guard_of_any_stage_stops_the_grade_and_says_why(tmp_path, stage, code):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     warn(tmp_path, stage, warning("pen", "pen marks", 0.9, 0), warning(code, f"what {code} means", 0.9, 0.1))
     result = grade(tmp_path)
     assert (result["grade"], result["abstained"], result["probabilities"]) == (None, True, {})
@@ -135,7 +200,7 @@ def test_a_guard_of_any_stage_stops_the_grade_and_says_why(tmp_path, stage, code
 
 
 def test_a_little_damage_and_pen_stop_nothing(tmp_path):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     warn(tmp_path, "detect", warning("pen", "pen marks", 0.9, 0), warning("damaged", "damaged", 0.05, 0))
     assert grade(tmp_path)["grade"] == "2"
     warn(tmp_path, "detect", warning("damaged", "5.1% are damaged", 0.051, 0))
@@ -143,7 +208,7 @@ def test_a_little_damage_and_pen_stop_nothing(tmp_path):
 
 
 def test_a_doubtful_mpp_is_named_first_also_where_too_few_nuclei_remain(tmp_path):
-    prepare(tmp_path, 60, count=20, quality=(WARNING,))
+    prepare(tmp_path, tumor=2, quality=(WARNING,))
     warn(tmp_path, "features", warning("implausible_mpp", "the mpp is probably wrong", -2.0, 0.5))
     assert grade(tmp_path)["reason"] == "The mpp is probably wrong."
 
@@ -159,7 +224,7 @@ def test_a_doubtful_mpp_is_named_first_also_where_too_few_nuclei_remain(tmp_path
     ],
 )
 def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, about, words):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     sample = Sample("s1", Path("s1.svs"), extra=about | {"site": "B1"})
     result = grade(tmp_path, sample)
     assert (result["grade"], result["outside_scope"]) == (None, words)
@@ -172,7 +237,7 @@ def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, a
 
 
 def test_another_stain_in_the_image_is_outside_of_the_scope_whatever_the_sheet_says(tmp_path):
-    prepare(tmp_path, 60, quality=(warning("not_he", "the colors are not those of H&E", 0.9, 0.3),))
+    prepare(tmp_path, quality=(warning("not_he", "the colors are not those of H&E", 0.9, 0.3),))
     sample = Sample("s1", Path("s1.svs"), extra={"tissue": "breast", "stain": "H&E"})
     assert grade(tmp_path, sample)["reason"].startswith("The colors are not those of H&E (set grade.out_of_scope")
     result = grade(tmp_path, sample, out_of_scope=True)
@@ -180,15 +245,15 @@ def test_another_stain_in_the_image_is_outside_of_the_scope_whatever_the_sheet_s
 
 
 def test_asking_for_grades_out_of_scope_lifts_no_other_guard(tmp_path):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     warn(tmp_path, "features", warning("implausible_mpp", "the mpp is probably wrong", 2.0, 0.5))
     assert grade(tmp_path, out_of_scope=True)["grade"] is None
 
 
 def test_stability_is_called_so(tmp_path):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     result = grade(tmp_path)
-    assert result["stability"] == result["probabilities"]["2"] == 1.0
+    assert result["stability"] == result["probabilities"]["2"] > 0.9
     assert result["probabilities_calibrated"] is False
     assert "not how likely it is to be correct" in result["probabilities_are"]
     assert result["outside_scope"] is None
@@ -196,18 +261,18 @@ def test_stability_is_called_so(tmp_path):
 
 def test_places_are_taken_in_micrometers(tmp_path):
     """8000 pixels of 0.25 um are 8 squares of 250 um."""
-    prepare(tmp_path, 60, count=3000)
+    prepare(tmp_path, tumor=3000)
     assert {item["name"]: item["value"] for item in grade(tmp_path)["evidence"]}["squares"] == 64
 
 
 def test_settings_reach_the_grader(tmp_path):
-    prepare(tmp_path, 60)
-    assert grade(tmp_path, reference_area_um2=45)["grade"] == "1"
+    prepare(tmp_path)
+    assert grade(tmp_path)["grade"] == "2"
     assert "at least 601 are needed" in grade(tmp_path, min_nuclei=601)["reason"]
 
 
 def test_a_warning_about_focus_makes_it_abstain(tmp_path):
-    prepare(tmp_path, 60, quality=(WARNING,))
+    prepare(tmp_path, quality=(WARNING,))
     result = grade(tmp_path)
     assert result["grade"] is None
     assert result["abstained"] is True
@@ -216,12 +281,12 @@ def test_a_warning_about_focus_makes_it_abstain(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_hardly_any_nuclei_give_a_valid_abstention(tmp_path, count):
-    prepare(tmp_path, 60, count=count)
-    assert "epithelial nuclei could be measured" in grade(tmp_path)["reason"]
+    prepare(tmp_path, tumor=count)
+    assert f"Only {count} epithelial nuclei were found" in grade(tmp_path)["reason"]
 
 
 def test_a_rejected_slide_is_not_graded_and_says_why(tmp_path):
-    prepare(tmp_path, 60, rejected="no mpp")
+    prepare(tmp_path, rejected="no mpp")
     result = grade(tmp_path)
     assert result["reason"] == "The slide was rejected: no mpp"
     assert result["grades"] == ["1", "2", "3"]
@@ -230,7 +295,7 @@ def test_a_rejected_slide_is_not_graded_and_says_why(tmp_path):
 
 
 def test_the_same_slide_gives_the_same_bytes(tmp_path):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     grade(tmp_path)
     first = (tmp_path / "s1" / "grade" / "grade.json").read_bytes()
     grade(tmp_path)
@@ -238,6 +303,6 @@ def test_the_same_slide_gives_the_same_bytes(tmp_path):
 
 
 def test_an_unknown_grader_is_refused(tmp_path):
-    prepare(tmp_path, 60)
+    prepare(tmp_path)
     with pytest.raises(RefusalError, match="no grader 'gleason'"):
         grade(tmp_path, grader="gleason")

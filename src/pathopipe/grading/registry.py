@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pathopipe.grading.card import GraderCard
     from pathopipe.models.weights import Loaded
 
+_SHIPPED: Final = Path(__file__).with_name("shipped")
+_NOTTINGHAM: Final = "679b7a77d3a48412cd3f6b941e89adc9f2833dec064c859d4ccf0f98de13622e"
+"""SHA-256 of its card, so that a new one grades all slides again and an edited one none."""
+
 
 def make_grader(settings: GradeSettings, folder: Path | None = None, mpp: float | None = None) -> Grader:
     """Make the grader that the settings name, with its own section of them.
@@ -59,15 +63,12 @@ def trained(grader: str, folder: Path | None = None) -> "Loaded[GraderCard]":
 
 
 def _nottingham(settings: GradeSettings) -> Grader:
-    from pathopipe.grading.nottingham import NottinghamPleomorphism
+    from pathopipe.grading.criteria import CriteriaGrader
+    from pathopipe.grading.criteria_card import read_card
 
+    card = read_card(_SHIPPED / "nottingham-pleomorphism.json", _NOTTINGHAM)
     own = settings.nottingham
-    return NottinghamPleomorphism(
-        min_nuclei=own.min_nuclei,
-        min_share=own.min_share,
-        reference=own.reference,
-        reference_area_um2=own.reference_area_um2,
-    )
+    return CriteriaGrader(card, own.min_nuclei, own.min_share, "grade.nottingham")
 
 
 def _card() -> "type[GraderCard]":

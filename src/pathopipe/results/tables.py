@@ -127,8 +127,13 @@ def count_rows(path: Path, table: Table = ANY) -> int:
 
 def column_names(path: Path) -> list[str]:
     """Names of a table's columns; of the table itself nothing is read."""
+    return list(column_kinds(path))
+
+
+def column_kinds(path: Path) -> dict[str, str]:
+    """Arrow's names of the types of a table's columns; of the table itself nothing is read."""
     with _open_parquet(path) as file:
-        return list(file.schema_arrow.names)
+        return {field.name: str(field.type) for field in file.schema_arrow}
 
 
 @contextmanager

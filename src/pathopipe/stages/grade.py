@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
 from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
@@ -17,8 +19,13 @@ from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import column_names, count_rows, numbers, read_batches, read_table
+from pathopipe.results.tables import column_kinds, column_names, count_rows, numbers, read_batches, read_table
 from pathopipe.text import sentence
+
+_TYPE: Final = "type"
+_KINDS: Final = {"float": "float32", "int8": "int8"}
+"""Other numbers than double precision, by Arrow's name."""
+_TYPES: Final = Table((Column(_TYPE, "string", "", "", optional=True),), complete=False)
 
 
 def run(job: Job[GradeSettings]) -> Outcome:
@@ -88,22 +95,40 @@ def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
     mpp = mpp_of(job.manifest("tissue"))
     places = {"x_um": ("x_px", mpp.x), "y_um": ("y_px", mpp.y)}
     asked = {name: places[name] for name in names if name in places}
-    measured = {name: (name, 1.0) for name in names if name not in places}
+    measured = {name: (name, 1.0) for name in names if name not in {*places, _TYPE}}
     # Not the whole schema: a new measure is none that a grade rests on.
-    features = Table(tuple(Column(name, "float64", "", "") for name in measured), complete=False)
+    kinds = column_kinds(job.input("features/features.parquet")) if measured else {}
+    known = tuple(Column(name, _KINDS.get(kinds.get(name, ""), "float64"), "", "") for name in measured)
+    features = Table(known, complete=False)
     sources = (("features", "features.parquet", features, measured), ("segment", "nuclei.parquet", NUCLEI, asked))
     streams = [
-        _columns(job.input(f"{stage}/{file}"), wanted, table, job.manifest(stage)["counts"]["nuclei"])
-        for stage, file, table, wanted in sources
-        if wanted
+        _columns(_input(job, stage, file, table), wanted, table) for stage, file, table, wanted in sources if wanted
     ]
+    if _TYPE in names:
+        streams.append(_types(_input(job, "types", "types.parquet", _TYPES)))
     for parts in zip(*streams, strict=True):
         yield {name: values for part in parts for name, values in part.items()}
 
 
-def _columns(path: Path, wanted: Mapping[str, tuple[str, float]], table: Table, nuclei: float) -> Iterator[Columns]:
-    """Columns under other names and in other units: from what they are stored as, by a factor."""
-    if count_rows(path, table) != nuclei:
+def _input(job: Job[GradeSettings], stage: str, file: str, table: Table) -> Path:
+    """Path of a table that has a row for every nucleus."""
+    path = job.input(f"{stage}/{file}")
+    if count_rows(path, table) != job.manifest(stage)["counts"]["nuclei"]:
         raise damaged(path)
+    return path
+
+
+def _types(path: Path) -> Iterator[Columns]:
+    """What nuclei are, as places in `TYPES`; -1 where that is not known."""
+    places = {name: place for place, name in enumerate(TYPES)}
+    for batch in read_batches(path, ["type"], _TYPES):
+        names = batch.column("type").to_pylist()
+        if not set(names) <= {*places, None}:
+            raise damaged(path)
+        yield {_TYPE: np.array([places.get(name, -1) for name in names], np.float64)}
+
+
+def _columns(path: Path, wanted: Mapping[str, tuple[str, float]], table: Table) -> Iterator[Columns]:
+    """Columns under other names and in other units: from what they are stored as, by a factor."""
     for batch in read_batches(path, [name for name, _ in wanted.values()], table):
         yield {name: numbers(batch.column(stored)) * unit for name, (stored, unit) in wanted.items()}
