@@ -13,11 +13,15 @@ from pathopipe.pipeline import GradeSettings, NottinghamSettings
 from pathopipe.results.documents import write_json
 from pathopipe.results.schemas.column import Column, schema_of
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
+from pathopipe.results.schemas.types import PROBABILITIES
+from pathopipe.results.schemas.types import SCHEMA as TYPES
+from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 from tests.made import manifest, seal
 
 WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
 SAMPLE = Sample("s1", Path("s1.svs"))
+SHARES = [column.name for column in PROBABILITIES]
 
 
 COUNTED = {column.name: None for column in SLIDE if column.kind == "float64"}
@@ -56,12 +60,14 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
     slide = results / "s1"
     known = {"state": "rejected" if rejected else "done", "reason": rejected, "counts": {"nuclei": count}}
     known |= {"mpp_x": 0.25, "mpp_y": 0.25, "quality": list(quality)}
-    for stage in ("tissue", "detect", "segment", "features", "statistics"):
+    for stage in ("tissue", "detect", "segment", "features", "types", "statistics"):
         write_json(slide / stage / "manifest.json", manifest(stage, "s1", **known))
         known["quality"] = []
     pq.write_table(pa.table(features), slide / "features" / "features.parquet")
     places = {name: rng.random(count) * 8000 for name in ("x_px", "y_px")}
     pq.write_table(pa.table(places), slide / "segment" / "nuclei.parquet")
+    with TableWriter(slide / "types" / "types.parquet", TYPES) as types:
+        types.write({"nucleus_id": np.arange(count), "type": [None] * count} | dict.fromkeys(SHARES, np.zeros(count)))
     describe(results, *([] if rejected else ROWS))
 
 
