@@ -57,7 +57,7 @@ def heat_map(
     most
         How many nuclei to name.
     """
-    count = int(squares.max(initial=-1)) + 1 if len(squares) else 0
+    count = int(squares.max()) + 1 if len(squares) else 0
     sums, nuclei = np.zeros(count), np.zeros(count, np.int64)
     columns, rows = np.zeros(count, np.int64), np.zeros(count, np.int64)
     strongest, of_strongest, start = np.empty(0, np.int64), np.empty(0), 0
