@@ -13,8 +13,9 @@ from pathopipe.reporting.cohort_crate import Made, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
 from pathopipe.reporting.cohort_settings import mixed, other_settings, settings_of_most
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
+from pathopipe.reporting.grade_file import grade_of
+from pathopipe.reporting.grade_view import Grade
 from pathopipe.reporting.pictures import Picture, shrunk
-from pathopipe.reporting.slide_page import Grade
 from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
@@ -89,7 +90,7 @@ def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str,
 
 
 def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow:
-    made, grade = gathering.slides[sample.slide], reported.grade_of(content)
+    made, grade = gathering.slides[sample.slide], grade_of(content)
     row = read_statistics(made.file("statistics", "statistics.parquet"))
     model = model_of(made.manifest("detect"))
     return CohortRow(
