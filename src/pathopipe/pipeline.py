@@ -8,6 +8,7 @@ from pathopipe.record import MANIFEST, Demand, Section, Stage
 from pathopipe.units import CHUNK, MAX_HALO, WORKING_MPP
 
 MAPS: Final = "maps.zarr.zip"
+PatientRule = Literal["worst", "representative", "pooled"]
 
 
 def names_in(value: object) -> object:
@@ -314,6 +315,9 @@ class CohortSettings(Section):
     """The table and page over all slides."""
 
     columns: tuple[str, ...] = Field((), description="additional columns of the sample sheet to show")
+    patient_rule: PatientRule = Field(
+        "worst", description="grade of a patient of several slides: the worst, that of the most nuclei, or pooled"
+    )
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -326,7 +330,7 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=6,
+    contract=7,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",

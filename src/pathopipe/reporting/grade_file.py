@@ -7,7 +7,7 @@ from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.grade_view import Driver, Drivers, Evidence, Grade, RegionGrade
 from pathopipe.reporting.vocabulary import FIGURES, in_words
 from pathopipe.results.contents import DrivingField, EvidenceEntry, FigureEntry, GradeFile
-from pathopipe.results.schemas.counts import REGION_LABELS
+from pathopipe.results.schemas.counts import ALL, REGION_LABELS
 
 
 def grade_of(content: GradeFile) -> Grade | None:
@@ -34,7 +34,7 @@ def grade_of(content: GradeFile) -> Grade | None:
         prediction_set=None if chosen is None else tuple(chosen),
         coverage=content.get("coverage"),
         not_assessed=tuple((item["item"], text.sentence(item["reason"])) for item in content.get("not_assessed") or ()),
-        figures=tuple(_figure(name, entry) for name, entry in (content.get("figures") or {}).items()),
+        figures=_figures(content.get("figures") or {}),
         card=str(content.get("card") or ""),
         regions=_regions(content),
         drivers=_drivers(content),
@@ -63,6 +63,12 @@ def _evidence(item: EvidenceEntry) -> Evidence:
         limits=tuple(item.get("limits") or ()),
         to_limit=item.get("to_limit"),
     )
+
+
+def _figures(entries: Mapping[str, FigureEntry]) -> tuple[Fact, ...]:
+    """Write the figures that have a name first, in the order of those."""
+    order = [name for name in FIGURES if name in entries]
+    return tuple(_figure(name, entries[name]) for name in [*order, *(name for name in entries if name not in order)])
 
 
 def _figure(name: str, entry: FigureEntry) -> Fact:
@@ -94,8 +100,15 @@ def _drivers(content: GradeFile) -> Drivers | None:
         nuclei=tuple(entry["nucleus_id"] for entry in found["nuclei"]),
         side_um=found["side_um"],
         covered=found["covered"],
-        left_out=tuple(found["left_out"]),
+        left_out=tuple(map(_statistic, found["left_out"])),
     )
+
+
+def _statistic(name: str) -> str:
+    """Write the type and column of a statistic in words."""
+    kind, _, column = name.partition(": ")
+    words = in_words(column)
+    return words if kind == ALL else f"{words} ({kind} nuclei)"
 
 
 def _driver(field: DrivingField) -> Driver:

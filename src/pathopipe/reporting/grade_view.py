@@ -10,7 +10,7 @@ from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.vocabulary import in_words
 from pathopipe.text import anything, number, percent, quantity
 
-_SHORT_LIST, _LEADING = 6, 4
+_SHORT_LIST, _LEADING, _NAMED = 6, 4, 4
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,12 @@ class Drivers:
     side_um: float
     covered: float | None
     left_out: tuple[str, ...]
+
+    @property
+    def missing(self) -> str:
+        """Some of what is left out, in words."""
+        more = len(self.left_out) - _NAMED
+        return "; ".join(self.left_out[:_NAMED]) + ("; and others" if more > 0 else "")
 
 
 @dataclass(frozen=True)

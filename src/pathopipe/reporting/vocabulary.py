@@ -29,7 +29,7 @@ WARNINGS = MappingProxyType(
 FIGURES = MappingProxyType(
     {
         "n_patients": "Patients",
-        "quadratic_kappa": "Agreement with pathologists (quadratic kappa)",
+        "quadratic_kappa": "Quadratic-weighted kappa",
         "spearman": "Rank correlation",
         "auc": "AUC",
         "balanced_accuracy": "Balanced accuracy",
@@ -42,7 +42,7 @@ FIGURES = MappingProxyType(
         "graded": "Share of slides with a grade",
     }
 )
-"""What figures of graders are called."""
+"""What figures of graders are called, in the order in which pages show them."""
 
 MPP_CHECKS = MappingProxyType(
     {
