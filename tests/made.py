@@ -29,7 +29,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "segment": {"grid": GRID},
     "features": {"grid": GRID, "mpp_checked_by": "size", "quality": []},
     "types": {"quality": []},
-    "statistics": {"quality": [], "fields": {}},
+    "statistics": {"quality": [], "fields": {}, "whole_only": []},
     "grade": {"model": {"name": "nottingham-pleomorphism", "sha256": None}, "about": {}, "quality": []},
 }
 

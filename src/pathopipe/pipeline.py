@@ -8,6 +8,7 @@ from pathopipe.record import MANIFEST, Demand, Section, Stage
 from pathopipe.units import CHUNK, MAX_HALO, WORKING_MPP
 
 MAPS: Final = "maps.zarr.zip"
+PatientRule = Literal["worst", "representative", "pooled"]
 
 
 def names_in(value: object) -> object:
@@ -272,7 +273,7 @@ GRADE: Final = Stage(
         "statistics/manifest.json",
         "statistics/statistics.parquet",
     ),
-    writes=("grade.json",),
+    writes=("grade.json", "heatmap.geojson"),
     demand=Demand(2.0, 0.05, 0.0, 1000),
     group="after",
     columns=("tissue", "stain"),
@@ -293,7 +294,7 @@ REPORT: Final = Stage(
     title="Report",
     help="write the slide's page.",
     settings=ReportSettings,
-    contract=5,
+    contract=6,
     reads=(
         *(f"{stage.name}/{MANIFEST}" for stage in _BEFORE_REPORT),
         "tissue/tissue.geojson",
@@ -302,6 +303,7 @@ REPORT: Final = Stage(
         "features/features.parquet",
         "statistics/statistics.parquet",
         "grade/grade.json",
+        "grade/heatmap.geojson",
     ),
     writes=("report.html",),
     demand=Demand(2.0, 0.1, 0.5, 1500),
@@ -315,6 +317,9 @@ class CohortSettings(Section):
     """The table and page over all slides."""
 
     columns: tuple[str, ...] = Field((), description="additional columns of the sample sheet to show")
+    patient_rule: PatientRule = Field(
+        "worst", description="grade of a patient of several slides: the worst, that of the most nuclei, or pooled"
+    )
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -327,7 +332,7 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=6,
+    contract=7,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",

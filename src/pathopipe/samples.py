@@ -15,7 +15,7 @@ COLUMNS = {
     "slide": "id of the slide: names its results folder; 1 to 100 letters, digits, `_` and `-`, no `-` at the start",
     "path": "the slide's file; for DICOM any file of the series, or its folder; relative to the sheet",
     "mpp": "micrometers per pixel, or two numbers for x and y, `0.25 0.26`; overrides what the file says",
-    "patient": "for splitting and evaluation; never written to an output",
+    "patient": "for one grade per patient, splitting and evaluation; never written to an output",
     "grade": "known grade, for evaluation; never written to an output",
     "roi": "GeoJSON of the regions to analyze, as QuPath exports it, in pixels of the slide, rounded to 8 µm; "
     "each gets a row of statistics under its name or class; areas of a class `Ignore…` are left out; "
@@ -46,7 +46,7 @@ class Sample:
     mpp
         Micrometers per pixel along x and y, or None to take the file's.
     patient, grade
-        For splitting and evaluation only; never written to an output.
+        For grades of patients, splitting and evaluation; never written to an output.
     roi
         GeoJSON of the regions to analyze, or None.
     extra

@@ -14,7 +14,9 @@ def test_graders_are_made_by_name():
 
 
 def test_an_unknown_grader_is_refused_with_the_known_ones():
-    with pytest.raises(RefusalError, match="no grader 'fuhrman'; known graders: nottingham-pleomorphism"):
+    with pytest.raises(
+        RefusalError, match="no grader 'fuhrman': choose one of nottingham-pleomorphism, or give the path"
+    ):
         make_grader(GradeSettings(grader="fuhrman"))
 
 
@@ -38,6 +40,8 @@ def test_a_result_has_the_content_of_the_contract():
         "reason": "Too few.",
         "evidence": [{"name": "n", "value": 3, "unit": "", "meaning": "nuclei", "limits": [], "to_limit": None}],
         "not_assessed": [],
+        "figures": {},
+        "card": "",
         "research_use_only": True,
     }
 

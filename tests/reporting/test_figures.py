@@ -37,7 +37,7 @@ def test_odd_distributions_are_drawn(values):
 
 
 def test_share_bars_are_as_long_as_their_shares_and_escaped():
-    drawing = figures.share_bars(["<b>", "high"], [0.25, 0.75], "high")
+    drawing = figures.share_bars(["<b>", "high"], [0.25, 0.75], "high", "Share of resamples")
     lengths = numbers(drawing, r'width="([\d.]+)" height="16" rx="3" class="bar')
     assert lengths[1] == pytest.approx(3 * lengths[0], rel=0.001)
     assert "<b>" not in drawing

@@ -1,6 +1,7 @@
 import pytest
 
 from pathopipe.reporting import manifests as reported
+from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.vocabulary import MPP_CHECKS
 from tests.made import manifest as made_manifest
 
@@ -86,7 +87,7 @@ def test_warnings_of_all_stages_are_told_those_that_stop_a_grade_first():
 def test_grade_is_read_with_probabilities_in_the_order_of_the_grades(probabilities):
     content = {"grader": "g", "grade": "high", "grades": ["low", "high"], "probabilities": probabilities}
     content["evidence"] = [{"name": "area_um2_mean", "value": 30.0, "unit": "µm²", "meaning": "large"}]
-    grade = reported.grade_of(content)
+    grade = grade_of(content)
     assert grade.probabilities == (0.2, 0.8)
     assert not grade.abstained
     assert grade.evidence[0].label == "Nuclear area, mean"
@@ -94,17 +95,17 @@ def test_grade_is_read_with_probabilities_in_the_order_of_the_grades(probabiliti
 
 
 def test_abstention_without_probabilities():
-    grade = reported.grade_of({"grader": "g", "grade": None, "grades": ["1"], "abstained": True, "reason": "too few"})
+    grade = grade_of({"grader": "g", "grade": None, "grades": ["1"], "abstained": True, "reason": "too few"})
     assert (grade.grade, grade.abstained, grade.reason, grade.bars) == (None, True, "Too few.", None)
-    assert reported.grade_of({}) is None
+    assert grade_of({}) is None
 
 
 def test_long_evidence_is_cut_beside_the_grade_and_short_is_not():
     evidence = [{"name": f"n{i}", "value": i, "unit": "", "meaning": ""} for i in range(9)]
-    long = reported.grade_of({"grader": "g", "evidence": evidence})
+    long = grade_of({"grader": "g", "evidence": evidence})
     assert long.is_cut
     assert [item.name for item in long.leading] == ["n0", "n1", "n2", "n3"]
-    assert not reported.grade_of({"grader": "g", "evidence": evidence[:6]}).is_cut
+    assert not grade_of({"grader": "g", "evidence": evidence[:6]}).is_cut
 
 
 def test_records_say_how_a_stage_was_run():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pathopipe.reporting import pictures, slide_page
+from pathopipe.reporting import grade_view, pictures, slide_page
 from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.overview import Overview
@@ -23,7 +23,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
     """A page with every section, and ``words`` wherever text may come from outside."""
     fact = slide_page.Fact(words, words, words)
     outline = slide_page.Outline(7, RING, 43.21)
-    evidence = tuple(slide_page.Evidence(words, value, words, words) for value in (1.5, 3, None, words, True, 0.1, 9))
+    evidence = tuple(grade_view.Evidence(words, value, words, words) for value in (1.5, 3, None, words, True, 0.1, 9))
     windows = tuple(Window(kind, 10.0 * i, 0, 10, 10) for i, kind in enumerate(("densest", "typical")))
     heat = pictures.png(pictures.heat(np.ones((3, 4)), 1.0))
     row = slide_page.StatisticsRow(Term(words, words, words), (1.0,))
@@ -32,7 +32,7 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         slide=words,
         facts=(fact,),
         warnings=(slide_page.QualityWarning(words, words),),
-        grade=slide_page.Grade(words, words, words, (words, "2"), (0.9, 0.1), False, words, evidence),
+        grade=grade_view.Grade(words, words, words, (words, "2"), (0.9, 0.1), False, words, evidence),
         key_figures=(fact,),
         overview=Overview(PIXELS, 400, 300, 0.5, (RING * 10,), windows, heat, (400, 300), 3000.0),
         fields=tuple(slide_page.FieldOfView(window, PIXELS, 0.25, (outline,), (fact,)) for window in windows),

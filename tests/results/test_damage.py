@@ -89,7 +89,7 @@ def readings(slide: SlideResults, stage: str) -> list[Callable[[], Any]]:
         "features": [lambda: slide.table("features")],
         "types": [lambda: slide.table("types")],
         "statistics": [lambda: slide.table("statistics"), lambda: slide.statistics],
-        "grade": [lambda: slide.grade],
+        "grade": [lambda: slide.grade, slide.heat_map],
     }
     common = [lambda: slide.warnings, lambda: slide.state, lambda: slide.manifest(stage)]
     return [*ways.get(stage, ()), *common]
@@ -293,6 +293,12 @@ def tissue(path: Path, *rings: Any) -> None:
     write_json(path, {"type": "FeatureCollection", "features": [{"geometry": polygon, "properties": {}}]})
 
 
+def heat(path: Path, ring: Any) -> None:
+    polygon = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    properties = {"measurements": {"Influence on the score": 1.0, "Nuclei": 3}}
+    write_json(path, {"type": "FeatureCollection", "features": [{"geometry": polygon, "properties": properties}]})
+
+
 def bomb_table(path: Path) -> None:
     """Some thousand bytes that stand for eight gigabytes: one text in all rows."""
     table = pq.read_table(path)
@@ -341,6 +347,7 @@ BOMBS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("features", "segment/nuclei.parquet", bomb_table),
     ("segment", f"detect/{MAPS}", bomb_maps),
     ("report", "tissue/thumbnail.jpg", bomb_thumbnail),
+    ("report", "grade/heatmap.geojson", lambda path: heat(path, FAR)),
 ]
 LIMITED = """
 import sys

@@ -26,7 +26,7 @@ FILES = {
     "features": ("features.parquet",),
     "types": ("types.parquet",),
     "statistics": ("statistics.parquet",),
-    "grade": ("grade.json",),
+    "grade": ("grade.json", "heatmap.geojson"),
     "report": ("report.html",),
 }
 OF_ALL = (

@@ -98,6 +98,60 @@ def test_patients_and_paths_reach_no_output(copied):
             assert str(copied).encode() not in content
 
 
+def of_patients(**patients: str) -> list[Sample]:
+    return [Sample(slide, Path(PRIVATE), patient=patient) for slide, patient in patients.items()]
+
+
+def regrade(results: Path, slide: str, **changes) -> None:
+    path = results / slide / "grade" / "grade.json"
+    write_json(path, read_json(path) | changes)
+    seal(results, slide, "grade")
+
+
+def test_slides_of_a_patient_have_one_grade_and_no_name(copied):
+    shutil.copytree(copied / "done", copied / "second")
+    regrade(copied, "second", grade="3", probabilities={"1": 0.0, "2": 0.1, "3": 0.9})
+    lines = of_patients(done="Mustermann", rejected="Mustermann", second="Mustermann")
+    rows, page, _ = gather(copied, [*lines, Sample("later", Path(PRIVATE))])
+    assert [row["patient_grade"] for row in rows] == ["3", "3", "3", ""]
+    assert [row["patient_slides"] for row in rows] == [*["done rejected second"] * 3, ""]
+    assert "Patients with several slides" in page
+    assert "The grade of a patient is the worst of the grades of the slides." in page
+    assert "<td>2, –, 3</td>" in page
+    assert "Slide rejected was rejected." in page
+    for file in (copied / "cohort").iterdir():
+        assert b"Mustermann" not in file.read_bytes()
+
+
+def test_the_rule_is_a_setting_and_stated_on_the_page(copied):
+    shutil.copytree(copied / "done", copied / "second")
+    regrade(copied, "second", grade="3", probabilities={"1": 0.0, "2": 0.3, "3": 0.7})
+    lines = of_patients(done="M", second="M")
+    execute_cohort(copied, lines, CohortSettings(patient_rule="pooled"))
+    table = pq.read_table(copied / "cohort" / "cohort.parquet").to_pylist()
+    page = (copied / "cohort" / "index.html").read_text(encoding="utf-8")
+    assert [row["patient_grade"] for row in table] == ["2", "2"]
+    assert "highest mean probability" in page
+    assert "Mean probability 50%." in page
+
+
+def test_patients_of_one_slide_each_are_in_the_table_alone(copied):
+    rows, page, _ = gather(copied, of_patients(done="A", rejected="B"))
+    assert [(row["patient_grade"], row["patient_slides"]) for row in rows] == [("2", "done"), ("", "rejected")]
+    assert "Patients with several slides" not in page
+
+
+def test_calibrated_probabilities_are_not_called_shares_of_resamples(copied):
+    regrade(copied, "done", probabilities_calibrated=True, stability=None)
+    rows, page, _ = gather(copied, samples("done"))
+    assert rows[0]["probability_2"] == "0.7"
+    assert "share_of_resamples_2" not in rows[0]
+    assert "probability 70%" in page
+    assert "resamples" not in page
+    column = pq.read_schema(copied / "cohort" / "cohort.parquet").field("probability_2")
+    assert column.metadata[b"description"] == b"calibrated probability of grade 2"
+
+
 def test_further_columns_are_shown_only_where_listed(copied):
     lines = samples("done", site="=1+1", note="<b>x</b>")
     rows, page, _ = gather(copied, lines)

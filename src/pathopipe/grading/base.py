@@ -17,6 +17,7 @@ Parts = Callable[[Sequence[str]], Iterator[Columns]]
 """Gives columns of all nuclei, in the same order on every call, some at a time: a million are not held at once."""
 
 
+_FIGURE: Final = ("value", "low", "high")
 Described = Mapping[str, Mapping[str, Any]]
 """Statistics of the slide by type of nuclei (``all`` and the types that are told apart): rows of the stage's table."""
 NOTHING_DESCRIBED: Final[Described] = MappingProxyType({})
@@ -85,6 +86,10 @@ class GradeResult:
         Grades of which the true one is one as often as the coverage says; None where the grader gives none.
     not_assessed
         What else a protocol asks for.
+    figures
+        How well the grader does by its card, by name: value and interval, whose ends are None where there is none.
+    card
+        On what data it was made, and their license, in sentences; empty for a grader without a card.
     reason
         Why it abstains, a sentence; None when it doesn't.
     """
@@ -104,6 +109,8 @@ class GradeResult:
     prediction_set: tuple[str, ...] | None = None
     coverage: float | None = None
     not_assessed: tuple[NotAssessed, ...] = ()
+    figures: Mapping[str, tuple[float, float | None, float | None]] = field(default_factory=dict)
+    card: str = ""
 
     @property
     def stability(self) -> float | None:
@@ -135,6 +142,8 @@ class GradeResult:
             "reason": self.reason,
             "evidence": [item.to_dict() for item in self.evidence],
             "not_assessed": [vars(item) for item in self.not_assessed],
+            "figures": {name: dict(zip(_FIGURE, figure, strict=True)) for name, figure in self.figures.items()},
+            "card": self.card,
             "research_use_only": True,
         }
 

@@ -149,10 +149,19 @@ class TrainedGrader:
             "shares_of": f"Probabilities of the grade in column '{self.card.label}' of the slides that the grader was "
             "trained on, calibrated on slides that it was not fitted on.",
             "calibrated": True,
-            "limits": self.card.limits,
+            "limits": tuple(round(limit, 4) for limit in self.card.limits),
             "coverage": self.coverage,
+            "figures": dict(self._figures()),
+            "card": " ".join((f"License: {self.card.licence}.", *self.card.data, *self.card.reported)),
         }
         return GradeResult(self.name, grade, self.grades, self.scope, reason=reason, **(known | found))  # type: ignore[arg-type]
+
+    def _figures(self) -> Iterator[tuple[str, tuple[float, float | None, float | None]]]:
+        """Figures on patients kept apart, with the ends of their intervals: of the first table of the card."""
+        row = next(iter(self.card.figures.values()), {})
+        for name, value in row.items():
+            if not name.endswith(("_low", "_high")):
+                yield name, (value, row.get(f"{name}_low"), row.get(f"{name}_high"))
 
     def _too_little(self, values: Floats) -> str | None:
         missing = np.isnan(values)
@@ -210,7 +219,9 @@ class TrainedGrader:
         card = self.card
         if not np.isnan(judged.scores[0]):
             meaning = "rises with the grade; from each limit on, a slide gets the next grade"
-            yield Evidence("score", round(float(judged.scores[0]), 4), "", meaning, card.limits)
+            yield Evidence(
+                "score", round(float(judged.scores[0]), 4), "", meaning, tuple(round(x, 4) for x in card.limits)
+            )
         share = float(self.places.outside(values[None]).mean())
         meaning = "share of the statistics outside the range of the slides learned from; above its limit, it abstains"
         yield Evidence("outside_share", round(share, 4), "", meaning, (card.foreign,))

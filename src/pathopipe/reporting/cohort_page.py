@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from pathopipe.grading.patients import PatientGrade
 from pathopipe.reporting import figures
 from pathopipe.reporting.cohort_settings import mixed
 from pathopipe.reporting.cohort_table import CohortRow
@@ -15,7 +16,7 @@ from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.slide_page import QualityWarning
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.statistics import column_term
-from pathopipe.text import count, number, percent
+from pathopipe.text import DASH, count, number, percent
 
 STATES = {
     "done": "Analyzed",
@@ -74,9 +75,11 @@ class CohortEntry:
 
     @property
     def stability(self) -> str:
-        """Share of resamples that give the grade, in words; empty where there is none."""
+        """Share of resamples that give the grade, or its probability, in words; empty where there is none."""
         share = self.row.shares.get(self.row.grade) if self.row.grade else None
-        return f"in {percent(share)} of resamples" if share is not None else ""
+        if share is None:
+            return ""
+        return f"probability {percent(share)}" if self.row.calibrated else f"in {percent(share)} of resamples"
 
     @property
     def marks(self) -> list[QualityWarning]:
@@ -111,11 +114,28 @@ class GradeCount:
 
 @dataclass(frozen=True)
 class CohortPage:
-    """All that the page shows: slides in the sheet's order, grades from best to worst, the sheet's columns to show."""
+    """All that the page shows: slides in the sheet's order, grades from best to worst, the sheet's columns to show.
+
+    Attributes
+    ----------
+    patients, patient_rule
+        Grades of the patients of several slides, and how they are made, a sentence.
+    """
 
     entries: tuple[CohortEntry, ...]
     grades: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    patients: tuple[PatientGrade, ...] = ()
+    patient_rule: str = ""
+
+    @property
+    def resampled(self) -> bool:
+        """Whether any slide has shares of resamples."""
+        return any(entry.stability and not entry.row.calibrated for entry in self.entries)
+
+    def grade_of(self, slide: str) -> str:
+        """Grade of a slide; a dash where there is none."""
+        return next((entry.row.grade for entry in self.entries if entry.row.slide == slide), None) or DASH
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -184,6 +204,10 @@ class CohortPage:
     def shade_of(self, entry: CohortEntry) -> str:
         """Class of the color of an entry's grade."""
         return shade(entry.row.grade, self.grades)
+
+    def shade_of_patient(self, patient: PatientGrade) -> str:
+        """Class of the color of a patient's grade."""
+        return shade(patient.grade, self.grades)
 
 
 def shade(grade: str | None, grades: Sequence[str]) -> str:

@@ -11,7 +11,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pathopipe.results.schemas.cohort import SHARE, SLIDE, of_sheet, share, statistic
+from pathopipe.results.schemas.cohort import (
+    PROBABILITY,
+    SHARE,
+    SLIDE,
+    of_sheet,
+    probability,
+    share,
+    statistic,
+)
 from pathopipe.results.schemas.column import Column, schema_of
 from pathopipe.results.schemas.statistics import KINDS as STATISTICS
 
@@ -31,6 +39,10 @@ class CohortRow:
         Id; ``done``, ``rejected``, ``fault`` or ``missing``; and why it is not done.
     grade, abstained, outside_scope, shares
         What the grader said; None and empty for a slide without results. Shares of resamples by grade.
+    calibrated
+        Whether these shares are probabilities.
+    patient_grade, patient_slides
+        Grade of the patient, and ids of all slides of the patient; None where the sheet names no patient.
     warnings
         Codes of the warnings about the slide with a blank between them; None where it has no results.
     statistics
@@ -56,6 +68,9 @@ class CohortRow:
     outside_scope: bool | None = None
     warnings: str | None = None
     other_settings: str | None = None
+    calibrated: bool = False
+    patient_grade: str | None = None
+    patient_slides: str | None = None
 
 
 def table_of(rows: Sequence[CohortRow]) -> pd.DataFrame:
@@ -66,7 +81,10 @@ def table_of(rows: Sequence[CohortRow]) -> pd.DataFrame:
     first = [column.name for column in SLIDE]
     parts = (
         pd.DataFrame([[getattr(row, name) for name in first] for row in rows], columns=first, dtype=object),
-        pd.DataFrame([dict(row.shares) for row in rows], dtype=object).add_prefix(SHARE),
+        pd.DataFrame([{} if row.calibrated else dict(row.shares) for row in rows], dtype=object).add_prefix(SHARE),
+        pd.DataFrame([dict(row.shares) if row.calibrated else {} for row in rows], dtype=object).add_prefix(
+            PROBABILITY
+        ),
         pd.DataFrame([dict(row.statistics) for row in rows], dtype=object),
     )
     table = pd.concat(parts, axis="columns")
@@ -121,4 +139,6 @@ def _column(name: str, values: pd.Series) -> Column:
     if found.empty or isinstance(found.iloc[0], str):
         return of_sheet(name)
     kind = "int64" if all(isinstance(value, int) for value in found) else "float64"
+    if name.startswith(PROBABILITY):
+        return probability(name.removeprefix(PROBABILITY), kind)
     return share(name.removeprefix(SHARE), kind) if name.startswith(SHARE) else statistic(name, kind)

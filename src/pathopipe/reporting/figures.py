@@ -1,5 +1,6 @@
 """Small figures as SVG: what they show is in their text too, and their colors come from the page's style sheet."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from markupsafe import Markup
 
 from pathopipe.reporting import svg
 from pathopipe.reporting.distribution import Distribution
-from pathopipe.reporting.pictures import color_table
+from pathopipe.reporting.pictures import color_table, two_sided
 from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, fixed, number, percent, quantity
 
@@ -103,8 +104,8 @@ def labeled(ticks: Sequence[float]) -> list[tuple[float, str]]:
     return [(value, fixed(value, decimals)) for value in ticks]
 
 
-def share_bars(grades: Sequence[str], shares: Sequence[float], chosen: str | None) -> Markup:
-    """Draw one bar per grade; the chosen one is filled and named in bold."""
+def share_bars(grades: Sequence[str], shares: Sequence[float], chosen: str | None, what: str) -> Markup:
+    """Draw one bar per grade, ``what`` they are in words; the chosen one is filled and named in bold."""
     row, width, right = 30.0, 420.0, 66.0
     # About 8 units per letter of the longest name.
     left = 14 + 8.0 * max(len(shorten(grade)) for grade in grades)
@@ -121,7 +122,7 @@ def share_bars(grades: Sequence[str], shares: Sequence[float], chosen: str | Non
             svg.text(width - right + 8, top + 20, percent(share), "start", state),
         ]
     words = ", ".join(f"{grade} {percent(value)}" for grade, value in zip(grades, shares, strict=True))
-    return svg.figure(width, row * len(grades), f"Share of resamples by grade: {words}.", *rows, class_="shares")
+    return svg.figure(width, row * len(grades), f"{what} by grade: {words}.", *rows, class_="shares")
 
 
 def shorten(words: str, longest: int = 18) -> str:
@@ -182,6 +183,46 @@ def color_legend(maximum: float, title: str) -> Markup:
         *marks,
         class_="chart legend",
     )
+
+
+def number_line(value: float, limits: Sequence[float], label: str, names: Sequence[str] = ()) -> Markup:
+    """Draw a number on a line that limits, ascending, cut into parts; ``names`` of the parts where they have some.
+
+    A number that is far beyond the limits is drawn at the end.
+    """
+    width, top, height = 420.0, 26.0, 20.0
+    span = limits[-1] - limits[0] or max(2 * abs(value - limits[0]), 0.1 * abs(limits[0])) or 1.0
+    x = Axis(limits[0] - 0.8 * span, limits[-1] + 0.8 * span, 0.0, width)
+    ends = [0.0, *(x(limit) for limit in limits), width]
+    here = sum(value > limit for limit in limits)
+    parts = []
+    for place, (left, right) in enumerate(itertools.pairwise(ends)):
+        box = {"x": left + 1, "y": top, "width": max(1.0, right - left - 2), "height": height, "rx": 3}
+        parts.append(svg.element("rect", **box, class_="part chosen" if place == here else "part"))
+        if names:
+            parts.append(svg.text((left + right) / 2, top + 15, shorten(names[place]), "middle", "part-name"))
+    parts += [svg.text(x(limit), top + height + 17, number(limit), "middle", "tick") for limit in limits]
+    at = min(max(x(value), 3.0), width - 3.0)
+    mark = svg.element("path", d=f"M{at:.1f} {top + 4:.1f}l-6 -9h12z", class_="mark")
+    words = svg.text(min(max(at, 30.0), width - 30.0), top - 9, number(value), "middle", "value-label")
+    return svg.figure(width, top + height + 22, label, *parts, mark, words, class_="line-of-limits")
+
+
+def influence_legend(limit: float) -> Markup:
+    """Draw the color ramp of a heat map of influence, from ``-limit`` to ``limit``."""
+    width, height, left = 420.0, 58.0, 40.0
+    colors = two_sided(np.linspace(-1, 1, 17), 1.0)[:, :3]
+    stops = [
+        svg.element("stop", offset=index / 16, stop_color=f"#{red:02x}{green:02x}{blue:02x}")
+        for index, (red, green, blue) in enumerate(colors.tolist())
+    ]
+    ramp = svg.element("linearGradient", *stops, id="influence-ramp")
+    bar = svg.element("rect", x=left, y=20.0, width=width - 2 * left, height=12.0, rx=2, fill="url(#influence-ramp)")
+    places = ((left, -limit), (width / 2, 0.0), (width - left, limit))
+    marks = [svg.text(x, 48.0, number(value, 2), "middle", "tick") for x, value in places]
+    sides = (svg.text(left, 12.0, "lowers the score"), svg.text(width - left, 12.0, "raises the score", "end"))
+    label = f"Color scale: influence on the score, {number(-limit, 2)} to {number(limit, 2)}."
+    return svg.figure(width, height, label, svg.element("defs", ramp), *sides, bar, *marks, class_="chart legend")
 
 
 @dataclass(frozen=True)

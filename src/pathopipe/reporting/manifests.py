@@ -1,4 +1,4 @@
-"""What a page takes from the manifests of the stages and from the grader's file."""
+"""What a page takes from the manifests of the stages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from pathopipe import text
 from pathopipe.caveats import stops_grade
 from pathopipe.pipeline import STAGES
-from pathopipe.reporting.slide_page import Evidence, Fact, Grade, QualityWarning, Rejection, StageRecord
+from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.slide_page import QualityWarning, Rejection, StageRecord
 from pathopipe.reporting.vocabulary import MPP_CHECKS, MPP_SOURCES
-from pathopipe.results.contents import GradeFile
 from pathopipe.results.manifests import Manifest, ModelEntry, SlideInfo, mpp_of
 
 
@@ -87,39 +87,6 @@ def warnings(manifests: Mapping[str, Manifest]) -> tuple[QualityWarning, ...]:
         for item in manifest.get("quality") or []
     ]
     return tuple(sorted(reported, key=lambda warning: not warning.stops_grade))
-
-
-def grade_of(content: GradeFile) -> Grade | None:
-    """Read ``grade.json``; None where no grader ran (the file of a rejected slide)."""
-    if not content.get("grader"):
-        return None
-    grades = tuple(str(grade) for grade in content.get("grades") or ())
-    grade = content.get("grade")
-    return Grade(
-        grader=str(content["grader"]),
-        scope=str(content.get("scope", "")),
-        grade=None if grade is None else str(grade),
-        grades=grades,
-        probabilities=probabilities(content, grades),
-        abstained=bool(content.get("abstained")),
-        reason=text.sentence(str(content["reason"])) if content.get("reason") else None,
-        evidence=tuple(
-            Evidence(str(item["name"]), item.get("value"), str(item.get("unit") or ""), str(item.get("meaning") or ""))
-            for item in content.get("evidence") or []
-        ),
-        stability=content.get("stability"),
-        shares_of=str(content.get("probabilities_are") or ""),
-        outside_scope=content.get("outside_scope"),
-    )
-
-
-def probabilities(content: GradeFile, grades: tuple[str, ...]) -> tuple[float, ...]:
-    """Return one share per grade, in their order; none where the grader gave none."""
-    given = content.get("probabilities")
-    if not given:
-        return ()
-    values = [given.get(grade, 0.0) for grade in grades] if isinstance(given, Mapping) else list(given)
-    return tuple(float(value) for value in values)
 
 
 def identity_facts(tissue: Manifest) -> tuple[Fact, ...]:

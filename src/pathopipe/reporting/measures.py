@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pathopipe import text
-from pathopipe.reporting.slide_page import Fact, PartRow, StatisticsGroup, StatisticsRow
+from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.slide_page import PartRow, StatisticsGroup, StatisticsRow
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.counts import ALL, REGION, REGION_LABELS, TYPE
 from pathopipe.results.schemas.features import GROUPS, term_of

@@ -11,7 +11,7 @@ from pathopipe.reporting.bins import Window
 from pathopipe.reporting.pictures import Picture
 from pathopipe.text import quantity
 
-LETTERS = "ABCDEFGHIJKL"
+LETTERS = "ABCDEFGHIJKLMN"
 
 
 def image(picture: Picture) -> Markup:
@@ -36,6 +36,9 @@ class Overview:
     density, density_extent_px, density_maximum
         Heat image of nuclei per mm², the width and height in level-0 pixels that it covers from the upper left corner,
         and the value of its brightest color.
+    influence, influence_limit
+        Picture, of the size of the thumbnail, of how much the nuclei of each square contribute to the score, and the
+        value of its darkest color.
     """
 
     thumbnail: Picture
@@ -47,6 +50,8 @@ class Overview:
     density: Picture | None = None
     density_extent_px: tuple[float, float] = (0.0, 0.0)
     density_maximum: float = 0.0
+    influence: Picture | None = None
+    influence_limit: float = 0.0
 
     @property
     def _scale(self) -> tuple[float, float]:
@@ -69,19 +74,37 @@ class Overview:
         if self.density is None:
             return None
         width, height = (size * scale for size, scale in zip(self.density_extent_px, self._scale, strict=True))
-        within = svg.element("path", d=self._tissue_path, clip_rule="evenodd", transform=svg.SHRINK)
-        clip = svg.element("defs", svg.element("clipPath", within, id="tissue-only"))
-        heat = svg.element("image", href=self.density.uri, width=width, height=height, preserveAspectRatio="none")
-        clipped = svg.group([clip, svg.group([heat], clip_path="url(#tissue-only)")])
         label = (
             f"Map of the nuclear density of the slide, from 0 to {quantity(self.density_maximum, 'nuclei per mm²')}."
         )
-        return self._drawing(label, clipped, class_="map density")
+        return self._heat(label, self.density, (width, height), "tissue-only")
 
     @property
     def density_legend(self) -> Markup:
         """The color scale of the density map."""
         return figures.color_legend(self.density_maximum, "nuclei per mm² of tissue")
+
+    @property
+    def influence_map(self) -> Markup | None:
+        """What the nuclei of each square contribute to the score, over the extent of the thumbnail."""
+        if self.influence is None:
+            return None
+        label = "Map of the slide: where nuclei raise the score of the grade, and where they lower it."
+        size = (float(self.thumbnail.width), float(self.thumbnail.height))
+        return self._heat(label, self.influence, size, "tissue-influence")
+
+    @property
+    def influence_legend(self) -> Markup:
+        """The color scale of the map of influence."""
+        return figures.influence_legend(self.influence_limit)
+
+    def _heat(self, label: str, picture: Picture, size: tuple[float, float], name: str) -> Markup:
+        """Draw a heat image of a size in pixels of the thumbnail, where there is tissue."""
+        within = svg.element("path", d=self._tissue_path, clip_rule="evenodd", transform=svg.SHRINK)
+        clip = svg.element("defs", svg.element("clipPath", within, id=name))
+        heat = svg.element("image", href=picture.uri, width=size[0], height=size[1], preserveAspectRatio="none")
+        clipped = svg.group([clip, svg.group([heat], clip_path=f"url(#{name})")])
+        return self._drawing(label, clipped, class_="map density")
 
     @property
     def _tissue_path(self) -> str:

@@ -93,3 +93,17 @@ def heat(values: NDArray[np.float64], maximum: float) -> NDArray[np.uint8]:
     colors = color_table()[np.clip(np.rint(share * (COLOR_STEPS - 1)), 0, COLOR_STEPS - 1).astype(np.intp)]
     alpha = np.where(known, 255, TRANSPARENT).astype(np.uint8)
     return np.dstack([colors, alpha])
+
+
+_LOWEST, _HIGHEST = np.array([33.0, 102.0, 172.0]), np.array([178.0, 24.0, 43.0])
+"""The ends of ColorBrewer's RdBu (Brewer 2003), told apart in all kinds of color vision."""
+
+
+def two_sided(values: NDArray[np.float64], limit: float) -> NDArray[np.uint8]:
+    """Color ``values`` by sign, from blue at ``-limit`` over white to red at ``limit``, as RGBA; NaN is transparent."""
+    known = np.isfinite(values)
+    share = np.clip(np.where(known, values, 0.0) / limit, -1.0, 1.0)[..., None]
+    ends = np.where(share < 0, _LOWEST, _HIGHEST)
+    colors = np.rint(255 + np.abs(share) * (ends - 255)).astype(np.uint8)
+    alpha = np.where(known, 255, TRANSPARENT).astype(np.uint8)
+    return np.concatenate([colors, alpha[..., None]], axis=-1)

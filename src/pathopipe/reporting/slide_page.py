@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from pathopipe.reporting import figures, svg
 from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import Distribution
+from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.grade_view import Grade
 from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.vocabulary import WARNINGS, in_words
 from pathopipe.results.schemas.column import Term
-from pathopipe.text import anything, count, number, percent, quantity
+from pathopipe.text import count, number, quantity
 
 WINDOWS = {
     "whole": ("The whole image", "The image is not larger than a field of view."),
@@ -23,17 +25,9 @@ WINDOWS = {
     "typical": ("Typical region", "A field with the median number of nuclei."),
     "largest": ("Largest nuclei", "The field with the largest mean nuclear area."),
     "further": ("Further region", "Chosen so that the fields cover the range of nuclear density."),
+    "raises": ("Raises the score", "Of the squares of the heat map, the nuclei in this one raise the score most."),
+    "lowers": ("Lowers the score", "Of the squares of the heat map, the nuclei in this one lower the score most."),
 }
-_SHORT_LIST, _LEADING = 6, 4
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A labeled value, ready to read, with a note where it needs one."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,67 +42,6 @@ class QualityWarning:
     def label(self) -> str:
         """What the code stands for, in a word or two."""
         return WARNINGS.get(self.code, in_words(self.code))
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A number that led to the grade."""
-
-    name: str
-    value: object
-    unit: str
-    meaning: str
-
-    @property
-    def label(self) -> str:
-        """The name in words."""
-        return in_words(self.name)
-
-    @property
-    def written(self) -> str:
-        """The value with its unit."""
-        if isinstance(self.value, int | float) and not isinstance(self.value, bool):
-            return quantity(self.value, self.unit, 1 if isinstance(self.value, int) else 3)
-        return anything(self.value)
-
-
-@dataclass(frozen=True)
-class Grade:
-    """A grader's answer; ``grade`` is None, and ``reason`` says why, where it abstained."""
-
-    grader: str
-    scope: str
-    grade: str | None
-    grades: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    abstained: bool
-    reason: str | None
-    evidence: tuple[Evidence, ...]
-    stability: float | None = None
-    shares_of: str = ""
-    outside_scope: str | None = None
-
-    @property
-    def stable(self) -> str:
-        """How stable the grade is, in words that are not mistaken for certainty; empty where that isn't known."""
-        return "" if self.stability is None else f"Same grade in {percent(self.stability)} of resamples"
-
-    @property
-    def leading(self) -> tuple[Evidence, ...]:
-        """What stands beside the grade: graders name first what decides; a short list stands there as a whole."""
-        return self.evidence if len(self.evidence) <= _SHORT_LIST else self.evidence[:_LEADING]
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether not all evidence stands beside the grade."""
-        return len(self.leading) < len(self.evidence)
-
-    @property
-    def bars(self) -> Markup | None:
-        """The shares of resamples by grade as a figure, where the grader gave any."""
-        if not self.probabilities:
-            return None
-        return figures.share_bars(self.grades, self.probabilities, self.grade)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pathopipe import text
 from pathopipe.reporting import pictures
 from pathopipe.reporting.bins import Window
-from pathopipe.reporting.slide_page import Fact, FieldOfView, NucleusCrop, Outline
+from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.slide_page import FieldOfView, NucleusCrop, Outline
 from pathopipe.units import Grid
 
 if TYPE_CHECKING:

@@ -26,6 +26,24 @@ WARNINGS = MappingProxyType(
 )
 """What the codes of warnings are called, in a word or two."""
 
+FIGURES = MappingProxyType(
+    {
+        "n_patients": "Patients",
+        "quadratic_kappa": "Quadratic-weighted kappa",
+        "spearman": "Rank correlation",
+        "auc": "AUC",
+        "balanced_accuracy": "Balanced accuracy",
+        "accuracy": "Accuracy",
+        "ece": "Calibration error (ECE)",
+        "brier": "Brier score",
+        "coverage": "Sets that hold the grade",
+        "set_size": "Grades per set",
+        "selective_accuracy": "Accuracy where a grade is given",
+        "graded": "Share of slides with a grade",
+    }
+)
+"""What figures of graders are called, in the order in which pages show them."""
+
 MPP_CHECKS = MappingProxyType(
     {
         "scales": "detection of nuclei at half, the same and twice the scale",

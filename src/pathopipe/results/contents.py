@@ -33,8 +33,58 @@ class NotAssessedEntry(TypedDict):
     reason: str
 
 
+class FigureEntry(TypedDict):
+    """How well a grader does, by its card: a figure and its interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class RegionEntry(TypedDict):
+    """The grade of a region, or why it has none."""
+
+    grade: str | None
+    score: float | None
+    probabilities: dict[str, float]
+    prediction_set: list[str] | None
+    reason: str | None
+
+
+class DrivingField(TypedDict):
+    """A field in level-0 pixels, its nuclei, and what they contribute to the score."""
+
+    x_px: float
+    y_px: float
+    width_px: float
+    height_px: float
+    nuclei: int
+    influence: float
+
+
+class DrivingNucleus(TypedDict):
+    """A nucleus, and what it contributes to the score."""
+
+    nucleus_id: int
+    influence: float
+
+
+class DriversEntry(TypedDict):
+    """What drives the score: the strongest fields and nuclei, and how much of its slope they were found by.
+
+    ``side_um`` is that of the squares of the heat map, None where there is none; ``left_out`` are statistics without
+    an influence function, ``<type>: <column>``, at most some.
+    """
+
+    side_um: float | None
+    covered: float | None
+    left_out: list[str]
+    fields: list[DrivingField]
+    nuclei: list[DrivingNucleus]
+
+
 class GradeFile(TypedDict):
-    """Content of ``grade.json``, as `grading.base.GradeResult` writes it."""
+    """Content of ``grade.json``: what `grading.base.GradeResult` writes, and what the stage adds to it."""
 
     grader: str
     grade: str | None
@@ -47,6 +97,10 @@ class GradeFile(TypedDict):
     prediction_set: NotRequired[list[str] | None]
     coverage: NotRequired[float | None]
     not_assessed: NotRequired[list[NotAssessedEntry]]
+    figures: NotRequired[dict[str, FigureEntry]]
+    card: NotRequired[str]
+    regions: NotRequired[dict[str, RegionEntry]]
+    drivers: NotRequired[DriversEntry]
     probabilities: dict[str, float]
     probabilities_are: str
     probabilities_calibrated: bool

@@ -108,6 +108,7 @@ class Manifest(AnyManifest):
     about: NotRequired[dict[str, str]]
     pixels_mpp: NotRequired[list[float]]
     fields: NotRequired[dict[str, dict[str, float]]]
+    whole_only: NotRequired[list[str]]
     scope: NotRequired[str]
 
 
@@ -119,7 +120,7 @@ ENTRIES: Final = MappingProxyType(
         "segment": ("grid",),
         "features": ("grid", "mpp_checked_by", "quality"),
         "types": ("quality",),
-        "statistics": ("quality", "fields"),
+        "statistics": ("quality", "fields", "whole_only"),
         "grade": ("model", "about", "quality"),
     }
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import shapely
 
     from pathopipe.results.contents import GradeFile
+    from pathopipe.results.heat_map import Square
     from pathopipe.results.schemas.column import Table
 
 State = Literal["done", "rejected", "failed", "not finished"]
@@ -120,6 +121,12 @@ class SlideResults(SlideFolder):
         from pathopipe.results.tissue import read_tissue
 
         return read_tissue(self.file("tissue", "tissue.geojson"), self.manifest("tissue"))
+
+    def heat_map(self) -> "list[Square]":
+        """Read the squares of the heat map, in level-0 pixels, with what their nuclei contribute to the score."""
+        from pathopipe.results.heat_map import read_heat_map
+
+        return read_heat_map(self.file("grade", "heatmap.geojson"), self.manifest("tissue"))
 
     def __repr__(self) -> str:
         """Name the slide."""

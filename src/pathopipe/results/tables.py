@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,8 @@ _MOST_BYTES: Final = 128 * 2**20
 """Of a row group in memory; one of outlines has about 5 MB."""
 _FEW_ROWS: Final = 100_000
 """In a table of more, each row takes a byte of the file at least."""
+_FLOATS: Final = MappingProxyType({"float": "float32", "double": "float64"})
+"""What Arrow prints for types, and the names that it takes for them."""
 ANY: Final = Table()
 """A table of which nothing is known."""
 
@@ -131,9 +133,9 @@ def column_names(path: Path) -> list[str]:
 
 
 def column_kinds(path: Path) -> dict[str, str]:
-    """Arrow's names of the types of a table's columns; of the table itself nothing is read."""
+    """Types of a table's columns by name, as `Column.kind` has them; of the table itself nothing is read."""
     with _open_parquet(path) as file:
-        return {field.name: str(field.type) for field in file.schema_arrow}
+        return {field.name: _FLOATS.get(str(field.type), str(field.type)) for field in file.schema_arrow}
 
 
 @contextmanager

@@ -203,9 +203,17 @@ class Plan:
 
     @property
     def cohort_params(self) -> str:
-        """Digest of what the cohort shows of the sheet: ids, order and the columns that the config lists."""
+        """Digest of what the cohort shows of the sheet: ids, order, the columns that the config lists, and patients.
+
+        Of the patients only which slides are of the same one: a digest of names could be guessed.
+        """
+        first = dict[str, str]()
         shown = [
-            [sample.slide, *(sample.extra.get(name, "") for name in self.config.cohort.columns)]
+            [
+                sample.slide,
+                first.setdefault(sample.patient, sample.slide) if sample.patient else "",
+                *(sample.extra.get(name, "") for name in self.config.cohort.columns),
+            ]
             for sample in self.samples
         ]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]

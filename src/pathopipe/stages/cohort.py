@@ -1,10 +1,12 @@
 """The table and the page over all slides of the sheet, whatever their state."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pathopipe.errors import ArtifactError
+from pathopipe.grading.patients import RULES, GradedSlide, PatientGrade, grade_patient
 from pathopipe.jobs.job import Gathering, Outcome
 from pathopipe.pipeline import COHORT, ORDER
 from pathopipe.provenance import requirements, versions, workflow_folder
@@ -13,8 +15,9 @@ from pathopipe.reporting.cohort_crate import Made, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
 from pathopipe.reporting.cohort_settings import mixed, other_settings, settings_of_most
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
+from pathopipe.reporting.grade_file import grade_of
+from pathopipe.reporting.grade_view import Grade
 from pathopipe.reporting.pictures import Picture, shrunk
-from pathopipe.reporting.slide_page import Grade
 from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
@@ -31,12 +34,18 @@ def run(gathering: Gathering) -> Outcome:
     made = _made(gathering)
     most = settings_of_most(made)
     found, others = [_gather(gathering, sample) for sample in gathering.samples], other_settings(made, most)
-    entries = tuple(replace(entry, row=_with_settings(entry.row, others)) for entry, _ in found)
+    patients = _patients(gathering, found)
+    entries = tuple(
+        replace(entry, row=_of_patient(_with_settings(entry.row, others), patients.get(entry.row.slide)))
+        for entry, _ in found
+    )
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
     table = table_of([entry.row for entry in entries])
     gathering.output("cohort.tsv").write_bytes(to_tsv(table))
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
-    page = CohortPage(entries, grades, gathering.settings.columns)
+    several = tuple(dict.fromkeys(patient for patient in patients.values() if len(patient.slides) > 1))
+    rule = RULES[gathering.settings.patient_rule]
+    page = CohortPage(entries, grades, gathering.settings.columns, several, rule)
     gathering.output("index.html").write_bytes(render_cohort(page))
     _write_recipe(gathering, most, others)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
@@ -89,7 +98,7 @@ def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str,
 
 
 def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow:
-    made, grade = gathering.slides[sample.slide], reported.grade_of(content)
+    made, grade = gathering.slides[sample.slide], grade_of(content)
     row = read_statistics(made.file("statistics", "statistics.parquet"))
     model = model_of(made.manifest("detect"))
     return CohortRow(
@@ -101,6 +110,7 @@ def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow
         model=model["name"],
         model_licence=model.get("licence"),
         shares=_shares(grade),
+        calibrated=bool(grade and grade.calibrated),
         outside_scope=bool(grade.outside_scope) if grade else None,
         statistics={name: value for name, value in row.items() if name not in OF_REGIONS},
         extra=_extra(gathering, sample),
@@ -125,6 +135,28 @@ def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
     warnings = reported.warnings(known)
     row = replace(row, warnings=" ".join(dict.fromkeys(warning.code for warning in warnings)) if known else None)
     return CohortEntry(row, _thumbnail(made), made.file("report", "report.html").exists(), warnings)
+
+
+def _patients(gathering: Gathering, found: Sequence[tuple[CohortEntry, tuple[str, ...]]]) -> dict[str, PatientGrade]:
+    """Grade of the patient of each slide, where the sheet names one; who that is stays here."""
+    slides = dict[str, list[GradedSlide]]()
+    for sample, (entry, grades) in zip(gathering.samples, found, strict=True):
+        if sample.patient:
+            slides.setdefault(sample.patient, []).append(_graded(entry.row, grades))
+    graded = [grade_patient(group, gathering.settings.patient_rule) for group in slides.values()]
+    return {slide: patient for patient in graded for slide in patient.slides}
+
+
+def _graded(row: CohortRow, grades: tuple[str, ...]) -> GradedSlide:
+    nuclei = row.statistics.get("nuclei_count")
+    shares = [row.statistics.get(name) for name in ("typed_share", "epithelial_share")]
+    known = [share for share in shares if share is not None]
+    epithelial = nuclei * math.prod(known) if nuclei is not None and len(known) == len(shares) else None
+    return GradedSlide(row.slide, row.state, row.grade, grades, row.shares, nuclei, epithelial)
+
+
+def _of_patient(row: CohortRow, patient: PatientGrade | None) -> CohortRow:
+    return replace(row, patient_grade=patient.grade, patient_slides=" ".join(patient.slides)) if patient else row
 
 
 def _with_settings(row: CohortRow, others: Mapping[str, str]) -> CohortRow:

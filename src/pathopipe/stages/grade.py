@@ -1,42 +1,50 @@
-"""Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention."""
+"""Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention.
+
+Also the grades of regions, and what drives the grade: a heat map, and the strongest fields and nuclei.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
-from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
+from pathopipe.grading.base import Described, Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
-from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.jobs.nuclei import measures_of, nuclei_of
+from pathopipe.ops.heat_map import HeatMap, heat_map
+from pathopipe.ops.influence import Coverage, score_influence
+from pathopipe.ops.resampling import squares
 from pathopipe.pipeline import GradeSettings
+from pathopipe.results.contents import DriversEntry, RegionEntry
+from pathopipe.results.described import described_regions, described_slide
 from pathopipe.results.documents import damaged, write_json
-from pathopipe.results.manifests import WarningEntry, mpp_of
+from pathopipe.results.heat_map import Square, heat_map_of, rounded, squares_of
+from pathopipe.results.manifests import WarningEntry
 from pathopipe.results.names import weights_folder
-from pathopipe.results.schemas.column import Column, Table
-from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
-from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import column_kinds, column_names, count_rows, numbers, read_batches, read_table
 from pathopipe.text import sentence
 
-_TYPE: Final = "type"
-_KINDS: Final = {"float": "float32", "int8": "int8"}
-"""Other numbers than double precision, by Arrow's name."""
-_TYPES: Final = Table((Column(_TYPE, "string", "", "", optional=True),), complete=False)
+_SQUARE_UM: Final = 250.0
+_FIELDS, _NUCLEI, _LEFT_OUT = 5, 20, 20
+_NO_DRIVERS: Final = DriversEntry(side_um=None, covered=None, left_out=[], fields=[], nuclei=[])
+
+GradeJob = Job[GradeSettings]
 
 
-def run(job: Job[GradeSettings]) -> Outcome:
-    """Grade a slide."""
+def run(job: GradeJob) -> Outcome:
+    """Grade a slide and its regions, and say what drives the grade."""
     grader, about = _grader(job), job.require_sample().about
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
     own = _scope_warnings(grader, about)
-    result = grader.grade(lambda names: _parts(job, names), _described(job.input("statistics/statistics.parquet")))
-    result = _withheld(result, [*_upstream_warnings(job), *own], job.settings)
-    write_json(job.output("grade.json"), result.to_dict())
+    warnings = [*_upstream_warnings(job), *own]
+    described = described_slide(job.input("statistics/statistics.parquet"))
+    result = _withheld(grader.grade(partial(nuclei_of, job), described), warnings, job.settings)
+    regions = {name: _region(result) for name, result in _graded_regions(job, grader, warnings)}
+    found, drivers = _drivers(job, grader.slope(described) if result.grade is not None else {}, described)
+    write_json(job.output("heatmap.geojson"), heat_map_of(found, job.manifest("tissue")))
+    write_json(job.output("grade.json"), result.to_dict() | {"regions": regions, "drivers": drivers})
     return Outcome(
         counts={"nuclei": job.manifest("features")["counts"]["nuclei"]},
         model={"name": grader.name, "sha256": grader.model[0], "licence": grader.model[1]},
@@ -44,20 +52,71 @@ def run(job: Job[GradeSettings]) -> Outcome:
     )
 
 
-def write_empty(job: Job[GradeSettings]) -> None:
+def write_empty(job: GradeJob) -> None:
     """Write an abstention for a slide that was rejected, with the reason why."""
     grader, reason = _grader(job), job.manifest("features")["reason"]
     result = GradeResult(grader.name, None, grader.grades, grader.scope, reason=f"The slide was rejected: {reason}")
-    write_json(job.output("grade.json"), result.to_dict())
+    write_json(job.output("heatmap.geojson"), heat_map_of([], job.manifest("tissue")))
+    write_json(job.output("grade.json"), result.to_dict() | {"regions": {}, "drivers": _NO_DRIVERS})
 
 
-def _grader(job: Job[GradeSettings]) -> Grader:
+def _graded_regions(
+    job: GradeJob, grader: Grader, warnings: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, GradeResult]]:
+    """Grade each region by its statistics; what stops the grade of the slide stops theirs."""
+    for name, described in described_regions(job.input("statistics/statistics.parquet")):
+        yield name, _withheld(grader.grade(None, described), warnings, job.settings)
+
+
+def _region(result: GradeResult) -> RegionEntry:
+    chosen = result.prediction_set
+    return RegionEntry(
+        grade=result.grade,
+        score=result.score,
+        probabilities=result.probabilities,
+        prediction_set=None if chosen is None else list(chosen),
+        reason=result.reason,
+    )
+
+
+def _drivers(
+    job: GradeJob, slope: Mapping[tuple[str, str], float], described: Described
+) -> tuple[list[Square], DriversEntry]:
+    """Return the squares of the heat map, none where the score has no slope, and what stands out of them."""
+    if not slope:
+        return [], _NO_DRIVERS
+    nuclei, whole_only = partial(nuclei_of, job), job.manifest("statistics")["whole_only"]
+    influence = score_influence(nuclei, slope, described, measures_of(job), whole_only)
+    if not influence.terms:
+        return [], _named([], None, influence.coverage)
+
+    def points() -> Iterator[tuple[Any, Any]]:
+        return ((part["x_um"], part["y_um"]) for part in nuclei(["x_um", "y_um"]))
+
+    heat = heat_map(influence.parts(), points(), *squares(points, _SQUARE_UM), _NUCLEI)
+    found = squares_of(heat, job.manifest("tissue"))
+    return found, _named(found, heat, influence.coverage)
+
+
+def _named(found: Sequence[Square], heat: HeatMap | None, coverage: Coverage) -> DriversEntry:
+    """Name the fields and nuclei that contribute most, whatever the sign."""
+    strongest = zip(heat.strongest.tolist(), heat.of_strongest.tolist(), strict=True) if heat else ()
+    return DriversEntry(
+        side_um=heat.side_um if heat else None,
+        covered=round(coverage.share, 4),
+        left_out=[": ".join(key) for key in coverage.left_out[:_LEFT_OUT]],
+        fields=[vars(found[place]) for place in heat.order()[:_FIELDS]] if heat else [],
+        nuclei=[{"nucleus_id": number, "influence": rounded(value)} for number, value in strongest],
+    )
+
+
+def _grader(job: GradeJob) -> Grader:
     tissue = job.manifest("tissue")
     mpp = (tissue["mpp_x"] or 0.0) + (tissue["mpp_y"] or 0.0)
     return make_grader(job.settings, weights_folder(job.results), mpp / 2 or None)
 
 
-def _upstream_warnings(job: Job[GradeSettings]) -> list[WarningEntry]:
+def _upstream_warnings(job: GradeJob) -> list[WarningEntry]:
     manifests = (job.manifest(stage) for stage in ("tissue", "detect", "features"))
     return [entry for manifest in manifests for entry in manifest.get("quality") or []]
 
@@ -76,59 +135,5 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
     if stops is None:
         return result
     remedy = " (set grade.out_of_scope to get one anyway)" if stops["code"] in ABOUT_SCOPE else ""
-    return replace(result, grade=None, probabilities={}, reason=sentence(stops["message"].rstrip(".") + remedy))
-
-
-def _described(path: Path) -> dict[str, dict[str, Any]]:
-    """Statistics of the whole slide, by type of nuclei."""
-    # Not the whole schema here either; what is not counted is a number.
-    known = {column.name: column for column in (REGION, REGION_CLASS, TYPE, *SLIDE)}
-    columns = tuple(known.get(name) or Column(name, "float64", "", "") for name in column_names(path))
-    rows = read_table(path, table=Table(columns, complete=False)).slice(0, 1 + len(TYPES)).to_pylist()
-    if rows and not known.keys() <= rows[0].keys():
-        raise damaged(path)
-    return {row[TYPE.name]: row for row in rows if row[REGION.name] == WHOLE_SLIDE}
-
-
-def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
-    """Columns of all nuclei, one row group at a time; places, which lie in another table, in micrometers."""
-    mpp = mpp_of(job.manifest("tissue"))
-    places = {"x_um": ("x_px", mpp.x), "y_um": ("y_px", mpp.y)}
-    asked = {name: places[name] for name in names if name in places}
-    measured = {name: (name, 1.0) for name in names if name not in {*places, _TYPE}}
-    # Not the whole schema: a new measure is none that a grade rests on.
-    kinds = column_kinds(job.input("features/features.parquet")) if measured else {}
-    known = tuple(Column(name, _KINDS.get(kinds.get(name, ""), "float64"), "", "") for name in measured)
-    features = Table(known, complete=False)
-    sources = (("features", "features.parquet", features, measured), ("segment", "nuclei.parquet", NUCLEI, asked))
-    streams = [
-        _columns(_input(job, stage, file, table), wanted, table) for stage, file, table, wanted in sources if wanted
-    ]
-    if _TYPE in names:
-        streams.append(_types(_input(job, "types", "types.parquet", _TYPES)))
-    for parts in zip(*streams, strict=True):
-        yield {name: values for part in parts for name, values in part.items()}
-
-
-def _input(job: Job[GradeSettings], stage: str, file: str, table: Table) -> Path:
-    """Path of a table that has a row for every nucleus."""
-    path = job.input(f"{stage}/{file}")
-    if count_rows(path, table) != job.manifest(stage)["counts"]["nuclei"]:
-        raise damaged(path)
-    return path
-
-
-def _types(path: Path) -> Iterator[Columns]:
-    """What nuclei are, as places in `TYPES`; -1 where that is not known."""
-    places = {name: place for place, name in enumerate(TYPES)}
-    for batch in read_batches(path, ["type"], _TYPES):
-        names = batch.column("type").to_pylist()
-        if not set(names) <= {*places, None}:
-            raise damaged(path)
-        yield {_TYPE: np.array([places.get(name, -1) for name in names], np.float64)}
-
-
-def _columns(path: Path, wanted: Mapping[str, tuple[str, float]], table: Table) -> Iterator[Columns]:
-    """Columns under other names and in other units: from what they are stored as, by a factor."""
-    for batch in read_batches(path, [name for name, _ in wanted.values()], table):
-        yield {name: numbers(batch.column(stored)) * unit for name, (stored, unit) in wanted.items()}
+    reason = sentence(stops["message"].rstrip(".") + remedy)
+    return replace(result, grade=None, probabilities={}, score=None, prediction_set=None, coverage=None, reason=reason)

@@ -1,6 +1,6 @@
 """The page of one slide: from the artifacts of all stages, and pixels of the few regions that it shows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,14 @@ from pathopipe.reporting import bins as grids
 from pathopipe.reporting import manifests as reported
 from pathopipe.reporting import measures, pictures
 from pathopipe.reporting.distribution import distribution
+from pathopipe.reporting.grade_file import grade_of
+from pathopipe.reporting.heat import influence_limit, paint
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
 from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
 from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_thumbnail
+from pathopipe.results.heat_map import Square, read_heat_map
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
@@ -112,11 +115,13 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
+        squares = read_heat_map(job.input("grade/heatmap.geojson"), tissue)
+        windows += _driving(squares, slide) if windows and windows[0].kind != "whole" else []
         chosen = _gather(job, windows, survey.gallery)
         fields = tuple(field_of_view(slide, window, chosen.nuclei) for window in windows)
         crop_um = crop_side_um(chosen.crop_areas)
         crops = tuple(nucleus_crop(slide, chosen.nuclei, place, crop_um) for place in chosen.crops)
-        overview = _overview(job, slide, survey, rings, windows)
+        overview = _overview(job, slide, survey, rings, windows, squares)
     return SlidePage(
         slide=job.slide,
         facts=(
@@ -126,7 +131,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
             *reported.type_facts(manifests["types"]),
         ),
         warnings=reported.warnings(manifests),
-        grade=reported.grade_of(read_grade(job.input("grade/grade.json"))),
+        grade=grade_of(read_grade(job.input("grade/grade.json"))),
         key_figures=measures.key_figures(row),
         overview=overview,
         fields=fields,
@@ -175,6 +180,18 @@ def _windows(survey: _Survey, slide: "Slide", rings: Rings, wanted: int) -> list
     return grids.choose_windows(survey.coarse, grids.tissue_share(list(rings), survey.coarse), size, wanted)
 
 
+def _driving(squares: Sequence[Square], slide: "Slide") -> list[grids.Window]:
+    """Return the squares that raise and that lower the score most."""
+    sized = [square for square in squares if square.width_px * slide.mpp.x <= FIELD_UM[0]]
+    ends = (("raises", max), ("lowers", min))
+    chosen = ((kind, end(sized, key=lambda square: square.influence)) for kind, end in ends if sized)
+    return [
+        grids.Window(kind, square.x_px, square.y_px, square.width_px, square.height_px)
+        for kind, square in chosen
+        if (square.influence > 0) == (kind == "raises")
+    ]
+
+
 @dataclass(frozen=True)
 class _Chosen:
     """The nuclei that the page shows, and which of them (as rows) make the gallery."""
@@ -207,13 +224,23 @@ def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.in
     return _Chosen(nuclei, tuple(place[int(nucleus)] for nucleus in crop_ids))
 
 
-def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, windows: list[grids.Window]) -> Overview:
+def _overview(
+    job: ReportJob,
+    slide: "Slide",
+    survey: _Survey,
+    rings: Rings,
+    windows: list[grids.Window],
+    squares: Sequence[Square],
+) -> Overview:
     fine, scale = survey.fine, survey.scale
     share = grids.tissue_share(list(rings), fine)
     density = grids.density(fine.counts, share, (scale.bin_um / 1000) ** 2, scale.sigma_um / scale.bin_um)
     maximum = float(np.nanmax(density)) if np.isfinite(density).any() else 0.0
+    thumbnail = pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg")))
+    limit = influence_limit(squares)
+    size, whole = (thumbnail.width, thumbnail.height), (slide.width_px, slide.height_px)
     return Overview(
-        thumbnail=pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg"))),
+        thumbnail=thumbnail,
         width_px=slide.width_px,
         height_px=slide.height_px,
         mpp=slide.mpp.x,
@@ -222,6 +249,8 @@ def _overview(job: ReportJob, slide: "Slide", survey: _Survey, rings: Rings, win
         density=pictures.png(pictures.heat(density, maximum)) if maximum > 0 else None,
         density_extent_px=(fine.columns * fine.bin_x_px, fine.rows * fine.bin_y_px),
         density_maximum=maximum,
+        influence=paint(squares, size, whole, limit) if limit else None,
+        influence_limit=limit,
     )
 
 

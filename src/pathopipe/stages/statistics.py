@@ -105,7 +105,11 @@ def run(job: StatisticsJob) -> Outcome:
                 _add_spatial(job, nuclei, groups, rows)
             table.write({column.name: [row.get(column.name) for row in rows] for column in COLUMNS})
             job.progress.update(min(start + _PLACES, len(places)), len(places), "regions")
-    details = {"quality": warnings, "fields": {name: _in_pixels(job, field) for name, field in fields.items()}}
+    details = {
+        "quality": warnings,
+        "fields": {name: _in_pixels(job, field) for name, field in fields.items()},
+        "whole_only": sorted(CUT_OFF),
+    }
     return Outcome(counts={"nuclei": len(nuclei.types), "rows": table.count}, details=details)
 
 

@@ -6,7 +6,8 @@ from pathopipe.results.schemas.column import Column
 from pathopipe.results.schemas.statistics import column_term
 
 SHARE: Final = "share_of_resamples_"
-"""Before a grade: the column of its share."""
+PROBABILITY: Final = "probability_"
+"""Before a grade: the column of its share, and of its probability."""
 SLIDE: Final = (
     Column("slide", "string", "", "id of the slide"),
     Column("state", "string", "", "done, rejected, fault, or missing if there is no result yet"),
@@ -14,6 +15,10 @@ SLIDE: Final = (
     Column("grade", "string", "", "what the grader said; empty where it abstained"),
     Column("abstained", "bool", "", "whether the grader gave no grade"),
     Column("outside_scope", "bool", "", "whether tissue or stain differ from what the grader is made for"),
+    Column(
+        "patient_grade", "string", "", "grade of the patient, by the rule in the settings; empty where there is none"
+    ),
+    Column("patient_slides", "string", "", "slides of the same patient, separated by spaces; empty without a patient"),
     Column("warnings", "string", "", "codes of the warnings about the slide, separated by spaces"),
     Column("other_settings", "string", "", "settings that differ from those of most slides, as for --set"),
     Column("model", "string", "", "model that found the nuclei"),
@@ -25,6 +30,11 @@ SLIDE: Final = (
 def share(grade: str, kind: str) -> Column:
     """Return the column of a grade's share of the resamples."""
     return Column(f"{SHARE}{grade}", kind, "", f"share of the resamples of the tissue that give grade {grade}")
+
+
+def probability(grade: str, kind: str) -> Column:
+    """Return the column of a grade's calibrated probability."""
+    return Column(f"{PROBABILITY}{grade}", kind, "", f"calibrated probability of grade {grade}")
 
 
 def statistic(name: str, kind: str) -> Column:

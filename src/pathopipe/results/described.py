@@ -1,0 +1,64 @@
+"""Statistics of a slide and of its regions for graders: without the schema of the measures.
+
+A new measure is none that a grade rests on, so that it makes no grade run again.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, Final
+
+from pathopipe.results.documents import damaged
+from pathopipe.results.schemas.column import Column, Table
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
+from pathopipe.results.tables import column_kinds, read_batches
+
+MOST_REGIONS: Final = 1_002
+"""As many as the stage describes: 1,000 that a person drew, and two fields."""
+_ROWS: Final = 50
+"""That are unpacked together: a row has thousands of numbers."""
+
+ByType = dict[str, dict[str, Any]]
+"""Rows of statistics by type of nuclei."""
+
+
+def described_slide(path: Path) -> ByType:
+    """Return the statistics of the whole slide; empty for a rejected slide.
+
+    Raises
+    ------
+    ArtifactError
+        When the table is missing or damaged.
+    """
+    region, found = next(_by_region(path), (WHOLE_SLIDE, {}))
+    if region != WHOLE_SLIDE:
+        raise damaged(path)
+    return found
+
+
+def described_regions(path: Path) -> Iterator[tuple[str, ByType]]:
+    """Go through names and statistics of the regions, in their order, at most `MOST_REGIONS`.
+
+    Raises
+    ------
+    ArtifactError
+        When the table is missing or damaged.
+    """
+    yield from islice(_by_region(path), 1, 1 + MOST_REGIONS)
+
+
+def _by_region(path: Path) -> Iterator[tuple[str, ByType]]:
+    for region, rows in groupby(_rows(path), lambda row: str(row[REGION.name])):
+        yield region, {row[TYPE.name]: row for row in rows}
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    known = {column.name: column for column in (REGION, REGION_CLASS, TYPE, *SLIDE)}
+    names = column_kinds(path)
+    if not known.keys() <= names.keys():
+        raise damaged(path)
+    # What is not counted is a number.
+    columns = tuple(known.get(name) or Column(name, "float64", "", "") for name in names)
+    for batch in read_batches(path, table=Table(columns, complete=False)):
+        for start in range(0, len(batch), _ROWS):
+            yield from batch.slice(start, _ROWS).to_pylist()
