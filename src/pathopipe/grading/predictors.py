@@ -38,11 +38,16 @@ def quantiles_of(values: Floats, levels: int) -> Floats:
     """
     ordered = np.sort(values, axis=0)  # nan come last
     known = np.isfinite(values).sum(axis=0)
-    at = np.linspace(0, 1, levels)[:, None] * np.maximum(known - 1, 0)
+    at = (np.linspace(0, 1, levels)[:, None] * np.maximum(known - 1, 0)).round(9)  # a slide's own place is a whole one
     low = at.astype(np.int64)
     first = np.take_along_axis(ordered, low, axis=0)
     second = np.take_along_axis(ordered, np.minimum(low + 1, np.maximum(known - 1, 0)), axis=0)
-    return np.asarray((first + (at - low) * (second - first)).astype(np.float32).astype(np.float64))
+    return _stored(first + (at - low) * (second - first))
+
+
+def _stored(values: Floats) -> Floats:
+    """Values as float32 keeps them: what is compared with quantiles must be rounded as these are."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 class Places:
@@ -68,13 +73,11 @@ class Places:
 
         Where many of the slides learned from have the same value, its score is the middle of theirs.
         """
-        return np.stack([self._of(one) for one in values]) if len(values) else np.empty(values.shape)
+        return np.stack([self._of(one) for one in _stored(values)]) if len(values) else np.empty(values.shape)
 
     def outside(self, values: Floats) -> NDArray[np.bool_]:
         """Which of the values (n, D) lie outside of the range of the slides learned from."""
-        low, high = self._quantiles[0], self._quantiles[-1]
-        margin = 1e-6 * np.maximum(np.abs(low), np.abs(high))  # quantiles are stored as float32
-        return np.asarray((values < low - margin) | (values > high + margin))
+        return np.asarray((_stored(values) < self._quantiles[0]) | (_stored(values) > self._quantiles[-1]))
 
     def slopes(self, values: Floats) -> Floats:
         """How much the normal scores (D,) change with the values (D,), over a quarter of a standard deviation."""

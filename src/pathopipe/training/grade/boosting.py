@@ -17,7 +17,8 @@ ROUNDS: Final = 120
 RATE: Final = 0.1
 DEPTH: Final = 2
 _COLUMNS: Final = 0.05
-"""Share of the columns that a split is looked for in."""
+"""Share of the columns that a split is looked for in; of few columns, so many:"""
+_FEW: Final = 30
 _LEAF: Final = 3
 _THRESHOLDS_EVERY: Final = 20
 
@@ -44,12 +45,13 @@ def boost(places: Floats, truth: NDArray[np.int64], grades: int, seed: int) -> F
     scores, trees = np.zeros(len(truth)), list[dict[str, Floats]]()
     thresholds = _start(truth, grades)
     stored = places.astype(np.float32)
+    looked_at = max(round(_COLUMNS * places.shape[1]), min(_FEW, places.shape[1]))
     for number in range(ROUNDS):
         if number and number % _THRESHOLDS_EVERY == 0:
             fitted = link(scores, truth, grades)
             thresholds = np.asarray(fitted.thresholds) / max(fitted.scale, 1e-6)
         tree = DecisionTreeRegressor(
-            max_depth=DEPTH, min_samples_leaf=_LEAF, max_features=_COLUMNS, random_state=seed + number
+            max_depth=DEPTH, min_samples_leaf=_LEAF, max_features=looked_at, random_state=seed + number
         )
         tree.fit(stored, _slope(scores, truth, thresholds))
         trees.append(_arrays(tree.tree_))

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from pathopipe.training.grade.ridge import Family, best, see, shares_of, stack
+
+RNG = np.random.default_rng(3)
+COLUMNS = RNG.normal(size=(40, 90))
+WANTED = COLUMNS[:, 0] + 0.3 * RNG.normal(size=40)
+PATIENTS = np.repeat(np.arange(16), [1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 2, 3, 3, 2])
+
+
+@pytest.mark.parametrize("penalty", [0.3, 10.0])
+def test_the_closed_form_is_a_ridge_that_was_fitted_without_the_patient(penalty):
+    found = Family(COLUMNS, PATIENTS).unseen(WANTED[:, None], penalty)[:, 0]
+    center = COLUMNS.mean(axis=0)
+    for patient in range(16):
+        out = patient == PATIENTS
+        # Columns are centered once, on all slides; the constant is fitted without the patient.
+        model = Ridge(alpha=penalty * COLUMNS.shape[1]).fit((COLUMNS - center)[~out], WANTED[~out])
+        assert found[out] == pytest.approx(model.predict((COLUMNS - center)[out]), abs=0.02)
+
+
+def test_weights_are_those_of_a_ridge_on_all_slides():
+    weight, constant = Family(COLUMNS, PATIENTS).weights(WANTED, 3.0)
+    model = Ridge(alpha=3.0 * COLUMNS.shape[1]).fit(COLUMNS, WANTED)
+    assert weight == pytest.approx(model.coef_, abs=1e-8)
+    assert constant == pytest.approx(model.intercept_, abs=1e-8)
+
+
+def test_the_stack_trusts_the_family_that_tells_and_not_the_larger_one():
+    places = np.column_stack([COLUMNS[:, :3], RNG.normal(size=(40, 500))])
+    parts = {"telling": slice(0, 3), "noise": slice(3, 503)}
+    found = stack(see(places, parts, PATIENTS), parts, WANTED)
+    assert found.shares["telling"] > 0.7
+    assert found.shares["noise"] < found.shares["telling"] / 2
+    assert np.corrcoef(found.unseen, WANTED)[0, 1] > 0.8
+    score = places @ found.weight + found.offset
+    assert np.corrcoef(score, WANTED)[0, 1] > 0.9
+
+
+def test_shares_are_never_below_zero_and_equal_where_nothing_tells():
+    assert (shares_of(-np.column_stack([WANTED, WANTED]), WANTED) >= 0).all()
+    assert shares_of(np.zeros((40, 4)), np.zeros(40)) == pytest.approx(np.full(4, 0.25))
+
+
+def test_noise_gets_the_largest_penalty():
+    penalties, _ = best(see(RNG.normal(size=(40, 200)), {"noise": slice(0, 200)}, PATIENTS), WANTED)
+    assert penalties[0] >= 30
