@@ -58,7 +58,7 @@ def mix(values: Floats, truth: Truth, grades: int) -> Floats:
     from sklearn.linear_model import LogisticRegression
 
     spread = values.std() or 1.0
-    model = LogisticRegression(C=1.0, max_iter=2000).fit(values / spread, truth)
+    model = LogisticRegression(C=10.0, max_iter=2000).fit(values / spread, truth)
     weight, bias = model.coef_ / spread, model.intercept_
     if len(weight) == 1:  # of two classes, scikit-learn keeps the difference
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -95,26 +95,28 @@ def _linear(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int)
 
     Fitted to four fifths, scores are a little closer together, so that limits are those of the closed form.
     """
-    truth = cohort.truth.astype(np.float64)
-    found = stack(see(places, cohort.parts, patients), cohort.parts, truth)
-    unseen = np.empty(len(truth))
+    truth, families = cohort.truth.astype(np.float64), see(places, cohort.parts)
+    found, unseen = stack(families, patients, truth), np.empty(len(truth))
     for tested in folds_of(cohort, 0, _FOLDS):
-        learned = ~tested
-        part = stack(see(places[learned], cohort.parts, patients[learned]), cohort.parts, truth[learned])
-        unseen[tested] = places[tested] @ part.weight + part.offset - truth[learned].mean()
-    offset = found.offset - truth.mean()
-    return _Scores({"weight": found.weight[None]}, unseen, offset, found.shares, found.unseen - truth.mean())
+        unseen[tested] = stack(families, patients, truth, ~tested).scores(np.flatnonzero(tested))
+    weight, offset = found.weights(cohort.parts)
+    return _Scores({"weight": weight[None]}, unseen, offset, _named(cohort, found.shares), found.unseen)
 
 
 def _nominal(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int) -> _Scores:
-    families = see(places, cohort.parts, patients)
+    families = see(places, cohort.parts)
     stacks = [
-        stack(families, cohort.parts, (cohort.truth == grade).astype(np.float64)) for grade in range(len(cohort.grades))
+        stack(families, patients, (cohort.truth == grade).astype(np.float64)) for grade in range(len(cohort.grades))
     ]
-    # The constant of each is left to the mix, which is fitted to scores as a grader computes them.
-    unseen = np.column_stack([one.unseen - one.offset for one in stacks])
-    shares = {name: float(np.mean([one.shares[name] for one in stacks])) for name in families}
-    return _Scores({"weight": np.stack([one.weight for one in stacks])}, unseen, 0.0, shares)
+    weights, offsets = zip(*(one.weights(cohort.parts) for one in stacks), strict=True)
+    # The constants are left to the mix, which is fitted to scores as a grader computes them.
+    unseen = np.column_stack([one.unseen - offset for one, offset in zip(stacks, offsets, strict=True)])
+    shares = np.mean([one.shares for one in stacks], axis=0)
+    return _Scores({"weight": np.stack(weights)}, unseen, 0.0, _named(cohort, shares))
+
+
+def _named(cohort: Cohort, shares: Floats) -> dict[str, float]:
+    return dict(zip(cohort.families, shares.tolist(), strict=True))
 
 
 def _trees(cohort: Cohort, places: Floats, _: NDArray[np.int64], seed: int) -> _Scores:

@@ -12,7 +12,7 @@ from pathopipe.grading.predictors import Places, quantiles_of
 from pathopipe.training.grade.cohort import Cohort, folds_of
 from pathopipe.training.grade.learning import LEVELS, learn
 from pathopipe.training.grade.nested import FOLDS, MOST_ALONE, Progress, Tested
-from pathopipe.training.grade.ridge import PENALTIES, see, shares_of
+from pathopipe.training.grade.ridge import PENALTIES, Ridge, see, shares_of
 
 PERMUTATIONS: Final = 199
 _DRAWS: Final = 20
@@ -36,7 +36,8 @@ def chance(cohort: Cohort, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     dealt = np.column_stack([cohort.truth, *(_dealt(cohort.truth, patients, rng) for _ in range(PERMUTATIONS))])
     wanted = dealt.astype(np.float64)
-    unseen = [_unseen(family, wanted) for family in see(places, cohort.parts, patients).values()]
+    everyone = np.ones(len(patients), np.bool_)
+    unseen = [_unseen(family.on(everyone, patients), wanted) for family in see(places, cohort.parts).values()]
     found = [
         _correlation(np.column_stack([one[:, deal] for one in unseen]), wanted[:, deal])
         for deal in range(wanted.shape[1])
@@ -60,9 +61,9 @@ def _dealt(truth: Whole, patients: Whole, rng: np.random.Generator) -> Whole:
     return found
 
 
-def _unseen(family: Any, wanted: Floats) -> Floats:
+def _unseen(ridge: Ridge, wanted: Floats) -> Floats:
     """Predictions (n, P), each by the penalty under which patients not seen are predicted best."""
-    tried = np.stack([family.unseen(wanted, penalty) for penalty in PENALTIES])
+    tried = np.stack([ridge.unseen(wanted, penalty) for penalty in PENALTIES])
     best = ((tried - wanted) ** 2).sum(axis=1).argmin(axis=0)
     return np.asarray(np.take_along_axis(tried, best[None, None, :], axis=0)[0])
 

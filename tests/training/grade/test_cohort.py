@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from pathopipe.errors import RefusalError
+from pathopipe.results.documents import read_json, write_json
+from pathopipe.training.grade.cohort import folds_of, read_cohort
+from tests import made
+from tests.training.grade.graded_slides import NAMES, cohort, write_cohort, write_slide
+
+
+def read(folder, label="grade", group="patient", order=(), **columns):
+    sheet, results = write_cohort(folder, **columns)
+    return read_cohort(sheet, results, label, group, order)
+
+
+def test_statistics_grades_and_patients_are_read(tmp_path):
+    found = read(tmp_path, site=lambda place: "ab"[place % 2])
+    assert (len(found.slides), found.grades, found.label) == (36, ("1", "2", "3"), "grade")
+    assert found.truth.tolist() == [place % 3 for place in range(36)]
+    assert len(set(found.patients)) == 36
+    # Once of all nuclei, once of the epithelial ones, which have the same numbers here.
+    assert found.values.shape == (36, 2 * len(NAMES))
+    assert found.families["epithelial size"] == ("area_um2_mean", "area_um2_sd")
+    assert found.families["all arrangement"] == ("spatial_clark_evans",)
+    part = found.parts["all size"]
+    assert np.array_equal(found.values[:, part], found.values[:, found.parts["epithelial size"]])
+    assert found.about["site"][:3] == ("a", "b", "a")
+    assert found.about["number of nuclei"][0] == 400
+
+
+def test_columns_that_grow_with_the_slide_or_say_nothing_are_left_out(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    for place in range(36):
+        more = {"spatial_clusters": 3.0 * place, "solidity_mean": 0.9, "extent_mean": None if place % 3 else place / 36}
+        write_slide(results, f"s{place}", {"area_um2_mean": 40.0 + place} | more)
+    found = read_cohort(sheet, results, "grade", "patient")
+    assert {column for columns in found.families.values() for column in columns} == {"area_um2_mean"}
+
+
+def test_slides_without_label_or_results_are_left_out_with_the_reason(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    lines = sheet.read_text().splitlines()
+    lines[1] = lines[1].rpartition("\t")[0] + "\t"
+    sheet.write_text("\n".join([*lines, "new\tnew.svs\tDoe\t1", "bad\tbad.svs\tDoe\t1"]) + "\n")
+    write_slide(results, "bad", dict.fromkeys(NAMES, 0.0), rejected="no tissue was found")
+    found = read_cohort(sheet, results, "grade", "patient")
+    assert found.left_out == {
+        "s0": "it has no label",
+        "new": "the stage statistics has not been finished",
+        "bad": "it was rejected: no tissue was found",
+    }
+    assert len(found.slides) == 35
+
+
+def test_bad_input_is_refused_in_a_sentence(tmp_path):
+    sheet, results = write_cohort(tmp_path, site=lambda place: "x")
+    with pytest.raises(RefusalError, match=r"has no column 'gleason', .* its columns are patient, grade, site"):
+        read_cohort(sheet, results, "gleason", "patient")
+    with pytest.raises(RefusalError, match="has no column 'block'"):
+        read_cohort(sheet, results, "grade", "block")
+    with pytest.raises(RefusalError, match="all slides have the label 'x' in column 'site'"):
+        read_cohort(sheet, results, "site", "patient")
+    with pytest.raises(RefusalError, match="--group grade: is the label itself"):
+        read_cohort(sheet, results, "grade", "grade")
+    lines = sheet.read_text().splitlines()
+    sheet.write_text("\n".join(lines[:9]) + "\n")
+    with pytest.raises(RefusalError, match=r"8 slides have a label .* at least 12 are needed"):
+        read_cohort(sheet, results, "grade", "patient")
+
+
+def test_damaged_statistics_name_the_slide(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    (results / "s5" / "statistics" / "statistics.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RefusalError, match=r"the statistics of slide s5 can't be used"):
+        read_cohort(sheet, results, "grade", "patient")
+
+
+def test_the_same_image_of_two_patients_is_refused(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    path = results / "s7" / "tissue" / "manifest.json"
+    write_json(path, read_json(path) | {"identity": "1200-s4"})
+    made.seal(results, "s7")
+    with pytest.raises(RefusalError, match="slides s4 and s7 are the same image, of two patients"):
+        read_cohort(sheet, results, "grade", "patient")
+
+
+def test_sites_are_read_from_barcodes_where_all_patients_have_one(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    sheet.write_text(sheet.read_text().replace("Doe ", "TCGA-A7-00"))
+    found = read_cohort(sheet, results, "grade", "patient")
+    assert set(found.about["site (from the patient's TCGA barcode)"]) == {"A7"}
+    assert "site (from the patient's TCGA barcode)" not in read(tmp_path / "other").about
+
+
+def test_folds_split_no_patient_and_are_alike_whatever_the_order_of_the_sheet():
+    slides = cohort(120, per_patient=2)
+    folds = folds_of(slides, 30, 10)
+    assert np.sum(folds, axis=0).tolist() == [1] * 120
+    for fold in folds:
+        inside = {p for p, own in zip(slides.patients, fold, strict=True) if own}
+        outside = {p for p, own in zip(slides.patients, fold, strict=True) if not own}
+        assert not inside & outside
+        assert np.bincount(slides.truth[fold], minlength=3).min() >= 2
+    order = np.random.default_rng(0).permutation(120)
+    shuffled = folds_of(slides.part(order), 30, 10)
+    ours = {frozenset(np.flatnonzero(fold).tolist()) for fold in folds}
+    assert {frozenset(order[fold].tolist()) for fold in shuffled} == ours
+    assert len(folds_of(cohort(24), 30, 10)) == 24
