@@ -20,7 +20,7 @@ def test_statistics_grades_and_patients_are_read(tmp_path):
     assert len(set(found.patients)) == 36
     # Once of all nuclei, once of the epithelial ones, which have the same numbers here.
     assert found.values.shape == (36, 2 * len(NAMES))
-    assert found.families["epithelial size"] == ("area_um2_mean", "area_um2_sd")
+    assert found.families["epithelial size"] == NAMES[:4]
     assert found.families["all arrangement"] == ("spatial_clark_evans",)
     part = found.parts["all size"]
     assert np.array_equal(found.values[:, part], found.values[:, found.parts["epithelial size"]])

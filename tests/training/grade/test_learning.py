@@ -7,18 +7,19 @@ from pathopipe.training.grade.learning import learn
 from tests.training.grade.graded_slides import GRADES, cohort
 
 KINDS = ("linear", "trees", "nominal")
-FRESH = cohort(90, seed=5)
+COUNT = 300
+FRESH = cohort(COUNT, seed=5)
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def grader(request):
-    return learn(cohort(60), request.param).grader
+    return learn(cohort(150), request.param).grader
 
 
 def test_new_slides_get_their_grades(grader):
     judged = grader.judge(FRESH.values)
     assert (judged.said == FRESH.truth).mean() > 0.8
-    assert judged.probabilities.sum(axis=1) == pytest.approx(np.ones(90))
+    assert judged.probabilities.sum(axis=1) == pytest.approx(np.ones(COUNT))
     if grader.card.architecture.kind != "nominal":
         assert spearmanr(judged.scores, FRESH.truth)[0] > 0.85
 
@@ -32,7 +33,7 @@ def test_probabilities_say_how_often_grades_are_right(grader):
 
 def test_sets_hold_the_true_grade_about_as_often_as_asked_for(grader):
     judged = grader.judge(FRESH.values)
-    held = grader.sets(judged)[np.arange(90), FRESH.truth]
+    held = grader.sets(judged)[np.arange(COUNT), FRESH.truth]
     assert 0.82 <= held.mean() <= 1
 
 
