@@ -33,8 +33,9 @@ class GraderShape:
         ``linear``: one score, a weighted sum of statistics; ``trees``: one score, a sum of regression trees;
         ``nominal``: a weighted sum for each grade.
     families
-        The columns of statistics that it reads, in the order of its tensors: by row of the table (`grading.predictors`)
-        and group of measures, such as ``epithelial size``.
+        The columns of statistics that it reads, in the order of its tensors, by the row of the table
+        (`grading.predictors`) and group of measures, such as ``epithelial size``. Pairs, since JSON keeps no order of
+        names.
     levels
         Quantiles that are kept of each column.
     grades, slides
@@ -44,7 +45,7 @@ class GraderShape:
     """
 
     kind: Kind
-    families: Annotated[Mapping[Text, tuple[Text, ...]], Field(min_length=1, max_length=1000)]
+    families: Annotated[tuple[tuple[Text, tuple[Text, ...]], ...], Field(min_length=1, max_length=1000)]
     levels: Annotated[int, Field(ge=2, le=1001)]
     grades: Annotated[int, Field(ge=2, le=20)]
     slides: _Count
@@ -59,7 +60,7 @@ class GraderShape:
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:
         """Row and column of the table of statistics for each predictor, in order."""
-        return tuple((name.partition(" ")[0], column) for name, columns in self.families.items() for column in columns)
+        return tuple((name.partition(" ")[0], column) for name, columns in self.families for column in columns)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all tensors."""

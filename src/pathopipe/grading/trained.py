@@ -196,7 +196,7 @@ class TrainedGrader:
 
     def _families(self) -> Iterator[tuple[str, slice]]:
         start = 0
-        for name, columns in self.card.architecture.families.items():
+        for name, columns in self.card.architecture.families:
             yield name, slice(start, start + len(columns))
             start += len(columns)
 

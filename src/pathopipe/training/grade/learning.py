@@ -135,7 +135,7 @@ def _card(
         licence=terms.licence,
         architecture=GraderShape(
             kind=kind,
-            families=cohort.families,
+            families=tuple(cohort.families.items()),
             levels=len(tensors["quantiles"]),
             grades=count,
             slides=len(cohort.slides),

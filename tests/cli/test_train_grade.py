@@ -1,0 +1,122 @@
+"""``pathopipe train grade`` on results written by hand."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pathopipe.cli.app import app
+from pathopipe.errors import RefusalError
+from pathopipe.evaluation.grade_metrics import FIGURES
+from pathopipe.grading.registry import trained
+from pathopipe.training.grade.cohort import read_cohort
+from tests.training.grade.graded_slides import write_cohort
+
+WRITTEN = ["evaluation.json", "mine.md", "mine.safetensors", "reliability.svg"]
+
+
+def call(folder, *arguments):
+    given = ["--slides", folder / "slides.tsv", "--results", folder / "results", "--out", folder / "out", *arguments]
+    return CliRunner().invoke(app, ["train", "grade", *map(str, given)], catch_exceptions=False)
+
+
+def refusal(folder, *arguments):
+    with pytest.raises(RefusalError) as refused:
+        call(folder, *arguments)
+    assert not (folder / "out" / "evaluation.json").exists()
+    return str(refused.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "my slides"
+    place.mkdir()
+    write_cohort(place, site=lambda number: "xyz"[number % 3], scan=lambda number: "ab"[number % 2])
+    return place
+
+
+def test_a_grader_its_card_and_its_figures_are_written(folder):
+    done = call(folder, "--license", "CC BY 4.0", "--data", "36 slides of ours")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (folder / "out").iterdir()) == WRITTEN
+    content = json.loads((folder / "out" / "evaluation.json").read_text())
+    assert {name + end for name in FIGURES for end in ("", "_low", "_high")} <= set(content)
+    assert (content["n_patients"], content["label"], content["kind"]) == (36, "grade", "linear")
+    assert content["quadratic_kappa"] > 0.8
+    assert content["chance"]["p"] <= 0.01
+    weights = trained(str(folder / "out" / "mine.safetensors"))
+    assert weights.card.figures["patients kept apart"]["quadratic_kappa"] == content["quadratic_kappa"]
+    assert weights.card.licence == "CC BY 4.0"
+    page = (folder / "out" / "mine.md").read_text()
+    for text in (
+        "36 slides of ours",
+        "goes with 'site'",
+        "not for diagnosis",
+        weights.sha256,
+        "The sheet named no tissue",
+    ):
+        assert text in page
+    assert "goes with 'scan'" not in page
+    for text in ("grades, from best to worst: 1, 2, 3", "goes with 'site'", "use it: pathopipe run --set "):
+        assert text in done.output
+
+
+def test_nothing_that_is_written_names_a_patient_or_a_slide(folder):
+    call(folder)
+    for path in (folder / "out").iterdir():
+        content = path.read_bytes()
+        assert b"Doe" not in content
+        assert b'"s1"' not in content
+
+
+def test_the_same_slides_give_the_same_bytes(folder):
+    call(folder)
+    first = {name: (folder / "out" / name).read_bytes() for name in WRITTEN}
+    call(folder)
+    assert {name: (folder / "out" / name).read_bytes() for name in WRITTEN} == first
+
+
+def test_other_kinds_are_tested_beside_the_first(folder):
+    done = call(folder, "--kind", "linear", "--kind", "nominal", "--no-more")
+    assert done.exit_code == 0
+    card = trained(str(folder / "out" / "mine.safetensors")).card
+    assert card.architecture.kind == "linear"
+    assert list(card.figures) == ["patients kept apart", "patients kept apart, nominal instead"]
+    assert "linear                    nominal" in done.output
+
+
+def test_a_copy_of_the_label_in_the_sheet_is_refused(tmp_path):
+    write_cohort(tmp_path, diagnosis=lambda number: "123"[number % 3])
+    assert "column 'diagnosis' of the sheet equals the label 'grade' on every slide" in refusal(tmp_path)
+
+
+def test_a_statistic_that_is_the_label_is_refused(tmp_path, monkeypatch):
+    write_cohort(tmp_path)
+    sheet, results = tmp_path / "slides.tsv", tmp_path / "results"
+    known = read_cohort(sheet, results, "grade", "patient")
+    known.values[:, 1] = 10.0 * known.truth
+    monkeypatch.setattr("pathopipe.training.grade.session.read_cohort", lambda *_: known)
+    assert "the statistic area_um2_sd (all size) has one value in each grade" in refusal(tmp_path)
+
+
+def test_too_few_patients_are_refused(tmp_path):
+    sheet, _ = write_cohort(tmp_path, block=lambda number: f"b{number % 4}", lot=lambda number: f"l{number // 6}")
+    assert "the slides are of 4 patients, at least 5 are needed" in refusal(tmp_path, "--group", "block")
+    lines = sheet.read_text().splitlines()
+    sheet.write_text(
+        "\n".join([*lines[:1], *(line for line in lines[1:] if line.split("\t")[3] != "3"), lines[3]]) + "\n"
+    )
+    assert "grade '3' in column 'grade' is that of one patient alone" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--coverage", "1"], "--coverage 1: expected a number from 0.5 to below 1"),
+        (["--name", "-x"], "--name -x: use 1 to 60 letters"),
+        (["--label", "gleason"], "has no column 'gleason'"),
+        (["--order", "3,1"], "--order 3,1: the grades in column 'grade' are 1, 2, 3"),
+    ],
+)
+def test_bad_options_are_refused_in_a_sentence(folder, arguments, words):
+    assert words in refusal(folder, *arguments)
