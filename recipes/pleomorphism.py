@@ -139,10 +139,8 @@ def rows_of(cohort: Cohort) -> Iterator[tuple[dict[str, object], Outcome]]:
     all_of, ductal = np.ones(len(cohort.grades), bool), cohort.histology == DUCTAL
     for name, contest, choose in tried:
         found = cross_validate(contest, choose)
-        for called, among in (("all", all_of), ("ductal carcinoma", ductal)):
-            for least in (LEAST_SHARE, 0.0) if name.startswith("nested") else (0.0,):
-                row = {"what": name, "cases": called, "least_share": least}
-                yield row | figures(cohort, found, least, among), found
+        for called, among in (("all cases", all_of), ("ductal carcinoma", ductal)):
+            yield {"what": name, "cases": called} | figures(cohort, found, LEAST_SHARE, among), found
 
 
 def fitted_items(cohort: Cohort, chosen: Candidate, rows: np.ndarray) -> tuple[tuple[Item, ...], tuple[Limit, ...]]:
@@ -171,7 +169,7 @@ def main() -> None:
         writer = csv.DictWriter(stream, list(rows[0][0]), delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(row for row, _ in rows)
-    for name, outcome in ((row["what"], outcome) for row, outcome in rows if row["cases"] == "all"):
+    for name, outcome in ((row["what"], outcome) for row, outcome in rows if row["cases"] == "all cases"):
         print(name, outcome.chosen)
     everything = contest_of(cohort, CANDIDATES)
     place = everything.choose(np.ones(len(cohort.grades), bool), 0)

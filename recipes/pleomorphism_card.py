@@ -32,8 +32,9 @@ FITTED = (
     "By recipes/pleomorphism.py. Each item is standardized by its mean and SD over the fields; the score is their "
     "mean; limits are such that each score is given as often as pathologists gave it. Items: the first of {tried} "
     "candidates within a standard error of the best. Figures are of nested cross-validation, ten folds by case, ten "
-    "times, choice and limits within, types of nuclei by a model that did not see the patient. The list of candidates "
-    "was made after a look at correlations in the same cases, so the figures are somewhat too good"
+    "times, choice and limits within, types of nuclei by a model that did not see the patient, with the default "
+    "settings of when to abstain. The list of candidates was made after a look at correlations in the same cases, so "
+    "the figures are somewhat too good"
 )
 DATA = (
     (
@@ -87,6 +88,4 @@ def card_of(
 def _figures(rows: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, dict[str, float]]]:
     for row in rows:
         if str(row["what"]).startswith("nested: first"):
-            called = "all cases" if row["cases"] == "all" else row["cases"]
-            how = f"abstaining below a stability of {row['least_share']}" if row["least_share"] else "none unstable"
-            yield f"{called}, {how}", {key: float(value) for key, value in row.items() if not isinstance(value, str)}
+            yield str(row["cases"]), {key: float(value) for key, value in row.items() if not isinstance(value, str)}

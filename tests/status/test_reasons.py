@@ -67,8 +67,8 @@ def test_a_slide_that_nobody_touched_does_not_run_again(tmp_path: Path, wanted: 
         ("segment", lambda made: made["params"].pop("foreground"), "its settings changed (foreground: 0.5)"),
         (
             "grade",
-            lambda made: made["params"]["nottingham"].update(min_nuclei=5, reference="fixed"),
-            "its settings changed (nottingham.min_nuclei: 5 -> 100, nottingham.reference: fixed -> slide)",
+            lambda made: made["params"]["nottingham"].update(min_nuclei=5, min_share=0.9),
+            "its settings changed (nottingham.min_nuclei: 5 -> 10, nottingham.min_share: 0.9 -> 0.4)",
         ),
         ("features", lambda made: made.update(contract=0), "the format of its files changed (version 0 -> {contract})"),
         ("detect", lambda made: made.update(code="0"), "its code changed"),
