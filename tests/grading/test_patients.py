@@ -14,7 +14,7 @@ def slide(name: str, grade: str | None = "2", nuclei: float = 1000, **more) -> G
 
 @pytest.mark.parametrize(
     ("rule", "expected", "remark"),
-    [("worst", "3", ""), ("representative", "1", "Grade of slide a."), ("pooled", "2", "Mean probability 41%.")],
+    [("worst", "3", ""), ("representative", "1", "Grade of a."), ("pooled", "2", "Mean probability 41%.")],
 )
 def test_each_rule_gives_its_grade(rule, expected, remark):
     slides = [
@@ -54,10 +54,10 @@ def test_slides_without_a_grade_are_named_and_count_for_nothing(rule):
     found = grade_patient(slides, rule)
     assert found.grade == "1"
     assert found.remarks[-4:] == (
-        "Slide b got no grade.",
-        "Slides c, d were rejected.",
-        "Slide e is not finished.",
-        "Slide f failed.",
+        "Without a grade: b.",
+        "Rejected: c, d.",
+        "Not finished: e.",
+        "Failed: f.",
     )
     nothing = grade_patient(slides[1:], rule)
     assert (nothing.grade, nothing.remarks[0]) == (None, "No slide has a grade.")

@@ -104,3 +104,36 @@ def test_padded_limits_hold_all_values(values):
 def test_long_names_are_cut():
     assert figures.shorten("short") == "short"
     assert figures.shorten("a" * 30) == "a" * 17 + "…"
+
+
+def test_a_number_stands_on_its_line_between_its_limits():
+    drawing = figures.number_line(1.7, (1.5, 2.0), "Size ratio: 1.70.", ("1", "<b>", "3"))
+    (at,) = numbers(drawing, r'd="M([\d.]+) ')
+    low, high = numbers(drawing, r'<text x="([\d.]+)" y="63" text-anchor="middle" class="tick"')
+    assert at == pytest.approx(low + 0.4 * (high - low), abs=0.2)
+    boxes = re.findall(r'<rect x="([\d.]+)"[^>]* width="([\d.]+)"[^>]* class="([^"]*)"', str(drawing))
+    assert [name for *_, name in boxes] == ["part", "part chosen", "part"]
+    assert float(boxes[1][0]) - 1 == pytest.approx(low, abs=0.02)
+    assert float(boxes[1][0]) + float(boxes[1][1]) + 1 == pytest.approx(high, abs=0.02)
+    assert "<b>" not in drawing
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "part"),
+    [(1e6, (1.5, 2.0), 2), (-1e6, (1.5, 2.0), 0), (3.0, (3.0,), 0), (0.0, (0.0,), 0), (3.1, (3.0,), 1)],
+)
+def test_numbers_far_from_their_limits_and_at_them_stay_on_the_line(value, limits, part):
+    drawing = str(figures.number_line(value, limits, "x"))
+    (at,) = numbers(drawing, r'd="M([\d.]+) ')
+    assert 0 <= at <= 420
+    names = re.findall(r'class="(part[^"]*)"', drawing)
+    assert (names.index("part chosen"), len(names)) == (part, len(limits) + 1)
+    assert "nan" not in drawing
+
+
+def test_the_legend_of_influence_has_both_signs():
+    drawing = str(figures.influence_legend(0.041))
+    assert drawing.count("<stop ") == 17
+    stops = re.findall(r'stop-color="(#\w+)"', drawing)
+    assert (stops[0], stops[8], stops[16]) == ("#2166ac", "#ffffff", "#b2182b")
+    assert "\u22120.041" in drawing

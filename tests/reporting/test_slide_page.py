@@ -70,6 +70,76 @@ def test_text_from_outside_is_text(read_page):
     assert f"Histogram of {ATTACK.lower()}" in " ".join(a.get("aria-label") or "" for a in page.all("svg"))
 
 
+def graded_page(words: str = "words", **changes) -> slide_page.SlidePage:
+    """A page whose grade has all that a grader may say."""
+    page = full_page(words)
+    fact = slide_page.Fact(words, words, words)
+    heat = pictures.png(pictures.two_sided(np.array([[0.5, -0.5]]), 1.0))
+    assert page.grade is not None
+    assert page.overview is not None
+    grade = replace(
+        page.grade,
+        evidence=(grade_view.Evidence(words, 1.7, words, words, (1.5, 2.0), 0.3),),
+        calibrated=True,
+        score=1.7,
+        limits=(1.5,),
+        prediction_set=(words,),
+        coverage=0.9,
+        not_assessed=((words, words),),
+        figures=(fact,),
+        card=words,
+        regions=(
+            grade_view.RegionGrade(words, words, 1.0, (words,), words),
+            grade_view.RegionGrade(words, None, None, None, words),
+        ),
+        drivers=grade_view.Drivers((grade_view.Driver(words, words, words, words),), (7, 9), 250.0, 0.67, (words,)),
+    )
+    overview = replace(page.overview, influence=heat, influence_limit=0.5)
+    return replace(page, grade=replace(grade, **changes), overview=overview)
+
+
+def test_all_that_a_grader_says_is_shown(read_page):
+    page = read_page(slide_page.render_slide(graded_page()))
+    for words in (
+        "Possible grade: words. 9 of 10 such sets hold the pathologist's grade.",
+        "Probability 90%.",
+        "Probability of each grade",
+        "Not assessed",
+        "Grades of regions",
+        "What drives the grade",
+        "The strongest nuclei, by number: 7, 9.",
+        "covers 67% of what the score depends on",
+        "0.300 words below the limit of 2.00 words.",
+    ):
+        assert words in page.visible
+    labels = [a.get("aria-label") or "" for a in page.all("svg")]
+    assert sum("limits" in label for label in labels) == 2, "the score and a number"
+    assert sum("where nuclei raise the score" in label for label in labels) == 1
+
+
+def test_all_that_a_grader_says_is_text(read_page):
+    content = slide_page.render_slide(graded_page(ATTACK))
+    read_page(content)
+    assert b"<script" not in content
+
+
+def test_the_reason_of_an_abstention_comes_before_all_else(read_page):
+    content = slide_page.render_slide(graded_page(grade=None, abstained=True, reason="Two grades fit equally well."))
+    shown = read_page(content).visible
+    places = [
+        shown.index(words) for words in ("No grade", "Two grades fit equally well.", "Possible grade", "Score 1.70")
+    ]
+    assert places == sorted(places)
+    assert "Probability 90%" not in shown
+
+
+def test_regions_that_nobody_grades_are_told_in_a_sentence(read_page):
+    region = grade_view.RegionGrade("tumor", None, None, None, "Regions are not graded by themselves.")
+    shown = read_page(slide_page.render_slide(graded_page(regions=(region, region)))).visible
+    assert "No region has a grade of its own. Regions are not graded by themselves." in shown
+    assert "Remark" not in shown
+
+
 def test_the_policy_allows_the_style_and_nothing_else():
     text = slide_page.render_slide(full_page()).decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1].replace("&#39;", "'")

@@ -120,7 +120,7 @@ def test_damage_is_a_sentence(name: str, copied: Path) -> None:
         path.write_bytes(changed)
         reseal(copied, name)
         told = complaints(copied, name)
-        if number < 4:
+        if number < 4 and changed != content:
             assert told, f"{name}, damaged in way {number}, was read by all"
     path.unlink()
     path.mkdir()

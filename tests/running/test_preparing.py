@@ -147,3 +147,13 @@ def test_all_problems_are_told_at_once_and_checking_writes_nothing(config: Confi
     with pytest.raises(RefusalError) as refusal:
         prepare(wrong)
     assert list(refusal.value.problems) == found
+
+
+def test_the_cohort_is_gathered_again_when_patients_change_and_knows_no_name(config: Config) -> None:
+    def digest(sheet: str) -> str:
+        Path(config.slides).write_text(sheet)
+        return prepare(config).cohort_params
+
+    first = digest(SHEET)
+    assert digest(SHEET.replace("\tErika\t\t\tH&E", "\tHans\t\t\tH&E")) != first, "two patients"
+    assert digest(SHEET.replace("Erika", "Hans")) == first, "one patient, whatever the name"

@@ -118,7 +118,7 @@ def test_slides_of_a_patient_have_one_grade_and_no_name(copied):
     assert "Patients with several slides" in page
     assert "The grade of a patient is the worst of the grades of the slides." in page
     assert "<td>2, –, 3</td>" in page
-    assert "Slide rejected was rejected." in page
+    assert "Rejected: rejected." in page
     for file in (copied / "cohort").iterdir():
         assert b"Mustermann" not in file.read_bytes()
 

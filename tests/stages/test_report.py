@@ -11,8 +11,12 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import ReportSettings
+from pathopipe.results.documents import write_json
+from pathopipe.results.heat_map import Square, heat_map_of
+from pathopipe.results.manifests import read_manifest
 from pathopipe.samples import Sample
 from pathopipe.slide.slide import Slide
+from tests.made import seal
 from tests.stages.finished_slide import SIZE, finish, reject
 
 
@@ -172,3 +176,23 @@ def test_the_manifest_names_its_inputs(finished):
     results, _, manifest, _ = finished
     content = (results / "s1" / "grade" / "grade.json").read_bytes()
     assert manifest["inputs"]["grade/grade.json"] == hashlib.sha256(content).hexdigest()
+
+
+def test_what_drives_the_grade_is_drawn_and_shown_close_up(finished, copied):
+    _, sample, _, before = finished
+    tissue = read_manifest(copied / "s1" / "tissue" / "manifest.json", "tissue")
+    squares = [Square(500.0 * place, 0.0, 500.0, 500.0, 20, value) for place, value in enumerate((0.2, -0.4, 0.1))]
+    write_json(copied / "s1" / "grade" / "heatmap.geojson", heat_map_of(squares, tissue))
+    path = copied / "s1" / "grade" / "grade.json"
+    fields = [vars(square) for square in squares]
+    drivers = {"side_um": 250.0, "covered": 1.0, "left_out": [], "fields": fields, "nuclei": []}
+    write_json(path, json.loads(path.read_text()) | {"drivers": drivers})
+    seal(copied, "s1", "grade")
+    execute("report", "s1", copied, ReportSettings(), sample)
+    page = page_of(copied)
+    for words in ("What drives the grade", "Raises the score</h3>", "Lowers the score</h3>", "\u22120.40"):
+        assert (words in page, words in before) == (True, False)
+    assert [page.count(f"<dd>{corner} px</dd>") for corner in ("0, 0", "500, 0")] == [1, 1]
+    execute("report", "s1", copied, ReportSettings(fields=0), sample)
+    assert "Raises the score</h3>" not in page_of(copied)
+    assert "What drives the grade" in page_of(copied)

@@ -78,7 +78,7 @@ def _worst(slides: Sequence[GradedSlide]) -> tuple[str | None, str]:
 def _representative(slides: Sequence[GradedSlide]) -> tuple[str | None, str]:
     weights = _weights(slides)
     largest = slides[max(range(len(slides)), key=weights.__getitem__)]
-    return largest.grade, f"Grade of slide {largest.slide}." if len(slides) > 1 else ""
+    return largest.grade, f"Grade of {largest.slide}." if len(slides) > 1 else ""
 
 
 def _pooled(slides: Sequence[GradedSlide]) -> tuple[str | None, str]:
@@ -108,16 +108,11 @@ def _remarks(slides: Sequence[GradedSlide], graded: Sequence[GradedSlide]) -> tu
     for slide in slides:
         if slide not in graded:
             kinds.setdefault(slide.state, []).append(slide.slide)
-    return tuple(f"{_WITHOUT[state][len(names) > 1].format(', '.join(names))}." for state, names in kinds.items())
+    return tuple(f"{_WITHOUT[state]}: {', '.join(names)}." for state, names in kinds.items())
 
 
 _WITHOUT: Final = MappingProxyType(
-    {
-        "done": ("Slide {} got no grade", "Slides {} got no grade"),
-        "rejected": ("Slide {} was rejected", "Slides {} were rejected"),
-        "fault": ("Slide {} failed", "Slides {} failed"),
-        "missing": ("Slide {} is not finished", "Slides {} are not finished"),
-    }
+    {"done": "Without a grade", "rejected": "Rejected", "fault": "Failed", "missing": "Not finished"}
 )
 _RULES: Final[Mapping[PatientRule, Callable[[Sequence[GradedSlide]], tuple[str | None, str]]]] = MappingProxyType(
     {"worst": _worst, "representative": _representative, "pooled": _pooled}

@@ -17,8 +17,21 @@ from pathopipe.results.tables import column_kinds, count_rows, numbers, read_bat
 
 _NUMBERS: Final = frozenset({"float32", "float64", "int8", "int64"})
 _TYPE: Final = "type"
+_TYPED: Final = "types/types.parquet"
 # Not the whole schema, which knows all measures: a new one is none that a grade rests on.
 _TYPES: Final = Table((Column(_TYPE, "string", "", "", optional=True),), complete=False)
+
+
+def check_nuclei(job: Job[Any]) -> None:
+    """Check that all tables of nuclei have as many rows as there are outlines, also those that nobody will read.
+
+    Raises
+    ------
+    ArtifactError
+        When one is damaged, or of another number of nuclei.
+    """
+    for name, table in (("features/features.parquet", Table()), ("segment/nuclei.parquet", NUCLEI), (_TYPED, _TYPES)):
+        _checked(job, name, table)
 
 
 def measures_of(job: Job[Any]) -> list[str]:
@@ -48,7 +61,7 @@ def nuclei_of(job: Job[Any], names: Sequence[str]) -> Iterator[Columns]:
     if asked:
         streams.append(_columns(_checked(job, "segment/nuclei.parquet", NUCLEI), asked, NUCLEI))
     if _TYPE in names:
-        streams.append(_types(_checked(job, "types/types.parquet", _TYPES)))
+        streams.append(_types(_checked(job, _TYPED, _TYPES)))
     for parts in zip(*streams, strict=True):
         yield {name: values for part in parts for name, values in part.items()}
 

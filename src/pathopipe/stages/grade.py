@@ -12,7 +12,7 @@ from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
 from pathopipe.grading.base import Described, Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
-from pathopipe.jobs.nuclei import measures_of, nuclei_of
+from pathopipe.jobs.nuclei import check_nuclei, measures_of, nuclei_of
 from pathopipe.ops.heat_map import HeatMap, heat_map
 from pathopipe.ops.influence import Coverage, score_influence
 from pathopipe.ops.resampling import squares
@@ -37,6 +37,7 @@ def run(job: GradeJob) -> Outcome:
     grader, about = _grader(job), job.require_sample().about
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
+    check_nuclei(job)
     own = _scope_warnings(grader, about)
     warnings = [*_upstream_warnings(job), *own]
     described = described_slide(job.input("statistics/statistics.parquet"))
