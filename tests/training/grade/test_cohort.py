@@ -106,3 +106,9 @@ def test_folds_split_no_patient_and_are_alike_whatever_the_order_of_the_sheet():
     ours = {frozenset(np.flatnonzero(fold).tolist()) for fold in folds}
     assert {frozenset(order[fold].tolist()) for fold in shuffled} == ours
     assert len(folds_of(cohort(24), 30, 10)) == 24
+
+
+def test_of_fewer_patients_than_folds_each_is_one():
+    slides = cohort(12, per_patient=4)
+    folds = folds_of(slides, 0, 5)
+    assert [int(fold.sum()) for fold in folds] == [4, 4, 4]

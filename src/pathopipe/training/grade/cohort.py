@@ -296,7 +296,7 @@ def folds_of(cohort: Cohort, most_alone: int, folds: int) -> list[NDArray[np.boo
     and don't depend on the order of the sheet.
     """
     patients = sorted(set(cohort.patients))
-    count = len(patients) if len(patients) <= most_alone else folds
+    count = len(patients) if len(patients) <= max(most_alone, folds) else folds
     of_patient = {patient: [p == patient for p in cohort.patients] for patient in patients}
     names = {
         patient: min(s for s, own in zip(cohort.slides, here, strict=True) if own)
