@@ -90,6 +90,10 @@ def test_what_a_protocol_asks_for_beside_is_named_with_the_reason():
         (rows("stromal", nuclei_count=4), "Only 4 stromal nuclei were found to compare epithelial ones with, but at l"),
         ({name: row for name, row in ROWS.items() if name != "stromal"}, "Only 0 stromal nuclei were found to comp"),
         (rows("epithelial", area_um2_cv=None), "area_um2_cv of epithelial nuclei is not known: fewer of them than"),
+        (
+            {name: row | {"area_um2_mean": None} for name, row in ROWS.items()},
+            "area_um2_mean of epithelial nuclei is not known",
+        ),
         (rows("epithelial", clump_count_mean=None), "clump_count_mean of epithelial nuclei is not known"),
         (
             {name: row | {"clump_count_mean": None} for name, row in ROWS.items()},
@@ -130,9 +134,10 @@ def test_the_slope_is_that_of_the_score(area, stroma, spread, clumps):
     assert slope["stromal", "area_um2_mean"] < 0 < slope["epithelial", "area_um2_mean"]
 
 
-def test_a_statistic_of_two_items_has_the_slopes_of_both():
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_statistic_of_two_items_has_the_slopes_of_both(order):
     items = (CARD.items[0], Item("area", "area", "", CARD.items[0].of, None, 60.0, 20.0, LIMITS))
-    grader = dataclasses.replace(GRADER, card=dataclasses.replace(CARD, items=items))
+    grader = dataclasses.replace(GRADER, card=dataclasses.replace(CARD, items=items[::order]))
     assert grader.slope(ROWS)["epithelial", "area_um2_mean"] == pytest.approx((1 / 0.5 / 30 + 1 / 20) / 2)
 
 
@@ -150,7 +155,12 @@ def test_statistics_of_the_nuclei_are_those_of_the_stage():
 
 @pytest.mark.parametrize("size", [1, 7, 64, 900, 100_000])
 def test_the_parts_that_nuclei_come_in_change_nothing(size):
+    """Not the last bit of any resample."""
     nuclei = slide("2", tumor=300)
+    once, again = (resample(in_parts(nuclei, each), CARD.statistics) for each in (size, 333))
+    for part in CARD.statistics:
+        assert len(set(once.known[part])) > RESAMPLES / 2
+        assert np.array_equal(once.known[part], again.known[part])
     result = GRADER.grade(in_parts(nuclei, size), described(nuclei))
     assert result == GRADER.grade(in_parts(nuclei, 333), described(nuclei))
     assert len(result.probabilities) == 3

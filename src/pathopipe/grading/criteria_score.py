@@ -44,11 +44,11 @@ def known_of(card: CriteriaCard, described: Described) -> dict[Statistic, Floats
 
 
 def item_values(item: Item, known: Known) -> Floats:
-    """Value of an item, of any shape; NaN where it can't be had."""
+    """Value of an item, of any shape; not finite where it can't be had."""
     if item.over is None:
         return known[item.of]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(known[item.over] > 0, known[item.of] / known[item.over], np.nan))
+        return np.asarray(known[item.of] / known[item.over])
 
 
 def score_of(card: CriteriaCard, known: Known) -> Floats:
