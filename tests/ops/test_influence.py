@@ -71,6 +71,7 @@ def test_of_a_moment_it_is_what_leaving_a_nucleus_out_changes(statistic):
     # To first order: the rest is of the order of 1 / n, more where the fourth power of one value counts.
     assert found == pytest.approx(true, abs=0.15 * np.abs(true).max())
     assert np.corrcoef(found, true)[0, 1] > 0.98
+    assert abs(found.sum()) < 1e-9 * np.abs(found).max()
 
 
 @pytest.mark.parametrize("statistic", [name for name in STATISTICS if name not in {*MOMENTS, "mad"}])
