@@ -173,6 +173,8 @@ def test_nuclei_of_other_types_and_of_none_change_no_grade():
         others[name][(nuclei["type"] < 0) | (nuclei["type"] == 1)] *= 7
     first, second = (GRADER.grade(in_parts(each), described(each)) for each in (nuclei, others))
     assert (first.score, first.probabilities) == (second.score, second.probabilities)
+    drawn = [resample(in_parts(each), CARD.statistics).known for each in (nuclei, others)]
+    assert all(np.array_equal(drawn[0][part], drawn[1][part]) for part in CARD.statistics)
 
 
 def test_an_even_slide_is_stable_and_a_divided_one_is_not():

@@ -86,7 +86,8 @@ def resample(nuclei: Parts, statistics: tuple[Statistic, ...]) -> Resampled:
     of = tuple(dict.fromkeys((part.type, part.measure, part.whole) for part in statistics))
     sums = _sums(nuclei, of, place, count)
     weights = (np.ones(count, np.int64), *each_resample(count, RESAMPLES, SEED))
-    drawn = np.stack([sums @ each for each in weights], axis=-1)
+    # Not a product of matrices, whose last bits may depend on the number of threads.
+    drawn = np.stack([np.einsum("...k,k->...", sums, each) for each in weights], axis=-1)
     by_measure = dict(zip(of, drawn, strict=True))
     known = {part: _statistic(part.kind, by_measure[part.type, part.measure, part.whole]) for part in statistics}
     return Resampled(known, count, side_um)
