@@ -14,7 +14,7 @@ from pathopipe.grading.criteria_score import RESAMPLES, known_of, resample, scor
 from tests.grading.slides import described, in_parts, slide
 from tests.grading.test_criteria_card import CARD, LIMITS
 
-GRADER = CriteriaGrader(CARD, 10, 0.5, "grade.made_up")
+GRADER = CriteriaGrader(CARD, 10, 0.5, "grade.made_up", "ab" * 32)
 Rows = dict[str, dict[str, Any]]
 # On every item at its center, so that the score is 0: grade 2.
 ROWS: Rows = {

@@ -4,13 +4,15 @@ A grader abstains, in a plain sentence, rather than give a grade that its own me
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pathopipe.text import sentence
 
 Columns = Mapping[str, NDArray[np.float64]]
 Parts = Callable[[Sequence[str]], Iterator[Columns]]
@@ -190,6 +192,18 @@ class Grader(Protocol):
 
         Empty for a grader without a score, or whose score is not a smooth function of statistics.
         """
+
+
+def figures_of(row: Mapping[str, float]) -> Iterator[tuple[str, tuple[float, float | None, float | None]]]:
+    """Go through figures of a card, each with the ends of its interval, which are named ``_low`` and ``_high``."""
+    for name, value in row.items():
+        if not name.endswith(("_low", "_high")):
+            yield name, (value, row.get(f"{name}_low"), row.get(f"{name}_high"))
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Join the lines of a card to sentences."""
+    return " ".join(sentence(text) for text in texts)
 
 
 def out_of_scope(grader: Grader, about: Mapping[str, str]) -> str | None:

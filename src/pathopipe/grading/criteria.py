@@ -7,7 +7,15 @@ from typing import Final
 
 import numpy as np
 
-from pathopipe.grading.base import NOTHING_DESCRIBED, Described, GradeResult, NotAssessed, Parts
+from pathopipe.grading.base import (
+    NOTHING_DESCRIBED,
+    Described,
+    GradeResult,
+    NotAssessed,
+    Parts,
+    figures_of,
+    sentences,
+)
 from pathopipe.grading.criteria_card import CriteriaCard, Statistic
 from pathopipe.grading.criteria_evidence import numbers_behind
 from pathopipe.grading.criteria_score import (
@@ -46,12 +54,15 @@ class CriteriaGrader:
         Least share of resamples that must agree with the grade.
     section
         The section of the settings that holds the two, for messages.
+    sha256
+        Digest of the card.
     """
 
     card: CriteriaCard
     min_nuclei: int
     min_share: float
     section: str
+    sha256: str
 
     @property
     def name(self) -> str:
@@ -69,9 +80,9 @@ class CriteriaGrader:
         return self.card.scope
 
     @property
-    def model(self) -> tuple[None, None]:
-        """It has no weights."""
-        return None, None
+    def model(self) -> tuple[str, str]:
+        """Digest of the card, and the terms of use of its numbers."""
+        return self.sha256, self.card.licence
 
     @property
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
@@ -119,6 +130,8 @@ class CriteriaGrader:
             score=None if score is None else round(score, 6),
             limits=tuple(limit.value for limit in self.card.limits),
             not_assessed=tuple(NotAssessed(item, why) for item, why in self.card.not_assessed.items()),
+            figures=dict(figures_of(next(iter(self.card.figures.values()), {}))),
+            card=sentences((self.card.fitted, *self.card.data, f"License: {self.card.licence}")),
         )
 
     def _shares(self, drawn: Resampled) -> Floats:

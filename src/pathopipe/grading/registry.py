@@ -68,7 +68,7 @@ def _nottingham(settings: GradeSettings) -> Grader:
 
     card = read_card(_SHIPPED / "nottingham-pleomorphism.json", _NOTTINGHAM)
     own = settings.nottingham
-    return CriteriaGrader(card, own.min_nuclei, own.min_share, "grade.nottingham")
+    return CriteriaGrader(card, own.min_nuclei, own.min_share, "grade.nottingham", _NOTTINGHAM)
 
 
 def _card() -> "type[GraderCard]":

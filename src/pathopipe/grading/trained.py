@@ -8,7 +8,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.grading.base import NOTHING_DESCRIBED, Described, Evidence, GradeResult, Parts
+from pathopipe.grading.base import (
+    NOTHING_DESCRIBED,
+    Described,
+    Evidence,
+    GradeResult,
+    Parts,
+    figures_of,
+    sentences,
+)
 from pathopipe.grading.card import GraderCard
 from pathopipe.grading.link import (
     Floats,
@@ -151,17 +159,10 @@ class TrainedGrader:
             "calibrated": True,
             "limits": tuple(round(limit, 4) for limit in self.card.limits),
             "coverage": self.coverage,
-            "figures": dict(self._figures()),
-            "card": " ".join((f"License: {self.card.licence}.", *self.card.data, *self.card.reported)),
+            "figures": dict(figures_of(next(iter(self.card.figures.values()), {}))),
+            "card": sentences((*self.card.data, *self.card.reported, f"License: {self.card.licence}")),
         }
         return GradeResult(self.name, grade, self.grades, self.scope, reason=reason, **(known | found))  # type: ignore[arg-type]
-
-    def _figures(self) -> Iterator[tuple[str, tuple[float, float | None, float | None]]]:
-        """Figures on patients kept apart, with the ends of their intervals: of the first table of the card."""
-        row = next(iter(self.card.figures.values()), {})
-        for name, value in row.items():
-            if not name.endswith(("_low", "_high")):
-                yield name, (value, row.get(f"{name}_low"), row.get(f"{name}_high"))
 
     def _too_little(self, values: Floats) -> str | None:
         missing = np.isnan(values)
