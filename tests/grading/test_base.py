@@ -38,6 +38,8 @@ def test_a_result_has_the_content_of_the_contract():
         "reason": "Too few.",
         "evidence": [{"name": "n", "value": 3, "unit": "", "meaning": "nuclei", "limits": [], "to_limit": None}],
         "not_assessed": [],
+        "figures": {},
+        "card": "",
         "research_use_only": True,
     }
 
@@ -47,6 +49,16 @@ def test_a_number_says_how_far_it_is_from_the_nearest_limit():
     assert Evidence("a", 33.0, "um2", "", (30.0, 50.0)).to_limit == -3.0
     assert Evidence("a", 33.0, "um2", "").to_limit is None
     assert Evidence("a", None, "um2", "", (30.0, 50.0)).to_limit is None
+
+
+def test_figures_of_the_grader_have_names():
+    result = GradeResult(
+        "g", "1", ("1", "2"), "", figures={"spearman": (0.5, 0.3, 0.6), "n_patients": (81, None, None)}
+    )
+    assert result.to_dict()["figures"] == {
+        "spearman": {"value": 0.5, "low": 0.3, "high": 0.6},
+        "n_patients": {"value": 81, "low": None, "high": None},
+    }
 
 
 def test_a_share_of_resamples_is_no_certainty():
