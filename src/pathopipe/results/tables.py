@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pathopipe.results.documents import damaged, reading
 from pathopipe.results.schemas.column import Table
 
-ROWS_PER_GROUP: Final = Table().rows_per_group
+ROWS_PER_GROUP: Final = 8_192
 _MOST_BYTES: Final = 128 * 2**20
 """Of a row group in memory; one of outlines has about 5 MB."""
 _FEW_ROWS: Final = 100_000
@@ -33,13 +33,13 @@ class TableWriter:
     Parameters
     ----------
     rows_per_group
-        As the table that it is read as says.
+        As the `Table` says that it is read as; None for `ROWS_PER_GROUP`.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, rows_per_group: int = ROWS_PER_GROUP) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, rows_per_group: int | None = None) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._schema = schema
-        self._per_group = rows_per_group
+        self._per_group = rows_per_group or ROWS_PER_GROUP
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self.count = 0
@@ -164,11 +164,11 @@ def _is_sound(file: pq.ParquetFile, path: Path, table: Table) -> bool:
     schema, known = file.schema_arrow, table.columns
     kinds = {field.name: field.type for field in schema}
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    rows = [group.num_rows for group in groups]
+    rows, per_group = [group.num_rows for group in groups], table.rows_per_group or ROWS_PER_GROUP
     return (
         len(kinds) == len(schema)
         and all(kinds.get(column.name) in {None, pa.type_for_alias(column.kind)} for column in known)
-        and (not known or (set(rows[:-1]) <= {table.rows_per_group} and sum(rows[-1:]) <= table.rows_per_group))
+        and (not known or (set(rows[:-1]) <= {per_group} and sum(rows[-1:]) <= per_group))
         and all(group.total_byte_size <= _MOST_BYTES for group in groups)
         and sum(rows) == file.metadata.num_rows <= _FEW_ROWS + path.stat().st_size
     )
