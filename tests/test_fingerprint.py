@@ -149,3 +149,10 @@ def test_what_does_not_count_is_there_and_has_a_reason() -> None:
         assert len(reason) > 20
     names = {str(file.relative_to(ROOT)) for stage in ALL for file in counted(stage)}
     assert not names & {f"{name.replace('.', '/')}.py" for name in UNCOUNTED}
+
+
+def test_a_new_measure_makes_no_grade_run_again() -> None:
+    names = {str(file.relative_to(ROOT)) for file in counted("grade")}
+    assert "results/schemas/counts.py" in names
+    assert not {name for name in names if name.startswith("results/schemas/measures/")}
+    assert not names & {"results/schemas/features.py", "results/schemas/statistics.py", "results/schemas/spatial.py"}

@@ -53,6 +53,16 @@ def test_a_number_says_how_far_it_is_from_the_nearest_limit():
     assert Evidence("a", None, "um2", "", (30.0, 50.0)).to_limit is None
 
 
+def test_figures_of_the_grader_have_names():
+    result = GradeResult(
+        "g", "1", ("1", "2"), "", figures={"spearman": (0.5, 0.3, 0.6), "n_patients": (81, None, None)}
+    )
+    assert result.to_dict()["figures"] == {
+        "spearman": {"value": 0.5, "low": 0.3, "high": 0.6},
+        "n_patients": {"value": 81, "low": None, "high": None},
+    }
+
+
 def test_a_share_of_resamples_is_no_certainty():
     result = GradeResult("g", "2", ("1", "2"), "", {"1": 0.3, "2": 0.7})
     assert (result.stability, result.to_dict()["probabilities_calibrated"]) == (0.7, False)

@@ -52,7 +52,7 @@ def test_slides_without_a_grade_are_named_and_count_for_nothing(rule):
         GradedSlide("f", "fault"),
     ]
     found = grade_patient(slides, rule)
-    assert found.grade == "1"
+    assert (found.grade, found.of_slides) == ("1", ("1", None, None, None, None, None))
     assert found.remarks[-4:] == (
         "Without a grade: b.",
         "Rejected: c, d.",

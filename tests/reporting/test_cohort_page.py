@@ -1,8 +1,10 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pathopipe.grading.patients import PatientGrade
 from pathopipe.reporting import pictures
 from pathopipe.reporting.cohort_page import CohortEntry, CohortPage, render_cohort, shade
 from pathopipe.reporting.cohort_table import CohortRow
@@ -72,6 +74,15 @@ def test_a_grade_out_of_scope_is_marked(read_page):
     row = CohortRow("s", "done", None, "2", False, {"2": 1.0}, outside_scope=True)
     assert "out of scope" in read_page(render_cohort(CohortPage((CohortEntry(row),), ("1", "2")))).visible
     assert "out of scope" not in read_page(render_cohort(PAGE)).visible
+
+
+def test_patients_are_named_by_their_slides(read_page):
+    patient = PatientGrade((ATTACK, "s2"), ("2", None), "2", (f"Without a grade: s2 {ATTACK}.",))
+    shown = read_page(render_cohort(replace(PAGE, patients=(patient,), patient_rule="The worst counts.")))
+    assert "The worst counts. A patient is named by the slides. Slides Grades of the slides" in shown.visible
+    assert f"{ATTACK}, s2 2, – 2 Without a grade: s2 {ATTACK}." in shown.visible
+    assert len(shown.all("script")) == 1
+    assert "Patients with several slides" not in read_page(render_cohort(PAGE)).visible
 
 
 def test_models_are_named_with_their_terms(read_page):

@@ -20,6 +20,7 @@ from pathopipe.results.heat_map import read_heat_map
 from pathopipe.results.manifests import read_manifest
 from pathopipe.results.schemas.column import Column, schema_of
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
+from pathopipe.results.schemas.counts import ROWS_PER_GROUP as ROWS
 from pathopipe.results.schemas.features import CUT_OFF
 from pathopipe.results.schemas.types import PROBABILITIES
 from pathopipe.results.schemas.types import SCHEMA as TYPE_SCHEMA
@@ -66,7 +67,7 @@ def rows_of(nuclei: dict[str, np.ndarray], region: str, inside: np.ndarray) -> l
 def describe(results: Path, rows: list[dict[str, object]]) -> None:
     names = [name for name in rows[0] if name.startswith(MEASURES)]
     schema = schema_of((REGION, REGION_CLASS, TYPE, *SLIDE, *(Column(name, "float64", "", "") for name in names)))
-    with TableWriter(results / "s1" / "statistics" / "statistics.parquet", schema) as table:
+    with TableWriter(results / "s1" / "statistics" / "statistics.parquet", schema, ROWS) as table:
         table.write({name: [row.get(name) for row in rows] for name in schema.names})
 
 
@@ -143,12 +144,12 @@ def test_what_stops_the_grade_of_the_slide_stops_those_of_regions(tmp_path, grad
 
 def test_only_so_many_regions_are_graded(tmp_path, grader, monkeypatch):
     nuclei = prepare(tmp_path)
-    monkeypatch.setattr("pathopipe.results.described.MOST_REGIONS", 60)
+    monkeypatch.setattr("pathopipe.results.described.MOST_REGIONS", 110)
     rows = rows_of(nuclei, "slide", np.ones(3000, bool))
-    describe(tmp_path, [*rows, *(row | {"region": f"r{number:03}"} for number in range(70) for row in rows)])
+    describe(tmp_path, [*rows, *(row | {"region": f"r{number:03}"} for number in range(120) for row in rows)])
     seal(tmp_path, "s1")
     found = grade(tmp_path)
-    assert list(found["regions"]) == [f"r{number:03}" for number in range(60)]
+    assert list(found["regions"]) == [f"r{number:03}" for number in range(110)]
     assert {region["grade"] for region in found["regions"].values()} == {"2"}
 
 

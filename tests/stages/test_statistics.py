@@ -19,6 +19,7 @@ from pathopipe.results.contents import read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import COLUMNS as FEATURES
+from pathopipe.results.schemas.features import CUT_OFF
 from pathopipe.results.schemas.statistics import COLUMNS
 from pathopipe.results.schemas.types import SCHEMA as TYPE_SCHEMA
 from pathopipe.results.tables import TableWriter
@@ -206,6 +207,15 @@ def test_many_regions_are_described_some_at_a_time_and_up_to_a_limit(
     rows = by_name(slide.run(field_mm2=0, spatial=False))
     assert [region for region, name in rows if name == "all"] == ["slide", *(f"r{number}" for number in range(10))]
     assert [entry["code"] for entry in slide.manifest["quality"]] == ["many_regions"]
+    monkeypatch.setattr("pathopipe.stages.statistics.ROWS_PER_GROUP", 4)
+    slide.run(field_mm2=0, spatial=False)
+    assert pq.ParquetFile(slide.file).metadata.row_group(0).num_rows == 4
+
+
+def test_the_manifest_says_which_measures_leave_out_what_is_cut_off(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    slide.run(field_mm2=0, spatial=False)
+    assert slide.manifest["whole_only"] == sorted(CUT_OFF)
 
 
 def test_many_overlaps_are_one_warning(tmp_path: Path) -> None:

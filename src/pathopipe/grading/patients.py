@@ -47,9 +47,13 @@ class GradedSlide:
 
 @dataclass(frozen=True)
 class PatientGrade:
-    """The grade of a patient, who is named by the slides; None where no slide has one, and remarks as sentences."""
+    """The grade of a patient, who is named by the slides; None where no slide has one, and remarks as sentences.
+
+    ``of_slides`` are the grades of the slides, in their order.
+    """
 
     slides: tuple[str, ...]
+    of_slides: tuple[str | None, ...]
     grade: str | None
     remarks: tuple[str, ...] = ()
 
@@ -60,15 +64,15 @@ def grade_patient(slides: Sequence[GradedSlide], rule: PatientRule) -> PatientGr
     Slides without a grade count for nothing, and are named in a remark. Slides whose graders know different grades have
     none together.
     """
-    names = tuple(slide.slide for slide in slides)
+    names, own = tuple(slide.slide for slide in slides), tuple(slide.grade for slide in slides)
     graded = [slide for slide in slides if slide.state == "done" and slide.grade is not None]
     remarks = _remarks(slides, graded)
     if not graded:
-        return PatientGrade(names, None, ("No slide has a grade.", *remarks))
+        return PatientGrade(names, own, None, ("No slide has a grade.", *remarks))
     if len({slide.grades for slide in graded}) > 1:
-        return PatientGrade(names, None, ("The slides were graded by different graders.", *remarks))
+        return PatientGrade(names, own, None, ("The slides were graded by different graders.", *remarks))
     grade, more = _RULES[rule](graded)
-    return PatientGrade(names, grade, (*([more] if more else []), *remarks))
+    return PatientGrade(names, own, grade, (*([more] if more else []), *remarks))
 
 
 def _worst(slides: Sequence[GradedSlide]) -> tuple[str | None, str]:

@@ -16,7 +16,7 @@ from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.slide_page import QualityWarning
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.statistics import column_term
-from pathopipe.text import DASH, count, number, percent
+from pathopipe.text import count, number, percent
 
 STATES = {
     "done": "Analyzed",
@@ -132,10 +132,6 @@ class CohortPage:
     def resampled(self) -> bool:
         """Whether any slide has shares of resamples."""
         return any(entry.stability and not entry.row.calibrated for entry in self.entries)
-
-    def grade_of(self, slide: str) -> str:
-        """Grade of a slide; a dash where there is none."""
-        return next((entry.row.grade for entry in self.entries if entry.row.slide == slide), None) or DASH
 
     @property
     def columns(self) -> tuple[Column, ...]:

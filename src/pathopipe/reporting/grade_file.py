@@ -6,7 +6,8 @@ from pathopipe import text
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.grade_view import Driver, Drivers, Evidence, Grade, RegionGrade
 from pathopipe.reporting.vocabulary import FIGURES, in_words
-from pathopipe.results.contents import DrivingField, EvidenceEntry, FigureEntry, GradeFile
+from pathopipe.results.contents import EvidenceEntry, FigureEntry, GradeFile
+from pathopipe.results.grade_parts import DrivingField
 from pathopipe.results.schemas.counts import ALL, REGION_LABELS
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pathopipe.results.documents import damaged
 from pathopipe.results.schemas.column import Column, Table
-from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, ROWS_PER_GROUP, SLIDE, TYPE, WHOLE_SLIDE
 from pathopipe.results.tables import column_kinds, read_batches
 
 MOST_REGIONS: Final = 1_002
@@ -59,6 +59,6 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         raise damaged(path)
     # What is not counted is a number.
     columns = tuple(known.get(name) or Column(name, "float64", "", "") for name in names)
-    for batch in read_batches(path, table=Table(columns, complete=False)):
+    for batch in read_batches(path, table=Table(columns, complete=False, rows_per_group=ROWS_PER_GROUP)):
         for start in range(0, len(batch), _ROWS):
             yield from batch.slice(start, _ROWS).to_pylist()

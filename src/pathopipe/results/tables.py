@@ -29,11 +29,17 @@ class TableWriter:
     """Writes a Parquet table in row groups of a fixed number of rows, however the rows arrive.
 
     So the bytes don't depend on how the rows were flushed, and no more than one group is held in memory.
+
+    Parameters
+    ----------
+    rows_per_group
+        As the `Table` says that it is read as; None for `ROWS_PER_GROUP`.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, rows_per_group: int | None = None) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._schema = schema
+        self._per_group = rows_per_group or ROWS_PER_GROUP
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self.count = 0
@@ -54,14 +60,14 @@ class TableWriter:
         self._waiting.append(table)
         self._rows += len(table)
         self.count += len(table)
-        while self._rows >= ROWS_PER_GROUP:
-            self._flush(ROWS_PER_GROUP)
+        while self._rows >= self._per_group:
+            self._flush(self._per_group)
 
     def _flush(self, rows: int) -> None:
         if not rows:
             return
         table = pa.concat_tables(self._waiting).combine_chunks()
-        self._writer.write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
+        self._writer.write_table(table.slice(0, rows), row_group_size=self._per_group)
         self._waiting = [table.slice(rows)] if len(table) > rows else []
         self._rows -= rows
 
@@ -158,11 +164,11 @@ def _is_sound(file: pq.ParquetFile, path: Path, table: Table) -> bool:
     schema, known = file.schema_arrow, table.columns
     kinds = {field.name: field.type for field in schema}
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    rows = [group.num_rows for group in groups]
+    rows, per_group = [group.num_rows for group in groups], table.rows_per_group or ROWS_PER_GROUP
     return (
         len(kinds) == len(schema)
         and all(kinds.get(column.name) in {None, pa.type_for_alias(column.kind)} for column in known)
-        and (not known or (set(rows[:-1]) <= {ROWS_PER_GROUP} and sum(rows[-1:]) <= ROWS_PER_GROUP))
+        and (not known or (set(rows[:-1]) <= {per_group} and sum(rows[-1:]) <= per_group))
         and all(group.total_byte_size <= _MOST_BYTES for group in groups)
         and sum(rows) == file.metadata.num_rows <= _FEW_ROWS + path.stat().st_size
     )

@@ -17,9 +17,9 @@ from pathopipe.ops.heat_map import HeatMap, heat_map
 from pathopipe.ops.influence import Coverage, score_influence
 from pathopipe.ops.resampling import squares
 from pathopipe.pipeline import GradeSettings
-from pathopipe.results.contents import DriversEntry, RegionEntry
 from pathopipe.results.described import described_regions, described_slide
 from pathopipe.results.documents import damaged, write_json
+from pathopipe.results.grade_parts import DriversEntry, RegionEntry
 from pathopipe.results.heat_map import Square, heat_map_of, rounded, squares_of
 from pathopipe.results.manifests import WarningEntry
 from pathopipe.results.names import weights_folder

@@ -29,7 +29,7 @@ from pathopipe.pipeline import StatisticsSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.schemas.column import schema_of
-from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, REGION_LABELS, SLIDE, WHOLE_SLIDE
+from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, REGION_LABELS, ROWS_PER_GROUP, SLIDE, WHOLE_SLIDE
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, SIGNED
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
@@ -95,7 +95,7 @@ def run(job: StatisticsJob) -> Outcome:
     tissue = tuple(_in_um(job, tissue_polygons(job)))
     regions, warnings = _regions(job)
     fields = _fields(job, nuclei, tissue)
-    with TableWriter(job.output("statistics.parquet"), _SCHEMA) as table:
+    with TableWriter(job.output("statistics.parquet"), _SCHEMA, ROWS_PER_GROUP) as table:
         places = [*_places(job, nuclei, tissue, regions), *_field_places(job, nuclei, tissue, fields)]
         for start in range(0, len(places), _PLACES):
             groups = [group for make in places[start : start + _PLACES] for group in _groups(nuclei, make())]

@@ -69,10 +69,13 @@ class Table:
         Those that it is known to have.
     complete
         Whether no value may be missing; else those of floating-point columns may: what can't be measured has none.
+    rows_per_group
+        Rows that are written and read together, where they are not as many as usual.
     """
 
     columns: tuple[Column, ...] = ()
     complete: bool = True
+    rows_per_group: int | None = None
 
 
 def schema_of(columns: Iterable[Column], metadata: Mapping[str, str] | None = None) -> "pa.Schema":

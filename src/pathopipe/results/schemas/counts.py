@@ -24,6 +24,8 @@ REGION_LABELS: Final = MappingProxyType(
 """What pages call the regions that nobody drew."""
 OF_REGIONS: Final = frozenset({REGION.name, REGION_CLASS.name, TYPE.name, "region_mm2", "nuclei_per_region_mm2"})
 """Columns that say nothing of a whole slide."""
+ROWS_PER_GROUP: Final = 512
+"""Of a table of thousands of columns: a group of 1,000 regions would be more than any reader takes."""
 _RATIOS: Final = ("inflammatory", "stromal")
 SLIDE: Final = (
     Column("nuclei_count", "int64", "", "nuclei outlined in the region, of this type", "Nuclei"),

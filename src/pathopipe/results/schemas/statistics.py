@@ -8,7 +8,7 @@ from typing import Final
 
 from pathopipe.ops.statistics import STATISTICS as ORDER
 from pathopipe.results.schemas.column import Column, Table, Term
-from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, ROWS_PER_GROUP, SLIDE, TYPE
 from pathopipe.results.schemas.features import MEASURES, TERMS, term_of
 from pathopipe.results.schemas.spatial import SPATIAL
 
@@ -77,6 +77,6 @@ SUMMARIZED: Final = tuple(feature.name for feature in MEASURES if feature.name !
 BY_FEATURE: Final = tuple(_column(f"{name}_{statistic}") for name in SUMMARIZED for statistic in ORDER)
 """Statistics of the measures of nuclei."""
 COLUMNS: Final = (REGION, REGION_CLASS, TYPE, *SLIDE, *BY_FEATURE, *SPATIAL)
-TABLE: Final = Table(COLUMNS, complete=False)
+TABLE: Final = Table(COLUMNS, complete=False, rows_per_group=ROWS_PER_GROUP)
 KINDS: Final = MappingProxyType({column.name: column.kind for column in (*SLIDE, *BY_FEATURE, *SPATIAL)})
 """Types of the columns of numbers, by name."""
