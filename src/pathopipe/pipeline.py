@@ -265,7 +265,7 @@ GRADE: Final = Stage(
     title="Grading",
     help="grade the slide.",
     settings=GradeSettings,
-    contract=4,
+    contract=5,
     reads=(
         "tissue/manifest.json",
         "detect/manifest.json",
@@ -273,6 +273,8 @@ GRADE: Final = Stage(
         "segment/nuclei.parquet",
         "features/manifest.json",
         "features/features.parquet",
+        "types/manifest.json",
+        "types/types.parquet",
         "statistics/manifest.json",
         "statistics/statistics.parquet",
     ),

@@ -56,12 +56,14 @@ def prepare(results: Path, area: float, count: int = 600, quality: tuple[dict, .
     slide = results / "s1"
     known = {"state": "rejected" if rejected else "done", "reason": rejected, "counts": {"nuclei": count}}
     known |= {"mpp_x": 0.25, "mpp_y": 0.25, "quality": list(quality)}
-    for stage in ("tissue", "detect", "segment", "features", "statistics"):
+    for stage in ("tissue", "detect", "segment", "features", "types", "statistics"):
         write_json(slide / stage / "manifest.json", manifest(stage, "s1", **known))
         known["quality"] = []
     pq.write_table(pa.table(features), slide / "features" / "features.parquet")
     places = {name: rng.random(count) * 8000 for name in ("x_px", "y_px")}
     pq.write_table(pa.table(places), slide / "segment" / "nuclei.parquet")
+    types = pa.array(["epithelial", "stromal", None] * count, pa.string())[:count]
+    pq.write_table(pa.table({"type": types}), slide / "types" / "types.parquet")
     describe(results, *([] if rejected else ROWS))
 
 

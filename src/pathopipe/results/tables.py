@@ -131,6 +131,13 @@ def column_names(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
+def float_columns(path: Path) -> dict[str, str]:
+    """Names and kinds (``float32`` or ``float64``) of a table's columns of such numbers."""
+    with _open_parquet(path) as file:
+        kinds = {pa.float32(): "float32", pa.float64(): "float64"}
+        return {field.name: kinds[field.type] for field in file.schema_arrow if field.type in kinds}
+
+
 @contextmanager
 def _open_parquet(path: Path, columns: Sequence[str] | None = None, table: Table = ANY) -> Iterator[pq.ParquetFile]:
     """Open a table that has these columns; what is wrong with it is reported whenever it is found.

@@ -1,23 +1,23 @@
 """Stage grade: the nuclei's measurements -> a grade with probabilities, evidence and abstention."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pathopipe.caveats import ABOUT_SCOPE, stopping, warning
-from pathopipe.grading.base import Columns, Grader, GradeResult, out_of_scope
+from pathopipe.grading.base import Grader, GradeResult, out_of_scope
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import GradeSettings
 from pathopipe.results.documents import damaged, write_json
-from pathopipe.results.manifests import WarningEntry, mpp_of
+from pathopipe.results.manifests import WarningEntry
 from pathopipe.results.names import weights_folder
+from pathopipe.results.nuclei import nuclei_columns
 from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE, WHOLE_SLIDE
-from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import column_names, count_rows, numbers, read_batches, read_table
+from pathopipe.results.tables import column_names, read_table
 from pathopipe.text import sentence
 
 
@@ -27,7 +27,10 @@ def run(job: Job[GradeSettings]) -> Outcome:
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
     own = _scope_warnings(grader, about)
-    result = grader.grade(lambda names: _parts(job, names), _described(job.input("statistics/statistics.parquet")))
+    result = grader.grade(
+        lambda names: nuclei_columns(job.input, job.manifest, names),
+        _described(job.input("statistics/statistics.parquet")),
+    )
     result = _withheld(result, [*_upstream_warnings(job), *own], job.settings)
     write_json(job.output("grade.json"), result.to_dict())
     return Outcome(
@@ -81,29 +84,3 @@ def _described(path: Path) -> dict[str, dict[str, Any]]:
     if rows and not known.keys() <= rows[0].keys():
         raise damaged(path)
     return {row[TYPE.name]: row for row in rows if row[REGION.name] == WHOLE_SLIDE}
-
-
-def _parts(job: Job[GradeSettings], names: Sequence[str]) -> Iterator[Columns]:
-    """Columns of all nuclei, one row group at a time; places, which lie in another table, in micrometers."""
-    mpp = mpp_of(job.manifest("tissue"))
-    places = {"x_um": ("x_px", mpp.x), "y_um": ("y_px", mpp.y)}
-    asked = {name: places[name] for name in names if name in places}
-    measured = {name: (name, 1.0) for name in names if name not in places}
-    # Not the whole schema: a new measure is none that a grade rests on.
-    features = Table(tuple(Column(name, "float64", "", "") for name in measured), complete=False)
-    sources = (("features", "features.parquet", features, measured), ("segment", "nuclei.parquet", NUCLEI, asked))
-    streams = [
-        _columns(job.input(f"{stage}/{file}"), wanted, table, job.manifest(stage)["counts"]["nuclei"])
-        for stage, file, table, wanted in sources
-        if wanted
-    ]
-    for parts in zip(*streams, strict=True):
-        yield {name: values for part in parts for name, values in part.items()}
-
-
-def _columns(path: Path, wanted: Mapping[str, tuple[str, float]], table: Table, nuclei: float) -> Iterator[Columns]:
-    """Columns under other names and in other units: from what they are stored as, by a factor."""
-    if count_rows(path, table) != nuclei:
-        raise damaged(path)
-    for batch in read_batches(path, [name for name, _ in wanted.values()], table):
-        yield {name: numbers(batch.column(stored)) * unit for name, (stored, unit) in wanted.items()}
