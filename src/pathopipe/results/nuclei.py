@@ -13,7 +13,7 @@ from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import Manifest, mpp_of
 from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import ANY, count_rows, float_columns, numbers, read_batches
+from pathopipe.results.tables import ANY, count_rows, number_columns, numbers, read_batches
 from pathopipe.units import Mpp
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -70,7 +70,7 @@ def _whole(path: Path, manifest: Manifest, table: Table) -> Path:
 
 def _measures(path: Path, manifest: Manifest, names: Sequence[str]) -> Iterator[Columns]:
     """Measures of nuclei; nan where they were not asked for."""
-    kinds = float_columns(_whole(path, manifest, ANY))
+    kinds = number_columns(_whole(path, manifest, ANY))
     lacking = [name for name in names if name not in kinds]
     groups = FeaturesSettings().groups
     if lacking and set(manifest["params"].get("groups", groups)) >= set(groups):

@@ -131,11 +131,16 @@ def column_names(path: Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def float_columns(path: Path) -> dict[str, str]:
-    """Names and kinds (``float32`` or ``float64``) of a table's columns of such numbers."""
+def number_columns(path: Path) -> dict[str, str]:
+    """Names and kinds, such as ``float32``, of a table's columns of numbers."""
     with _open_parquet(path) as file:
-        kinds = {pa.float32(): "float32", pa.float64(): "float64"}
-        return {field.name: kinds[field.type] for field in file.schema_arrow if field.type in kinds}
+        types = {field.name: field.type for field in file.schema_arrow}
+        numeric = (pa.types.is_integer, pa.types.is_floating)
+        return {
+            name: str(np.dtype(kind.to_pandas_dtype()))
+            for name, kind in types.items()
+            if any(is_one(kind) for is_one in numeric)
+        }
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def boost(places: Floats, truth: NDArray[np.int64], grades: int, seed: int) -> F
     from sklearn.tree import DecisionTreeRegressor
 
     scores, trees = np.zeros(len(truth)), list[dict[str, Floats]]()
-    thresholds = _start(truth, grades)
+    thresholds = start(truth, grades)
     stored = places.astype(np.float32)
     for number in range(ROUNDS):
         if number and number % _THRESHOLDS_EVERY == 0:
@@ -57,7 +57,8 @@ def boost(places: Floats, truth: NDArray[np.int64], grades: int, seed: int) -> F
     return Forest(_joined(trees))
 
 
-def _start(truth: NDArray[np.int64], grades: int) -> Floats:
+def start(truth: NDArray[np.int64], grades: int) -> Floats:
+    """Thresholds (K - 1,) of a score that tells nothing: log odds of at most each grade."""
     reached = np.clip(np.cumsum(np.bincount(truth, minlength=grades))[:-1] / len(truth), 0.01, 0.99)
     return np.asarray(np.log(reached / (1 - reached)))
 
