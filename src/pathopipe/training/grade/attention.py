@@ -4,7 +4,7 @@ Slides are few and networks of this kind are quick to learn them by heart. So th
 at random, weights decay, and the number of steps is that after which patients not seen are predicted best.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -18,10 +18,13 @@ from pathopipe.grading.attention import attention_score, shapes
 from pathopipe.training.grade.boosting import start
 
 HIDDEN: Final = 16
-STEPS: Final = 200
+STEPS: Final = 300
+"""At most."""
 EVERY: Final = 10
 """Steps between looks at patients that are not seen."""
-_RATE: Final = 0.01
+_PATIENCE: Final = 10
+"""Looks without a better one after which the training ends."""
+_RATE: Final = 0.002
 _DECAY: Final = 0.1
 _KEPT: Final = 0.75
 """Share of the fields that a step looks at."""
@@ -73,13 +76,25 @@ class Moment:
 
 def learn_unseen(bags: Bags, folds: Sequence[NDArray[np.bool_]], grades: int, seed: int) -> tuple[int, Floats]:
     """Number of steps after which slides of other folds are predicted best, and their scores (n,) then."""
+    courses = [_course(bags.part(~tested), bags.part(tested), grades, STEPS, seed) for tested in folds]
     with _one_thread():
-        courses = [list(_course(bags.part(~tested), bags.part(tested), grades, STEPS, seed)) for tested in folds]
-    best = int(np.argmin([sum(moment.loss for moment in moments) for moments in zip(*courses, strict=True)]))
+        steps, moments = _until_worse(zip(*courses, strict=True))
     scores = np.empty(len(bags.truth))
-    for tested, course in zip(folds, courses, strict=True):
-        scores[tested] = course[best].scores(bags.part(tested))
-    return (best + 1) * EVERY, scores
+    for tested, moment in zip(folds, moments, strict=True):
+        scores[tested] = moment.scores(bags.part(tested))
+    return steps, scores
+
+
+def _until_worse(looks: Iterable[tuple[Moment, ...]]) -> tuple[int, tuple[Moment, ...]]:
+    """Best number of steps, and the moments then; ends when they have been worse for some time."""
+    lowest, best, kept = np.inf, 0, tuple[Moment, ...]()
+    for number, moments in enumerate(looks, 1):
+        loss = sum(moment.loss for moment in moments)
+        if loss < lowest or not kept:
+            lowest, best, kept = loss, number, moments
+        elif number - best >= _PATIENCE:
+            break
+    return best * EVERY, kept
 
 
 def learn_all(bags: Bags, grades: int, steps: int, seed: int) -> dict[str, Floats]:
@@ -124,7 +139,8 @@ def _course(bags: Bags, unseen: Bags, grades: int, steps: int, seed: int) -> Ite
         optimizer.step()
         if step % EVERY == 0:
             with torch.no_grad():
-                yield Moment(_stored(net), float(_loss(net, others, slice(None))) * len(unseen.truth))
+                loss = float(_loss(net, others, slice(None))) * len(unseen.truth)
+            yield Moment(_stored(net), loss)
 
 
 def _begin(bags: Bags, grades: int, random: torch.Generator) -> dict[str, Tensor]:
@@ -134,6 +150,8 @@ def _begin(bags: Bags, grades: int, random: torch.Generator) -> dict[str, Tensor
         if name == "head_bias":
             continue
         scale = 0.0 if name.endswith("_bias") else (2 / (sum(shape) if len(shape) > 1 else 1 + shape[0])) ** 0.5
+        if name == "head":
+            scale *= 0.1  # at first, no slide has another score
         net[name] = scale * torch.randn(shape, generator=random, dtype=torch.float64)
     thresholds = torch.from_numpy(start(bags.truth, grades))
     net["first"] = thresholds[:1]
