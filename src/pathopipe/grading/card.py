@@ -58,6 +58,8 @@ class GraderShape:
     def __post_init__(self) -> None:
         if not 1 <= len(self.columns) <= _MOST:
             raise ValueError(f"should have 1 to {_MOST:,} columns")
+        if list(self.families) != sorted(self.families):
+            raise ValueError("should have families in the order of their names: files keep no other")
         if (self.kind == "trees") != (self.splits > 0):
             raise ValueError("should have splits if, and only if, it is of trees")
         if {self.hidden > 1, self.side_um > 0} != {self.kind == "fields"}:

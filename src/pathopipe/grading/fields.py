@@ -58,7 +58,7 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
     | {"all counts": _COUNTS}
 )
-"""Columns of a field by row (all nuclei, or those of a type) and group of measures, in order."""
+"""Columns of a field by row (all nuclei, or those of a type) and group of measures."""
 COLUMNS: Final = tuple((name.partition(" ")[0], column) for name, columns in FAMILIES.items() for column in columns)
 _NAMES: Final = tuple(name for names in MEASURES.values() for name in names)
 
@@ -114,7 +114,7 @@ class _Sums:
             mean = total / count
             spread = np.sqrt(np.maximum(squares / count - mean * mean, 0))
         both = np.where(count >= _LEAST_MEASURED, np.stack([mean, spread]), np.nan)
-        return np.asarray(both.transpose(2, 1, 0).reshape(both.shape[2], -1))
+        return np.asarray(both.transpose(2, 1, 0).reshape(both.shape[2], 2 * len(_NAMES)))
 
 
 def fields_of(nuclei: Parts, side_um: float = SIDE_UM) -> Fields:

@@ -229,7 +229,7 @@ def _columns(rows: Sequence[dict[str, dict[str, Any]]]) -> tuple[dict[str, tuple
         for column in KINDS:
             if column not in OF_REGIONS | _SIZES:
                 by_family.setdefault(f"{row} {_group(column, groups)}", []).append((row, column))
-    for name, columns in by_family.items():
+    for name, columns in sorted(by_family.items()):
         values = np.array([vector(one, columns) for one in rows])
         told = [_tells(values[:, place]) for place in range(len(columns))]
         if any(told):

@@ -44,15 +44,16 @@ def telling(fields: Sequence[Floats], least_known: float) -> tuple[dict[str, tup
     told = known & (np.fmin.reduce(low, axis=0) < np.fmax.reduce(high, axis=0))
     if not told.any():
         raise RefusalError("no measure is known in the fields of most slides and differs: nothing can be learned")
-    kept = {key for key, is_told in zip(COLUMNS, told.tolist(), strict=True) if is_told}
-    families = _families(kept)
-    return families, tuple(values[:, told] for values in fields)
+    families = _families({key for key, is_told in zip(COLUMNS, told.tolist(), strict=True) if is_told})
+    keys = [(name.partition(" ")[0], column) for name, columns in families.items() for column in columns]
+    places = [COLUMNS.index(key) for key in keys]
+    return families, tuple(values[:, places] for values in fields)
 
 
 def _families(kept: set[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     found: Mapping[str, tuple[str, ...]] = {
         name: tuple(column for column in columns if (name.partition(" ")[0], column) in kept)
-        for name, columns in FAMILIES.items()
+        for name, columns in sorted(FAMILIES.items())
     }
     return {name: columns for name, columns in found.items() if columns}
 
