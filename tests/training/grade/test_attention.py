@@ -79,6 +79,8 @@ def test_numpy_scores_as_torch_does() -> None:
     ours = [attention_score(stored, fields)[0] for fields in made.each()]
     assert ours == pytest.approx(theirs + stored["head_bias"][0], abs=1e-9)
     assert np.std(ours) > 0.1
+    middle = attention._thresholds(net).mean().item()
+    assert np.add(ours, middle) == pytest.approx(theirs, abs=1e-6), "scores of different networks have one middle"
 
 
 def test_slides_of_different_numbers_of_fields_are_kept_apart() -> None:
