@@ -166,6 +166,16 @@ def check_file(option: str, path: Path | None) -> None:
         refuse_links(path.parent, files(path.name))
 
 
+def check_torch() -> None:
+    """Refuse a training that needs torch where that is not installed."""
+    import importlib.util
+
+    from pathopipe.errors import RefusalError
+
+    if importlib.util.find_spec("torch") is None:
+        raise RefusalError("training needs torch, which is not installed: pip install 'pathopipe[train]'")
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that was named, which may be a pipe or a device: not as a whole."""
     from pathopipe.files import open_file

@@ -13,6 +13,7 @@ from pathopipe.cli.options import (
     check_card,
     check_folder,
     check_name,
+    check_torch,
     examples,
     training_options,
 )
@@ -70,7 +71,7 @@ def nuclei(
     continues with the same command.
     """
     check_name(name)
-    _check_torch()
+    check_torch()
     from pathopipe.errors import RefusalError
     from pathopipe.training.examples import read_examples
     from pathopipe.training.session import run, working_mpp
@@ -113,15 +114,6 @@ def _check_teacher(guide: "Weights | None", wanted: float) -> None:
             f"--teacher: is made for {guide.card.mpp:g} micrometers per pixel, the weights to train for {wanted:g}: "
             "choose another"
         )
-
-
-def _check_torch() -> None:
-    import importlib.util
-
-    from pathopipe.errors import RefusalError
-
-    if importlib.util.find_spec("torch") is None:
-        raise RefusalError("training needs torch, which is not installed: pip install 'pathopipe[train]'")
 
 
 def _weights(model: str) -> "Weights":

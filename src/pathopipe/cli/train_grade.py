@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, check_folder, check_name, examples
+from pathopipe.cli.options import PATH, check_folder, check_name, check_torch, examples
 
 if TYPE_CHECKING:
     from pathopipe.training.grade.session import Report
 
-_KINDS = ("linear", "trees", "nominal")
+_KINDS = ("linear", "trees", "nominal", "fields")
 
 
 @click.command(
@@ -33,8 +33,8 @@ _KINDS = ("linear", "trees", "nominal")
     "kinds",
     type=click.Choice(_KINDS),
     multiple=True,
-    help="linear (default): one weighted sum; trees: boosted trees; nominal: without an order. The first is saved, "
-    "others are tested beside it.",
+    help="linear (default): one weighted sum; trees: boosted trees; nominal: without an order; fields: attention over "
+    "squares of the slide (needs torch). The first is saved, others are tested beside it.",
 )
 @click.option("--coverage", type=float, default=0.9, show_default=True, help="Of the prediction sets that are tested.")
 @click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
@@ -57,6 +57,8 @@ def grade(kinds: tuple[str, ...], order: str, coverage: float, name: str, out: P
     if not 0.5 <= coverage < 1:
         raise RefusalError(f"--coverage {coverage:g}: expected a number from 0.5 to below 1")
     chosen = tuple(dict.fromkeys(kinds)) or ("linear",)
+    if "fields" in chosen:
+        check_torch()
     names = tuple(part.strip() for part in order.split(",") if part.strip())
     check_folder(out)
     request = Request(out=out, name=name, kinds=chosen, order=names, coverage=coverage, **given)  # type: ignore[arg-type]

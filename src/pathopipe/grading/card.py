@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pathopipe.grading import attention
 from pathopipe.models.architecture import CHECKED
 from pathopipe.models.card import Entry, Name, Text
 from pathopipe.models.weights import Tensors
 
-Kind = Literal["linear", "nominal", "trees"]
+Kind = Literal["linear", "nominal", "trees", "fields"]
 CALIBRATION: Final = 3
 """Numbers of each slide that prediction sets rest on: nonconformity, place of the true grade, weight."""
 NODES: Final = ("column", "limit", "left", "right", "value")
@@ -31,7 +32,7 @@ class GraderShape:
     ----------
     kind
         ``linear``: one score, a weighted sum of statistics; ``trees``: one score, a sum of regression trees;
-        ``nominal``: a weighted sum for each grade.
+        ``nominal``: a weighted sum for each grade; ``fields``: one score, by attention over fields of the slide.
     families
         The columns of statistics that it reads, in the order of its tensors, by the row of the table
         (`grading.predictors`) and group of measures, such as ``epithelial size``. Pairs, since JSON keeps no order of
@@ -42,6 +43,8 @@ class GraderShape:
         Number of grades, and of slides that prediction sets are calibrated on.
     splits
         Inner nodes and leaves of all trees.
+    hidden, side_um
+        Of ``fields``: numbers that a field is described by inside, and the side of a field.
     """
 
     kind: Kind
@@ -50,12 +53,16 @@ class GraderShape:
     grades: Annotated[int, Field(ge=2, le=20)]
     slides: _Count
     splits: _Count = 0
+    hidden: Annotated[int, Field(ge=0, le=1024)] = 0
+    side_um: Annotated[float, Field(ge=0, le=10_000)] = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.columns) <= _MOST:
             raise ValueError(f"should have 1 to {_MOST:,} columns")
         if (self.kind == "trees") != (self.splits > 0):
             raise ValueError("should have splits if, and only if, it is of trees")
+        if {self.hidden > 1, self.side_um > 0} != {self.kind == "fields"}:
+            raise ValueError("should have hidden numbers and a side if, and only if, it is of fields")
 
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:
@@ -69,6 +76,7 @@ class GraderShape:
             "linear": {"weight": (1, count)},
             "nominal": {"weight": (self.grades, count), "mix": (self.grades, self.grades + 1)},
             "trees": dict.fromkeys(NODES, (self.splits,)),
+            "fields": attention.shapes(count, self.hidden),
         }
         return {
             "quantiles": (self.levels, count),

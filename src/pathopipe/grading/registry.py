@@ -38,9 +38,12 @@ def make_grader(settings: GradeSettings, folder: Path | None = None, mpp: float 
     """
     if make := _CRITERIA.get(settings.grader):
         return make(settings)
+    from pathopipe.grading.field_grader import FieldGrader
     from pathopipe.grading.trained import TrainedGrader
 
-    return TrainedGrader(trained(settings.grader, folder), settings.coverage, mpp)
+    weights = trained(settings.grader, folder)
+    kind = FieldGrader if weights.card.architecture.kind == "fields" else TrainedGrader
+    return kind(weights, settings.coverage, mpp)
 
 
 def trained(grader: str, folder: Path | None = None) -> "Loaded[GraderCard]":

@@ -1,6 +1,6 @@
 """A grader that was trained on slides with known grades: ``pathopipe train grade`` writes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -93,10 +93,15 @@ class TrainedGrader:
         if reason := self._too_little(values):
             return self._result(reason=reason)
         judged = self.judge(values[None])
+        outside = self.places.outside(values[None])[0]
+        return self._said(judged, self._foreign(outside), self._evidence(values, judged))
+
+    def _said(self, judged: Judgment, foreign: str | None, evidence: Iterable[Evidence]) -> GradeResult:
+        """What is said of one slide, and why nothing is."""
         holds = self.sets(judged)[0]
         names = tuple(name for name, is_in in zip(self.grades, holds, strict=True) if is_in)
         said = self.grades[int(judged.said[0])]
-        reason = self._foreign(values) or self._uncertain(names, said)
+        reason = foreign or self._uncertain(names, said)
         return self._result(
             None if reason else said,
             reason,
@@ -105,7 +110,7 @@ class TrainedGrader:
             },
             prediction_set=names,
             score=None if np.isnan(judged.scores[0]) else round(float(judged.scores[0]), 4),
-            evidence=tuple(self._evidence(values, judged)),
+            evidence=tuple(evidence),
         )
 
     def judge(self, values: Floats) -> Judgment:
@@ -120,9 +125,12 @@ class TrainedGrader:
             probabilities = nominal_probabilities(places @ self._tensor("weight").T @ mix[:, :-1].T + mix[:, -1])
             return Judgment(np.full(len(places), np.nan), probabilities, probabilities.argmax(axis=1))
         if card.architecture.kind == "trees":
-            raw = sum_of_trees(self.weights.tensors, places)
-        else:
-            raw = places @ self._tensor("weight")[0]
+            return self._by_score(sum_of_trees(self.weights.tensors, places))
+        return self._by_score(places @ self._tensor("weight")[0])
+
+    def _by_score(self, raw: Floats) -> Judgment:
+        """What raw scores (n,) stand for."""
+        card = self.card
         scores = card.scale * raw + card.offset
         return Judgment(scores, ordinal_probabilities(scores, card.thresholds), grades_by_limits(scores, card.limits))
 
@@ -175,15 +183,14 @@ class TrainedGrader:
             "slides that it learned from."
         )
 
-    def _foreign(self, values: Floats) -> str | None:
-        """Why a slide is unlike those learned from."""
+    def _foreign(self, outside: Floats | NDArray[np.bool_]) -> str | None:
+        """Why a slide is unlike those learned from; what share of each column (D,) lies outside of their range."""
         low, high = self.card.mpp
         if self.mpp is not None and not low / MPP_TOLERANCE <= self.mpp <= high * MPP_TOLERANCE:
             return (
                 f"The slide's resolution of {self.mpp:.3g} µm per pixel is unlike those that the grader learned from "
                 f"({low:.3g} to {high:.3g})."
             )
-        outside = self.places.outside(values[None])[0]
         if (share := float(outside.mean())) <= self.card.foreign:
             return None
         return (
@@ -191,7 +198,7 @@ class TrainedGrader:
             f"their range, most of all {self._most(outside)}; up to {self.card.foreign:.0%} were seen among those."
         )
 
-    def _most(self, outside: NDArray[np.bool_]) -> str:
+    def _most(self, outside: Floats | NDArray[np.bool_]) -> str:
         shares = {name: float(outside[part].mean()) for name, part in self._families()}
         return max(shares, key=lambda name: shares[name])
 
@@ -216,18 +223,19 @@ class TrainedGrader:
         return f"The grade could be {could}, at a coverage of {self.coverage:.0%} ({remedy})."
 
     def _evidence(self, values: Floats, judged: Judgment) -> Iterator[Evidence]:
-        """The score beside its limits, then what pulled it most."""
-        card = self.card
+        """The score, then what pulled it most."""
+        yield from self._standing(judged, float(self.places.outside(values[None]).mean()))
+        if self.card.architecture.kind == "linear":
+            yield from self._pulls(values)
+
+    def _standing(self, judged: Judgment, share: float) -> Iterator[Evidence]:
+        """The score and the share of what lies outside, beside their limits."""
         if not np.isnan(judged.scores[0]):
             meaning = "rises with the grade; from each limit on, a slide gets the next grade"
-            yield Evidence(
-                "score", round(float(judged.scores[0]), 4), "", meaning, tuple(round(x, 4) for x in card.limits)
-            )
-        share = float(self.places.outside(values[None]).mean())
+            limits = tuple(round(limit, 4) for limit in self.card.limits)
+            yield Evidence("score", round(float(judged.scores[0]), 4), "", meaning, limits)
         meaning = "share of the statistics outside the range of the slides learned from; above its limit, it abstains"
-        yield Evidence("outside_share", round(share, 4), "", meaning, (card.foreign,))
-        if card.architecture.kind == "linear":
-            yield from self._pulls(values)
+        yield Evidence("outside_share", round(share, 4), "", meaning, (self.card.foreign,))
 
     def _pulls(self, values: Floats) -> Iterator[Evidence]:
         parts = self.card.scale * self._tensor("weight")[0] * self.places.scores(values[None])[0]

@@ -43,7 +43,7 @@ def boost(places: Floats, truth: NDArray[np.int64], grades: int, seed: int) -> F
     from sklearn.tree import DecisionTreeRegressor
 
     scores, trees = np.zeros(len(truth)), list[dict[str, Floats]]()
-    thresholds = _start(truth, grades)
+    thresholds = start(truth, grades)
     stored = places.astype(np.float32)
     looked_at = max(round(_COLUMNS * places.shape[1]), min(_FEW, places.shape[1]))
     for number in range(ROUNDS):
@@ -59,7 +59,8 @@ def boost(places: Floats, truth: NDArray[np.int64], grades: int, seed: int) -> F
     return Forest(_joined(trees))
 
 
-def _start(truth: NDArray[np.int64], grades: int) -> Floats:
+def start(truth: NDArray[np.int64], grades: int) -> Floats:
+    """Thresholds (K - 1,) of a score that tells nothing: log odds of at most each grade."""
     reached = np.clip(np.cumsum(np.bincount(truth, minlength=grades))[:-1] / len(truth), 0.01, 0.99)
     return np.asarray(np.log(reached / (1 - reached)))
 

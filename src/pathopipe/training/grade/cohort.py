@@ -20,6 +20,7 @@ from pathopipe.results.schemas.features import GROUPS
 from pathopipe.results.schemas.statistics import KINDS, TABLE, split
 from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample, read_samples
+from pathopipe.training.grade.field_cohort import NO_FIELD, read_fields, telling
 from pathopipe.training.grade.order import in_order
 
 ROWS: Final = (ALL, "epithelial")
@@ -61,6 +62,8 @@ class Cohort:
         Other columns of the sheet, and what the results say of a slide, by name: n texts or numbers each.
     left_out
         Slides of the sheet that can't be learned from, and why.
+    fields, field_families
+        Fields (M, d) of each slide, and their columns; both empty where no fields were asked for.
     """
 
     slides: tuple[str, ...]
@@ -74,6 +77,8 @@ class Cohort:
     mpp: tuple[float, ...]
     label: str
     made_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: tuple[Floats, ...] = ()
+    field_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, slice]:
@@ -91,11 +96,13 @@ class Cohort:
         return Cohort(
             some(self.slides), some(self.patients), self.grades, self.truth[places], self.values[places], self.families,
             {name: some(values) for name, values in self.about.items()}, self.left_out, some(self.mpp), self.label,
-            self.made_for,
+            self.made_for, some(self.fields) if self.fields else (), self.field_families,
         )  # fmt: skip
 
 
-def read_cohort(sheet: Path, results: Path, label: str, group: str, order: Sequence[str] = ()) -> Cohort:
+def read_cohort(
+    sheet: Path, results: Path, label: str, group: str, order: Sequence[str] = (), *, with_fields: bool = False
+) -> Cohort:
     """Read what is to be learned from.
 
     Parameters
@@ -106,6 +113,8 @@ def read_cohort(sheet: Path, results: Path, label: str, group: str, order: Seque
         Columns of the sheet: the known grade, and what must stay on one side of a split.
     order
         The grades from best to worst; where it is empty, `order.in_order` finds it.
+    with_fields
+        Whether to read the fields, too; a slide without any is left out.
 
     Raises
     ------
@@ -121,6 +130,11 @@ def read_cohort(sheet: Path, results: Path, label: str, group: str, order: Seque
     made = open_results(results)
     taken, left_out = _usable(samples, labeled, made)
     _check_labels(taken, labeled, label, left_out)
+    fields = read_fields([made[sample.slide] for sample in taken], _READERS) if with_fields else {}
+    if without := {slide: NO_FIELD for slide, values in fields.items() if not len(values)}:
+        taken, left_out = [sample for sample in taken if sample.slide not in without], left_out | without
+        _check_labels(taken, labeled, label, left_out)
+    field_families, seen = telling([fields[sample.slide] for sample in taken], _LEAST_KNOWN) if fields else ({}, ())
     grades = in_order({labeled[sample.slide] for sample in taken}, order, label)
     rows = list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS))
     families, values = _columns(rows)
@@ -138,6 +152,8 @@ def read_cohort(sheet: Path, results: Path, label: str, group: str, order: Seque
         mpp=tuple(_mpp(made[sample.slide]) for sample in taken),
         label=label,
         made_for=_made_for(taken),
+        fields=seen,
+        field_families=field_families,
     )
 
 

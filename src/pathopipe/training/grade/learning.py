@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.grading.card import GraderCard, GraderShape, Kind
+from pathopipe.grading.field_grader import FieldGrader
+from pathopipe.grading.fields import SIDE_UM
 from pathopipe.grading.link import nominal_probabilities, ordinal_probabilities
 from pathopipe.grading.predictors import Places, quantiles_of
-from pathopipe.grading.trained import TrainedGrader
+from pathopipe.grading.trained import Judgment, TrainedGrader
 from pathopipe.models.weights import Loaded
 from pathopipe.training.grade.boosting import boost
 from pathopipe.training.grade.calibration import Link, link, mix, nonconformity
 from pathopipe.training.grade.cohort import Cohort, folds_of
+from pathopipe.training.grade.field_cohort import foreign_share
 from pathopipe.training.grade.ridge import see, stack
 
 LEVELS: Final = 41
@@ -71,10 +74,12 @@ class _Scores:
 
 def learn(cohort: Cohort, kind: Kind, seed: int = 0, terms: Terms = PLAIN) -> Learned:
     """Fit a grader to all slides of a cohort."""
-    quantiles = quantiles_of(cohort.values, min(LEVELS, len(cohort.slides)))
-    places = Places(quantiles).scores(cohort.values)
+    values = np.concatenate(cohort.fields) if kind == "fields" else cohort.values
+    quantiles = quantiles_of(values, min(LEVELS, len(values)))
+    places = Places(quantiles).scores(values)
     patients = np.unique(cohort.patients, return_inverse=True)[1]
-    found = {"linear": _linear, "nominal": _nominal, "trees": _trees}[kind](cohort, places, patients, seed)
+    learners = {"linear": _linear, "nominal": _nominal, "trees": _trees, "fields": _fields}
+    found = learners[kind](cohort, places, patients, seed)
     tensors = found.tensors | {"quantiles": quantiles}
     count = len(cohort.grades)
     if kind == "nominal":
@@ -87,7 +92,15 @@ def learn(cohort: Cohort, kind: Kind, seed: int = 0, terms: Terms = PLAIN) -> Le
     tensors["calibration"] = nonconformity(unseen, cohort.truth, patients)
     stored = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
     card = _card(cohort, kind, tensors, terms, linked, linked.scale * found.offset)
-    return Learned(TrainedGrader(Loaded(card, "", stored)), found.shares)
+    maker = FieldGrader if kind == "fields" else TrainedGrader
+    return Learned(maker(Loaded(card, "", stored)), found.shares)
+
+
+def look(grader: TrainedGrader, cohort: Cohort) -> tuple[Judgment, NDArray[np.bool_]]:
+    """What a grader makes of the slides of a cohort, and which (n,) are unlike those that it learned from."""
+    if isinstance(grader, FieldGrader):
+        return grader.judge_fields(cohort.fields), grader.are_foreign(cohort.fields)
+    return grader.judge(cohort.values), grader.is_foreign(cohort.values)
 
 
 def _linear(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int) -> _Scores:
@@ -126,6 +139,16 @@ def _trees(cohort: Cohort, places: Floats, _: NDArray[np.int64], seed: int) -> _
     return _Scores(dict(boost(places, cohort.truth, grades, seed).nodes), unseen, 0.0, {})
 
 
+def _fields(cohort: Cohort, places: Floats, _: NDArray[np.int64], seed: int) -> _Scores:
+    # It imports torch, which no other kind needs.
+    from pathopipe.training.grade.attention import Bags, learn_all, learn_unseen
+
+    grades = len(cohort.grades)
+    bags = Bags(places, np.array([len(values) for values in cohort.fields]), cohort.truth)
+    steps, unseen = learn_unseen(bags, folds_of(cohort, 0, _FOLDS), grades, seed)
+    return _Scores(learn_all(bags, grades, steps, seed), unseen, 0.0, {})
+
+
 def _card(
     cohort: Cohort, kind: Kind, tensors: Mapping[str, Floats], terms: Terms, linked: Link, offset: float
 ) -> GraderCard:
@@ -135,11 +158,13 @@ def _card(
         licence=terms.licence,
         architecture=GraderShape(
             kind=kind,
-            families=tuple(cohort.families.items()),
+            families=tuple((cohort.field_families if kind == "fields" else cohort.families).items()),
             levels=len(tensors["quantiles"]),
             grades=count,
             slides=len(cohort.slides),
             splits=len(tensors.get("value", ())),
+            hidden=len(tensors.get("head", ())),
+            side_um=SIDE_UM if kind == "fields" else 0.0,
         ),
         grades=cohort.grades,
         label=cohort.label,
@@ -150,7 +175,7 @@ def _card(
         offset=offset,
         thresholds=linked.thresholds,
         limits=linked.limits,
-        foreign=_foreign(cohort.values),
+        foreign=foreign_share(cohort.fields, _MOST_FOREIGN) if kind == "fields" else _foreign(cohort.values),
         mpp=(min(cohort.mpp), max(cohort.mpp)),
         data=terms.data,
     )

@@ -15,7 +15,7 @@ from pathopipe.evaluation.grade_metrics import Judged, figures
 from pathopipe.grading.card import Kind
 from pathopipe.grading.trained import Judgment, TrainedGrader
 from pathopipe.training.grade.cohort import Cohort, folds_of
-from pathopipe.training.grade.learning import learn
+from pathopipe.training.grade.learning import learn, look
 
 MOST_ALONE: Final = 30
 """Up to this number of patients, each is left out by itself."""
@@ -72,9 +72,8 @@ def test(cohort: Cohort, kind: Kind, seed: int, progress: Progress) -> Tested:
     for number, tested in enumerate(chosen):
         progress(number, len(chosen), kind)
         grader = learn(cohort.part(~tested), kind, seed).grader
-        judged = grader.judge(cohort.values[tested])
+        judged, foreign[tested] = look(grader, cohort.part(tested))
         scores[tested], shares[tested], said[tested] = judged.scores, judged.probabilities, judged.said
-        foreign[tested] = grader.is_foreign(cohort.values[tested])
         folds.append((grader, tested))
     return Tested(cohort, tuple(folds), scores, shares, said, foreign)
 

@@ -78,7 +78,10 @@ def run(request: Request, progress: Progress) -> Report:
 def _run(request: Request, progress: Progress) -> Report:
     names = [f"{request.name}.safetensors", f"{request.name}.md", "evaluation.json", "reliability.svg"]
     refuse_links(request.out, files(*names))
-    cohort = read_cohort(request.sheet, request.results, request.label, request.group, request.order)
+    fields = "fields" in request.kinds
+    cohort = read_cohort(
+        request.sheet, request.results, request.label, request.group, request.order, with_fields=fields
+    )
     _check(cohort, request.label)
     kind = request.kinds[0]
     tested = {one: test(cohort, one, request.seed, progress) for one in request.kinds}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from pathopipe.grading.card import Kind
+from pathopipe.grading.field_grader import FieldGrader
 from pathopipe.grading.predictors import Places, quantiles_of
 from pathopipe.training.grade.cohort import Cohort, folds_of
 from pathopipe.training.grade.learning import LEVELS, learn
@@ -76,10 +77,11 @@ def _correlation(unseen: Floats, wanted: Floats) -> float:
 def importance(tested: Tested, seed: int) -> list[dict[str, Any]]:
     """How much the rank correlation drops where a family of columns is another slide's (Breiman 2001).
 
-    Families whose parts of the score go together are shuffled together, for one would stand in for the other.
+    Families whose parts of the score go together are shuffled together, for one would stand in for the other. Empty for
+    graders without a score, and for those that look at fields: there is no one row of theirs to shuffle.
     """
     cohort, rng = tested.cohort, np.random.default_rng(seed)
-    if not np.isfinite(tested.scores).all():
+    if not np.isfinite(tested.scores).all() or isinstance(tested.folds[0][0], FieldGrader):
         return []
     folds = [(grader, rows, grader.places.scores(cohort.values)) for grader, rows in tested.folds]
     before = float(spearmanr(tested.scores, cohort.truth)[0])
