@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.ops.boxes import bounding_boxes
-from pathopipe.ops.stain import Stains
+from pathopipe.ops.stain import Stains, optical_density
 from pathopipe.ops.staining import planes_of
 
 
 @dataclass(frozen=True)
 class MeasuredField:
-    """Labels (H, W), their boxes, the image (H, W, 3) and its planes (5, H, W)."""
+    """Labels (H, W), their boxes, the image (H, W, 3) and densities (5, H, W) of both stains and of the colors."""
 
     labels: NDArray[np.int32]
     boxes: NDArray[np.int64]
@@ -32,7 +32,8 @@ class MeasuredField:
 def made(labels: NDArray[np.int32], rgb: NDArray[np.uint8], count: int | None = None) -> MeasuredField:
     """Complete a field."""
     boxes = bounding_boxes(labels, int(labels.max()) if count is None else count)
-    return MeasuredField(labels, boxes, rgb, planes_of(rgb, Stains()))
+    colors = np.moveaxis(optical_density(rgb), 2, 0)
+    return MeasuredField(labels, boxes, rgb, np.concatenate([planes_of(rgb, Stains()), colors]))
 
 
 def field(side: int = 260, count: int = 40, seed: int = 0) -> MeasuredField:
