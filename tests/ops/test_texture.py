@@ -8,7 +8,8 @@ from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 from skimage.morphology import disk, opening
 
 from pathopipe.ops import texture
-from pathopipe.ops.texture import LEVELS, TEXTURE_FEATURES, TOP, measure_texture
+from pathopipe.ops.cooccurrence import LEVELS
+from pathopipe.ops.texture import TEXTURE_FEATURES, TOP, measure_texture
 from tests.ops.measured_field import MeasuredField, field, made
 
 STRONG = 0.8

@@ -1,4 +1,15 @@
-"""How chromatin lies in nuclei: dark clumps, bright spots, dots like nucleoli, and how much of it lies at the rim."""
+"""How chromatin lies in nuclei: dark clumps, bright spots, dots like nucleoli, and how much of it lies at the rim.
+
+Each nucleus is measured in a window of its own, which is as much larger than its box as a blur reaches. Its rows lie
+one after another in memory, so that a pixel is one number, its *place*, the pixel below it is ``place + width``, and a
+blur along columns is one along rows with larger steps::
+
+    . . . . . . . .        . a margin, never in the nucleus: no step from a pixel leads out of the window
+    . . # # # # . .        # the nucleus: its places in reading order, and lists of what its pixels hold,
+    . # # # # # # .          in the same order, are all that most measures need
+    . . # # # . . .
+    . . . . . . . .
+"""
 
 import math
 from typing import Final
@@ -7,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.staining import blurred
+from pathopipe.ops.boxes import runs_of
 
 RIM_UM: Final = 0.75
 """Width of the rim of a nucleus."""
@@ -39,6 +50,7 @@ CHROMATIN_FEATURES: Final = (
 _BINS: Final = 256
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 Labels = NDArray[np.int32]
 Boxes = NDArray[np.int64]
 Planes = NDArray[np.float32]
@@ -82,108 +94,149 @@ def measure_chromatin(
         * ``hematoxylin_displacement_um``: distance of the center of mass of hematoxylin from the center.
         * ``hematoxylin_total``: integrated density, as for the content of DNA.
     """
-    sigmas = [blurred(planes[0], sigma / mpp_x, sigma / mpp_y) for sigma in DOT_UM]
-    dots = (sigmas[0] - sigmas[1]) * np.float32(1 / strong)
-    measured = _measure(labels, boxes, planes, dots, mpp_x, mpp_y)
+    weights = [_weights(sigma / mpp_x, sigma / mpp_y) for sigma in DOT_UM]
+    measured = _measure(*runs_of(labels, boxes), planes, weights[0], weights[1], strong, mpp_x, mpp_y)
     return dict(zip(CHROMATIN_FEATURES, measured.T, strict=True))
+
+
+def _weights(sigma_x: float, sigma_y: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Halves of Gaussians, from the middle on, cut off at four standard deviations, along x and y."""
+    halves = list[NDArray[np.float32]]()
+    for sigma in (sigma_x, sigma_y):
+        half = np.exp(-0.5 * (np.arange(math.ceil(4 * sigma) + 1) / sigma) ** 2)
+        halves.append((half / (2 * half.sum() - half[0])).astype(np.float32))
+    return halves[0], halves[1]
 
 
 @kernel
 def _measure(
-    labels: Labels, boxes: Boxes, planes: Planes, dots: NDArray[np.float32], mpp_x: float, mpp_y: float
+    runs: Counts,
+    ends: Counts,
+    planes: Planes,
+    narrow: tuple[NDArray[np.float32], NDArray[np.float32]],
+    wide: tuple[NDArray[np.float32], NDArray[np.float32]],
+    strong: float,
+    mpp_x: float,
+    mpp_y: float,
 ) -> Floats:
-    out = np.full((len(boxes), 23), np.nan)
-    pixel = mpp_x * mpp_y
-    for i in range(len(boxes)):
-        top, left, bottom, right = boxes[i]
-        if bottom == 0:
+    out = np.full((len(ends) - 1, 23), np.nan)
+    pixel, aside, up = mpp_x * mpp_y, len(wide[0]) - 1, len(wide[1]) - 1
+    for i in range(len(out)):
+        own = runs[ends[i] : ends[i + 1]]
+        if len(own) == 0:
             continue
-        inside = labels[top:bottom, left:right] == i + 1
-        first, second = planes[0, top:bottom, left:right], planes[1, top:bottom, left:right]
+        top, left = own[0, 0] - up, own[:, 1].min() - aside
+        width = own[:, 2].max() + aside - left
+        window = _window(planes[0], top, left, own[-1, 0] + up + 1 - top, width)
+        places = _places(own, top, left, width)
+        first, second = np.empty(len(places)), np.empty(len(places))
+        _gather(planes[0], own, first)
+        _gather(planes[1], own, second)
         # The outline runs half a pixel from the centers of the outer pixels.
-        depth = _depths(inside, mpp_x, mpp_y) - 0.5 * min(mpp_x, mpp_y)
-        mean, sd, eosin = _means(inside, first, second)
-        _clumps(inside, first, depth, pixel, out[i, 0:6])
-        _bright(inside, first, depth, pixel, mean - sd, out[i, 6:9])
-        _dots(inside, dots[top:bottom, left:right], second, depth, eosin, out[i, 9:12])
-        out[i, 12] = _margination(inside, first, depth, mean)
-        _shells(inside, first, depth, mean, out[i, 13:17])
-        _shells(inside, second, depth, eosin, out[i, 17:21])
-        out[i, 21] = _displacement(inside, first, mpp_x, mpp_y)
-        out[i, 22] = mean * inside.sum() * pixel
+        longest = (own[:, 2] - own[:, 1]).max()
+        depth = _depths(places, width, window.size, longest, mpp_x, mpp_y) - 0.5 * min(mpp_x, mpp_y)
+        mean, sd, eosin = _means(first, second)
+        mask = np.zeros(window.size, np.bool_)
+        _clumps(places, width, first, depth, pixel, mask, out[i, 0:6])
+        _bright(places, width, first, depth, pixel, mean - sd, mask, out[i, 6:9])
+        dots = _dot_heights(window, width, narrow, wide, np.float32(1 / strong))
+        _dots(places, width, dots, second, depth, eosin, out[i, 9:12])
+        out[i, 12] = _margination(first, depth, mean)
+        _shells(first, second, depth, mean, eosin, out[i, 13:21])
+        out[i, 21] = _displacement(own, first, mpp_x, mpp_y)
+        out[i, 22] = mean * len(places) * pixel
     return out
 
 
 @kernel
-def _depths(inside: Mask, mpp_x: float, mpp_y: float) -> Floats:
-    """Distance in um (H, W) of each pixel's center from that of the nearest pixel outside; 0 outside.
+def _window(plane: Planes, top: int, left: int, rows: int, width: int) -> NDArray[np.float32]:
+    """Rows of a window one after another; beyond the image its outer pixels go on."""
+    window = np.empty(rows * width, np.float32)
+    bottom, right = plane.shape[0] - 1, plane.shape[1] - 1
+    for row in range(rows):
+        line, into = plane[min(max(top + row, 0), bottom)], window[row * width : (row + 1) * width]
+        if left >= 0 and left + width <= line.size:
+            into[:] = line[left : left + width]
+        else:
+            for column in range(width):
+                into[column] = line[min(max(left + column, 0), right)]
+    return window
 
-    Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row.
+
+@kernel
+def _places(runs: Counts, top: int, left: int, width: int) -> Counts:
+    """Places of the pixels of runs in a window."""
+    places, n = np.empty((runs[:, 2] - runs[:, 1]).sum(), np.int64), 0
+    for k in range(len(runs)):
+        begin = (runs[k, 0] - top) * width - left
+        for column in range(runs[k, 1], runs[k, 2]):
+            places[n] = begin + column
+            n += 1
+    return places
+
+
+@kernel
+def _gather(plane: Planes, runs: Counts, values: Floats) -> None:
+    """Copy the values of the pixels of runs."""
+    n = 0
+    for k in range(len(runs)):
+        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        into = values[n : n + line.size]
+        for x in range(line.size):
+            into[x] = line[x]
+        n += line.size
+
+
+@kernel
+def _depths(places: Counts, width: int, size: int, longest: int, mpp_x: float, mpp_y: float) -> Floats:
+    """Distance in um of each pixel's center from that of the nearest pixel outside.
+
+    Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row, in which
+    the ``longest`` run of pixels leads out of the nucleus after half its length at most.
     """
-    steps, depth = _steps(inside), np.zeros(inside.shape)
-    last = steps.shape[1] - 1
-    for row in range(inside.shape[0]):
-        for column in range(1, last):
-            if steps[row, column] == 0:
-                continue
-            best, reach = (steps[row, column] * mpp_y) ** 2, 1
-            while (reach * mpp_x) ** 2 < best:
-                near = min(steps[row, max(column - reach, 0)], steps[row, min(column + reach, last)])
-                best = min(best, (reach * mpp_x) ** 2 + (near * mpp_y) ** 2)
-                reach += 1
-            depth[row, column - 1] = math.sqrt(best)
-    return depth
+    steps, along = np.zeros(size, np.int32), np.zeros(size)
+    for place in places:
+        steps[place] = steps[place - width] + 1
+    for place in places[::-1]:
+        steps[place] = min(steps[place], steps[place + width] + 1)
+        along[place] = (steps[place] * mpp_y) ** 2
+    begin, end = places[0], places[-1] + 1
+    nearest = along[begin:end].copy()
+    for reach in range(1, (longest + 1) // 2 + 1):
+        square, before, after = (reach * mpp_x) ** 2, along[begin - reach : end - reach], along[begin + reach :]
+        for k in range(nearest.size):
+            nearest[k] = min(nearest[k], square + min(before[k], after[k]))
+    depths = np.empty(len(places))
+    for k in range(len(places)):
+        depths[k] = math.sqrt(nearest[places[k] - begin])
+    return depths
 
 
 @kernel
-def _steps(inside: Mask) -> NDArray[np.int64]:
-    """Pixels (H, W + 2) to the nearest one outside along the column; with a column outside on either side."""
-    height, width = inside.shape
-    steps = np.zeros((height, width + 2), np.int64)
-    for column in range(width):
-        for row in range(height):
-            if inside[row, column]:
-                steps[row, column + 1] = (steps[row - 1, column + 1] if row else 0) + 1
-        for row in range(height - 1, -1, -1):
-            below = steps[row + 1, column + 1] if row + 1 < height else 0
-            steps[row, column + 1] = min(steps[row, column + 1], below + 1)
-    return steps
+def _means(first: Floats, second: Floats) -> tuple[float, float, float]:
+    """Mean and SD of the first values, and mean of the second."""
+    total = other = square = 0.0
+    for k in range(len(first)):
+        total += first[k]
+        other += second[k]
+    mean = total / len(first)
+    for k in range(len(first)):
+        square += (first[k] - mean) ** 2
+    return mean, math.sqrt(square / len(first)), other / len(first)
 
 
 @kernel
-def _means(inside: Mask, first: Planes, second: Planes) -> tuple[float, float, float]:
-    """Mean and SD of the first plane over the nucleus, and mean of the second."""
-    n, total, other, square = 0, 0.0, 0.0, 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n += 1
-                total += first[row, column]
-                other += second[row, column]
-    mean = total / n
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                square += (first[row, column] - mean) ** 2
-    return mean, math.sqrt(square / n), other / n
-
-
-@kernel
-def _otsu(inside: Mask, plane: Planes) -> float:
+def _otsu(values: Floats) -> float:
     """Threshold between the darker and the lighter pixels of a nucleus; its largest value where all are equal."""
-    low, high = np.inf, -np.inf
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                low, high = min(low, plane[row, column]), max(high, plane[row, column])
-    counts = np.zeros(_BINS)
+    low, high = values.min(), values.max()
     width = (high - low) / _BINS
     if width < 1e-9:
         return high
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                counts[min(int((plane[row, column] - low) / width), _BINS - 1)] += 1
+    counts, bins = np.zeros(_BINS), np.empty(len(values), np.int32)
+    for k in range(len(values)):
+        bins[k] = min(int((values[k] - low) / width), _BINS - 1)
+    for place in bins:
+        counts[place] += 1
     return low + (_best_split(counts) + 0.5) * width
 
 
@@ -206,135 +259,155 @@ def _best_split(counts: Floats) -> int:
 
 
 @kernel
-def _components(mask: Mask, least: float) -> tuple[int, int]:
-    """Number of parts, connected by edges or corners, of at least so many pixels; and pixels of the largest part."""
-    height, width = mask.shape
-    if not mask.any():
-        return 0, 0
-    waiting, seen = np.empty((height * width, 2), np.int64), np.zeros((height, width), np.bool_)
-    parts = largest = 0
-    for row in range(height):
-        for column in range(width):
-            if not mask[row, column] or seen[row, column]:
-                continue
-            size, ahead = 0, 1
-            waiting[0, 0], waiting[0, 1] = row, column
-            seen[row, column] = True
-            while size < ahead:
-                y, x = waiting[size]
-                size += 1
-                for near_y in range(max(y - 1, 0), min(y + 2, height)):
-                    for near_x in range(max(x - 1, 0), min(x + 2, width)):
-                        if mask[near_y, near_x] and not seen[near_y, near_x]:
-                            seen[near_y, near_x] = True
-                            waiting[ahead, 0], waiting[ahead, 1] = near_y, near_x
-                            ahead += 1
-            parts += size >= least
-            largest = max(largest, size)
+def _components(places: Counts, width: int, mask: Mask, least: float) -> tuple[int, int]:
+    """Number of parts, connected by edges or corners, of at least so many pixels; and pixels of the largest part.
+
+    The mask is empty afterwards.
+    """
+    waiting, parts, largest = np.empty(len(places), np.int64), 0, 0
+    for place in places:
+        if not mask[place]:
+            continue
+        size, ahead = 0, 1
+        waiting[0], mask[place] = place, False
+        while size < ahead:
+            middle = waiting[size]
+            size += 1
+            for row in range(middle - width, middle + width + 1, width):
+                for near in range(row - 1, row + 2):
+                    if mask[near]:
+                        mask[near] = False
+                        waiting[ahead] = near
+                        ahead += 1
+        parts += size >= least
+        largest = max(largest, size)
     return parts, largest
 
 
 @kernel
-def _clumps(inside: Mask, plane: Planes, depth: Floats, pixel: float, out: Floats) -> None:
-    threshold = _otsu(inside, plane)
-    mask = np.zeros(inside.shape, np.bool_)
-    n = dark = rim = 0
+def _clumps(places: Counts, width: int, plane: Floats, depth: Floats, pixel: float, mask: Mask, out: Floats) -> None:
+    threshold = _otsu(plane)
+    n, dark, rim = len(places), 0, 0
     total = dark_total = 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n, total = n + 1, total + plane[row, column]
-                if plane[row, column] > threshold:
-                    mask[row, column] = True
-                    dark, dark_total = dark + 1, dark_total + plane[row, column]
-                    rim += depth[row, column] <= RIM_UM
-    parts, largest = _components(mask, LEAST_UM2 / pixel)
+    for k in range(n):
+        total += plane[k]
+        if plane[k] > threshold:
+            mask[places[k]] = True
+            dark, dark_total = dark + 1, dark_total + plane[k]
+            rim += depth[k] <= RIM_UM
+    parts, largest = _components(places, width, mask, LEAST_UM2 / pixel)
     out[0], out[1], out[2], out[3] = dark * pixel, dark / n, parts, largest * pixel
     out[4] = dark_total / dark - (total - dark_total) / (n - dark) if 0 < dark < n else 0.0
     out[5] = rim / dark if dark else 0.0
 
 
 @kernel
-def _bright(inside: Mask, plane: Planes, depth: Floats, pixel: float, limit: float, out: Floats) -> None:
-    mask = np.zeros(inside.shape, np.bool_)
-    n = bright = 0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n += 1
-                mask[row, column] = depth[row, column] > RIM_UM and plane[row, column] < limit
-                bright += mask[row, column]
-    out[0], out[1], out[2] = bright * pixel, bright / n, _components(mask, LEAST_UM2 / pixel)[0]
+def _bright(
+    places: Counts, width: int, plane: Floats, depth: Floats, pixel: float, limit: float, mask: Mask, out: Floats
+) -> None:
+    bright = 0
+    for k in range(len(places)):
+        here = depth[k] > RIM_UM and plane[k] < limit
+        mask[places[k]] = here
+        bright += here
+    out[0], out[1] = bright * pixel, bright / len(places)
+    out[2] = _components(places, width, mask, LEAST_UM2 / pixel)[0]
 
 
 @kernel
-def _dots(inside: Mask, dots: Planes, eosin: Planes, depth: Floats, mean: float, out: Floats) -> None:
+def _dot_heights(
+    window: NDArray[np.float32],
+    width: int,
+    narrow: tuple[NDArray[np.float32], NDArray[np.float32]],
+    wide: tuple[NDArray[np.float32], NDArray[np.float32]],
+    scale: np.float32,
+) -> NDArray[np.float32]:
+    """Difference of two blurs of a window; right where a pixel of the nucleus is."""
+    heights = np.zeros_like(window)
+    for weights, sign in ((narrow, scale), (wide, -scale)):
+        blurred = _blurred(_blurred(window, weights[1], width), weights[0], 1)
+        begin = (len(weights[1]) - 1) * width + len(weights[0]) - 1
+        into = heights[begin : begin + blurred.size]
+        for k in range(blurred.size):
+            into[k] += sign * blurred[k]
+    return heights
+
+
+@kernel
+def _blurred(values: NDArray[np.float32], weights: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Blur values by weights that are a step apart; what has not all values around it is left out."""
+    reach = (len(weights) - 1) * step
+    n = values.size - 2 * reach
+    out = values[reach : reach + n] * weights[0]
+    for k in range(1, len(weights)):
+        weight = weights[k]
+        before, after = values[reach - k * step :][:n], values[reach + k * step :][:n]
+        for place in range(n):
+            out[place] += weight * (before[place] + after[place])
+    return out
+
+
+@kernel
+def _dots(
+    places: Counts, width: int, dots: NDArray[np.float32], eosin: Floats, depth: Floats, mean: float, out: Floats
+) -> None:
     """Count local maxima of ``dots``; of equal neighbors the first in reading order is one."""
-    height, width = inside.shape
     out[0], out[1], out[2] = 0, 0.0, 0.0
-    for row in range(1, height - 1):
-        for column in range(1, width - 1):
-            value = dots[row, column]
-            if not inside[row, column] or depth[row, column] <= RIM_UM or value < LEAST_DOT:
-                continue
-            highest = True
-            for y in range(row - 1, row + 2):
-                for x in range(column - 1, column + 2):
-                    before = y < row or (y == row and x < column)
-                    highest &= (y == row and x == column) or value > dots[y, x] or (not before and value == dots[y, x])
-            if highest:
-                out[0] += 1
-                if value > out[1]:
-                    out[1], out[2] = value, eosin[row, column] - mean
+    for k in range(len(places)):
+        place = places[k]
+        value = dots[place]
+        if depth[k] <= RIM_UM or value < LEAST_DOT or value <= dots[place - 1] or value < dots[place + 1]:
+            continue
+        highest = True
+        for aside in range(-1, 2):
+            highest &= value > dots[place - width + aside] and value >= dots[place + width + aside]
+        if highest:
+            out[0] += 1
+            if value > out[1]:
+                out[1], out[2] = value, eosin[k] - mean
 
 
 @kernel
-def _margination(inside: Mask, plane: Planes, depth: Floats, mean: float) -> float:
+def _margination(plane: Floats, depth: Floats, mean: float) -> float:
     """Correlation of the plane with the closeness to the outline; NaN where either is the same everywhere."""
-    n, deep = 0, 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n, deep = n + 1, deep + depth[row, column]
-    deep /= n
+    deep = depth.sum() / len(depth)
     both = squares = others = 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                value, close = plane[row, column] - mean, deep - depth[row, column]
-                both += value * close
-                squares += value * value
-                others += close * close
+    for k in range(len(plane)):
+        value, close = plane[k] - mean, deep - depth[k]
+        both += value * close
+        squares += value * value
+        others += close * close
     return both / math.sqrt(squares * others) if squares > 1e-12 and others > 1e-12 else np.nan
 
 
 @kernel
-def _shells(inside: Mask, plane: Planes, depth: Floats, mean: float, out: Floats) -> None:
-    """Write the mean in each shell over that of the nucleus."""
+def _shells(first: Floats, second: Floats, depth: Floats, mean: float, other_mean: float, out: Floats) -> None:
+    """Write the means of both planes in each shell over those of the nucleus."""
     deepest = depth.max()
-    counts, sums = np.zeros(SHELLS), np.zeros(SHELLS)
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                shell = min(int((1.0 - depth[row, column] / deepest) * SHELLS), SHELLS - 1)
-                counts[shell] += 1
-                sums[shell] += plane[row, column]
+    counts, sums, others = np.zeros(SHELLS), np.zeros(SHELLS), np.zeros(SHELLS)
+    for k in range(len(depth)):
+        shell = min(int((1.0 - depth[k] / deepest) * SHELLS), SHELLS - 1)
+        counts[shell] += 1
+        sums[shell] += first[k]
+        others[shell] += second[k]
     for shell in range(SHELLS):
         if counts[shell] and mean > 1e-9:
             out[shell] = sums[shell] / counts[shell] / mean
+        if counts[shell] and other_mean > 1e-9:
+            out[SHELLS + shell] = others[shell] / counts[shell] / other_mean
 
 
 @kernel
-def _displacement(inside: Mask, plane: Planes, mpp_x: float, mpp_y: float) -> float:
+def _displacement(runs: Counts, plane: Floats, mpp_x: float, mpp_y: float) -> float:
     n, weight = 0, 0.0
     x = y = heavy_x = heavy_y = 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                value = plane[row, column]
-                n, weight = n + 1, weight + value
-                x, y = x + column, y + row
-                heavy_x, heavy_y = heavy_x + value * column, heavy_y + value * row
+    for k in range(len(runs)):
+        row = runs[k, 0] - runs[0, 0]
+        for column in range(runs[k, 1] - runs[0, 1], runs[k, 2] - runs[0, 1]):
+            value = plane[n]
+            n, weight = n + 1, weight + value
+            x, y = x + column, y + row
+            heavy_x, heavy_y = heavy_x + value * column, heavy_y + value * row
     if weight <= 1e-9:
         return np.nan
     return math.sqrt(((heavy_x / weight - x / n) * mpp_x) ** 2 + ((heavy_y / weight - y / n) * mpp_y) ** 2)
