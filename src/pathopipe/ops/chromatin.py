@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.boxes import runs_of
+from pathopipe.ops.runs import Runs
 
 RIM_UM: Final = 0.75
 """Width of the rim of a nucleus."""
@@ -51,23 +51,17 @@ _BINS: Final = 256
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Labels = NDArray[np.int32]
-Boxes = NDArray[np.int64]
 Planes = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def measure_chromatin(
-    labels: Labels, boxes: Boxes, planes: Planes, strong: float, mpp_x: float, mpp_y: float
-) -> dict[str, Floats]:
-    """Measure how hematoxylin lies in the nuclei of a label image.
+def measure_chromatin(runs: Runs, planes: Planes, strong: float, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
+    """Measure how hematoxylin lies in nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
-    boxes
-        Their bounding boxes, as `boxes.bounding_boxes` gives them.
+    runs
+        Pixels of the nuclei. Only what lies outside of the slide may be missing of the 5 um around them.
     planes
         float32 (2 or more, H, W): hematoxylin and eosin, in optical density.
     strong
@@ -78,7 +72,7 @@ def measure_chromatin(
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``CHROMATIN_FEATURES``; NaN where a number has no pixel.
+        One float64 array (n,) per name of ``CHROMATIN_FEATURES``; NaN where a nucleus has no pixel.
 
         * ``clump_``: pixels darker than Otsu's threshold between the darker and the lighter ones of the nucleus (Otsu
           1979; 256 bins): area, share of the nucleus, number (connected by edges or corners, of 0.2 um2 at least),
@@ -95,7 +89,7 @@ def measure_chromatin(
         * ``hematoxylin_total``: integrated density, as for the content of DNA.
     """
     weights = [_weights(sigma / mpp_x, sigma / mpp_y) for sigma in DOT_UM]
-    measured = _measure(*runs_of(labels, boxes), planes, weights[0], weights[1], strong, mpp_x, mpp_y)
+    measured = _measure(*runs, planes, weights[0], weights[1], strong, mpp_x, mpp_y)
     return dict(zip(CHROMATIN_FEATURES, measured.T, strict=True))
 
 

@@ -50,7 +50,7 @@ def cooccurrence(
     Parameters
     ----------
     runs, ends
-        Of the nuclei, as `boxes.runs_of` gives them.
+        Pixels of the nuclei, as `runs.Runs` holds them.
     plane, scale
         float32 (H, W); times ``scale``, values from 0 to 1 are told apart in ``LEVELS`` levels.
     distances
@@ -58,7 +58,7 @@ def cooccurrence(
 
     Returns
     -------
-    (count, distances, 11), in the order of ``COOCCURRENCE``; NaN where there is no pair, or the distance is the next
+    (n, distances, 11), in the order of ``COOCCURRENCE``; NaN where there is no pair, or the distance is the next
     smaller one.
     """
     out = np.full((len(ends) - 1, len(distances), 11), np.nan)

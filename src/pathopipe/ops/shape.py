@@ -1,4 +1,4 @@
-"""Size and shape of nuclei, measured on a label image in micrometers.
+"""Size and shape of nuclei, measured on their pixels in micrometers.
 
 All sums are taken in whole pixels relative to the nucleus itself, so a nucleus measures the same to the last bit
 wherever in a block it lies.
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.boxes import bounding_boxes, runs_of
+from pathopipe.ops.runs import Runs
 
 SHAPE_FEATURES: Final = (
     "area_um2",
@@ -28,26 +28,23 @@ _ASIDE: Final = (0, 0, 1, -1)
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Labels = NDArray[np.int32]
 
 
-def measure_shapes(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
-    """Measure the nuclei 1 to ``count`` of a label image.
+def measure_shapes(runs: Runs, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
+    """Measure nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Every nucleus is 4-connected and without holes (the contract of ``segment``) and
-        wholly inside the image.
-    count
-        Number of nuclei; a number that no pixel carries gets NaN.
+    runs
+        Their pixels. Every nucleus is 4-connected and without holes (the contract of ``segment``); one without pixels
+        gets NaN.
     mpp_x, mpp_y
         Micrometers per pixel; the two may differ.
 
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``SHAPE_FEATURES``, row i is nucleus i + 1.
+        One float64 array (n,) per name of ``SHAPE_FEATURES``.
 
         * ``area_um2``: pixels times the area of a pixel.
         * ``perimeter_um``: Crofton's formula in four directions, see `crofton_weights`.
@@ -58,15 +55,14 @@ def measure_shapes(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> di
         * ``circularity``: 4 pi area / perimeter squared (Cox 1927), clipped at 1, which the digital estimate of a
           disc's perimeter can pass by two percent.
     """
-    runs, ends = runs_of(labels, bounding_boxes(labels, count))
-    pixels, moments, crossings = _tally(runs, ends)
+    pixels, moments, crossings = _tally(*runs)
     present = pixels > 0
     area = np.where(present, pixels * (mpp_x * mpp_y), np.nan)
     # Not as a matrix product, whose last bits depend on how many nuclei there are.
     lengths = [times * length for times, length in zip(crossings.T, crofton_weights(mpp_x, mpp_y), strict=True)]
     perimeter = np.where(present, lengths[0] + lengths[1] + lengths[2] + lengths[3], np.nan)
     major, minor = _axes(pixels, moments, mpp_x, mpp_y)
-    solidity = _solidities(runs, ends, pixels)
+    solidity = _solidities(*runs, pixels)
     with np.errstate(invalid="ignore", divide="ignore"):
         eccentricity = np.where(major > 0, np.sqrt(1.0 - np.minimum(1.0, (minor / major) ** 2)), 0.0)
         circularity = np.minimum(1.0, 4.0 * math.pi * area / perimeter**2)
@@ -125,7 +121,11 @@ def _tally(runs: Counts, ends: Counts) -> tuple[Counts, Counts, Counts]:
     x and y begin at its first pixel in reading order. Sums over a run are closed forms: no pixel is looked at.
     """
     count = len(ends) - 1
-    pixels, moments, crossings = np.zeros(count, np.int64), np.zeros((count, 5), np.int64), np.zeros((count, 4), np.int64)
+    pixels, moments, crossings = (
+        np.zeros(count, np.int64),
+        np.zeros((count, 5), np.int64),
+        np.zeros((count, 4), np.int64),
+    )
     for i in range(count):
         own = runs[ends[i] : ends[i + 1]]
         for k in range(len(own)):

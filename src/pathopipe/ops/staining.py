@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.boxes import runs_of
+from pathopipe.ops.runs import Runs
 from pathopipe.ops.stain import Stains, density_tables, optical_density
 from pathopipe.ops.surroundings import mean_around
 
@@ -36,21 +36,14 @@ def planes_of(rgb: NDArray[np.uint8], stains: Stains) -> Planes:
 
 
 def measure_staining(
-    labels: NDArray[np.int32],
-    boxes: NDArray[np.int64],
-    rgb: NDArray[np.uint8],
-    planes: Planes,
-    mpp_x: float,
-    mpp_y: float,
+    runs: Runs, rgb: NDArray[np.uint8], planes: Planes, mpp_x: float, mpp_y: float
 ) -> dict[str, Floats]:
-    """Measure the optical density in the nuclei of a label image, and around them.
+    """Measure the optical density in nuclei, and around them.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
-    boxes
-        Their bounding boxes, as `boxes.bounding_boxes` gives them.
+    runs
+        Pixels of the nuclei. Only what lies outside of the slide may be missing of the 5 um around them.
     rgb, planes
         uint8 (H, W, 3), and float32 (2, H, W), as `planes_of` gives them for it.
     mpp_x, mpp_y
@@ -59,7 +52,7 @@ def measure_staining(
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``STAINING_FEATURES``; NaN where a number has no pixel. Per plane, over
+        One float64 array (n,) per name of ``STAINING_FEATURES``; NaN where a nucleus has no pixel. Per plane, over
         the pixels of the nucleus:
 
         * ``mean``, ``sd`` (of the population), ``p05`` to ``p95`` (linear between values, type 7 of Hyndman and Fan
@@ -73,13 +66,12 @@ def measure_staining(
           the same whether they are in the image or not.
         * ``contrast_2um``, ``contrast_5um``: ``mean`` minus these.
     """
-    runs, ends = runs_of(labels, boxes)
-    measured = _measure(labels, runs, ends, rgb, planes, _OF_LEVELS).reshape(len(boxes), len(PLANES), -1)
+    measured = _measure(*runs, rgb, planes, _OF_LEVELS).reshape(len(runs), len(PLANES), -1)
     for ring, width in enumerate(RINGS_UM):
-        around = mean_around(runs, ends, rgb, planes, width / mpp_x, width / mpp_y, _OF_LEVELS)
+        around = mean_around(*runs, rgb, planes, width / mpp_x, width / mpp_y, _OF_LEVELS)
         place = len(STATISTICS) + 2 * ring
         measured[:, :, place], measured[:, :, place + 1] = around, measured[:, :, 0] - around
-    return dict(zip(STAINING_FEATURES, measured.reshape(len(boxes), -1).T, strict=True))
+    return dict(zip(STAINING_FEATURES, measured.reshape(len(runs), -1).T, strict=True))
 
 
 def blurred(plane: NDArray[np.float32], sigma_x: float, sigma_y: float) -> NDArray[np.float32]:
@@ -103,14 +95,7 @@ def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32]) -> Planes:
 
 
 @kernel
-def _measure(
-    labels: NDArray[np.int32],
-    runs: Counts,
-    ends: Counts,
-    rgb: NDArray[np.uint8],
-    planes: Planes,
-    of_levels: Floats,
-) -> Floats:
+def _measure(runs: Counts, ends: Counts, rgb: NDArray[np.uint8], planes: Planes, of_levels: Floats) -> Floats:
     """Write the statistics of each plane, with room for those of the surroundings after them."""
     count, columns = len(ends) - 1, len(STATISTICS) + len(AROUND)
     out = np.full((count, 5 * columns), np.nan)
@@ -120,7 +105,7 @@ def _measure(
             continue
         n = (own[:, 2] - own[:, 1]).sum()
         values, room = np.empty(n), np.empty(n)
-        edges = _edges(labels, rgb, planes, own, of_levels)
+        edges = _edges(rgb, planes, own, of_levels)
         levels = _levels(rgb, own)
         for kind in range(5):
             part = out[i, kind * columns : kind * columns + len(STATISTICS)]
@@ -280,25 +265,33 @@ def _entropy_of(counts: NDArray[np.int64], n: int) -> float:
 
 
 @kernel
-def _edges(
-    labels: NDArray[np.int32], rgb: NDArray[np.uint8], planes: Planes, runs: Counts, of_levels: Floats
-) -> Floats:
+def _edges(rgb: NDArray[np.uint8], planes: Planes, runs: Counts, of_levels: Floats) -> Floats:
     """Mean drop per plane across the pixel edges of the outline."""
-    height, width = labels.shape
-    label, edges, drops = labels[runs[0, 0], runs[0, 1]], 0, np.zeros(5)
+    height, width = planes.shape[1:]
+    edges, drops = 0, np.zeros(5)
+    above = below = 0
     for k in range(len(runs)):
         row, first, after = runs[k]
         for x, beyond in ((first, first - 1), (after - 1, after)):
             if 0 <= beyond < width:
                 edges += 1
                 _add_drop(rgb, planes, of_levels, row, x, row, beyond, drops)
-        for y in (row - 1, row + 1):
-            if 0 <= y < height:
-                line = labels[y, first:after]
-                for at in range(line.size):
-                    if line[at] != label:
-                        edges += 1
-                        _add_drop(rgb, planes, of_levels, row, first + at, y, first + at, drops)
+        while runs[above, 0] < row - 1:
+            above += 1
+        while below < len(runs) and runs[below, 0] <= row:
+            below += 1
+        for y, m in ((row - 1, above), (row + 1, below)):
+            if not 0 <= y < height:
+                continue
+            x = first
+            # Between the runs of the next row lies what is outside.
+            while x < after:
+                more = m < len(runs) and runs[m, 0] == y
+                for column in range(x, min(after, runs[m, 1]) if more else after):
+                    edges += 1
+                    _add_drop(rgb, planes, of_levels, row, column, y, column, drops)
+                x = max(x, runs[m, 2]) if more else after
+                m += 1
     return drops / edges if edges else np.full(5, np.nan)
 
 

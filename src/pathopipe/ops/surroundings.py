@@ -32,7 +32,7 @@ def mean_around(
     Parameters
     ----------
     runs, ends
-        Of the nuclei, as `boxes.runs_of` gives them.
+        Pixels of the nuclei, as `runs.Runs` holds them.
     rgb, stains
         uint8 (H, W, 3), and float32 (2, H, W): densities of hematoxylin and eosin.
     reach_x, reach_y
@@ -42,7 +42,7 @@ def mean_around(
 
     Returns
     -------
-    (count, 5): of hematoxylin, eosin, red, green and blue; NaN where nothing is around.
+    (n, 5): of hematoxylin, eosin, red, green and blue; NaN where nothing is around.
     """
     wide = np.empty(int(reach_y) + 1, np.int64)
     for away in range(len(wide)):

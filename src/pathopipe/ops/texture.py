@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.boxes import runs_of
 from pathopipe.ops.cooccurrence import COOCCURRENCE, cooccurrence
+from pathopipe.ops.runs import Runs
 
 TOP: Final = 1.25
 """Densities from 0 to this multiple of the slide's strong hematoxylin (its 99th percentile) are told apart."""
@@ -36,8 +36,6 @@ TEXTURE_FEATURES: Final = (
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int32]
-Boxes = NDArray[np.int64]
 Counts = NDArray[np.int64]
 
 
@@ -46,17 +44,13 @@ def coarsening(mpp: float) -> int:
     return max(1, round(_COARSE_MPP / mpp))
 
 
-def measure_texture(
-    labels: Labels, boxes: Boxes, hematoxylin: NDArray[np.float32], strong: float, mpp: float
-) -> dict[str, Floats]:
-    """Measure the texture of hematoxylin in the nuclei of a label image.
+def measure_texture(runs: Runs, hematoxylin: NDArray[np.float32], strong: float, mpp: float) -> dict[str, Floats]:
+    """Measure the texture of hematoxylin in nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
-    boxes
-        Their bounding boxes, as `boxes.bounding_boxes` gives them.
+    runs
+        Pixels of the nuclei. Only what lies outside of the slide may be missing of the 5 um around them.
     hematoxylin
         float32 (H, W), its optical density.
     strong
@@ -67,7 +61,7 @@ def measure_texture(
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``TEXTURE_FEATURES``; NaN where a number has no pixel, or no two pixels
+        One float64 array (n,) per name of ``TEXTURE_FEATURES``; NaN where a nucleus has no pixel, or no two pixels
         at a distance.
 
         * ``glcm_<property>_<distance>``: properties of the symmetric co-occurrence matrix of 32 gray levels at a
@@ -83,14 +77,13 @@ def measure_texture(
           of the next smaller disc.
         * ``gradient_mean``, ``gradient_sd``: of the slope of the density, by central differences.
     """
-    runs, ends = runs_of(labels, boxes)
     scale, steps = np.float32(1 / (TOP * strong)), [round(distance / mpp) for distance in DISTANCES_UM]
     grays = _grays(hematoxylin, scale)
     parts = [
-        cooccurrence(runs, ends, hematoxylin, scale, np.array(steps)).reshape(len(boxes), -1),
-        _patterns(runs, ends, grays, _circle(PATTERN_UM / mpp)),
-        _granularity(runs, ends, grays, mpp),
-        _gradient(runs, ends, hematoxylin) / mpp,
+        cooccurrence(*runs, hematoxylin, scale, np.array(steps)).reshape(len(runs), -1),
+        _patterns(*runs, grays, _circle(PATTERN_UM / mpp)),
+        _granularity(runs, grays, mpp),
+        _gradient(*runs, hematoxylin) / mpp,
     ]
     return dict(zip(TEXTURE_FEATURES, np.concatenate(parts, axis=1).T, strict=True))
 
@@ -101,7 +94,7 @@ def _circle(radius: float) -> Floats:
     return np.array([[round(-radius * float(np.sin(a)), 5), round(radius * float(np.cos(a)), 5)] for a in angles])
 
 
-def _granularity(runs: Counts, ends: Counts, grays: Bytes, mpp: float) -> Floats:
+def _granularity(runs: Runs, grays: Bytes, mpp: float) -> Floats:
     """Shares (count, radii) of the density in structures that a disc of a radius removes and no smaller one."""
     factor = coarsening(mpp)
     small: Any = grays
@@ -109,14 +102,14 @@ def _granularity(runs: Counts, ends: Counts, grays: Bytes, mpp: float) -> Floats
         size = (-(-grays.shape[1] // factor), -(-grays.shape[0] // factor))
         fill = (0, size[1] * factor - grays.shape[0], 0, size[0] * factor - grays.shape[1])
         small = cv2.resize(cv2.copyMakeBorder(grays, *fill, cv2.BORDER_REPLICATE), size, interpolation=cv2.INTER_AREA)
-    before = whole = _sums(runs, ends, small, factor)
-    shares, smaller = np.full((len(ends) - 1, len(GRANULE_UM)), np.nan), 1
+    before = whole = _sums(*runs, small, factor)
+    shares, smaller = np.full((len(runs), len(GRANULE_UM)), np.nan), 1
     for place, radius in enumerate(GRANULE_UM):
         disc = _disc(radius / (mpp * factor))
         if int(disc.sum()) == smaller:
             continue
         opened: Any = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc)
-        after = _sums(runs, ends, opened, factor)
+        after = _sums(*runs, opened, factor)
         with np.errstate(invalid="ignore", divide="ignore"):
             shares[:, place] = (before - after) / whole
         before, smaller = after, int(disc.sum())
