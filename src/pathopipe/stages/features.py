@@ -37,7 +37,8 @@ from pathopipe.results.tables import TableWriter, numbers, read_batches, read_co
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
 
-_BLOCK: Final = 1024
+_BLOCK: Final = 2048
+"""Side in pixels that are measured; of those read around a larger block a smaller share is read for its neighbors, too."""
 _FINEST_MPP: Final = 0.25
 """Pixels are measured at the slide's own resolution, or at this one where that is finer."""
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
@@ -88,6 +89,11 @@ class _View:
     groups: frozenset[str]
     watch: Stopwatch
 
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Pixels of ``fine`` along one of ``grid``, x and y."""
+        return self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y
+
     def measure(self, block: tuple[_Rings, Members]) -> Columns:
         """Measure some nuclei in a window that shows all of them whole.
 
@@ -99,8 +105,7 @@ class _View:
         rings = block[0].take(block[1])
         with self.watch.spending("outlines"):
             found = measure_outlines(rings.coords, rings.offsets, (self.grid.mpp_x, self.grid.mpp_y), self.groups)
-        ratio = (self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y)
-        coords = rings.coords * ratio
+        coords = rings.coords * self.ratio
         x, y, width, height = self._window(coords)
         with self.watch.spending("reading"):
             rgb = self.slide.read(self.fine, x, y, width, height)
@@ -171,7 +176,7 @@ class _Nuclei:
         It has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
         """
         # By the block of the grid that their first point lies in, so that a group is read in one window.
-        groups = list(by_block(rings.coords[rings.offsets[:-1]], _BLOCK))
+        groups = list(by_block(rings.coords[rings.offsets[:-1]] * self.view.ratio, _BLOCK))
         work = [(rings, members) for members in groups]
         found = advance(self.journal, self.view.measure, work, self.job.workers, before)
         columns, done = dict[str, NDArray[Any]](), before
