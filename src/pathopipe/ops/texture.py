@@ -78,7 +78,8 @@ def measure_texture(runs: Runs, hematoxylin: NDArray[np.float32], strong: float,
         * ``gradient_mean``, ``gradient_sd``: of the slope of the density, by central differences.
     """
     scale, steps = np.float32(1 / (TOP * strong)), [round(distance / mpp) for distance in DISTANCES_UM]
-    grays = _grays(hematoxylin, scale)
+    grays = np.empty(hematoxylin.shape, np.uint8)
+    _write_grays(hematoxylin, scale, grays)
     parts = [
         cooccurrence(*runs, hematoxylin, scale, np.array(steps)).reshape(len(runs), -1),
         _patterns(*runs, grays, _circle(PATTERN_UM / mpp)),
@@ -125,14 +126,12 @@ def _disc(radius: float) -> Bytes:
 
 
 @kernel
-def _grays(plane: NDArray[np.float32], scale: np.float32) -> Bytes:
-    """The 256 gray levels (H, W) of a plane that is relative to its largest value after scaling."""
-    grays = np.empty(plane.shape, np.uint8)
+def _write_grays(plane: NDArray[np.float32], scale: np.float32, grays: Bytes) -> None:
+    """Write the 256 gray levels (H, W) of a plane whose largest value becomes 1 by scaling."""
     for row in range(len(plane)):
         line, into = plane[row], grays[row]
         for k in range(line.size):
             into[k] = np.uint8(min(line[k] * scale * np.float32(255) + np.float32(0.5), np.float32(255)))
-    return grays
 
 
 @kernel
