@@ -174,11 +174,9 @@ def _gather(plane: Planes, runs: Counts, values: Floats) -> None:
     """Copy the values of the pixels of runs."""
     n = 0
     for k in range(len(runs)):
-        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
-        into = values[n : n + line.size]
-        for x in range(line.size):
-            into[x] = line[x]
-        n += line.size
+        for column in range(runs[k, 1], runs[k, 2]):
+            values[n] = plane[runs[k, 0], column]
+            n += 1
 
 
 @kernel

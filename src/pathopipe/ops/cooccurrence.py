@@ -87,13 +87,12 @@ def _box(own: Counts, plane: NDArray[np.float32], scale: np.float32, margin: int
     levels = np.full((own[-1, 0] - own[0, 0] + 1 + margin) * width, LEVELS, np.uint8)
     places, n = np.empty((own[:, 2] - own[:, 1]).sum(), np.int64), 0
     for k in range(len(own)):
-        line = plane[own[k, 0], own[k, 1] : own[k, 2]]
-        begin = (own[k, 0] - own[0, 0]) * width + own[k, 1] - left
-        into = levels[begin : begin + line.size]
-        for x in range(line.size):
-            into[x] = np.uint8(min(line[x] * scale * np.float32(LEVELS), np.float32(LEVELS - 1)))
-            places[n + x] = begin + x
-        n += line.size
+        begin = (own[k, 0] - own[0, 0]) * width - left
+        for column in range(own[k, 1], own[k, 2]):
+            value = plane[own[k, 0], column] * scale * np.float32(LEVELS)
+            levels[begin + column] = np.uint8(min(value, np.float32(LEVELS - 1)))
+            places[n] = begin + column
+            n += 1
     return levels, places, width
 
 
@@ -103,11 +102,11 @@ def _count(levels: Bytes, places: Counts, width: int, distance: int, found: Coun
     slant = round(distance * math.sqrt(0.5))
     right, down, falling, rising = distance, distance * width, slant * width + slant, slant * width - slant
     for place in places:
-        row = found[levels[place]]
-        row[levels[place + right]] += 1
-        row[levels[place + falling]] += 1
-        row[levels[place + down]] += 1
-        row[levels[place + rising]] += 1
+        level = levels[place]
+        found[level, levels[place + right]] += 1
+        found[level, levels[place + falling]] += 1
+        found[level, levels[place + down]] += 1
+        found[level, levels[place + rising]] += 1
 
 
 @kernel

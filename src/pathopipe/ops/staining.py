@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pathopipe.jit import kernel
 from pathopipe.ops.runs import Runs
 from pathopipe.ops.stain import Stains, density_tables, optical_density
-from pathopipe.ops.surroundings import mean_around
+from pathopipe.ops.surroundings import means_around
 
 PLANES: Final = ("hematoxylin", "eosin", "red", "green", "blue")
 """What is measured: both stains, and the optical density of each color."""
@@ -69,8 +69,8 @@ def measure_staining(
         * ``contrast_2um``, ``contrast_5um``: ``mean`` minus these.
     """
     measured = _measure(*runs, rgb, planes, _OF_LEVELS).reshape(len(runs), len(PLANES), -1)
-    for ring, width in enumerate(RINGS_UM):
-        around = mean_around(*runs, rgb, planes, width / mpp_x, width / mpp_y, _OF_LEVELS)
+    reaches = [(width / mpp_x, width / mpp_y) for width in RINGS_UM]
+    for ring, around in enumerate(means_around(runs, rgb, planes, reaches, _OF_LEVELS)):
         place = len(STATISTICS) + 2 * ring
         measured[:, :, place], measured[:, :, place + 1] = around, measured[:, :, 0] - around
     return dict(zip(STAINING_FEATURES, measured.reshape(len(runs), -1).T, strict=True))
@@ -123,11 +123,9 @@ def _gather(plane: NDArray[np.float32], runs: Counts, values: Floats) -> None:
     """Copy the values of the pixels of runs, one after another."""
     n = 0
     for k in range(len(runs)):
-        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
-        into = values[n : n + line.size]
-        for x in range(line.size):
-            into[x] = line[x]
-        n += line.size
+        for column in range(runs[k, 1], runs[k, 2]):
+            values[n] = plane[runs[k, 0], column]
+            n += 1
 
 
 @kernel
@@ -135,31 +133,36 @@ def _levels(rgb: NDArray[np.uint8], runs: Counts) -> Counts:
     """Pixels (3, 256) of runs by color and level."""
     counts = np.zeros((3, 256), np.int64)
     for k in range(len(runs)):
-        line = rgb[runs[k, 0], runs[k, 1] : runs[k, 2]]
-        for x in range(len(line)):
-            counts[0, line[x, 0]] += 1
-            counts[1, line[x, 1]] += 1
-            counts[2, line[x, 2]] += 1
+        row = runs[k, 0]
+        for column in range(runs[k, 1], runs[k, 2]):
+            counts[0, rgb[row, column, 0]] += 1
+            counts[1, rgb[row, column, 1]] += 1
+            counts[2, rgb[row, column, 2]] += 1
     return counts
 
 
 @kernel
 def _describe(values: Floats, room: Floats, out: Floats) -> None:
     """Write mean, SD, five quantiles, skewness, kurtosis and entropy of values (n,); ``room`` is for as many."""
-    n = len(values)
-    mean = values.sum() / n
+    n, total, low, high = len(values), 0.0, values[0], values[0]
+    for value in values:
+        total += value
+        low, high = min(low, value), max(high, value)
+    mean = total / n
     second = third = fourth = 0.0
+    counts = np.zeros(_BINS, np.int64)
     for value in values:
         square = (value - mean) * (value - mean)
         second += square
         third += square * (value - mean)
         fourth += square * square
+        counts[min(int(value / BIN_OD), _BINS - 1)] += 1
     second, third, fourth = second / n, third / n, fourth / n
     out[0], out[1] = mean, math.sqrt(second)
     if second > 1e-12:
         out[7], out[8] = third / second**1.5, fourth / second**2 - 3.0
-    out[9] = _entropy(values)
-    _quantiles(values, room, out[2:7])
+    out[9] = _entropy(counts, n)
+    _quantiles(values, low, high, room, out[2:7])
 
 
 @kernel
@@ -187,7 +190,7 @@ def _describe_levels(counts: NDArray[np.int64], n: int, of_levels: Floats, out: 
     out[0], out[1] = mean, math.sqrt(second)
     if second > 1e-12:
         out[7], out[8] = third / second**1.5, fourth / second**2 - 3.0
-    out[9] = _entropy_of(bins, n)
+    out[9] = _entropy(bins, n)
     for k in range(5):
         place = _QUANTILES[k] * (n - 1)
         low = int(place)
@@ -206,12 +209,12 @@ def _ranked(counts: NDArray[np.int64], rank: int) -> int:
 
 
 @kernel
-def _quantiles(values: Floats, room: Floats, out: Floats) -> None:
-    """Write five quantiles of values (n,), which are put into buckets of equal width in ``room``.
+def _quantiles(values: Floats, low: float, high: float, room: Floats, out: Floats) -> None:
+    """Write five quantiles of values (n,) from ``low`` to ``high``, which are put into buckets of equal width in ``room``.
 
     Only the buckets that hold a quantile are sorted; each holds few values.
     """
-    n, low, high = len(values), values.min(), values.max()
+    n = len(values)
     scale = (n - 1) / (high - low) if high > low else 0.0
     ends = np.zeros(n + 1, np.int64)
     for value in values:
@@ -247,16 +250,8 @@ def _insertion_sort(values: Floats) -> None:
 
 
 @kernel
-def _entropy(values: Floats) -> float:
-    """Shannon's entropy in bits of the histogram of values (n,)."""
-    counts = np.zeros(_BINS, np.int64)
-    for value in values:
-        counts[min(max(int(value / BIN_OD), 0), _BINS - 1)] += 1
-    return _entropy_of(counts, len(values))
-
-
-@kernel
-def _entropy_of(counts: NDArray[np.int64], n: int) -> float:
+def _entropy(counts: Counts, n: int) -> float:
+    """Shannon's entropy in bits of a histogram of n values."""
     total = 0.0
     for found in counts:
         if found:

@@ -141,12 +141,12 @@ def _sums(runs: Counts, ends: Counts, image: Bytes, factor: int) -> Floats:
     for i in range(len(sums)):
         total = 0
         for k in range(ends[i], ends[i + 1]):
-            line, first, after = image[runs[k, 0] // factor], runs[k, 1], runs[k, 2]
+            row, first, after = runs[k, 0] // factor, runs[k, 1], runs[k, 2]
             # Whole pixels of the image, without what the run lacks of the first and of the last.
             begin, last = first // factor, (after - 1) // factor
             for column in range(begin, last + 1):
-                total += factor * line[column]
-            total -= (first - begin * factor) * line[begin] + ((last + 1) * factor - after) * line[last]
+                total += factor * image[row, column]
+            total -= (first - begin * factor) * image[row, begin] + ((last + 1) * factor - after) * image[row, last]
         if ends[i + 1] > ends[i]:
             sums[i] = total
     return sums
@@ -161,13 +161,13 @@ def _gradient(runs: Counts, ends: Counts, plane: NDArray[np.float32]) -> Floats:
         n, total, square = 0, 0.0, 0.0
         for k in range(ends[i], ends[i + 1]):
             row, first, after = runs[k]
-            above, line, below = plane[max(row - 1, 0)], plane[row], plane[min(row + 1, height - 1)]
+            above, below = max(row - 1, 0), min(row + 1, height - 1)
             half = 0.5 if 0 < row < height - 1 else 1.0
             for column in range(first, after):
                 left, right = max(column - 1, 0), min(column + 1, width - 1)
-                dx = np.float64(line[right]) - np.float64(line[left])
+                dx = np.float64(plane[row, right]) - np.float64(plane[row, left])
                 dx *= 0.5 if right - left == 2 else 1.0
-                dy = (np.float64(below[column]) - np.float64(above[column])) * half
+                dy = (np.float64(plane[below, column]) - np.float64(plane[above, column])) * half
                 slope = math.sqrt(dx * dx + dy * dy)
                 total, square = total + slope, square + slope * slope
             n += after - first
@@ -207,10 +207,9 @@ def _patterns(runs: Counts, ends: Counts, grays: Bytes, circle: Floats) -> Float
         found, n = np.zeros(10, np.int64), 0
         for k in range(len(own)):
             begin = (own[k, 0] - own[0, 0]) * width + own[k, 1] - left - reach
-            line = codes[begin : begin + own[k, 2] - own[k, 1]]
-            for code in line:
-                found[classes[code]] += 1
-            n += line.size
+            for place in range(begin, begin + own[k, 2] - own[k, 1]):
+                found[classes[codes[place]]] += 1
+            n += own[k, 2] - own[k, 1]
         out[i] = found / n
     return out
 
