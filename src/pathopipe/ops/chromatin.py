@@ -1,10 +1,9 @@
 """How chromatin lies in nuclei: dark clumps, bright spots, dots like nucleoli, and how much of it lies at the rim.
 
-Each nucleus is measured in a window of its own, which is as much larger than its box as a blur reaches. Its rows lie
-one after another in memory, so that a pixel is one number, its *place*, the pixel below it is ``place + width``, and a
-blur along columns is one along rows with larger steps::
+Each nucleus is measured in a box of its own, with a frame of one pixel. Its rows lie one after another in memory, so
+that a pixel is one number, its *place*, and the pixel below it is ``place + width``::
 
-    . . . . . . . .        . a margin, never in the nucleus: no step from a pixel leads out of the window
+    . . . . . . . .        . the frame, never in the nucleus: no step from a pixel leads out of the box
     . . # # # # . .        # the nucleus: its places in reading order, and lists of what its pixels hold,
     . # # # # # # .          in the same order, are all that most measures need
     . . # # # . . .
@@ -114,27 +113,23 @@ def _measure(
     mpp_y: float,
 ) -> Floats:
     out = np.full((len(ends) - 1, 23), np.nan)
-    pixel, aside, up = mpp_x * mpp_y, len(wide[0]) - 1, len(wide[1]) - 1
+    pixel = mpp_x * mpp_y
     for i in range(len(out)):
         own = runs[ends[i] : ends[i + 1]]
         if len(own) == 0:
             continue
-        top, left = own[0, 0] - up, own[:, 1].min() - aside
-        width = own[:, 2].max() + aside - left
-        window = _window(planes[0], top, left, own[-1, 0] + up + 1 - top, width)
-        places = _places(own, top, left, width)
+        left = own[:, 1].min()
+        rows, width = own[-1, 0] - own[0, 0] + 3, own[:, 2].max() - left + 2
+        places = _places(own, own[0, 0] - 1, left - 1, width)
         first, second = np.empty(len(places)), np.empty(len(places))
         _gather(planes[0], own, first)
         _gather(planes[1], own, second)
-        # The outline runs half a pixel from the centers of the outer pixels.
-        longest = (own[:, 2] - own[:, 1]).max()
-        depth = _depths(places, width, window.size, longest, mpp_x, mpp_y) - 0.5 * min(mpp_x, mpp_y)
+        depth = _depths(places, width, rows * width, (own[:, 2] - own[:, 1]).max(), mpp_x, mpp_y)
         mean, sd, eosin = _means(first, second)
-        mask = np.zeros(window.size, np.bool_)
-        _clumps(places, width, first, depth, pixel, mask, out[i, 0:6])
-        _bright(places, width, first, depth, pixel, mean - sd, mask, out[i, 6:9])
-        dots = _dot_heights(window, width, narrow, wide, np.float32(1 / strong))
-        _dots(places, width, dots, second, depth, eosin, out[i, 9:12])
+        _clumps(places, width, first, depth, _otsu(first), pixel, out[i, 0:6])
+        _bright(places, width, first, depth, mean - sd, pixel, out[i, 6:9])
+        dots = _dot_heights(planes[0], own[0, 0], left, rows, width, narrow, wide)
+        _dots(places, width, dots, second, depth, eosin, strong, out[i, 9:12])
         out[i, 12] = _margination(first, depth, mean)
         _shells(first, second, depth, mean, eosin, out[i, 13:21])
         out[i, 21] = _displacement(own, first, mpp_x, mpp_y)
@@ -143,23 +138,8 @@ def _measure(
 
 
 @kernel
-def _window(plane: Planes, top: int, left: int, rows: int, width: int) -> NDArray[np.float32]:
-    """Rows of a window one after another; beyond the image its outer pixels go on."""
-    window = np.empty(rows * width, np.float32)
-    bottom, right = plane.shape[0] - 1, plane.shape[1] - 1
-    for row in range(rows):
-        line, into = plane[min(max(top + row, 0), bottom)], window[row * width : (row + 1) * width]
-        if left >= 0 and left + width <= line.size:
-            into[:] = line[left : left + width]
-        else:
-            for column in range(width):
-                into[column] = line[min(max(left + column, 0), right)]
-    return window
-
-
-@kernel
 def _places(runs: Counts, top: int, left: int, width: int) -> Counts:
-    """Places of the pixels of runs in a window."""
+    """Places of the pixels of runs in a box."""
     places, n = np.empty((runs[:, 2] - runs[:, 1]).sum(), np.int64), 0
     for k in range(len(runs)):
         begin = (runs[k, 0] - top) * width - left
@@ -174,33 +154,37 @@ def _gather(plane: Planes, runs: Counts, values: Floats) -> None:
     """Copy the values of the pixels of runs."""
     n = 0
     for k in range(len(runs)):
-        for column in range(runs[k, 1], runs[k, 2]):
-            values[n] = plane[runs[k, 0], column]
-            n += 1
+        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        into = values[n : n + line.size]
+        for x in range(line.size):
+            into[x] = line[x]
+        n += line.size
 
 
 @kernel
 def _depths(places: Counts, width: int, size: int, longest: int, mpp_x: float, mpp_y: float) -> Floats:
-    """Distance in um of each pixel's center from that of the nearest pixel outside.
+    """Distance in um of each pixel's center from the outline: half a pixel less than from the nearest pixel outside.
 
     Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row, in which
     the ``longest`` run of pixels leads out of the nucleus after half its length at most.
     """
-    steps, along = np.zeros(size, np.int32), np.zeros(size)
+    steps, along, highest = np.zeros(size, np.int32), np.zeros(size), 0
     for place in places:
         steps[place] = steps[place - width] + 1
     for place in places[::-1]:
         steps[place] = min(steps[place], steps[place + width] + 1)
         along[place] = (steps[place] * mpp_y) ** 2
+        highest = max(highest, steps[place])
     begin, end = places[0], places[-1] + 1
     nearest = along[begin:end].copy()
-    for reach in range(1, (longest + 1) // 2 + 1):
+    for reach in range(1, min((longest + 1) // 2, int(highest * mpp_y / mpp_x)) + 1):
+        # A step that leads into another row is longer than the one to the frame, where the distance is none.
         square, before, after = (reach * mpp_x) ** 2, along[begin - reach : end - reach], along[begin + reach :]
         for k in range(nearest.size):
             nearest[k] = min(nearest[k], square + min(before[k], after[k]))
     depths = np.empty(len(places))
     for k in range(len(places)):
-        depths[k] = math.sqrt(nearest[places[k] - begin])
+        depths[k] = math.sqrt(nearest[places[k] - begin]) - 0.5 * min(mpp_x, mpp_y)
     return depths
 
 
@@ -220,7 +204,9 @@ def _means(first: Floats, second: Floats) -> tuple[float, float, float]:
 @kernel
 def _otsu(values: Floats) -> float:
     """Threshold between the darker and the lighter pixels of a nucleus; its largest value where all are equal."""
-    low, high = values.min(), values.max()
+    low = high = values[0]
+    for value in values:
+        low, high = min(low, value), max(high, value)
     width = (high - low) / _BINS
     if width < 1e-9:
         return high
@@ -251,43 +237,59 @@ def _best_split(counts: Floats) -> int:
 
 
 @kernel
-def _components(places: Counts, width: int, mask: Mask, least: float) -> tuple[int, int]:
+def _components(places: Counts, width: int, chosen: Mask, least: float) -> tuple[int, int]:
     """Number of parts, connected by edges or corners, of at least so many pixels; and pixels of the largest part.
 
-    The mask is empty afterwards.
+    Runs of the chosen pixels are united with those that they touch in the row above (Rosenfeld and Pfaltz 1966).
     """
-    waiting, parts, largest = np.empty(len(places), np.int64), 0, 0
-    for place in places:
-        if not mask[place]:
+    firsts, afters, parents = np.empty_like(places), np.empty_like(places), np.empty_like(places)
+    n = above = k = 0
+    while k < len(places):
+        if not chosen[k]:
+            k += 1
             continue
-        size, ahead = 0, 1
-        waiting[0], mask[place] = place, False
-        while size < ahead:
-            middle = waiting[size]
-            size += 1
-            for row in range(middle - width, middle + width + 1, width):
-                for near in range(row - 1, row + 2):
-                    if mask[near]:
-                        mask[near] = False
-                        waiting[ahead] = near
-                        ahead += 1
-        parts += size >= least
+        first = after = places[k]
+        while k < len(places) and chosen[k] and places[k] == after:
+            k, after = k + 1, after + 1
+        firsts[n], afters[n], parents[n] = first, after, n
+        while afters[above] + width < first:
+            above += 1
+        other = above
+        while firsts[other] + width <= after and other < n:
+            parents[_root(parents, other)] = _root(parents, n)
+            other += 1
+        n += 1
+    sizes, parts, largest = np.zeros(n, np.int64), 0, 0
+    for run in range(n):
+        sizes[_root(parents, run)] += afters[run] - firsts[run]
+    for size in sizes:
+        parts += size > 0 and size >= least
         largest = max(largest, size)
     return parts, largest
 
 
 @kernel
-def _clumps(places: Counts, width: int, plane: Floats, depth: Floats, pixel: float, mask: Mask, out: Floats) -> None:
-    threshold = _otsu(plane)
-    n, dark, rim = len(places), 0, 0
+def _root(parents: Counts, run: int) -> int:
+    while parents[run] != run:
+        parents[run] = parents[parents[run]]
+        run = parents[run]
+    return run
+
+
+@kernel
+def _clumps(
+    places: Counts, width: int, plane: Floats, depth: Floats, threshold: float, pixel: float, out: Floats
+) -> None:
+    n, dark, rim, chosen = len(places), 0, 0, np.empty(len(places), np.bool_)
     total = dark_total = 0.0
     for k in range(n):
+        # No branches: which way they go would be anybody's guess.
+        chosen[k] = plane[k] > threshold
+        dark += chosen[k]
+        rim += chosen[k] and depth[k] <= RIM_UM
         total += plane[k]
-        if plane[k] > threshold:
-            mask[places[k]] = True
-            dark, dark_total = dark + 1, dark_total + plane[k]
-            rim += depth[k] <= RIM_UM
-    parts, largest = _components(places, width, mask, LEAST_UM2 / pixel)
+        dark_total += plane[k] * chosen[k]
+    parts, largest = _components(places, width, chosen, LEAST_UM2 / pixel)
     out[0], out[1], out[2], out[3] = dark * pixel, dark / n, parts, largest * pixel
     out[4] = dark_total / dark - (total - dark_total) / (n - dark) if 0 < dark < n else 0.0
     out[5] = rim / dark if dark else 0.0
@@ -295,34 +297,59 @@ def _clumps(places: Counts, width: int, plane: Floats, depth: Floats, pixel: flo
 
 @kernel
 def _bright(
-    places: Counts, width: int, plane: Floats, depth: Floats, pixel: float, limit: float, mask: Mask, out: Floats
+    places: Counts, width: int, plane: Floats, depth: Floats, limit: float, pixel: float, out: Floats
 ) -> None:
-    bright = 0
+    bright, chosen = 0, np.empty(len(places), np.bool_)
     for k in range(len(places)):
-        here = depth[k] > RIM_UM and plane[k] < limit
-        mask[places[k]] = here
-        bright += here
+        chosen[k] = depth[k] > RIM_UM and plane[k] < limit
+        bright += chosen[k]
     out[0], out[1] = bright * pixel, bright / len(places)
-    out[2] = _components(places, width, mask, LEAST_UM2 / pixel)[0]
+    out[2] = _components(places, width, chosen, LEAST_UM2 / pixel)[0]
 
 
 @kernel
 def _dot_heights(
-    window: NDArray[np.float32],
+    plane: Planes,
+    top: int,
+    left: int,
+    rows: int,
     width: int,
     narrow: tuple[NDArray[np.float32], NDArray[np.float32]],
     wide: tuple[NDArray[np.float32], NDArray[np.float32]],
-    scale: np.float32,
 ) -> NDArray[np.float32]:
-    """Difference of two blurs of a window; right where a pixel of the nucleus is."""
-    heights = np.zeros_like(window)
-    for weights, sign in ((narrow, scale), (wide, -scale)):
-        blurred = _blurred(_blurred(window, weights[1], width), weights[0], 1)
-        begin = (len(weights[1]) - 1) * width + len(weights[0]) - 1
-        into = heights[begin : begin + blurred.size]
-        for k in range(blurred.size):
-            into[k] += sign * blurred[k]
+    """Difference of two blurs of a plane in a box; infinite in its frame, beside which there is no dot."""
+    aside, up = len(wide[0]) - 1, len(wide[1]) - 1
+    across = width - 2 + 2 * aside
+    window = _window(plane, top - up, left - aside, rows - 2 + 2 * up, across)
+    fine = _blurred(_blurred(window, narrow[1], across), narrow[0], 1)
+    coarse = _blurred(_blurred(window, wide[1], across), wide[0], 1)
+    # Both lack, before their first value, what the blurs reach.
+    lag = (up - len(narrow[1]) + 1) * across + aside - len(narrow[0]) + 1
+    heights = np.full(rows * width, np.float32(np.inf))
+    for row in range(rows - 2):
+        one, other = fine[row * across + lag :], coarse[row * across :]
+        into = heights[(row + 1) * width + 1 : (row + 2) * width - 1]
+        for k in range(into.size):
+            into[k] = one[k] - other[k]
     return heights
+
+
+@kernel
+def _window(plane: Planes, top: int, left: int, rows: int, width: int) -> NDArray[np.float32]:
+    """Rows of a window one after another; beyond the image its outer pixels go on."""
+    window = np.empty(rows * width, np.float32)
+    bottom, right = plane.shape[0] - 1, plane.shape[1] - 1
+    whole = left >= 0 and left + width <= right + 1
+    for row in range(rows):
+        y, into = min(max(top + row, 0), bottom), window[row * width : (row + 1) * width]
+        if whole:
+            line = plane[y, left : left + width]
+            for k in range(into.size):
+                into[k] = line[k]
+        else:
+            for k in range(into.size):
+                into[k] = plane[y, min(max(left + k, 0), right)]
+    return window
 
 
 @kernel
@@ -341,22 +368,30 @@ def _blurred(values: NDArray[np.float32], weights: NDArray[np.float32], step: in
 
 @kernel
 def _dots(
-    places: Counts, width: int, dots: NDArray[np.float32], eosin: Floats, depth: Floats, mean: float, out: Floats
+    places: Counts,
+    width: int,
+    dots: NDArray[np.float32],
+    eosin: Floats,
+    depth: Floats,
+    mean: float,
+    strong: float,
+    out: Floats,
 ) -> None:
     """Count local maxima of ``dots``; of equal neighbors the first in reading order is one."""
+    least = LEAST_DOT * strong
     out[0], out[1], out[2] = 0, 0.0, 0.0
     for k in range(len(places)):
         place = places[k]
         value = dots[place]
-        if depth[k] <= RIM_UM or value < LEAST_DOT or value <= dots[place - 1] or value < dots[place + 1]:
+        if depth[k] <= RIM_UM or value < least or value <= dots[place - 1] or value < dots[place + 1]:
             continue
         highest = True
         for aside in range(-1, 2):
             highest &= value > dots[place - width + aside] and value >= dots[place + width + aside]
         if highest:
             out[0] += 1
-            if value > out[1]:
-                out[1], out[2] = value, eosin[k] - mean
+            if value / strong > out[1]:
+                out[1], out[2] = value / strong, eosin[k] - mean
 
 
 @kernel

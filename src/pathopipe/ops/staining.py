@@ -123,9 +123,11 @@ def _gather(plane: NDArray[np.float32], runs: Counts, values: Floats) -> None:
     """Copy the values of the pixels of runs, one after another."""
     n = 0
     for k in range(len(runs)):
-        for column in range(runs[k, 1], runs[k, 2]):
-            values[n] = plane[runs[k, 0], column]
-            n += 1
+        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        into = values[n : n + line.size]
+        for x in range(line.size):
+            into[x] = line[x]
+        n += line.size
 
 
 @kernel
