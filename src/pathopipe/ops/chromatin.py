@@ -204,7 +204,7 @@ def _means(first: Floats, second: Floats) -> tuple[float, float, float]:
 @kernel
 def _otsu(values: Floats) -> float:
     """Threshold between the darker and the lighter pixels of a nucleus; its largest value where all are equal."""
-    low = high = values[0]
+    low, high = math.inf, -math.inf
     for value in values:
         low, high = min(low, value), max(high, value)
     width = (high - low) / _BINS
@@ -259,13 +259,12 @@ def _components(places: Counts, width: int, chosen: Mask, least: float) -> tuple
             parents[_root(parents, other)] = _root(parents, n)
             other += 1
         n += 1
-    sizes, parts, largest = np.zeros(n, np.int64), 0, 0
+    sizes, parts = np.zeros(n + 1, np.int64), 0
     for run in range(n):
         sizes[_root(parents, run)] += afters[run] - firsts[run]
     for size in sizes:
         parts += size > 0 and size >= least
-        largest = max(largest, size)
-    return parts, largest
+    return parts, sizes.max()
 
 
 @kernel
@@ -296,9 +295,7 @@ def _clumps(
 
 
 @kernel
-def _bright(
-    places: Counts, width: int, plane: Floats, depth: Floats, limit: float, pixel: float, out: Floats
-) -> None:
+def _bright(places: Counts, width: int, plane: Floats, depth: Floats, limit: float, pixel: float, out: Floats) -> None:
     bright, chosen = 0, np.empty(len(places), np.bool_)
     for k in range(len(places)):
         chosen[k] = depth[k] > RIM_UM and plane[k] < limit
@@ -357,7 +354,7 @@ def _blurred(values: NDArray[np.float32], weights: NDArray[np.float32], step: in
     """Blur values by weights that are a step apart; what has not all values around it is left out."""
     reach = (len(weights) - 1) * step
     n = values.size - 2 * reach
-    out = values[reach : reach + n] * weights[0]
+    out: NDArray[np.float32] = values[reach : reach + n] * weights[0]
     for k in range(1, len(weights)):
         weight = weights[k]
         before, after = values[reach - k * step :][:n], values[reach + k * step :][:n]

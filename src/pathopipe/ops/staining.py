@@ -277,18 +277,18 @@ def _edges(rgb: NDArray[np.uint8], planes: Planes, runs: Counts, of_levels: Floa
             above += 1
         while below < len(runs) and runs[below, 0] <= row:
             below += 1
-        for y, m in ((row - 1, above), (row + 1, below)):
+        for y, nearest in ((row - 1, above), (row + 1, below)):
             if not 0 <= y < height:
                 continue
-            x = first
+            x, next_run = first, nearest
             # Between the runs of the next row lies what is outside.
             while x < after:
-                more = m < len(runs) and runs[m, 0] == y
-                for column in range(x, min(after, runs[m, 1]) if more else after):
+                more = next_run < len(runs) and runs[next_run, 0] == y
+                for column in range(x, min(after, runs[next_run, 1]) if more else after):
                     edges += 1
                     _add_drop(rgb, planes, of_levels, row, column, y, column, drops)
-                x = max(x, runs[m, 2]) if more else after
-                m += 1
+                x = max(x, runs[next_run, 2]) if more else after
+                next_run += 1
     return drops / edges if edges else np.full(5, np.nan)
 
 
