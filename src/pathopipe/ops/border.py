@@ -35,7 +35,7 @@ class Border:
             Points (M, 2) as x, y on the grid of all rings in turn, and (n + 1,) bounds, n > 0.
         """
         low, high = (of.reduceat(coords, offsets[:-1]) for of in (np.minimum, np.maximum))
-        touches: Mask = ((low <= 0) | (high >= (self.grid.width, self.grid.height))).any(axis=1)
+        touches: Mask = np.asarray(np.any((low <= 0) | (high >= (self.grid.width, self.grid.height)), axis=1))
         # Points are looked at only where not all bins around the outline are tissue.
         doubtful = ~touches & ~self._all_tissue(self._bins_of(low - _BESIDE), self._bins_of(high + _BESIDE))
         if doubtful.any():

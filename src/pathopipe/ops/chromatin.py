@@ -248,7 +248,8 @@ def _components(places: Counts, width: int, chosen: Mask, least: float) -> tuple
         if not chosen[k]:
             k += 1
             continue
-        first = after = places[k]
+        first = places[k]
+        after = first
         while k < len(places) and chosen[k] and places[k] == after:
             k, after = k + 1, after + 1
         firsts[n], afters[n], parents[n] = first, after, n
@@ -263,7 +264,7 @@ def _components(places: Counts, width: int, chosen: Mask, least: float) -> tuple
     for run in range(n):
         sizes[_root(parents, run)] += afters[run] - firsts[run]
     for size in sizes:
-        parts += size > 0 and size >= least
+        parts += int(size > 0 and size >= least)
     return parts, sizes.max()
 
 

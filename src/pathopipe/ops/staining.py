@@ -212,9 +212,9 @@ def _ranked(counts: NDArray[np.int64], rank: int) -> int:
 
 @kernel
 def _quantiles(values: Floats, low: float, high: float, room: Floats, out: Floats) -> None:
-    """Write five quantiles of values (n,) from ``low`` to ``high``, which are put into buckets of equal width in ``room``.
+    """Write five quantiles of values (n,) from ``low`` to ``high``; ``room`` is for as many.
 
-    Only the buckets that hold a quantile are sorted; each holds few values.
+    Values are put into buckets of equal width. Only the buckets that hold a quantile are sorted; each holds few values.
     """
     n = len(values)
     scale = (n - 1) / (high - low) if high > low else 0.0
