@@ -105,6 +105,20 @@ def test_margination_and_displacement_are_as_defined(nuclei: MeasuredField, meas
         assert measured["hematoxylin_total"][label - 1] == pytest.approx(values.sum() * PIXEL)
 
 
+@pytest.mark.parametrize("shape", [(40, 1), (1, 40), (2, 30), (30, 2)])
+def test_clumps_of_thin_nuclei_are_counted(shape: tuple[int, int]) -> None:
+    labels = np.zeros((50, 50), np.int32)
+    labels[4 : 4 + shape[0], 5 : 5 + shape[1]] = 1
+    for seed in range(20):
+        one = made(labels, np.random.default_rng(seed).integers(40, 200, (50, 50, 3)).astype(np.uint8))
+        dark = (labels == 1) & (one.planes[0] > threshold_otsu(one.values(0, 1), nbins=256))
+        sizes = np.bincount(ndimage.label(dark, CORNERS)[0].ravel())[1:] * PIXEL
+        found = measure_chromatin(one.runs, one.planes, STRONG, *MPP)
+        assert found["clump_area_um2"][0] == pytest.approx(dark.sum() * PIXEL)
+        assert found["clump_count"][0] == (sizes >= LEAST_UM2).sum()
+        assert found["clump_largest_um2"][0] == pytest.approx(sizes.max())
+
+
 def drawn(dots: list[tuple[int, int]], shade: int = 60) -> MeasuredField:
     """A large pale nucleus with dark dots, at 0.25 micrometers per pixel."""
     rgb = np.full((120, 120, 3), (235, 190, 215), np.uint8)

@@ -65,19 +65,33 @@ def test_edges_are_drops_across_the_outline(nuclei: MeasuredField, measured: dic
         assert measured[f"{PLANES[plane]}_edge"][label - 1] == pytest.approx(np.mean(drops), abs=1e-9)
 
 
+def assert_surroundings(field: MeasuredField, found: dict[str, np.ndarray], label: int, width: int) -> None:
+    inside = field.labels == label
+    distance = ndimage.distance_transform_edt(~inside, sampling=MPP[::-1])
+    around = ~inside & (distance <= width + 1e-9)
+    for plane, name in enumerate(PLANES):
+        mean = field.planes[plane][around].astype(np.float64).mean()
+        assert found[f"{name}_ring_{width}um"][label - 1] == pytest.approx(mean, abs=1e-9)
+        contrast = field.values(plane, label).mean() - mean
+        assert found[f"{name}_contrast_{width}um"][label - 1] == pytest.approx(contrast, abs=1e-9)
+
+
 @pytest.mark.parametrize("width", [2, 5])
 def test_surroundings_are_what_lies_within_reach(
     nuclei: MeasuredField, measured: dict[str, np.ndarray], width: int
 ) -> None:
     for label in range(1, nuclei.count + 1):
-        inside = nuclei.labels == label
-        distance = ndimage.distance_transform_edt(~inside, sampling=MPP[::-1])
-        around = ~inside & (distance <= width + 1e-9)
-        for plane, name in enumerate(PLANES):
-            mean = nuclei.planes[plane][around].astype(np.float64).mean()
-            assert measured[f"{name}_ring_{width}um"][label - 1] == pytest.approx(mean, abs=1e-9)
-            contrast = nuclei.values(plane, label).mean() - mean
-            assert measured[f"{name}_contrast_{width}um"][label - 1] == pytest.approx(contrast, abs=1e-9)
+        assert_surroundings(nuclei, measured, label, width)
+
+
+@pytest.mark.parametrize("width", [2, 5])
+@pytest.mark.parametrize("turns", range(4))
+def test_the_middle_of_a_horseshoe_is_beyond_reach(nuclei: MeasuredField, width: int, turns: int) -> None:
+    labels = np.zeros((80, 80), np.int32)
+    labels[15:65, 12:66] = 1
+    labels[15:60, 18:60] = 0
+    one = made(np.rot90(labels, turns).copy(), np.ascontiguousarray(nuclei.rgb[:80, :80]))
+    assert_surroundings(one, measure_staining(one.runs, one.rgb, one.planes, *MPP), 1, width)
 
 
 def test_a_nucleus_measures_the_same_alone_and_elsewhere(
