@@ -40,6 +40,8 @@ from pathopipe.units import Grid
 
 _BLOCK: Final = 2048
 """Side in pixels that are measured. The larger a block, the less of what is read around it is read twice."""
+_ENOUGH_BLOCKS: Final = 16
+"""Of a slide with fewer, blocks are half as wide, so that each thread gets some."""
 _FINEST_MPP: Final = 0.25
 """Pixels are measured at the slide's own resolution, or at this one where that is finer."""
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
@@ -93,6 +95,11 @@ class _View:
     def ratio(self) -> tuple[float, float]:
         """Pixels of ``fine`` along one of ``grid``, x and y."""
         return self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y
+
+    @property
+    def side(self) -> int:
+        """Side of a block in pixels of ``fine``."""
+        return _BLOCK if self.fine.width * self.fine.height >= _ENOUGH_BLOCKS * _BLOCK**2 else _BLOCK // 2
 
     def measure(self, block: tuple[_Rings, Members]) -> Columns:
         """Measure some nuclei in a window that shows all of them whole.
@@ -164,7 +171,7 @@ class _Nuclei:
         It has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
         """
         # By the block of the grid that their first point lies in, so that a group is read in one window.
-        groups = list(by_block(rings.coords[rings.offsets[:-1]] * self.view.ratio, _BLOCK))
+        groups = list(by_block(rings.coords[rings.offsets[:-1]] * self.view.ratio, self.view.side))
         work = [(rings, members) for members in groups]
         found = advance(self.journal, self.view.measure, work, self.job.workers, before)
         columns, done = dict[str, NDArray[Any]](), before
