@@ -18,10 +18,9 @@ import cv2
 import numpy as np
 from skimage.measure import regionprops_table
 
-from pathopipe.ops.boxes import bounding_boxes
 from pathopipe.ops.chromatin import measure_chromatin
 from pathopipe.ops.measures import measure_outlines, measure_pixels
-from pathopipe.ops.raster import rasterize
+from pathopipe.ops.raster import rasterize, runs_of_rings
 from pathopipe.ops.stain import Stains
 from pathopipe.ops.staining import measure_staining, planes_of
 from pathopipe.ops.texture import measure_texture
@@ -107,11 +106,11 @@ def main() -> None:
     count, mpp = asked.nuclei, (asked.mpp, asked.mpp)
     rgb, coords, offsets = nuclei(count, asked.mpp)
     labels = rasterize(coords, offsets, rgb.shape[:2])
-    boxes, planes = bounding_boxes(labels, count), planes_of(rgb, Stains())
+    runs, planes = runs_of_rings(coords, offsets, rgb.shape[:2]), planes_of(rgb, Stains())
     works = {
-        "intensity": lambda: measure_staining(labels, boxes, rgb, planes_of(rgb, Stains()), *mpp),
-        "texture": lambda: measure_texture(labels, boxes, planes[0], 1.0, asked.mpp),
-        "chromatin": lambda: measure_chromatin(labels, boxes, planes, 1.0, *mpp),
+        "intensity": lambda: measure_staining(runs, rgb, planes_of(rgb, Stains()), *mpp),
+        "texture": lambda: measure_texture(runs, planes[0], 1.0, asked.mpp),
+        "chromatin": lambda: measure_chromatin(runs, planes, 1.0, *mpp),
         "shape": lambda: measure_outlines(coords, offsets, mpp, GROUPS),
     }
     ours = {name: rate(count, work) for name, work in works.items()}

@@ -153,7 +153,7 @@ FEATURES: Final = Stage(
         "segment/nuclei.parquet",
     ),
     writes=("features.parquet",),
-    demand=Demand(2.0, 4.0, 3.5, 2000, 2),
+    demand=Demand(2.0, 2.0, 3.5, 2000, 2),
     reads_pixels=True,
     group="after",
 )

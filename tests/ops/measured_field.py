@@ -6,23 +6,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.boxes import bounding_boxes
-from pathopipe.ops.stain import Stains
+from pathopipe.ops.runs import Runs
+from pathopipe.ops.stain import Stains, optical_density
 from pathopipe.ops.staining import planes_of
+from tests.ops.strategies import runs_of_labels
 
 
 @dataclass(frozen=True)
 class MeasuredField:
-    """Labels (H, W), their boxes, the image (H, W, 3) and its planes (5, H, W)."""
+    """Labels (H, W), their runs, the image (H, W, 3) and densities (5, H, W) of both stains and of the colors."""
 
     labels: NDArray[np.int32]
-    boxes: NDArray[np.int64]
+    runs: Runs
     rgb: NDArray[np.uint8]
     planes: NDArray[np.float32]
 
     @property
     def count(self) -> int:
-        return len(self.boxes)
+        return len(self.runs)
+
+    def is_inside(self, label: int, margin: int) -> bool:
+        """Whether a nucleus lies so many pixels away from the border."""
+        spans = self.runs.spans[self.runs.ends[label - 1] : self.runs.ends[label]]
+        low, high = spans[:, :2].min(), np.array(self.labels.shape) - (spans[:, 0].max() + 1, spans[:, 2].max())
+        return bool(min(low, high.min()) > margin)
 
     def values(self, plane: int, label: int) -> NDArray[np.float64]:
         """Values of a plane in a nucleus."""
@@ -31,8 +38,9 @@ class MeasuredField:
 
 def made(labels: NDArray[np.int32], rgb: NDArray[np.uint8], count: int | None = None) -> MeasuredField:
     """Complete a field."""
-    boxes = bounding_boxes(labels, int(labels.max()) if count is None else count)
-    return MeasuredField(labels, boxes, rgb, planes_of(rgb, Stains()))
+    runs = runs_of_labels(labels, int(labels.max()) if count is None else count)
+    colors = np.moveaxis(optical_density(rgb), 2, 0)
+    return MeasuredField(labels, runs, rgb, np.concatenate([planes_of(rgb, Stains()), colors]))
 
 
 def field(side: int = 260, count: int = 40, seed: int = 0) -> MeasuredField:

@@ -7,6 +7,7 @@ from scipy import ndimage
 from pathopipe.ops.assign import AssignSettings
 from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
 from pathopipe.ops.outline import Outlines, boxes_of, outline
+from pathopipe.ops.runs import Runs
 
 # Few distinct values and constant maps, so that ties and plateaus abound.
 FOREGROUNDS = [[255], [0, 255], [127, 128, 255], [0, 160, 200, 255]]
@@ -64,3 +65,13 @@ def label_images(draw, largest=20):
                 count += 1
                 labels[filled] = count
     return labels
+
+
+def runs_of_labels(labels: np.ndarray, count: int) -> Runs:
+    """Runs of the nuclei 1 to ``count`` of a label image."""
+    spans, framed = [np.empty((0, 3), np.int64)], np.pad(labels, ((0, 0), (1, 1)))
+    for label in range(1, count + 1):
+        steps = np.diff((framed == label).astype(np.int8), axis=1)
+        (rows, firsts), (_, afters) = np.nonzero(steps > 0), np.nonzero(steps < 0)
+        spans.append(np.stack([rows, firsts, afters], axis=1))
+    return Runs(np.concatenate(spans), np.cumsum([len(part) for part in spans]))

@@ -22,7 +22,7 @@ def nuclei() -> MeasuredField:
 
 @pytest.fixture(scope="module")
 def measured(nuclei: MeasuredField) -> dict[str, np.ndarray]:
-    return measure_chromatin(nuclei.labels, nuclei.boxes, nuclei.planes, STRONG, *MPP)
+    return measure_chromatin(nuclei.runs, nuclei.planes, STRONG, *MPP)
 
 
 def depths(inside: np.ndarray) -> np.ndarray:
@@ -105,6 +105,20 @@ def test_margination_and_displacement_are_as_defined(nuclei: MeasuredField, meas
         assert measured["hematoxylin_total"][label - 1] == pytest.approx(values.sum() * PIXEL)
 
 
+@pytest.mark.parametrize("shape", [(40, 1), (1, 40), (2, 30), (30, 2)])
+def test_clumps_of_thin_nuclei_are_counted(shape: tuple[int, int]) -> None:
+    labels = np.zeros((50, 50), np.int32)
+    labels[4 : 4 + shape[0], 5 : 5 + shape[1]] = 1
+    for seed in range(20):
+        one = made(labels, np.random.default_rng(seed).integers(40, 200, (50, 50, 3)).astype(np.uint8))
+        dark = (labels == 1) & (one.planes[0] > threshold_otsu(one.values(0, 1), nbins=256))
+        sizes = np.bincount(ndimage.label(dark, CORNERS)[0].ravel())[1:] * PIXEL
+        found = measure_chromatin(one.runs, one.planes, STRONG, *MPP)
+        assert found["clump_area_um2"][0] == pytest.approx(dark.sum() * PIXEL)
+        assert found["clump_count"][0] == (sizes >= LEAST_UM2).sum()
+        assert found["clump_largest_um2"][0] == pytest.approx(sizes.max())
+
+
 def drawn(dots: list[tuple[int, int]], shade: int = 60) -> MeasuredField:
     """A large pale nucleus with dark dots, at 0.25 micrometers per pixel."""
     rgb = np.full((120, 120, 3), (235, 190, 215), np.uint8)
@@ -119,7 +133,7 @@ def drawn(dots: list[tuple[int, int]], shade: int = 60) -> MeasuredField:
 @pytest.mark.parametrize("dots", [[], [(60, 60)], [(50, 60), (70, 60)], [(50, 50), (70, 50), (60, 75)]])
 def test_dark_dots_are_counted(dots: list[tuple[int, int]]) -> None:
     one = drawn(dots)
-    found = measure_chromatin(one.labels, one.boxes, one.planes, STRONG, 0.25, 0.25)
+    found = measure_chromatin(one.runs, one.planes, STRONG, 0.25, 0.25)
     assert found["dot_count"].tolist() == [len(dots)]
     assert (found["dot_height"][0] > 0.05) == bool(dots)
     if dots:
@@ -131,7 +145,7 @@ def test_dark_dots_are_counted(dots: list[tuple[int, int]]) -> None:
 def test_dots_at_the_rim_are_none() -> None:
     angles = np.arange(12) * np.pi / 6
     one = drawn([(round(60 + 29 * x), round(60 + 29 * y)) for x, y in zip(np.cos(angles), np.sin(angles), strict=True)])
-    found = measure_chromatin(one.labels, one.boxes, one.planes, STRONG, 0.25, 0.25)
+    found = measure_chromatin(one.runs, one.planes, STRONG, 0.25, 0.25)
     assert found["dot_count"].tolist() == [0]
     assert found["clump_rim_share"][0] > 0.4
     assert found["margination"][0] > 0
@@ -141,7 +155,7 @@ def test_an_empty_and_a_flat_nucleus_are_measured() -> None:
     labels = np.zeros((40, 40), np.int32)
     labels[10:20, 10:20], labels[30, 30] = 1, 2
     flat = made(labels, np.full((40, 40, 3), 255, np.uint8))
-    found = measure_chromatin(flat.labels, flat.boxes, flat.planes, STRONG, *MPP)
+    found = measure_chromatin(flat.runs, flat.planes, STRONG, *MPP)
     assert found["clump_share"].tolist() == found["dot_count"].tolist() == found["hematoxylin_total"].tolist() == [0, 0]
     assert np.isnan(found["margination"]).all()
     assert np.isnan(found["hematoxylin_shell_1"]).all()
@@ -151,20 +165,20 @@ def test_an_empty_and_a_flat_nucleus_are_measured() -> None:
 def test_a_nucleus_measures_the_same_alone_and_elsewhere(
     nuclei: MeasuredField, measured: dict[str, np.ndarray]
 ) -> None:
-    label = next(i for i, box in enumerate(nuclei.boxes, 1) if box[:2].min() > 30 and box[2:].max() < 230)
+    label = next(i for i in range(1, nuclei.count + 1) if nuclei.is_inside(i, 30))
     window = np.s_[8:254, 10:249]
     alone = made((nuclei.labels[window] == label).astype(np.int32), np.ascontiguousarray(nuclei.rgb[window]))
-    again = measure_chromatin(alone.labels, alone.boxes, alone.planes, STRONG, *MPP)
+    again = measure_chromatin(alone.runs, alone.planes, STRONG, *MPP)
     for name, values in again.items():
         assert values[0] == measured[name][label - 1] or np.isnan([values[0], measured[name][label - 1]]).all(), name
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_quarter_turn_changes_no_chromatin(nuclei: MeasuredField, turns: int) -> None:
-    before = measure_chromatin(nuclei.labels, nuclei.boxes, nuclei.planes, STRONG, *MPP)
+    before = measure_chromatin(nuclei.runs, nuclei.planes, STRONG, *MPP)
     turned = made(np.rot90(nuclei.labels, turns).copy(), np.rot90(nuclei.rgb, turns).copy())
     size = MPP if turns == 2 else MPP[::-1]
-    after = measure_chromatin(turned.labels, turned.boxes, turned.planes, STRONG, *size)
+    after = measure_chromatin(turned.runs, turned.planes, STRONG, *size)
     for name, values in before.items():
         # Single precision of the blur decides about dots; whole numbers of them, and their heights to its digits.
         np.testing.assert_allclose(after[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
@@ -177,6 +191,6 @@ def test_the_rim_is_as_wide_at_any_resolution(mpp: float) -> None:
     cv2.circle(labels, (100, 100), round(radius), 1, -1)
     image = np.random.default_rng(0).integers(60, 160, (200, 200, 3)).astype(np.uint8)
     one = made(labels.astype(np.int32), image)
-    found = measure_chromatin(one.labels, one.boxes, one.planes, STRONG, mpp, mpp)
+    found = measure_chromatin(one.runs, one.planes, STRONG, mpp, mpp)
     rim = 1 - ((6.0 - RIM_UM) / 6.0) ** 2  # of a disc of 6 um, of which dark pixels are a random part
     assert found["clump_rim_share"][0] == pytest.approx(rim, abs=0.08)

@@ -9,7 +9,7 @@ from skimage.measure import regionprops
 
 from pathopipe.ops.moments import MOMENT_FEATURES, ZERNIKE, measure_moments
 from pathopipe.ops.shape import measure_shapes
-from tests.ops.strategies import label_images
+from tests.ops.strategies import label_images, runs_of_labels
 from tests.ops.test_shape import blobs, ellipse
 
 ZERNIKES = MOMENT_FEATURES[-len(ZERNIKE) :]
@@ -27,7 +27,7 @@ MAHOTAS = {
 
 
 def one(mask: np.ndarray, mpp_x: float = 1.0, mpp_y: float = 1.0) -> dict[str, float]:
-    columns = measure_moments(np.pad(mask, 1).astype(np.int32), 1, mpp_x, mpp_y)
+    columns = measure_moments(runs_of_labels(np.pad(mask, 1).astype(np.int32), 1), mpp_x, mpp_y)
     return {name: float(column[0]) for name, column in columns.items()}
 
 
@@ -65,8 +65,8 @@ def subsampled(mask: np.ndarray, mpp_x: float, mpp_y: float, fine: int) -> dict[
 @settings(max_examples=40, deadline=None)
 @given(label_images(), st.sampled_from([(1.0, 1.0), (0.25, 0.25), (0.5, 0.3)]))
 def test_random_nuclei_measure_as_in_scikit_image_and_scipy(labels, mpp):
-    measured = measure_moments(labels, int(labels.max()), *mpp)
-    axes = measure_shapes(labels, int(labels.max()), *mpp)
+    measured = measure_moments(runs_of_labels(labels, int(labels.max())), *mpp)
+    axes = measure_shapes(runs_of_labels(labels, int(labels.max())), *mpp)
     for i, region in enumerate(regionprops(labels, spacing=(mpp[1], mpp[0]))):
         diameter = math.sqrt(4 * region.num_pixels * mpp[0] * mpp[1] / math.pi)
         assert measured["equivalent_diameter_um"][i] == pytest.approx(diameter, rel=1e-12)
@@ -88,7 +88,7 @@ def test_random_nuclei_measure_as_in_scikit_image_and_scipy(labels, mpp):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_irregular_regions_measure_as_in_scikit_image(seed):
     labels, count = blobs(seed)
-    measured = measure_moments(labels, count, 1.0, 1.0)
+    measured = measure_moments(runs_of_labels(labels, count), 1.0, 1.0)
     assert count > 5
     for i, region in enumerate(regionprops(labels)):
         if region.area < 5:
@@ -104,7 +104,7 @@ def test_irregular_regions_measure_as_in_scikit_image(seed):
 @given(label_images(), st.sampled_from([(1.0, 1.0), (0.5, 0.3), (0.2, 0.7)]))
 def test_the_inscribed_radius_is_the_distance_to_what_is_outside(labels, mpp):
     """Every pixel's center against every pixel outside, which is a rectangle."""
-    radii = measure_moments(labels, int(labels.max()), *mpp)["inscribed_radius_um"]
+    radii = measure_moments(runs_of_labels(labels, int(labels.max())), *mpp)["inscribed_radius_um"]
     for i, radius in enumerate(radii):
         mask = np.pad(labels == i + 1, 1)
         inside, outside = np.argwhere(mask)[:, None], np.argwhere(~mask)[None]
@@ -115,7 +115,7 @@ def test_the_inscribed_radius_is_the_distance_to_what_is_outside(labels, mpp):
 @pytest.mark.parametrize("seed", [4, 5])
 def test_the_inscribed_radius_of_larger_regions_keeps_half_a_pixel_to_a_distance_transform(seed):
     labels, count = blobs(seed, 160)
-    radii = measure_moments(labels, count, 1.0, 1.0)["inscribed_radius_um"]
+    radii = measure_moments(runs_of_labels(labels, count), 1.0, 1.0)["inscribed_radius_um"]
     for i in range(count):
         centers = ndimage.distance_transform_edt(labels == i + 1).max()
         assert centers - math.sqrt(0.5) - 1e-9 <= radii[i] <= centers - 0.5 + 1e-9
@@ -124,7 +124,7 @@ def test_the_inscribed_radius_of_larger_regions_keeps_half_a_pixel_to_a_distance
 @settings(max_examples=25, deadline=None)
 @given(label_images(12), st.sampled_from([(1.0, 1.0), (0.5, 0.3)]))
 def test_moments_are_integrals_over_the_pixels(labels, mpp):
-    measured = measure_moments(labels, int(labels.max()), *mpp)
+    measured = measure_moments(runs_of_labels(labels, int(labels.max())), *mpp)
     for i in range(int(labels.max())):
         for name, expected in subsampled(labels == i + 1, *mpp, fine=24).items():
             assert measured[name][i] == pytest.approx(expected, abs=4e-3)
@@ -201,8 +201,8 @@ def test_a_large_ellipse_measures_the_same_in_any_direction_and_on_pixels_of_une
 @given(label_images())
 def test_a_quarter_turn_changes_the_direction_alone(labels):
     count = int(labels.max())
-    here = measure_moments(labels, count, 0.5, 0.3)
-    there = measure_moments(np.ascontiguousarray(np.rot90(labels)), count, 0.3, 0.5)
+    here = measure_moments(runs_of_labels(labels, count), 0.5, 0.3)
+    there = measure_moments(runs_of_labels((np.rot90(labels)), count), 0.3, 0.5)
     for name in MOMENT_FEATURES:
         expected = (here[name] + 90) % 180 if name == "orientation_deg" else here[name]
         if name == "orientation_deg":
@@ -216,26 +216,26 @@ def test_a_quarter_turn_changes_the_direction_alone(labels):
 @given(label_images(), st.integers(0, 30), st.integers(0, 30))
 def test_where_a_nucleus_lies_and_what_lies_beside_it_changes_no_bit(labels, down, right):
     count = int(labels.max())
-    here = measure_moments(labels, count, 0.5, 0.49)
+    here = measure_moments(runs_of_labels(labels, count), 0.5, 0.49)
     moved = np.zeros((60, 60), np.int32)
     moved[down : down + labels.shape[0], right : right + labels.shape[1]] = labels
-    there = measure_moments(moved, count, 0.5, 0.49)
+    there = measure_moments(runs_of_labels(moved, count), 0.5, 0.49)
     assert all(here[name].tobytes() == there[name].tobytes() for name in MOMENT_FEATURES)
     for i in range(count):
-        alone = measure_moments((labels == i + 1).astype(np.int32), 1, 0.5, 0.49)
+        alone = measure_moments(runs_of_labels((labels == i + 1).astype(np.int32), 1), 0.5, 0.49)
         assert all(alone[name].tobytes() == here[name][i : i + 1].tobytes() for name in MOMENT_FEATURES)
 
 
 def test_a_number_without_pixels_gets_nan_and_one_beyond_the_count_is_left_out():
     labels = np.zeros((5, 9), np.int32)
     labels[2, 2], labels[2, 5:8] = 2, 4
-    measured = measure_moments(labels, 3, 0.5, 0.5)
+    measured = measure_moments(runs_of_labels(labels, 3), 0.5, 0.5)
     for name, column in measured.items():
         assert np.isnan(column[[0, 2]]).all()
         assert np.isfinite(column[1]) or name == "orientation_deg"
 
 
 def test_no_nuclei_give_empty_columns():
-    measured = measure_moments(np.zeros((8, 8), np.int32), 0, 0.5, 0.5)
+    measured = measure_moments(runs_of_labels(np.zeros((8, 8), np.int32), 0), 0.5, 0.5)
     assert tuple(measured) == MOMENT_FEATURES
     assert [column.shape for column in measured.values()] == [(0,)] * len(MOMENT_FEATURES)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import points_in_poly
 
-from pathopipe.ops.raster import rasterize
-from tests.ops.strategies import label_images, outlines
+from pathopipe.ops.raster import rasterize, runs_of_rings
+from tests.ops.strategies import label_images, outlines, runs_of_labels
 
 
 @settings(deadline=None, max_examples=150)
@@ -14,7 +14,10 @@ def test_rasterized_outlines_are_the_labels(labels, factor):
     """Also after the way to the slide's pixels and back, which rounds."""
     rings = outlines(labels, origin=(5000, 70_000))
     there_and_back = rings.coords * factor / factor
-    np.testing.assert_array_equal(rasterize(there_and_back, rings.offsets, labels.shape, origin=(5000, 70_000)), labels)
+    place = (there_and_back, rings.offsets, labels.shape, (5000, 70_000))
+    np.testing.assert_array_equal(rasterize(*place), labels)
+    for found, expected in zip(runs_of_rings(*place), runs_of_labels(labels, len(rings.offsets) - 1), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @settings(deadline=None, max_examples=150)

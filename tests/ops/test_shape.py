@@ -10,7 +10,7 @@ from skimage.measure import label as connected
 from skimage.measure import perimeter_crofton, regionprops
 
 from pathopipe.ops.shape import SHAPE_FEATURES, hull_areas, measure_shapes
-from tests.ops.strategies import label_images, outlines
+from tests.ops.strategies import label_images, outlines, runs_of_labels
 
 
 def ellipse(semi_x: float, semi_y: float, turn: float = 0.0) -> np.ndarray:
@@ -36,7 +36,7 @@ def blobs(seed: int, size: int = 96) -> tuple[np.ndarray, int]:
 
 
 def one(labels: np.ndarray, mpp_x: float = 1.0, mpp_y: float = 1.0) -> dict[str, float]:
-    return {name: float(column[0]) for name, column in measure_shapes(labels, 1, mpp_x, mpp_y).items()}
+    return {name: float(column[0]) for name, column in measure_shapes(runs_of_labels(labels, 1), mpp_x, mpp_y).items()}
 
 
 @pytest.mark.parametrize("radius", [4.4, 6.5, 8.4, 10, 15, 25])
@@ -58,7 +58,7 @@ def test_clipping_hides_no_more_than_three_percent():
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_irregular_regions_measure_as_in_scikit_image(seed):
     labels, count = blobs(seed)
-    shapes = measure_shapes(labels, count, 1.0, 1.0)
+    shapes = measure_shapes(runs_of_labels(labels, count), 1.0, 1.0)
     assert count > 5
     for i, region in enumerate(regionprops(labels)):
         assert shapes["area_um2"][i] == region.area
@@ -71,7 +71,7 @@ def test_irregular_regions_measure_as_in_scikit_image(seed):
 @pytest.mark.parametrize("seed", [4, 5])
 def test_solidity_is_that_of_the_outline_through_edge_midpoints(seed):
     labels, count = blobs(seed)
-    solidity = measure_shapes(labels, count, 0.5, 0.25)["solidity"]
+    solidity = measure_shapes(runs_of_labels(labels, count), 0.5, 0.25)["solidity"]
     for i in range(count):
         ys, xs = np.nonzero(labels == i + 1)
         midpoints = np.concatenate(
@@ -105,8 +105,8 @@ def test_an_ellipse_on_pixels_of_unequal_sides_measures_as_in_the_plane(semi_x, 
 
 def test_oblong_pixels_swapped_with_the_image_change_nothing():
     labels, count = blobs(6)
-    shapes = measure_shapes(labels, count, 0.5, 0.25)
-    flipped = measure_shapes(np.ascontiguousarray(labels.T), count, 0.25, 0.5)
+    shapes = measure_shapes(runs_of_labels(labels, count), 0.5, 0.25)
+    flipped = measure_shapes(runs_of_labels((labels.T), count), 0.25, 0.5)
     for name in SHAPE_FEATURES:
         np.testing.assert_allclose(flipped[name], shapes[name], rtol=1e-9, atol=1e-9)
 
@@ -117,23 +117,26 @@ def test_where_a_nucleus_lies_changes_no_bit(down, right):
     labels, count = blobs(7, 48)
     moved = np.zeros((90, 90), np.int32)
     moved[down : down + 48, right : right + 48] = labels
-    here, there = measure_shapes(labels, count, 0.5, 0.49), measure_shapes(moved, count, 0.5, 0.49)
+    here, there = (
+        measure_shapes(runs_of_labels(labels, count), 0.5, 0.49),
+        measure_shapes(runs_of_labels(moved, count), 0.5, 0.49),
+    )
     for name in SHAPE_FEATURES:
         assert here[name].tobytes() == there[name].tobytes()
 
 
 def test_how_many_nuclei_there_are_changes_no_bit():
     labels, count = blobs(8)
-    together = measure_shapes(labels, count, 0.5, 0.49)
+    together = measure_shapes(runs_of_labels(labels, count), 0.5, 0.49)
     for i in range(count):
-        alone = measure_shapes((labels == i + 1).astype(np.int32), 1, 0.5, 0.49)
+        alone = measure_shapes(runs_of_labels((labels == i + 1).astype(np.int32), 1), 0.5, 0.49)
         assert all(alone[name][0] == together[name][i] for name in SHAPE_FEATURES)
 
 
 def test_touching_nuclei_are_measured_apart():
     labels = np.zeros((12, 16), np.int32)
     labels[2:10, 2:8], labels[2:10, 8:14] = 1, 2
-    shapes = measure_shapes(labels, 2, 1.0, 1.0)
+    shapes = measure_shapes(runs_of_labels(labels, 2), 1.0, 1.0)
     assert list(shapes["area_um2"]) == [48, 48]
     assert shapes["perimeter_um"][0] == shapes["perimeter_um"][1]
 
@@ -141,7 +144,7 @@ def test_touching_nuclei_are_measured_apart():
 def test_a_single_pixel_has_numbers_and_an_absent_nucleus_nan():
     labels = np.zeros((5, 5), np.int32)
     labels[2, 2] = 1
-    shapes = measure_shapes(labels, 2, 0.5, 0.5)
+    shapes = measure_shapes(runs_of_labels(labels, 2), 0.5, 0.5)
     assert shapes["area_um2"][0] == 0.25
     assert shapes["eccentricity"][0] == 0
     assert shapes["solidity"][0] == 1
@@ -149,7 +152,7 @@ def test_a_single_pixel_has_numbers_and_an_absent_nucleus_nan():
 
 
 def test_no_nuclei_give_empty_columns():
-    shapes = measure_shapes(np.zeros((8, 8), np.int32), 0, 0.5, 0.5)
+    shapes = measure_shapes(runs_of_labels(np.zeros((8, 8), np.int32), 0), 0.5, 0.5)
     assert [column.shape for column in shapes.values()] == [(0,)] * len(SHAPE_FEATURES)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from pathopipe.ops.boxes import bounding_boxes
-from pathopipe.ops.stain import Stains, densities, optical_density
+from pathopipe.ops.stain import Stains, densities
 from pathopipe.ops.staining import BIN_OD, PLANES, STAINING_FEATURES, measure_staining, planes_of
 from tests.ops.measured_field import MeasuredField, field, made
+from tests.ops.strategies import runs_of_labels
 
 MPP = (0.5, 0.4)
 
@@ -19,20 +19,11 @@ def nuclei() -> MeasuredField:
 
 @pytest.fixture(scope="module")
 def measured(nuclei: MeasuredField) -> dict[str, np.ndarray]:
-    return measure_staining(nuclei.labels, nuclei.boxes, nuclei.rgb, nuclei.planes, *MPP)
-
-
-def test_boxes_are_those_of_scipy(nuclei: MeasuredField) -> None:
-    found = [
-        (rows.start, columns.start, rows.stop, columns.stop) for rows, columns in ndimage.find_objects(nuclei.labels)
-    ]
-    assert nuclei.boxes.tolist() == [list(box) for box in found]
-    assert bounding_boxes(nuclei.labels, nuclei.count + 1)[-1].tolist() == [0, 0, 0, 0]
+    return measure_staining(nuclei.runs, nuclei.rgb, nuclei.planes, *MPP)
 
 
 def test_planes_are_densities_to_the_last_bit(nuclei: MeasuredField) -> None:
-    assert (nuclei.planes[:2] == densities(nuclei.rgb, Stains())).all()
-    assert (nuclei.planes[2:] == np.moveaxis(optical_density(nuclei.rgb), 2, 0)).all()
+    assert (planes_of(nuclei.rgb, Stains()) == densities(nuclei.rgb, Stains())).all()
 
 
 def test_all_columns_are_there_and_finite(nuclei: MeasuredField, measured: dict[str, np.ndarray]) -> None:
@@ -74,36 +65,50 @@ def test_edges_are_drops_across_the_outline(nuclei: MeasuredField, measured: dic
         assert measured[f"{PLANES[plane]}_edge"][label - 1] == pytest.approx(np.mean(drops), abs=1e-9)
 
 
+def assert_surroundings(field: MeasuredField, found: dict[str, np.ndarray], label: int, width: int) -> None:
+    inside = field.labels == label
+    distance = ndimage.distance_transform_edt(~inside, sampling=MPP[::-1])
+    around = ~inside & (distance <= width + 1e-9)
+    for plane, name in enumerate(PLANES):
+        mean = field.planes[plane][around].astype(np.float64).mean()
+        assert found[f"{name}_ring_{width}um"][label - 1] == pytest.approx(mean, abs=1e-9)
+        contrast = field.values(plane, label).mean() - mean
+        assert found[f"{name}_contrast_{width}um"][label - 1] == pytest.approx(contrast, abs=1e-9)
+
+
 @pytest.mark.parametrize("width", [2, 5])
 def test_surroundings_are_what_lies_within_reach(
     nuclei: MeasuredField, measured: dict[str, np.ndarray], width: int
 ) -> None:
     for label in range(1, nuclei.count + 1):
-        inside = nuclei.labels == label
-        distance = ndimage.distance_transform_edt(~inside, sampling=MPP[::-1])
-        around = ~inside & (distance <= width + 1e-9)
-        for plane, name in enumerate(PLANES):
-            mean = nuclei.planes[plane][around].astype(np.float64).mean()
-            assert measured[f"{name}_ring_{width}um"][label - 1] == pytest.approx(mean, abs=1e-9)
-            contrast = nuclei.values(plane, label).mean() - mean
-            assert measured[f"{name}_contrast_{width}um"][label - 1] == pytest.approx(contrast, abs=1e-9)
+        assert_surroundings(nuclei, measured, label, width)
+
+
+@pytest.mark.parametrize("width", [2, 5])
+@pytest.mark.parametrize("turns", range(4))
+def test_the_middle_of_a_horseshoe_is_beyond_reach(nuclei: MeasuredField, width: int, turns: int) -> None:
+    labels = np.zeros((80, 80), np.int32)
+    labels[15:65, 12:66] = 1
+    labels[15:60, 18:60] = 0
+    one = made(np.rot90(labels, turns).copy(), np.ascontiguousarray(nuclei.rgb[:80, :80]))
+    assert_surroundings(one, measure_staining(one.runs, one.rgb, one.planes, *MPP), 1, width)
 
 
 def test_a_nucleus_measures_the_same_alone_and_elsewhere(
     nuclei: MeasuredField, measured: dict[str, np.ndarray]
 ) -> None:
-    label = next(i for i, box in enumerate(nuclei.boxes, 1) if box[:2].min() > 15 and box[2:].max() < 245)
+    label = next(i for i in range(1, nuclei.count + 1) if nuclei.is_inside(i, 15))
     window = np.s_[5:258, 3:259]
     alone = made((nuclei.labels[window] == label).astype(np.int32), np.ascontiguousarray(nuclei.rgb[window]))
-    again = measure_staining(alone.labels, alone.boxes, alone.rgb, alone.planes, *MPP)
+    again = measure_staining(alone.runs, alone.rgb, alone.planes, *MPP)
     assert {name: values[0] for name, values in again.items()} == {
         name: values[label - 1] for name, values in measured.items()
     }
 
 
 def test_a_number_without_pixels_has_no_values(nuclei: MeasuredField) -> None:
-    boxes = bounding_boxes(nuclei.labels, nuclei.count + 2)
-    more = measure_staining(nuclei.labels, boxes, nuclei.rgb, nuclei.planes, *MPP)
+    runs = runs_of_labels(nuclei.labels, nuclei.count + 2)
+    more = measure_staining(runs, nuclei.rgb, nuclei.planes, *MPP)
     assert all(np.isnan(values[-2:]).all() and np.isfinite(values[:-2]).all() for values in more.values())
 
 
@@ -111,7 +116,7 @@ def test_one_pixel_and_one_color_have_no_shape_of_distribution() -> None:
     labels = np.zeros((30, 30), np.int32)
     labels[15, 15], labels[5:9, 5:9] = 1, 2
     one = made(labels, np.full((30, 30, 3), 120, np.uint8))
-    found = measure_staining(one.labels, one.boxes, one.rgb, one.planes, 0.5, 0.5)
+    found = measure_staining(one.runs, one.rgb, one.planes, 0.5, 0.5)
     assert np.isnan(found["red_skew"]).all()
     assert np.isnan(found["red_kurtosis"]).all()
     assert found["red_sd"].tolist() == found["red_entropy"].tolist() == found["red_contrast_5um"].tolist() == [0, 0]
@@ -127,6 +132,6 @@ def test_planes_of_a_view_are_the_same() -> None:
 def test_a_quarter_turn_changes_no_stain(nuclei: MeasuredField, measured: dict[str, np.ndarray], turns: int) -> None:
     turned = made(np.rot90(nuclei.labels, turns).copy(), np.rot90(nuclei.rgb, turns).copy())
     size = MPP if turns == 2 else MPP[::-1]
-    after = measure_staining(turned.labels, turned.boxes, turned.rgb, turned.planes, *size)
+    after = measure_staining(turned.runs, turned.rgb, turned.planes, *size)
     for name, values in measured.items():
         np.testing.assert_allclose(after[name], values, rtol=1e-9, atol=1e-9, err_msg=name)

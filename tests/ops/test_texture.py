@@ -8,7 +8,8 @@ from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 from skimage.morphology import disk, opening
 
 from pathopipe.ops import texture
-from pathopipe.ops.texture import LEVELS, TEXTURE_FEATURES, TOP, measure_texture
+from pathopipe.ops.cooccurrence import LEVELS
+from pathopipe.ops.texture import TEXTURE_FEATURES, TOP, measure_texture
 from tests.ops.measured_field import MeasuredField, field, made
 
 STRONG = 0.8
@@ -31,7 +32,7 @@ def nuclei() -> MeasuredField:
 
 @pytest.fixture(scope="module", params=[0.5, 0.25])
 def measured(nuclei: MeasuredField, request: pytest.FixtureRequest) -> tuple[float, dict[str, np.ndarray]]:
-    return request.param, measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, request.param)
+    return request.param, measure_texture(nuclei.runs, nuclei.planes[0], STRONG, request.param)
 
 
 def shares(nuclei: MeasuredField, label: int, distance: int) -> np.ndarray:
@@ -110,7 +111,7 @@ def test_patterns_of_equal_grays_are_those_of_a_flat_image() -> None:
     labels = np.zeros((30, 30), np.int32)
     labels[8:20, 8:20] = 1
     flat = made(labels, np.full((30, 30, 3), 100, np.uint8))
-    found = measure_texture(flat.labels, flat.boxes, flat.planes[0], STRONG, 0.3)
+    found = measure_texture(flat.runs, flat.planes[0], STRONG, 0.3)
     assert found["lbp_8"].tolist() == [1.0]
     assert np.isnan(found["glcm_correlation_500nm"]).all()
     assert found["glcm_information_1_500nm"].tolist() == [0.0]
@@ -118,11 +119,10 @@ def test_patterns_of_equal_grays_are_those_of_a_flat_image() -> None:
 
 
 def test_granularity_is_what_openings_remove(nuclei: MeasuredField) -> None:
-    found = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, 0.5)
+    found = measure_texture(nuclei.runs, nuclei.planes[0], STRONG, 0.5)
     images = [grays_of(nuclei), *(opening(grays_of(nuclei), disk(radius)) for radius in (1, 2, 3, 4))]
     for label in range(1, nuclei.count + 1):
-        box = nuclei.boxes[label - 1]
-        if box[:2].min() < 9 or box[2:].max() > 251:
+        if not nuclei.is_inside(label, 8):
             continue  # the two treat what lies beyond the image differently
         sums = [float(image[nuclei.labels == label].sum()) for image in images]
         expected = [(before - after) / sums[0] for before, after in pairwise(sums)]
@@ -130,7 +130,7 @@ def test_granularity_is_what_openings_remove(nuclei: MeasuredField) -> None:
 
 
 def test_gradients_are_central_differences(nuclei: MeasuredField) -> None:
-    found = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, 0.25)
+    found = measure_texture(nuclei.runs, nuclei.planes[0], STRONG, 0.25)
     slopes = np.hypot(*np.gradient(nuclei.planes[0].astype(float))) / 0.25
     for label in range(1, nuclei.count + 1):
         inside = slopes[nuclei.labels == label]
@@ -140,19 +140,19 @@ def test_gradients_are_central_differences(nuclei: MeasuredField) -> None:
 
 @pytest.mark.parametrize("mpp", [0.5, 0.25])
 def test_a_nucleus_measures_the_same_alone_and_elsewhere(nuclei: MeasuredField, mpp: float) -> None:
-    label = next(i for i, box in enumerate(nuclei.boxes, 1) if box[:2].min() > 50 and box[2:].max() < 210)
+    label = next(i for i in range(1, nuclei.count + 1) if nuclei.is_inside(i, 50))
     window = np.s_[20:240, 22:238]
     alone = made((nuclei.labels[window] == label).astype(np.int32), np.ascontiguousarray(nuclei.rgb[window]))
-    again = measure_texture(alone.labels, alone.boxes, alone.planes[0], STRONG, mpp)
-    before = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, mpp)
+    again = measure_texture(alone.runs, alone.planes[0], STRONG, mpp)
+    before = measure_texture(nuclei.runs, nuclei.planes[0], STRONG, mpp)
     for name, values in again.items():
         assert values[0] == before[name][label - 1] or np.isnan([values[0], before[name][label - 1]]).all(), name
 
 
 def test_a_stronger_stain_is_not_a_coarser_one(nuclei: MeasuredField) -> None:
     double = nuclei.planes[0] * np.float32(2)
-    before = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, 0.5)
-    after = measure_texture(nuclei.labels, nuclei.boxes, double, 2 * STRONG, 0.5)
+    before = measure_texture(nuclei.runs, nuclei.planes[0], STRONG, 0.5)
+    after = measure_texture(nuclei.runs, double, 2 * STRONG, 0.5)
     for name in (*(f for f in before if f.startswith("glcm")), *texture.PATTERNS):
         np.testing.assert_array_equal(before[name], after[name])
 
@@ -161,16 +161,16 @@ def test_single_pixels_have_no_pairs() -> None:
     labels = np.zeros((20, 20), np.int32)
     labels[10, 10] = 1
     one = made(labels, np.full((20, 20, 3), 120, np.uint8))
-    found = measure_texture(one.labels, one.boxes, one.planes[0], STRONG, 0.5)
+    found = measure_texture(one.runs, one.planes[0], STRONG, 0.5)
     assert np.isnan([found[name][0] for name in found if name.startswith("glcm")]).all()
     assert found["lbp_8"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_quarter_turn_changes_no_texture(nuclei: MeasuredField, turns: int) -> None:
-    before = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, 0.5)
+    before = measure_texture(nuclei.runs, nuclei.planes[0], STRONG, 0.5)
     turned = made(np.rot90(nuclei.labels, turns).copy(), np.rot90(nuclei.rgb, turns).copy())
-    after = measure_texture(turned.labels, turned.boxes, turned.planes[0], STRONG, 0.5)
+    after = measure_texture(turned.runs, turned.planes[0], STRONG, 0.5)
     for name, values in before.items():
         if not name.startswith(
             "lbp"
@@ -180,7 +180,7 @@ def test_a_quarter_turn_changes_no_texture(nuclei: MeasuredField, turns: int) ->
 
 @pytest.mark.parametrize("mpp", [0.25, 0.2525, 0.29, 0.325, 0.33, 0.4, 0.5, 0.505, 0.55, 0.62, 0.7, 1.0, 1.5])
 def test_what_pixels_are_too_coarse_for_is_null_and_never_zero(nuclei: MeasuredField, mpp: float) -> None:
-    found = measure_texture(nuclei.labels, nuclei.boxes, nuclei.planes[0], STRONG, mpp)
+    found = measure_texture(nuclei.runs, nuclei.planes[0], STRONG, mpp)
     shares = [found[name] for name in texture.GRANULARITY]
     assert all(np.isnan(values).all() or (values > 0).any() for values in shares)
     known = [values for values in shares if not np.isnan(values).all()]

@@ -30,7 +30,7 @@ from pathopipe.samples import Sample
 from pathopipe.stages import features
 from pathopipe.units import Grid, Mpp
 from tests.made import manifest, seal
-from tests.ops.strategies import outlines
+from tests.ops.strategies import outlines, runs_of_labels
 from tests.stages.finished_slide import NUCLEI
 
 MPP = 0.5
@@ -175,7 +175,7 @@ def test_every_nucleus_measures_as_on_the_whole_image(tmp_path, factor):
     assert table["nucleus_id"].to_pylist() == list(range(slide.labels.max()))
     columns = expected(slide)
     assert_measured(table, columns)
-    apart = measure_shapes(slide.labels, slide.labels.max(), MPP, MPP)
+    apart = measure_shapes(runs_of_labels(slide.labels, slide.labels.max()), MPP, MPP)
     for name, values in apart.items():
         np.testing.assert_array_equal(columns[name], values, err_msg=name)
     stained, traced = densities(slide.big, Stains())[0], outlines(slide.labels)

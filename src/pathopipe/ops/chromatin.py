@@ -1,4 +1,14 @@
-"""How chromatin lies in nuclei: dark clumps, bright spots, dots like nucleoli, and how much of it lies at the rim."""
+"""How chromatin lies in nuclei: dark clumps, bright spots, dots like nucleoli, and how much of it lies at the rim.
+
+Each nucleus is measured in a box of its own, with a frame of one pixel. Its rows lie one after another in memory, so
+that a pixel is one number, its *place*, and the pixel below it is ``place + width``::
+
+    . . . . . . . .        . the frame, never in the nucleus: no step from a pixel leads out of the box
+    . . # # # # . .        # the nucleus: its places in reading order, and lists of what its pixels hold,
+    . # # # # # # .          in the same order, are all that most measures need
+    . . # # # . . .
+    . . . . . . . .
+"""
 
 import math
 from typing import Final
@@ -7,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.staining import blurred
+from pathopipe.ops.runs import Runs
 
 RIM_UM: Final = 0.75
 """Width of the rim of a nucleus."""
@@ -39,23 +49,18 @@ CHROMATIN_FEATURES: Final = (
 _BINS: Final = 256
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int32]
-Boxes = NDArray[np.int64]
+Counts = NDArray[np.int64]
 Planes = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def measure_chromatin(
-    labels: Labels, boxes: Boxes, planes: Planes, strong: float, mpp_x: float, mpp_y: float
-) -> dict[str, Floats]:
-    """Measure how hematoxylin lies in the nuclei of a label image.
+def measure_chromatin(runs: Runs, planes: Planes, strong: float, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
+    """Measure how hematoxylin lies in nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
-    boxes
-        Their bounding boxes, as `boxes.bounding_boxes` gives them.
+    runs
+        Pixels of the nuclei. Only what lies outside of the slide may be missing of the 5 um around them.
     planes
         float32 (2 or more, H, W): hematoxylin and eosin, in optical density.
     strong
@@ -66,7 +71,7 @@ def measure_chromatin(
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``CHROMATIN_FEATURES``; NaN where a number has no pixel.
+        One float64 array (n,) per name of ``CHROMATIN_FEATURES``; NaN where a nucleus has no pixel.
 
         * ``clump_``: pixels darker than Otsu's threshold between the darker and the lighter ones of the nucleus (Otsu
           1979; 256 bins): area, share of the nucleus, number (connected by edges or corners, of 0.2 um2 at least),
@@ -82,108 +87,134 @@ def measure_chromatin(
         * ``hematoxylin_displacement_um``: distance of the center of mass of hematoxylin from the center.
         * ``hematoxylin_total``: integrated density, as for the content of DNA.
     """
-    sigmas = [blurred(planes[0], sigma / mpp_x, sigma / mpp_y) for sigma in DOT_UM]
-    dots = (sigmas[0] - sigmas[1]) * np.float32(1 / strong)
-    measured = _measure(labels, boxes, planes, dots, mpp_x, mpp_y)
+    weights = [_weights(sigma / mpp_x, sigma / mpp_y) for sigma in DOT_UM]
+    measured = _measure(*runs, planes, weights[0], weights[1], strong, mpp_x, mpp_y)
     return dict(zip(CHROMATIN_FEATURES, measured.T, strict=True))
+
+
+def _weights(sigma_x: float, sigma_y: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Halves of Gaussians, from the middle on, cut off at four standard deviations, along x and y."""
+    halves = list[NDArray[np.float32]]()
+    for sigma in (sigma_x, sigma_y):
+        half = np.exp(-0.5 * (np.arange(math.ceil(4 * sigma) + 1) / sigma) ** 2)
+        halves.append((half / (2 * half.sum() - half[0])).astype(np.float32))
+    return halves[0], halves[1]
 
 
 @kernel
 def _measure(
-    labels: Labels, boxes: Boxes, planes: Planes, dots: NDArray[np.float32], mpp_x: float, mpp_y: float
+    runs: Counts,
+    ends: Counts,
+    planes: Planes,
+    narrow: tuple[NDArray[np.float32], NDArray[np.float32]],
+    wide: tuple[NDArray[np.float32], NDArray[np.float32]],
+    strong: float,
+    mpp_x: float,
+    mpp_y: float,
 ) -> Floats:
-    out = np.full((len(boxes), 23), np.nan)
+    out = np.full((len(ends) - 1, 23), np.nan)
     pixel = mpp_x * mpp_y
-    for i in range(len(boxes)):
-        top, left, bottom, right = boxes[i]
-        if bottom == 0:
+    for i in range(len(out)):
+        own = runs[ends[i] : ends[i + 1]]
+        if len(own) == 0:
             continue
-        inside = labels[top:bottom, left:right] == i + 1
-        first, second = planes[0, top:bottom, left:right], planes[1, top:bottom, left:right]
-        # The outline runs half a pixel from the centers of the outer pixels.
-        depth = _depths(inside, mpp_x, mpp_y) - 0.5 * min(mpp_x, mpp_y)
-        mean, sd, eosin = _means(inside, first, second)
-        _clumps(inside, first, depth, pixel, out[i, 0:6])
-        _bright(inside, first, depth, pixel, mean - sd, out[i, 6:9])
-        _dots(inside, dots[top:bottom, left:right], second, depth, eosin, out[i, 9:12])
-        out[i, 12] = _margination(inside, first, depth, mean)
-        _shells(inside, first, depth, mean, out[i, 13:17])
-        _shells(inside, second, depth, eosin, out[i, 17:21])
-        out[i, 21] = _displacement(inside, first, mpp_x, mpp_y)
-        out[i, 22] = mean * inside.sum() * pixel
+        left = own[:, 1].min()
+        rows, width = own[-1, 0] - own[0, 0] + 3, own[:, 2].max() - left + 2
+        places = _places(own, own[0, 0] - 1, left - 1, width)
+        first, second = np.empty(len(places)), np.empty(len(places))
+        _gather(planes[0], own, first)
+        _gather(planes[1], own, second)
+        depth = _depths(places, width, rows * width, (own[:, 2] - own[:, 1]).max(), mpp_x, mpp_y)
+        mean, sd, eosin = _means(first, second)
+        _clumps(places, width, first, depth, _otsu(first), pixel, out[i, 0:6])
+        _bright(places, width, first, depth, mean - sd, pixel, out[i, 6:9])
+        dots = _dot_heights(planes[0], own[0, 0], left, rows, width, narrow, wide)
+        _dots(places, width, dots, second, depth, eosin, strong, out[i, 9:12])
+        out[i, 12] = _margination(first, depth, mean)
+        _shells(first, second, depth, mean, eosin, out[i, 13:21])
+        out[i, 21] = _displacement(own, first, mpp_x, mpp_y)
+        out[i, 22] = mean * len(places) * pixel
     return out
 
 
 @kernel
-def _depths(inside: Mask, mpp_x: float, mpp_y: float) -> Floats:
-    """Distance in um (H, W) of each pixel's center from that of the nearest pixel outside; 0 outside.
+def _places(runs: Counts, top: int, left: int, width: int) -> Counts:
+    """Places of the pixels of runs in a box."""
+    places, n = np.empty((runs[:, 2] - runs[:, 1]).sum(), np.int64), 0
+    for k in range(len(runs)):
+        begin = (runs[k, 0] - top) * width - left
+        for column in range(runs[k, 1], runs[k, 2]):
+            places[n] = begin + column
+            n += 1
+    return places
 
-    Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row.
+
+@kernel
+def _gather(plane: Planes, runs: Counts, values: Floats) -> None:
+    """Copy the values of the pixels of runs."""
+    n = 0
+    for k in range(len(runs)):
+        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        into = values[n : n + line.size]
+        for x in range(line.size):
+            into[x] = line[x]
+        n += line.size
+
+
+@kernel
+def _depths(places: Counts, width: int, size: int, longest: int, mpp_x: float, mpp_y: float) -> Floats:
+    """Distance in um of each pixel's center from the outline: half a pixel less than from the nearest pixel outside.
+
+    Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row, in which
+    the ``longest`` run of pixels leads out of the nucleus after half its length at most.
     """
-    steps, depth = _steps(inside), np.zeros(inside.shape)
-    last = steps.shape[1] - 1
-    for row in range(inside.shape[0]):
-        for column in range(1, last):
-            if steps[row, column] == 0:
-                continue
-            best, reach = (steps[row, column] * mpp_y) ** 2, 1
-            while (reach * mpp_x) ** 2 < best:
-                near = min(steps[row, max(column - reach, 0)], steps[row, min(column + reach, last)])
-                best = min(best, (reach * mpp_x) ** 2 + (near * mpp_y) ** 2)
-                reach += 1
-            depth[row, column - 1] = math.sqrt(best)
-    return depth
+    steps, along, highest = np.zeros(size, np.int32), np.zeros(size), 0
+    for place in places:
+        steps[place] = steps[place - width] + 1
+    for place in places[::-1]:
+        steps[place] = min(steps[place], steps[place + width] + 1)
+        along[place] = (steps[place] * mpp_y) ** 2
+        highest = max(highest, steps[place])
+    begin, end = places[0], places[-1] + 1
+    nearest = along[begin:end].copy()
+    for reach in range(1, min((longest + 1) // 2, int(highest * mpp_y / mpp_x)) + 1):
+        # A step that leads into another row is longer than the one to the frame, where the distance is none.
+        square, before, after = (reach * mpp_x) ** 2, along[begin - reach : end - reach], along[begin + reach :]
+        for k in range(nearest.size):
+            nearest[k] = min(nearest[k], square + min(before[k], after[k]))
+    depths = np.empty(len(places))
+    for k in range(len(places)):
+        depths[k] = math.sqrt(nearest[places[k] - begin]) - 0.5 * min(mpp_x, mpp_y)
+    return depths
 
 
 @kernel
-def _steps(inside: Mask) -> NDArray[np.int64]:
-    """Pixels (H, W + 2) to the nearest one outside along the column; with a column outside on either side."""
-    height, width = inside.shape
-    steps = np.zeros((height, width + 2), np.int64)
-    for column in range(width):
-        for row in range(height):
-            if inside[row, column]:
-                steps[row, column + 1] = (steps[row - 1, column + 1] if row else 0) + 1
-        for row in range(height - 1, -1, -1):
-            below = steps[row + 1, column + 1] if row + 1 < height else 0
-            steps[row, column + 1] = min(steps[row, column + 1], below + 1)
-    return steps
+def _means(first: Floats, second: Floats) -> tuple[float, float, float]:
+    """Mean and SD of the first values, and mean of the second."""
+    total = other = square = 0.0
+    for k in range(len(first)):
+        total += first[k]
+        other += second[k]
+    mean = total / len(first)
+    for k in range(len(first)):
+        square += (first[k] - mean) ** 2
+    return mean, math.sqrt(square / len(first)), other / len(first)
 
 
 @kernel
-def _means(inside: Mask, first: Planes, second: Planes) -> tuple[float, float, float]:
-    """Mean and SD of the first plane over the nucleus, and mean of the second."""
-    n, total, other, square = 0, 0.0, 0.0, 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n += 1
-                total += first[row, column]
-                other += second[row, column]
-    mean = total / n
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                square += (first[row, column] - mean) ** 2
-    return mean, math.sqrt(square / n), other / n
-
-
-@kernel
-def _otsu(inside: Mask, plane: Planes) -> float:
+def _otsu(values: Floats) -> float:
     """Threshold between the darker and the lighter pixels of a nucleus; its largest value where all are equal."""
-    low, high = np.inf, -np.inf
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                low, high = min(low, plane[row, column]), max(high, plane[row, column])
-    counts = np.zeros(_BINS)
+    low, high = math.inf, -math.inf
+    for value in values:
+        low, high = min(low, value), max(high, value)
     width = (high - low) / _BINS
     if width < 1e-9:
         return high
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                counts[min(int((plane[row, column] - low) / width), _BINS - 1)] += 1
+    counts, bins = np.zeros(_BINS), np.empty(len(values), np.int32)
+    for k in range(len(values)):
+        bins[k] = min(int((values[k] - low) / width), _BINS - 1)
+    for place in bins:
+        counts[place] += 1
     return low + (_best_split(counts) + 0.5) * width
 
 
@@ -206,135 +237,202 @@ def _best_split(counts: Floats) -> int:
 
 
 @kernel
-def _components(mask: Mask, least: float) -> tuple[int, int]:
-    """Number of parts, connected by edges or corners, of at least so many pixels; and pixels of the largest part."""
-    height, width = mask.shape
-    if not mask.any():
-        return 0, 0
-    waiting, seen = np.empty((height * width, 2), np.int64), np.zeros((height, width), np.bool_)
-    parts = largest = 0
-    for row in range(height):
-        for column in range(width):
-            if not mask[row, column] or seen[row, column]:
-                continue
-            size, ahead = 0, 1
-            waiting[0, 0], waiting[0, 1] = row, column
-            seen[row, column] = True
-            while size < ahead:
-                y, x = waiting[size]
-                size += 1
-                for near_y in range(max(y - 1, 0), min(y + 2, height)):
-                    for near_x in range(max(x - 1, 0), min(x + 2, width)):
-                        if mask[near_y, near_x] and not seen[near_y, near_x]:
-                            seen[near_y, near_x] = True
-                            waiting[ahead, 0], waiting[ahead, 1] = near_y, near_x
-                            ahead += 1
-            parts += size >= least
-            largest = max(largest, size)
-    return parts, largest
+def _components(places: Counts, width: int, chosen: Mask, least: float) -> tuple[int, int]:
+    """Number of parts, connected by edges or corners, of at least so many pixels; and pixels of the largest part.
+
+    Runs of the chosen pixels are united with those that they touch in the row above (Rosenfeld and Pfaltz 1966).
+    """
+    firsts, afters, parents = np.empty_like(places), np.empty_like(places), np.empty_like(places)
+    n = above = k = 0
+    while k < len(places):
+        if not chosen[k]:
+            k += 1
+            continue
+        first = places[k]
+        after = first
+        while k < len(places) and chosen[k] and places[k] == after:
+            k, after = k + 1, after + 1
+        firsts[n], afters[n], parents[n] = first, after, n
+        while afters[above] + width < first:
+            above += 1
+        other = above
+        while firsts[other] + width <= after and other < n:
+            parents[_root(parents, other)] = _root(parents, n)
+            other += 1
+        n += 1
+    sizes, parts = np.zeros(n + 1, np.int64), 0
+    for run in range(n):
+        sizes[_root(parents, run)] += afters[run] - firsts[run]
+    for size in sizes:
+        parts += int(size > 0 and size >= least)
+    return parts, sizes.max()
 
 
 @kernel
-def _clumps(inside: Mask, plane: Planes, depth: Floats, pixel: float, out: Floats) -> None:
-    threshold = _otsu(inside, plane)
-    mask = np.zeros(inside.shape, np.bool_)
-    n = dark = rim = 0
+def _root(parents: Counts, run: int) -> int:
+    while parents[run] != run:
+        parents[run] = parents[parents[run]]
+        run = parents[run]
+    return run
+
+
+@kernel
+def _clumps(
+    places: Counts, width: int, plane: Floats, depth: Floats, threshold: float, pixel: float, out: Floats
+) -> None:
+    n, dark, rim, chosen = len(places), 0, 0, np.empty(len(places), np.bool_)
     total = dark_total = 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n, total = n + 1, total + plane[row, column]
-                if plane[row, column] > threshold:
-                    mask[row, column] = True
-                    dark, dark_total = dark + 1, dark_total + plane[row, column]
-                    rim += depth[row, column] <= RIM_UM
-    parts, largest = _components(mask, LEAST_UM2 / pixel)
+    for k in range(n):
+        # No branches: which way they go would be anybody's guess.
+        chosen[k] = plane[k] > threshold
+        dark += chosen[k]
+        rim += chosen[k] and depth[k] <= RIM_UM
+        total += plane[k]
+        dark_total += plane[k] * chosen[k]
+    parts, largest = _components(places, width, chosen, LEAST_UM2 / pixel)
     out[0], out[1], out[2], out[3] = dark * pixel, dark / n, parts, largest * pixel
     out[4] = dark_total / dark - (total - dark_total) / (n - dark) if 0 < dark < n else 0.0
     out[5] = rim / dark if dark else 0.0
 
 
 @kernel
-def _bright(inside: Mask, plane: Planes, depth: Floats, pixel: float, limit: float, out: Floats) -> None:
-    mask = np.zeros(inside.shape, np.bool_)
-    n = bright = 0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n += 1
-                mask[row, column] = depth[row, column] > RIM_UM and plane[row, column] < limit
-                bright += mask[row, column]
-    out[0], out[1], out[2] = bright * pixel, bright / n, _components(mask, LEAST_UM2 / pixel)[0]
+def _bright(places: Counts, width: int, plane: Floats, depth: Floats, limit: float, pixel: float, out: Floats) -> None:
+    bright, chosen = 0, np.empty(len(places), np.bool_)
+    for k in range(len(places)):
+        chosen[k] = depth[k] > RIM_UM and plane[k] < limit
+        bright += chosen[k]
+    out[0], out[1] = bright * pixel, bright / len(places)
+    out[2] = _components(places, width, chosen, LEAST_UM2 / pixel)[0]
 
 
 @kernel
-def _dots(inside: Mask, dots: Planes, eosin: Planes, depth: Floats, mean: float, out: Floats) -> None:
+def _dot_heights(
+    plane: Planes,
+    top: int,
+    left: int,
+    rows: int,
+    width: int,
+    narrow: tuple[NDArray[np.float32], NDArray[np.float32]],
+    wide: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Difference of two blurs of a plane in a box; infinite in its frame, beside which there is no dot."""
+    aside, up = len(wide[0]) - 1, len(wide[1]) - 1
+    across = width - 2 + 2 * aside
+    window = _window(plane, top - up, left - aside, rows - 2 + 2 * up, across)
+    fine = _blurred(_blurred(window, narrow[1], across), narrow[0], 1)
+    coarse = _blurred(_blurred(window, wide[1], across), wide[0], 1)
+    # Both lack, before their first value, what the blurs reach.
+    lag = (up - len(narrow[1]) + 1) * across + aside - len(narrow[0]) + 1
+    heights = np.full(rows * width, np.float32(np.inf))
+    for row in range(rows - 2):
+        one, other = fine[row * across + lag :], coarse[row * across :]
+        into = heights[(row + 1) * width + 1 : (row + 2) * width - 1]
+        for k in range(into.size):
+            into[k] = one[k] - other[k]
+    return heights
+
+
+@kernel
+def _window(plane: Planes, top: int, left: int, rows: int, width: int) -> NDArray[np.float32]:
+    """Rows of a window one after another; beyond the image its outer pixels go on."""
+    window = np.empty(rows * width, np.float32)
+    bottom, right = plane.shape[0] - 1, plane.shape[1] - 1
+    whole = left >= 0 and left + width <= right + 1
+    for row in range(rows):
+        y, into = min(max(top + row, 0), bottom), window[row * width : (row + 1) * width]
+        if whole:
+            line = plane[y, left : left + width]
+            for k in range(into.size):
+                into[k] = line[k]
+        else:
+            for k in range(into.size):
+                into[k] = plane[y, min(max(left + k, 0), right)]
+    return window
+
+
+@kernel
+def _blurred(values: NDArray[np.float32], weights: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Blur values by weights that are a step apart; what has not all values around it is left out."""
+    reach = (len(weights) - 1) * step
+    n = values.size - 2 * reach
+    out: NDArray[np.float32] = values[reach : reach + n] * weights[0]
+    for k in range(1, len(weights)):
+        weight = weights[k]
+        before, after = values[reach - k * step :][:n], values[reach + k * step :][:n]
+        for place in range(n):
+            out[place] += weight * (before[place] + after[place])
+    return out
+
+
+@kernel
+def _dots(
+    places: Counts,
+    width: int,
+    dots: NDArray[np.float32],
+    eosin: Floats,
+    depth: Floats,
+    mean: float,
+    strong: float,
+    out: Floats,
+) -> None:
     """Count local maxima of ``dots``; of equal neighbors the first in reading order is one."""
-    height, width = inside.shape
+    least = LEAST_DOT * strong
     out[0], out[1], out[2] = 0, 0.0, 0.0
-    for row in range(1, height - 1):
-        for column in range(1, width - 1):
-            value = dots[row, column]
-            if not inside[row, column] or depth[row, column] <= RIM_UM or value < LEAST_DOT:
-                continue
-            highest = True
-            for y in range(row - 1, row + 2):
-                for x in range(column - 1, column + 2):
-                    before = y < row or (y == row and x < column)
-                    highest &= (y == row and x == column) or value > dots[y, x] or (not before and value == dots[y, x])
-            if highest:
-                out[0] += 1
-                if value > out[1]:
-                    out[1], out[2] = value, eosin[row, column] - mean
+    for k in range(len(places)):
+        place = places[k]
+        value = dots[place]
+        if depth[k] <= RIM_UM or value < least or value <= dots[place - 1] or value < dots[place + 1]:
+            continue
+        highest = True
+        for aside in range(-1, 2):
+            highest &= value > dots[place - width + aside] and value >= dots[place + width + aside]
+        if highest:
+            out[0] += 1
+            if value / strong > out[1]:
+                out[1], out[2] = value / strong, eosin[k] - mean
 
 
 @kernel
-def _margination(inside: Mask, plane: Planes, depth: Floats, mean: float) -> float:
+def _margination(plane: Floats, depth: Floats, mean: float) -> float:
     """Correlation of the plane with the closeness to the outline; NaN where either is the same everywhere."""
-    n, deep = 0, 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                n, deep = n + 1, deep + depth[row, column]
-    deep /= n
+    deep = depth.sum() / len(depth)
     both = squares = others = 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                value, close = plane[row, column] - mean, deep - depth[row, column]
-                both += value * close
-                squares += value * value
-                others += close * close
+    for k in range(len(plane)):
+        value, close = plane[k] - mean, deep - depth[k]
+        both += value * close
+        squares += value * value
+        others += close * close
     return both / math.sqrt(squares * others) if squares > 1e-12 and others > 1e-12 else np.nan
 
 
 @kernel
-def _shells(inside: Mask, plane: Planes, depth: Floats, mean: float, out: Floats) -> None:
-    """Write the mean in each shell over that of the nucleus."""
+def _shells(first: Floats, second: Floats, depth: Floats, mean: float, other_mean: float, out: Floats) -> None:
+    """Write the means of both planes in each shell over those of the nucleus."""
     deepest = depth.max()
-    counts, sums = np.zeros(SHELLS), np.zeros(SHELLS)
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                shell = min(int((1.0 - depth[row, column] / deepest) * SHELLS), SHELLS - 1)
-                counts[shell] += 1
-                sums[shell] += plane[row, column]
+    counts, sums, others = np.zeros(SHELLS), np.zeros(SHELLS), np.zeros(SHELLS)
+    for k in range(len(depth)):
+        shell = min(int((1.0 - depth[k] / deepest) * SHELLS), SHELLS - 1)
+        counts[shell] += 1
+        sums[shell] += first[k]
+        others[shell] += second[k]
     for shell in range(SHELLS):
         if counts[shell] and mean > 1e-9:
             out[shell] = sums[shell] / counts[shell] / mean
+        if counts[shell] and other_mean > 1e-9:
+            out[SHELLS + shell] = others[shell] / counts[shell] / other_mean
 
 
 @kernel
-def _displacement(inside: Mask, plane: Planes, mpp_x: float, mpp_y: float) -> float:
+def _displacement(runs: Counts, plane: Floats, mpp_x: float, mpp_y: float) -> float:
     n, weight = 0, 0.0
     x = y = heavy_x = heavy_y = 0.0
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                value = plane[row, column]
-                n, weight = n + 1, weight + value
-                x, y = x + column, y + row
-                heavy_x, heavy_y = heavy_x + value * column, heavy_y + value * row
+    for k in range(len(runs)):
+        row = runs[k, 0] - runs[0, 0]
+        for column in range(runs[k, 1] - runs[0, 1], runs[k, 2] - runs[0, 1]):
+            value = plane[n]
+            n, weight = n + 1, weight + value
+            x, y = x + column, y + row
+            heavy_x, heavy_y = heavy_x + value * column, heavy_y + value * row
     if weight <= 1e-9:
         return np.nan
     return math.sqrt(((heavy_x / weight - x / n) * mpp_x) ** 2 + ((heavy_y / weight - y / n) * mpp_y) ** 2)

@@ -58,16 +58,17 @@ def _hull(points: Floats) -> Floats:
         order[place] = at
     hull, size, turn = np.empty((2 * n, 2)), 0, 0
     for step in range(2 * n - 1):
-        point = points[order[step if step < n else 2 * n - 2 - step]]
+        at = order[step if step < n else 2 * n - 2 - step]
+        x, y = points[at, 0], points[at, 1]
         # The way back starts at the last point.
         begin = 0 if step < n else turn
         while size >= begin + 2:
             ax, ay = hull[size - 1, 0] - hull[size - 2, 0], hull[size - 1, 1] - hull[size - 2, 1]
-            left, right = ax * (point[1] - hull[size - 2, 1]), ay * (point[0] - hull[size - 2, 0])
+            left, right = ax * (y - hull[size - 2, 1]), ay * (x - hull[size - 2, 0])
             if left - right > _ROUND * (abs(left) + abs(right)):
                 break
             size -= 1
-        hull[size] = point
+        hull[size, 0], hull[size, 1] = x, y
         size += 1
         if step == n - 1:
             turn = size - 1

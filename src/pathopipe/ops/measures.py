@@ -7,11 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.boxes import bounding_boxes
 from pathopipe.ops.chromatin import measure_chromatin
 from pathopipe.ops.contour import measure_contours
 from pathopipe.ops.moments import measure_moments
-from pathopipe.ops.raster import rasterize
+from pathopipe.ops.raster import runs_of_rings
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains
 from pathopipe.ops.staining import measure_staining, planes_of
@@ -41,10 +40,10 @@ def measure_outlines(coords: Floats, offsets: Offsets, mpp: tuple[float, float],
     """
     x0, y0 = (int(value) for value in np.floor(coords.min(axis=0)) - 1)
     x1, y1 = (int(value) for value in np.ceil(coords.max(axis=0)) + 1)
-    labels = rasterize(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
-    found = measure_shapes(labels, len(offsets) - 1, *mpp)
+    runs = runs_of_rings(coords, offsets, (y1 - y0, x1 - x0), (y0, x0))
+    found = measure_shapes(runs, *mpp)
     if "shape" in groups:
-        found |= measure_contours(coords, offsets, *mpp) | measure_moments(labels, len(offsets) - 1, *mpp)
+        found |= measure_contours(coords, offsets, *mpp) | measure_moments(runs, *mpp)
     return found
 
 
@@ -72,12 +71,10 @@ def measure_pixels(
     -------
     float64 (n,) per measure; NaN for a nucleus that covers no pixel's center.
     """
-    count = len(offsets) - 1
-    labels = rasterize(coords, offsets, rgb.shape[:2])
-    boxes, planes = bounding_boxes(labels, count), planes_of(rgb, stains)
-    found = measure_staining(labels, boxes, rgb, planes, *mpp)
+    runs, planes = runs_of_rings(coords, offsets, rgb.shape[:2]), planes_of(rgb, stains)
+    found = measure_staining(runs, rgb, planes, *mpp)
     if "texture" in groups:
-        found |= measure_texture(labels, boxes, planes[0], stains.hematoxylin_max, math.sqrt(mpp[0] * mpp[1]))
+        found |= measure_texture(runs, planes[0], stains.hematoxylin_max, math.sqrt(mpp[0] * mpp[1]))
     if "chromatin" in groups:
-        found |= measure_chromatin(labels, boxes, planes, stains.hematoxylin_max, *mpp)
+        found |= measure_chromatin(runs, planes, stains.hematoxylin_max, *mpp)
     return found

@@ -1,4 +1,4 @@
-"""Measures of nuclei that come from sums over their pixels, on a label image in micrometers.
+"""Measures of nuclei that come from sums over their pixels, in micrometers.
 
 Each nucleus is measured in its own bounding box, on the squares that its pixels are, so it measures the same to the
 last bit wherever in an image it lies and whatever lies beside it. A region's moments are taken as integrals over the
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.boxes import bounding_boxes
+from pathopipe.ops.runs import Runs
 
 # Order and repetition of the Zernike moments. 00 is the same for every region, 11 is 0 around the centroid.
 ZERNIKE: Final = (
@@ -46,7 +46,6 @@ _ROUND: Final = 1e-12
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Labels = NDArray[np.int32]
 Steps = NDArray[np.int32]
 
 
@@ -75,23 +74,21 @@ _REAL: Final = np.ascontiguousarray(zernike_coefficients().real)
 _IMAGINARY: Final = np.ascontiguousarray(zernike_coefficients().imag)
 
 
-def measure_moments(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
-    """Measure the nuclei 1 to ``count`` of a label image.
+def measure_moments(runs: Runs, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
+    """Measure nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Every nucleus is 4-connected and without holes (the contract of ``segment``) and
-        wholly inside the image.
-    count
-        Number of nuclei; a number that no pixel carries gets NaN.
+    runs
+        Their pixels. Every nucleus is 4-connected and without holes (the contract of ``segment``); one without pixels
+        gets NaN.
     mpp_x, mpp_y
         Micrometers per pixel; the two may differ.
 
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``MOMENT_FEATURES``, row i is nucleus i + 1.
+        One float64 array (n,) per name of ``MOMENT_FEATURES``.
 
         * ``equivalent_diameter_um``: diameter of the disc of the same area.
         * ``extent``: pixels over those of the upright bounding box (as scikit-image's ``regionprops``).
@@ -108,18 +105,19 @@ def measure_moments(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> d
           over its area. The unit disc lies around the centroid and reaches the farthest corner of a pixel. 00 is
           1 / pi for all regions and 11 is 0, so they are left out. No magnitude changes when the region is turned.
     """
-    columns = np.full((len(MOMENT_FEATURES), count), np.nan)
-    _measure_each(labels, bounding_boxes(labels, count), mpp_x, mpp_y, columns)
+    columns = np.full((len(MOMENT_FEATURES), len(runs)), np.nan)
+    _measure_each(*runs, mpp_x, mpp_y, columns)
     return dict(zip(MOMENT_FEATURES, columns, strict=True))
 
 
 @kernel
-def _measure_each(labels: Labels, boxes: Counts, mpp_x: float, mpp_y: float, columns: Floats) -> None:
+def _measure_each(spans: Counts, ends: Counts, mpp_x: float, mpp_y: float, columns: Floats) -> None:
     """Write the measures of each nucleus, a column of ``columns`` each."""
-    for i in range(len(boxes)):
-        if boxes[i, 2] == 0:
+    for i in range(len(ends) - 1):
+        if ends[i] == ends[i + 1]:
             continue
-        depth, runs = _cut(labels, np.int32(i + 1), boxes[i])
+        runs = _in_box(spans[ends[i] : ends[i + 1]])
+        depth = _depths(runs)
         pixels, x, y, xx, yy, xy = _sums(runs)
         xx, yy, xy = xx * mpp_x**2, yy * mpp_y**2, xy * mpp_x * mpp_y
         area, half, spread = pixels * mpp_x * mpp_y, (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
@@ -138,44 +136,33 @@ def _measure_each(labels: Labels, boxes: Counts, mpp_x: float, mpp_y: float, col
 
 
 @kernel
-def _cut(labels: Labels, label: np.int32, box: Counts) -> tuple[Steps, Counts]:
-    """Cut a nucleus out of the image.
-
-    Returns for each pixel of the box how many steps up or down lead out of the nucleus, 0 outside of it, and its runs
-    (R, 3): row, first column, column after the last, in the box.
-    """
-    rows, width = box[2] - box[0], box[3] - box[1]
-    # With a pixel around that is outside.
-    depth, begins = np.zeros((rows + 2, width + 2), np.int32), 0
-    for row in range(1, rows + 1):
-        line, here, above = labels[box[0] + row - 1, box[1] : box[3]], depth[row, 1 : width + 1], depth[row - 1, 1:]
-        for k in range(width):
-            here[k] = (above[k] + 1) * (line[k] == label)
-        before, after = depth[row, : width + 1], depth[row, 1:]
-        for k in range(width + 1):
-            begins += (before[k] == 0) & (after[k] > 0)
-    for row in range(rows, 0, -1):
-        here, below = depth[row, 1 : width + 1], depth[row + 1, 1:]
-        for k in range(width):
-            here[k] = min(here[k], below[k] + 1)
-    return depth[1 : rows + 1, 1 : width + 1], _runs(depth, begins)
+def _in_box(spans: Counts) -> Counts:
+    """Runs whose rows and columns begin with those of the nucleus' box."""
+    runs, left = spans.copy(), spans[:, 1].min()
+    for k in range(len(runs)):
+        runs[k, 0], runs[k, 1], runs[k, 2] = spans[k, 0] - spans[0, 0], spans[k, 1] - left, spans[k, 2] - left
+    return runs
 
 
 @kernel
-def _runs(depth: Steps, begins: int) -> Counts:
-    """Rows, first columns, and columns after the last (``begins``, 3) of the runs that are not 0 within a border."""
-    runs, found = np.empty((begins, 3), np.int64), 0
-    for row in range(1, depth.shape[0] - 1):
-        line, inside = depth[row], False
-        for k in range(1, line.size):
-            if (line[k] > 0) != inside:
-                if inside:
-                    runs[found, 2] = k - 1
-                    found += 1
-                else:
-                    runs[found, 0], runs[found, 1] = row - 1, k - 1
-                inside = not inside
-    return runs
+def _depths(runs: Counts) -> Steps:
+    """How many steps up or down lead out of the nucleus from each pixel of its box; 0 outside of it."""
+    rows, width = runs[-1, 0] + 1, runs[:, 2].max()
+    depth = np.zeros((rows, width), np.int32)
+    for k in range(len(runs)):
+        here = depth[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        here[:] = 1
+        if runs[k, 0] > 0:
+            here += depth[runs[k, 0] - 1, runs[k, 1] : runs[k, 2]]
+    for k in range(len(runs) - 1, -1, -1):
+        here = depth[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        if runs[k, 0] == rows - 1:
+            here[:] = 1
+            continue
+        below = depth[runs[k, 0] + 1, runs[k, 1] : runs[k, 2]]
+        for x in range(here.size):
+            here[x] = min(here[x], below[x] + 1)
+    return depth
 
 
 @kernel

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.runs import Runs
 
 
 def rasterize(
@@ -34,56 +35,97 @@ def rasterize(
     ValueError
         If a coordinate is not finite, or the offsets do not fit the coordinates.
     """
+    labels = np.zeros(shape, np.int32)
+    _paint(*runs_of_rings(coords, offsets, shape, origin), labels)
+    return labels
+
+
+def runs_of_rings(
+    coords: NDArray[np.float64], offsets: NDArray[np.int64], shape: tuple[int, int], origin: tuple[int, int] = (0, 0)
+) -> Runs:
+    """Pixels that `rasterize` labels, without an image of them; parameters and errors are the same."""
     offsets = np.ascontiguousarray(offsets, np.int64)
     if offsets[0] != 0 or offsets[-1] != len(coords) or (np.diff(offsets) < 0).any():
         raise ValueError("offsets must rise from 0 to the number of points")
     local = np.asarray(coords, np.float64).reshape(-1, 2) - (origin[1], origin[0])
     if not np.isfinite(local).all():
         raise ValueError("every coordinate must be finite")
-    labels = np.zeros(shape, np.int32)
-    flips = np.zeros((shape[0], shape[1] + 1), np.uint8)
-    _fill(local, offsets, labels, flips)
-    return labels
+    return Runs(*_fill(local, offsets, np.zeros(shape, np.bool_)))
+
+
+@kernel
+def _paint(spans: NDArray[np.int64], ends: NDArray[np.int64], labels: NDArray[np.int32]) -> None:
+    for i in range(len(ends) - 1):
+        for k in range(ends[i], ends[i + 1]):
+            labels[spans[k, 0], spans[k, 1] : spans[k, 2]] = i + 1
 
 
 @kernel
 def _fill(
-    coords: NDArray[np.float64], offsets: NDArray[np.int64], labels: NDArray[np.int32], flips: NDArray[np.uint8]
-) -> None:
-    """Fill ring after ring; ``flips`` is room of one column more than ``labels``, all 0 before and after each."""
-    height, width = labels.shape
+    coords: NDArray[np.float64], offsets: NDArray[np.int64], taken: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Runs of ring after ring; ``taken`` are the pixels of the rings so far."""
+    height, width = taken.shape
+    spans, ends, n = np.empty((48 * len(offsets), 3), np.int64), np.zeros(len(offsets), np.int64), 0
     for i in range(offsets.size - 1):
         start, stop = offsets[i], offsets[i + 1]
-        top, bottom, left, right = height, 0, width, 0
-        for k in range(start, stop):
-            following = k + 1 if k + 1 < stop else start
-            first, last, low, high = _mark_edge(coords, k, following, flips)
-            if first < last:
-                top, bottom, left, right = min(top, first), max(bottom, last), min(left, low), max(right, high)
-        for y in range(top, bottom):
-            inside = 0
-            for x in range(left, right + 1):
-                inside ^= flips[y, x]
-                flips[y, x] = 0
-                if inside and labels[y, x] == 0:
-                    labels[y, x] = i + 1
+        if start < stop:
+            ring = coords[start:stop]
+            top, bottom = _first_center(ring[:, 1].min(), height), _first_center(ring[:, 1].max(), height)
+            left, right = _first_center(ring[:, 0].min() - 1, width), _first_center(ring[:, 0].max() + 1, width)
+            # In each row, at which centers inside and outside change.
+            flips = np.zeros((bottom - top, right - left + 1), np.bool_)
+            for k in range(stop - start):
+                _mark_edge(ring, k, k + 1 if k + 1 < stop - start else 0, top, left, taken.shape, flips)
+            for y in range(top, bottom):
+                if n + flips.shape[1] > len(spans):
+                    spans = np.concatenate((spans, np.empty((len(spans) + flips.shape[1], 3), np.int64)))
+                n = _add_runs(y, left, taken, flips[y - top], spans, n)
+        ends[i + 1] = n
+    return spans[:n], ends
+
+
+@kernel
+def _first_center(place: float, size: int) -> int:
+    """Number of the first pixel whose center lies at a place or after it, as far as the image goes."""
+    return int(min(max(np.ceil(place - 0.5), 0.0), size))
+
+
+@kernel
+def _add_runs(
+    row: int, left: int, taken: NDArray[np.bool_], flips: NDArray[np.bool_], spans: NDArray[np.int64], n: int
+) -> int:
+    """Write the runs of a row whose pixels nobody has; the last flip ends the last of them."""
+    inside = within = False
+    for k in range(flips.size):
+        inside ^= flips[k]
+        free = inside and not taken[row, left + k]
+        if free:
+            taken[row, left + k] = True
+        if free != within:
+            if free:
+                spans[n, 0], spans[n, 1] = row, left + k
+            else:
+                spans[n, 2] = left + k
+                n += 1
+            within = free
+    return n
 
 
 @kernel
 def _mark_edge(
-    coords: NDArray[np.float64], start: int, stop: int, flips: NDArray[np.uint8]
-) -> tuple[int, int, int, int]:
-    """Flip, in each row whose middle the edge crosses, the first center at or right of it; rows, outermost columns."""
-    height, width = flips.shape[0], flips.shape[1] - 1
-    if coords[start, 1] > coords[stop, 1]:
+    ring: NDArray[np.float64],
+    start: int,
+    stop: int,
+    top: int,
+    left: int,
+    shape: tuple[int, int],
+    flips: NDArray[np.bool_],
+) -> None:
+    """Flip, in each row whose middle the edge crosses, the first center at or right of it."""
+    if ring[start, 1] > ring[stop, 1]:
         start, stop = stop, start
-    x0, y0, x1, y1 = coords[start, 0], coords[start, 1], coords[stop, 0], coords[stop, 1]
-    first = int(min(max(np.ceil(y0 - 0.5), 0.0), height))
-    last = int(min(max(np.ceil(y1 - 0.5), 0.0), height))
-    low, high = width, 0
-    for y in range(first, last):
+    x0, y0, x1, y1 = ring[start, 0], ring[start, 1], ring[stop, 0], ring[stop, 1]
+    for y in range(_first_center(y0, shape[0]), _first_center(y1, shape[0])):
         crossing = x0 + (y + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-        x = int(min(max(np.ceil(crossing - 0.5), 0.0), width))
-        flips[y, x] ^= 1
-        low, high = min(low, x), max(high, x)
-    return first, last, low, high
+        flips[y - top, _first_center(crossing, shape[1]) - left] ^= True

@@ -1,4 +1,4 @@
-"""Size and shape of nuclei, measured on a label image in micrometers.
+"""Size and shape of nuclei, measured on their pixels in micrometers.
 
 All sums are taken in whole pixels relative to the nucleus itself, so a nucleus measures the same to the last bit
 wherever in a block it lies.
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.runs import Runs
 
 SHAPE_FEATURES: Final = (
     "area_um2",
@@ -22,28 +23,28 @@ SHAPE_FEATURES: Final = (
     "circularity",
 )
 
+# Columns that a step down goes aside in the four directions of crossings; along rows there is no step down.
+_ASIDE: Final = (0, 0, 1, -1)
+
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Labels = NDArray[np.int32]
 
 
-def measure_shapes(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
-    """Measure the nuclei 1 to ``count`` of a label image.
+def measure_shapes(runs: Runs, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
+    """Measure nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Every nucleus is 4-connected and without holes (the contract of ``segment``) and
-        wholly inside the image.
-    count
-        Number of nuclei; a number that no pixel carries gets NaN.
+    runs
+        Their pixels. Every nucleus is 4-connected and without holes (the contract of ``segment``); one without pixels
+        gets NaN.
     mpp_x, mpp_y
         Micrometers per pixel; the two may differ.
 
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``SHAPE_FEATURES``, row i is nucleus i + 1.
+        One float64 array (n,) per name of ``SHAPE_FEATURES``.
 
         * ``area_um2``: pixels times the area of a pixel.
         * ``perimeter_um``: Crofton's formula in four directions, see `crofton_weights`.
@@ -54,14 +55,14 @@ def measure_shapes(labels: Labels, count: int, mpp_x: float, mpp_y: float) -> di
         * ``circularity``: 4 pi area / perimeter squared (Cox 1927), clipped at 1, which the digital estimate of a
           disc's perimeter can pass by two percent.
     """
-    pixels, tops, bottoms, moments, crossings = _tally(labels, count)
+    pixels, moments, crossings = _tally(*runs)
     present = pixels > 0
     area = np.where(present, pixels * (mpp_x * mpp_y), np.nan)
     # Not as a matrix product, whose last bits depend on how many nuclei there are.
     lengths = [times * length for times, length in zip(crossings.T, crofton_weights(mpp_x, mpp_y), strict=True)]
     perimeter = np.where(present, lengths[0] + lengths[1] + lengths[2] + lengths[3], np.nan)
     major, minor = _axes(pixels, moments, mpp_x, mpp_y)
-    solidity = _solidities(labels, pixels, tops, bottoms)
+    solidity = _solidities(*runs, pixels)
     with np.errstate(invalid="ignore", divide="ignore"):
         eccentricity = np.where(major > 0, np.sqrt(1.0 - np.minimum(1.0, (minor / major) ** 2)), 0.0)
         circularity = np.minimum(1.0, 4.0 * math.pi * area / perimeter**2)
@@ -114,76 +115,76 @@ def _axes(pixels: Counts, moments: Counts, mpp_x: float, mpp_y: float) -> tuple[
 
 
 @kernel
-def _tally(labels: Labels, count: int) -> tuple[Counts, Counts, Counts, Counts, Counts]:
-    """Count by nucleus: pixels, first and last row, sums of x, y, xx, yy, xy, crossings by direction."""
-    height, width = labels.shape
-    pixels, bottoms = np.zeros(count, np.int64), np.full(count, -1, np.int64)
-    tops, lefts = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    moments, crossings = np.zeros((count, 5), np.int64), np.zeros((count, 4), np.int64)
-    for row in range(height):
-        for column in range(width):
-            label = labels[row, column]
-            if label == 0:
-                continue
-            i = label - 1
-            if pixels[i] == 0:
-                tops[i], lefts[i] = row, column
-            pixels[i] += 1
-            bottoms[i] = row
-            x, y = column - lefts[i], row - tops[i]
+def _tally(runs: Counts, ends: Counts) -> tuple[Counts, Counts, Counts]:
+    """Count by nucleus, from its runs: pixels, sums of x, y, xx, yy, xy, crossings of the outline by direction.
+
+    x and y begin at its first pixel in reading order. Sums over a run are closed forms: no pixel is looked at.
+    """
+    count = len(ends) - 1
+    pixels, moments, crossings = (
+        np.zeros(count, np.int64),
+        np.zeros((count, 5), np.int64),
+        np.zeros((count, 4), np.int64),
+    )
+    for i in range(count):
+        own = runs[ends[i] : ends[i + 1]]
+        for k in range(len(own)):
+            n, y, first = own[k, 2] - own[k, 1], own[k, 0] - own[0, 0], own[k, 1] - own[0, 1]
+            last = first + n - 1
+            x = (first + last) * n // 2
+            pixels[i] += n
             moments[i, 0] += x
-            moments[i, 1] += y
-            moments[i, 2] += x * x
-            moments[i, 3] += y * y
-            moments[i, 4] += x * y
-            _count_crossings(labels, row, column, crossings[i])
-    return pixels, tops, bottoms, moments, crossings
+            moments[i, 1] += y * n
+            # Squares up to `last` without those below `first`: the closed form holds for negative numbers, too.
+            moments[i, 2] += (last * (last + 1) * (2 * last + 1) - (first - 1) * first * (2 * first - 1)) // 6
+            moments[i, 3] += y * y * n
+            moments[i, 4] += y * x
+        crossings[i] = _crossings(own, pixels[i])
+    return pixels, moments, crossings
 
 
 @kernel
-def _count_crossings(labels: Labels, row: int, column: int, crossings: Counts) -> None:
-    """Add, for each direction, how many of the pixel's two neighbors along it lie outside its nucleus."""
-    label, last_row, last_column = labels[row, column], labels.shape[0] - 1, labels.shape[1] - 1
-    up, down, left, right = row > 0, row < last_row, column > 0, column < last_column
-    crossings[0] += not (left and labels[row, column - 1] == label)
-    crossings[0] += not (right and labels[row, column + 1] == label)
-    crossings[1] += not (up and labels[row - 1, column] == label)
-    crossings[1] += not (down and labels[row + 1, column] == label)
-    crossings[2] += not (up and left and labels[row - 1, column - 1] == label)
-    crossings[2] += not (down and right and labels[row + 1, column + 1] == label)
-    crossings[3] += not (up and right and labels[row - 1, column + 1] == label)
-    crossings[3] += not (down and left and labels[row + 1, column - 1] == label)
+def _crossings(runs: Counts, pixels: int) -> Counts:
+    """Crossings (4,) of the outline along rows, columns, and the two diagonals.
+
+    Along a direction every pixel has a neighbor before and after it; both are crossings unless they are pixels, too.
+    """
+    together, below = np.zeros(4, np.int64), 0
+    together[0] = pixels - len(runs)
+    for k in range(len(runs)):
+        row, first, after = runs[k]
+        while below < len(runs) and runs[below, 0] <= row:
+            below += 1
+        m = below
+        while m < len(runs) and runs[m, 0] == row + 1:
+            for direction in range(1, 4):
+                aside = _ASIDE[direction]
+                shared = min(after + aside, runs[m, 2]) - max(first + aside, runs[m, 1])
+                together[direction] += max(shared, 0)
+            m += 1
+    return 2 * (pixels - together)
 
 
 @kernel
-def _solidities(labels: Labels, pixels: Counts, tops: Counts, bottoms: Counts) -> Floats:
+def _solidities(runs: Counts, ends: Counts, pixels: Counts) -> Floats:
     """Area of the outline through the midpoints of pixel edges over the area of its convex hull; float64 (N,)."""
-    count = len(pixels)
-    starts = np.zeros(count + 1, np.int64)
-    for i in range(count):
-        starts[i + 1] = starts[i] + (bottoms[i] - tops[i] + 1 if pixels[i] > 0 else 0)
-    lefts, rights = _row_ends(labels, starts, tops)
-    result = np.full(count, np.nan)
-    for i in range(count):
+    result = np.full(len(pixels), np.nan)
+    for i in range(len(pixels)):
         if pixels[i] > 0:
+            lefts, rights = _row_ends(runs[ends[i] : ends[i + 1]])
             # Convex corners of a simple outline outnumber the concave ones by four; each cuts off an eighth of a pixel.
-            result[i] = (pixels[i] - 0.5) / _hull_area(
-                lefts[starts[i] : starts[i + 1]], rights[starts[i] : starts[i + 1]]
-            )
+            result[i] = (pixels[i] - 0.5) / _hull_area(lefts, rights)
     return result
 
 
 @kernel
-def _row_ends(labels: Labels, starts: Counts, tops: Counts) -> tuple[Counts, Counts]:
-    """Find first and last column of every row of every nucleus; nucleus i owns the entries from ``starts[i]`` on."""
-    lefts, rights = np.full(starts[-1], labels.shape[1], np.int64), np.full(starts[-1], -1, np.int64)
-    for row in range(labels.shape[0]):
-        for column in range(labels.shape[1]):
-            label = labels[row, column]
-            if label != 0:
-                k = starts[label - 1] + row - tops[label - 1]
-                lefts[k] = min(lefts[k], column)
-                rights[k] = column
+def _row_ends(runs: Counts) -> tuple[Counts, Counts]:
+    """First and last column of every row of a nucleus."""
+    top, rows = runs[0, 0], runs[-1, 0] - runs[0, 0] + 1
+    lefts, rights = np.full(rows, runs[:, 2].max(), np.int64), np.full(rows, -1, np.int64)
+    for k in range(len(runs)):
+        row = runs[k, 0] - top
+        lefts[row], rights[row] = min(lefts[row], runs[k, 1]), max(rights[row], runs[k, 2] - 1)
     return lefts, rights
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.runs import Runs
 from pathopipe.ops.stain import Stains, density_tables, optical_density
+from pathopipe.ops.surroundings import means_around
 
 PLANES: Final = ("hematoxylin", "eosin", "red", "green", "blue")
 """What is measured: both stains, and the optical density of each color."""
@@ -24,42 +26,35 @@ _QUANTILES: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 _OF_LEVELS: Final = optical_density(np.arange(256, dtype=np.uint8)).astype(np.float64)
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 Planes = NDArray[np.float32]
 
 
 def planes_of(rgb: NDArray[np.uint8], stains: Stains) -> Planes:
-    """Densities of both stains and of the three colors of an image (H, W, 3): float32 (5, H, W), in optical density.
-
-    The stains as `stain.densities` gives them, to the last bit.
-    """
-    return _planes(np.ascontiguousarray(rgb), density_tables(stains), optical_density(np.arange(256, dtype=np.uint8)))
+    """Densities of both stains of an image (H, W, 3), as `stain.densities` gives them, but several times as fast."""
+    planes = np.empty((2, *rgb.shape[:2]), np.float32)  # by numpy, which asks for large pages of memory
+    _planes(np.ascontiguousarray(rgb), density_tables(stains), planes)
+    return planes
 
 
 def measure_staining(
-    labels: NDArray[np.int32],
-    boxes: NDArray[np.int64],
-    rgb: NDArray[np.uint8],
-    planes: Planes,
-    mpp_x: float,
-    mpp_y: float,
+    runs: Runs, rgb: NDArray[np.uint8], planes: Planes, mpp_x: float, mpp_y: float
 ) -> dict[str, Floats]:
-    """Measure the optical density in the nuclei of a label image, and around them.
+    """Measure the optical density in nuclei, and around them.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
-    boxes
-        Their bounding boxes, as `boxes.bounding_boxes` gives them.
+    runs
+        Pixels of the nuclei. Only what lies outside of the slide may be missing of the 5 um around them.
     rgb, planes
-        uint8 (H, W, 3), and float32 (5, H, W), as `planes_of` gives them for it.
+        uint8 (H, W, 3), and float32 (2, H, W), as `planes_of` gives them for it.
     mpp_x, mpp_y
         Micrometers per pixel.
 
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``STAINING_FEATURES``; NaN where a number has no pixel. Per plane, over
+        One float64 array (n,) per name of ``STAINING_FEATURES``; NaN where a nucleus has no pixel. Per plane, over
         the pixels of the nucleus:
 
         * ``mean``, ``sd`` (of the population), ``p05`` to ``p95`` (linear between values, type 7 of Hyndman and Fan
@@ -73,9 +68,12 @@ def measure_staining(
           the same whether they are in the image or not.
         * ``contrast_2um``, ``contrast_5um``: ``mean`` minus these.
     """
-    reaches = np.array([[width / mpp_x, width / mpp_y] for width in RINGS_UM])
-    measured = _measure(labels, boxes, rgb, planes, reaches, _OF_LEVELS)
-    return dict(zip(STAINING_FEATURES, measured.T, strict=True))
+    measured = _measure(*runs, rgb, planes, _OF_LEVELS).reshape(len(runs), len(PLANES), -1)
+    reaches = [(width / mpp_x, width / mpp_y) for width in RINGS_UM]
+    for ring, around in enumerate(means_around(runs, rgb, planes, reaches, _OF_LEVELS)):
+        place = len(STATISTICS) + 2 * ring
+        measured[:, :, place], measured[:, :, place + 1] = around, measured[:, :, 0] - around
+    return dict(zip(STAINING_FEATURES, measured.reshape(len(runs), -1).T, strict=True))
 
 
 def blurred(plane: NDArray[np.float32], sigma_x: float, sigma_y: float) -> NDArray[np.float32]:
@@ -86,106 +84,103 @@ def blurred(plane: NDArray[np.float32], sigma_x: float, sigma_y: float) -> NDArr
 
 
 @kernel
-def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], colors: NDArray[np.float32]) -> Planes:
+def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], out: Planes) -> None:
     height, width = rgb.shape[:2]
-    out = np.empty((5, height, width), np.float32)
     for row in range(height):
         for column in range(width):
             red, green, blue = rgb[row, column]
             for stain in range(2):
                 parts = tables[stain]
                 out[stain, row, column] = max(parts[red, 0] + parts[green, 1] + parts[blue, 2], np.float32(0))
-            out[2, row, column], out[3, row, column], out[4, row, column] = colors[red], colors[green], colors[blue]
-    return out
 
 
 @kernel
-def _measure(
-    labels: NDArray[np.int32],
-    boxes: NDArray[np.int64],
-    rgb: NDArray[np.uint8],
-    planes: Planes,
-    reaches: Floats,
-    of_levels: Floats,
-) -> Floats:
-    count, columns = len(boxes), 11 + 2 * len(reaches)
+def _measure(runs: Counts, ends: Counts, rgb: NDArray[np.uint8], planes: Planes, of_levels: Floats) -> Floats:
+    """Write the statistics of each plane, with room for those of the surroundings after them."""
+    count, columns = len(ends) - 1, len(STATISTICS) + len(AROUND)
     out = np.full((count, 5 * columns), np.nan)
     for i in range(count):
-        if boxes[i, 2] == 0:
+        own = runs[ends[i] : ends[i + 1]]
+        if len(own) == 0:
             continue
-        rows, cols = _pixels_of(labels, boxes[i], i + 1)
-        values, room = np.empty(len(rows)), np.empty(len(rows))
-        edges = _edges(labels, planes, rows, cols)
+        n = (own[:, 2] - own[:, 1]).sum()
+        values, room = np.empty(n), np.empty(n)
+        edges = _edges(rgb, planes, own, of_levels)
+        levels = _levels(rgb, own)
         for kind in range(5):
-            part = out[i, kind * columns : kind * columns + 11]
+            part = out[i, kind * columns : kind * columns + len(STATISTICS)]
             part[10] = edges[kind]
             if kind < 2:
-                for k in range(len(rows)):
-                    values[k] = planes[kind, rows[k], cols[k]]
+                _gather(planes[kind], own, values)
                 _describe(values, room, part)
             else:
-                counts = np.zeros(256, np.int64)
-                for k in range(len(rows)):
-                    counts[rgb[rows[k], cols[k], kind - 2]] += 1
-                _describe_levels(counts, len(rows), of_levels, part)
-        for ring in range(len(reaches)):
-            means = _ring_means(labels, planes, rows, cols, reaches[ring])
-            for kind in range(5):
-                place = kind * columns + 11 + 2 * ring
-                out[i, place] = means[kind]
-                out[i, place + 1] = out[i, kind * columns] - means[kind]
+                _describe_levels(levels[kind - 2], n, of_levels, part)
     return out
 
 
 @kernel
-def _pixels_of(
-    labels: NDArray[np.int32], box: NDArray[np.int64], label: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the pixels of a nucleus, row by row."""
-    room = (box[2] - box[0]) * (box[3] - box[1])
-    rows, cols, n = np.empty(room, np.int64), np.empty(room, np.int64), 0
-    for row in range(box[0], box[2]):
-        for column in range(box[1], box[3]):
-            if labels[row, column] == label:
-                rows[n], cols[n] = row, column
-                n += 1
-    return rows[:n], cols[:n]
+def _gather(plane: NDArray[np.float32], runs: Counts, values: Floats) -> None:
+    """Copy the values of the pixels of runs, one after another."""
+    n = 0
+    for k in range(len(runs)):
+        line = plane[runs[k, 0], runs[k, 1] : runs[k, 2]]
+        into = values[n : n + line.size]
+        for x in range(line.size):
+            into[x] = line[x]
+        n += line.size
+
+
+@kernel
+def _levels(rgb: NDArray[np.uint8], runs: Counts) -> Counts:
+    """Pixels (3, 256) of runs by color and level."""
+    counts = np.zeros((3, 256), np.int64)
+    for k in range(len(runs)):
+        row = runs[k, 0]
+        for column in range(runs[k, 1], runs[k, 2]):
+            counts[0, rgb[row, column, 0]] += 1
+            counts[1, rgb[row, column, 1]] += 1
+            counts[2, rgb[row, column, 2]] += 1
+    return counts
 
 
 @kernel
 def _describe(values: Floats, room: Floats, out: Floats) -> None:
-    """Write mean, SD, five quantiles, skewness, kurtosis and entropy of values (n,), which are sorted into ``room``."""
-    n = len(values)
-    mean = values.sum() / n
+    """Write mean, SD, five quantiles, skewness, kurtosis and entropy of values (n,); ``room`` is for as many."""
+    n, total, low, high = len(values), 0.0, values[0], values[0]
+    for value in values:
+        total += value
+        low, high = min(low, value), max(high, value)
+    mean = total / n
     second = third = fourth = 0.0
+    counts = np.zeros(_BINS, np.int64)
     for value in values:
         square = (value - mean) * (value - mean)
         second += square
         third += square * (value - mean)
         fourth += square * square
+        counts[min(int(value / BIN_OD), _BINS - 1)] += 1
     second, third, fourth = second / n, third / n, fourth / n
     out[0], out[1] = mean, math.sqrt(second)
     if second > 1e-12:
         out[7], out[8] = third / second**1.5, fourth / second**2 - 3.0
-    out[9] = _entropy(values)
-    _sort(values, room)
-    for k in range(5):
-        place = _QUANTILES[k] * (n - 1)
-        low = int(place)
-        high = min(low + 1, n - 1)
-        out[2 + k] = room[low] + (place - low) * (room[high] - room[low])
+    out[9] = _entropy(counts, n)
+    _quantiles(values, low, high, room, out[2:7])
 
 
 @kernel
 def _describe_levels(counts: NDArray[np.int64], n: int, of_levels: Floats, out: Floats) -> None:
     """Write the same of n pixels that are counted by their levels (256,), whose values fall as the levels rise."""
-    mean = 0.0
-    for level in range(256):
+    darkest, brightest, mean = 0, 255, 0.0
+    while counts[darkest] == 0:
+        darkest += 1
+    while counts[brightest] == 0:
+        brightest -= 1
+    for level in range(darkest, brightest + 1):
         mean += counts[level] * of_levels[level]
     mean /= n
     second = third = fourth = 0.0
     bins = np.zeros(_BINS, np.int64)
-    for level in range(256):
+    for level in range(darkest, brightest + 1):
         if counts[level]:
             apart = of_levels[level] - mean
             square = apart * apart
@@ -197,7 +192,7 @@ def _describe_levels(counts: NDArray[np.int64], n: int, of_levels: Floats, out: 
     out[0], out[1] = mean, math.sqrt(second)
     if second > 1e-12:
         out[7], out[8] = third / second**1.5, fourth / second**2 - 3.0
-    out[9] = _entropy_of(bins, n)
+    out[9] = _entropy(bins, n)
     for k in range(5):
         place = _QUANTILES[k] * (n - 1)
         low = int(place)
@@ -216,9 +211,12 @@ def _ranked(counts: NDArray[np.int64], rank: int) -> int:
 
 
 @kernel
-def _sort(values: Floats, into: Floats) -> None:
-    """Sort values (n,): by buckets of equal width, and within each, which holds few, by insertion."""
-    n, low, high = len(values), values.min(), values.max()
+def _quantiles(values: Floats, low: float, high: float, room: Floats, out: Floats) -> None:
+    """Write five quantiles of values (n,) from ``low`` to ``high``; ``room`` is for as many.
+
+    Values are put into buckets of equal width. Only the buckets that hold a quantile are sorted; each holds few values.
+    """
+    n = len(values)
     scale = (n - 1) / (high - low) if high > low else 0.0
     ends = np.zeros(n + 1, np.int64)
     for value in values:
@@ -227,27 +225,35 @@ def _sort(values: Floats, into: Floats) -> None:
         ends[k + 1] += ends[k]
     for value in values:
         bucket = int((value - low) * scale)
-        into[ends[bucket]] = value
+        room[ends[bucket]] = value
         ends[bucket] += 1
-    for k in range(1, n):
-        value, place = into[k], k
-        while place and into[place - 1] > value:
-            into[place] = into[place - 1]
+    bucket = done = 0
+    for k in range(5):
+        place = _QUANTILES[k] * (n - 1)
+        rank = int(place)
+        after = min(rank + 1, n - 1)
+        for wanted in (rank, after):
+            while ends[bucket] <= wanted:
+                bucket += 1
+            if ends[bucket] > done:
+                done = ends[bucket]
+                _insertion_sort(room[ends[bucket - 1] if bucket else 0 : done])
+        out[k] = room[rank] + (place - rank) * (room[after] - room[rank])
+
+
+@kernel
+def _insertion_sort(values: Floats) -> None:
+    for k in range(1, len(values)):
+        value, place = values[k], k
+        while place and values[place - 1] > value:
+            values[place] = values[place - 1]
             place -= 1
-        into[place] = value
+        values[place] = value
 
 
 @kernel
-def _entropy(values: Floats) -> float:
-    """Shannon's entropy in bits of the histogram of values (n,)."""
-    counts = np.zeros(_BINS, np.int64)
-    for value in values:
-        counts[min(max(int(value / BIN_OD), 0), _BINS - 1)] += 1
-    return _entropy_of(counts, len(values))
-
-
-@kernel
-def _entropy_of(counts: NDArray[np.int64], n: int) -> float:
+def _entropy(counts: Counts, n: int) -> float:
+    """Shannon's entropy in bits of a histogram of n values."""
     total = 0.0
     for found in counts:
         if found:
@@ -256,67 +262,49 @@ def _entropy_of(counts: NDArray[np.int64], n: int) -> float:
 
 
 @kernel
-def _edges(labels: NDArray[np.int32], planes: Planes, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Floats:
+def _edges(rgb: NDArray[np.uint8], planes: Planes, runs: Counts, of_levels: Floats) -> Floats:
     """Mean drop per plane across the pixel edges of the outline."""
-    height, width = labels.shape
-    label, edges, drops = labels[rows[0], cols[0]], 0, np.zeros(5)
-    for k in range(len(rows)):
-        row, column = rows[k], cols[k]
-        for dy, dx in ((-1, 0), (0, -1), (0, 1), (1, 0)):
-            y, x = row + dy, column + dx
-            if 0 <= y < height and 0 <= x < width and labels[y, x] != label:
+    height, width = planes.shape[1:]
+    edges, drops = 0, np.zeros(5)
+    above = below = 0
+    for k in range(len(runs)):
+        row, first, after = runs[k]
+        for x, beyond in ((first, first - 1), (after - 1, after)):
+            if 0 <= beyond < width:
                 edges += 1
-                for kind in range(5):
-                    drops[kind] += np.float64(planes[kind, row, column]) - np.float64(planes[kind, y, x])
+                _add_drop(rgb, planes, of_levels, row, x, row, beyond, drops)
+        while runs[above, 0] < row - 1:
+            above += 1
+        while below < len(runs) and runs[below, 0] <= row:
+            below += 1
+        for y, nearest in ((row - 1, above), (row + 1, below)):
+            if not 0 <= y < height:
+                continue
+            x, next_run = first, nearest
+            # Between the runs of the next row lies what is outside.
+            while x < after:
+                more = next_run < len(runs) and runs[next_run, 0] == y
+                for column in range(x, min(after, runs[next_run, 1]) if more else after):
+                    edges += 1
+                    _add_drop(rgb, planes, of_levels, row, column, y, column, drops)
+                x = max(x, runs[next_run, 2]) if more else after
+                next_run += 1
     return drops / edges if edges else np.full(5, np.nan)
 
 
 @kernel
-def _ring_means(
-    labels: NDArray[np.int32], planes: Planes, rows: NDArray[np.int64], cols: NDArray[np.int64], reach: Floats
-) -> Floats:
-    """Mean per plane of the pixels outside of a nucleus within a reach (x, y in pixels) of one of its pixels."""
-    height, width = labels.shape
-    reach_x, reach_y = int(reach[0]), int(reach[1])
-    top, bottom = max(rows[0] - reach_y, 0), min(rows[-1] + reach_y + 1, height)
-    left, right = max(cols.min() - reach_x, 0), min(cols.max() + reach_x + 1, width)
-    steps = _within(rows, cols, reach, np.array([top, left, bottom, right]))
-    label, n = labels[rows[0], cols[0]], 0
-    first = second = third = fourth = fifth = 0.0
-    for row in range(top, bottom):
-        inside = 0
-        for column in range(left, right):
-            inside += steps[row - top, column - left]
-            if inside > 0 and labels[row, column] != label:
-                n += 1
-                # Five sums side by side: each would have to wait for itself.
-                first += planes[0, row, column]
-                second += planes[1, row, column]
-                third += planes[2, row, column]
-                fourth += planes[3, row, column]
-                fifth += planes[4, row, column]
-    sums = np.array([first, second, third, fourth, fifth])
-    return sums / n if n else np.full(5, np.nan)
-
-
-@kernel
-def _within(
-    rows: NDArray[np.int64], cols: NDArray[np.int64], reach: Floats, window: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    """Where runs of pixels within reach of a nucleus begin (+1) and end (-1) in the rows of a window.
-
-    A run of its pixels in a row reaches a run of pixels in each row nearby.
-    """
-    top, left, bottom, right = window
-    steps = np.zeros((bottom - top, right - left + 1), np.int32)
-    reach_y, first = int(reach[1]), 0
-    for k in range(len(rows)):
-        if k + 1 < len(rows) and rows[k + 1] == rows[k] and cols[k + 1] == cols[k] + 1:
-            continue
-        for row in range(max(rows[k] - reach_y, top), min(rows[k] + reach_y + 1, bottom)):
-            part = (row - rows[k]) / reach[1]
-            wide = int(reach[0] * math.sqrt(max(1.0 - part * part, 0.0)) + 1e-9)
-            steps[row - top, max(cols[first] - wide, left) - left] += 1
-            steps[row - top, min(cols[k] + wide + 1, right) - left] -= 1
-        first = k + 1
-    return steps
+def _add_drop(
+    rgb: NDArray[np.uint8],
+    planes: Planes,
+    of_levels: Floats,
+    row: int,
+    column: int,
+    y: int,
+    x: int,
+    drops: Floats,
+) -> None:
+    """Add by how much each density is higher at the first of two pixels."""
+    for stain in range(2):
+        drops[stain] += np.float64(planes[stain, row, column]) - np.float64(planes[stain, y, x])
+    for color in range(3):
+        drops[2 + color] += of_levels[rgb[row, column, color]] - of_levels[rgb[y, x, color]]

@@ -5,7 +5,6 @@ functions are too slow (``benchmarks/features.py``).
 """
 
 import math
-from itertools import pairwise
 from typing import Any, Final
 
 import cv2
@@ -13,25 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.cooccurrence import COOCCURRENCE, cooccurrence
+from pathopipe.ops.runs import Runs
 
-LEVELS: Final = 32
-"""Gray levels of the co-occurrence matrix."""
 TOP: Final = 1.25
 """Densities from 0 to this multiple of the slide's strong hematoxylin (its 99th percentile) are told apart."""
 DISTANCES_UM: Final = (0.5, 1.0, 2.0)
-COOCCURRENCE: Final = (
-    "contrast",
-    "dissimilarity",
-    "homogeneity",
-    "asm",
-    "correlation",
-    "entropy",
-    "difference_entropy",
-    "information_1",
-    "information_2",
-    "shade",
-    "prominence",
-)
 PATTERN_UM: Final = 0.5
 """Radius of the circle of eight points of a local binary pattern."""
 PATTERNS: Final = tuple(f"lbp_{number}" for number in (*range(9), "other"))
@@ -50,8 +36,7 @@ TEXTURE_FEATURES: Final = (
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int32]
-Boxes = NDArray[np.int64]
+Counts = NDArray[np.int64]
 
 
 def coarsening(mpp: float) -> int:
@@ -59,17 +44,13 @@ def coarsening(mpp: float) -> int:
     return max(1, round(_COARSE_MPP / mpp))
 
 
-def measure_texture(
-    labels: Labels, boxes: Boxes, hematoxylin: NDArray[np.float32], strong: float, mpp: float
-) -> dict[str, Floats]:
-    """Measure the texture of hematoxylin in the nuclei of a label image.
+def measure_texture(runs: Runs, hematoxylin: NDArray[np.float32], strong: float, mpp: float) -> dict[str, Floats]:
+    """Measure the texture of hematoxylin in nuclei.
 
     Parameters
     ----------
-    labels
-        int32 (H, W), 0 is background. Only what lies outside of the slide may be missing of the 5 um around a nucleus.
-    boxes
-        Their bounding boxes, as `boxes.bounding_boxes` gives them.
+    runs
+        Pixels of the nuclei. Only what lies outside of the slide may be missing of the 5 um around them.
     hematoxylin
         float32 (H, W), its optical density.
     strong
@@ -80,7 +61,7 @@ def measure_texture(
     Returns
     -------
     dict
-        One float64 array (count,) per name of ``TEXTURE_FEATURES``; NaN where a number has no pixel, or no two pixels
+        One float64 array (n,) per name of ``TEXTURE_FEATURES``; NaN where a nucleus has no pixel, or no two pixels
         at a distance.
 
         * ``glcm_<property>_<distance>``: properties of the symmetric co-occurrence matrix of 32 gray levels at a
@@ -96,15 +77,14 @@ def measure_texture(
           of the next smaller disc.
         * ``gradient_mean``, ``gradient_sd``: of the slope of the density, by central differences.
     """
-    scaled = hematoxylin * np.float32(1 / (TOP * strong))
-    levels = np.minimum(scaled * LEVELS, LEVELS - 1).astype(np.uint8)
-    grays = np.minimum(scaled * 255 + 0.5, 255).astype(np.uint8)
-    steps = [round(distance / mpp) for distance in DISTANCES_UM]
+    scale, steps = np.float32(1 / (TOP * strong)), [round(distance / mpp) for distance in DISTANCES_UM]
+    grays = np.empty(hematoxylin.shape, np.uint8)
+    _write_grays(hematoxylin, scale, grays)
     parts = [
-        *(_pairs_at(labels, boxes, levels, step, before) for before, step in pairwise([0, *steps])),
-        _patterns(labels, boxes, grays, _circle(PATTERN_UM / mpp)),
-        _granularity(labels, boxes, grays, mpp),
-        _gradient(labels, boxes, hematoxylin, mpp),
+        cooccurrence(*runs, hematoxylin, scale, np.array(steps)).reshape(len(runs), -1),
+        _patterns(*runs, grays, _circle(PATTERN_UM / mpp)),
+        _granularity(runs, grays, mpp),
+        _gradient(*runs, hematoxylin) / mpp,
     ]
     return dict(zip(TEXTURE_FEATURES, np.concatenate(parts, axis=1).T, strict=True))
 
@@ -115,7 +95,7 @@ def _circle(radius: float) -> Floats:
     return np.array([[round(-radius * float(np.sin(a)), 5), round(radius * float(np.cos(a)), 5)] for a in angles])
 
 
-def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floats:
+def _granularity(runs: Runs, grays: Bytes, mpp: float) -> Floats:
     """Shares (count, radii) of the density in structures that a disc of a radius removes and no smaller one."""
     factor = coarsening(mpp)
     small: Any = grays
@@ -123,14 +103,14 @@ def _granularity(labels: Labels, boxes: Boxes, grays: Bytes, mpp: float) -> Floa
         size = (-(-grays.shape[1] // factor), -(-grays.shape[0] // factor))
         fill = (0, size[1] * factor - grays.shape[0], 0, size[0] * factor - grays.shape[1])
         small = cv2.resize(cv2.copyMakeBorder(grays, *fill, cv2.BORDER_REPLICATE), size, interpolation=cv2.INTER_AREA)
-    before = whole = _sums(labels, boxes, small, factor)
-    shares, smaller = np.full((len(boxes), len(GRANULE_UM)), np.nan), 1
+    before = whole = _sums(*runs, small, factor)
+    shares, smaller = np.full((len(runs), len(GRANULE_UM)), np.nan), 1
     for place, radius in enumerate(GRANULE_UM):
         disc = _disc(radius / (mpp * factor))
         if int(disc.sum()) == smaller:
             continue
         opened: Any = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc)
-        after = _sums(labels, boxes, opened, factor)
+        after = _sums(*runs, opened, factor)
         with np.errstate(invalid="ignore", divide="ignore"):
             shares[:, place] = (before - after) / whole
         before, smaller = after, int(disc.sum())
@@ -145,46 +125,52 @@ def _disc(radius: float) -> Bytes:
     return disc
 
 
-def _pairs_at(labels: Labels, boxes: Boxes, levels: Bytes, step: int, smaller: int) -> Floats:
-    """Properties (count, 11) at a distance in pixels; NaN if that is the next smaller one."""
-    if step == smaller:
-        return np.full((len(boxes), len(COOCCURRENCE)), np.nan)
-    return _cooccurrence(labels, boxes, levels, step)
+@kernel
+def _write_grays(plane: NDArray[np.float32], scale: np.float32, grays: Bytes) -> None:
+    """Write the 256 gray levels (H, W) of a plane whose largest value becomes 1 by scaling."""
+    for row in range(len(plane)):
+        line, into = plane[row], grays[row]
+        for k in range(line.size):
+            into[k] = np.uint8(min(line[k] * scale * np.float32(255) + np.float32(0.5), np.float32(255)))
 
 
 @kernel
-def _sums(labels: Labels, boxes: Boxes, image: Bytes, factor: int) -> Floats:
+def _sums(runs: Counts, ends: Counts, image: Bytes, factor: int) -> Floats:
     """Sums (count,) over each nucleus of an image that is coarser by a factor; NaN where there is no pixel."""
-    sums = np.full(len(boxes), np.nan)
-    for i in range(len(boxes)):
-        if boxes[i, 2] == 0:
-            continue
+    sums = np.full(len(ends) - 1, np.nan)
+    for i in range(len(sums)):
         total = 0
-        for row in range(boxes[i, 0], boxes[i, 2]):
-            for column in range(boxes[i, 1], boxes[i, 3]):
-                if labels[row, column] == i + 1:
-                    total += image[row // factor, column // factor]
-        sums[i] = total
+        for k in range(ends[i], ends[i + 1]):
+            row, first, after = runs[k, 0] // factor, runs[k, 1], runs[k, 2]
+            # Whole pixels of the image, without what the run lacks of the first and of the last.
+            begin, last = first // factor, (after - 1) // factor
+            for column in range(begin, last + 1):
+                total += factor * image[row, column]
+            total -= (first - begin * factor) * image[row, begin] + ((last + 1) * factor - after) * image[row, last]
+        if ends[i + 1] > ends[i]:
+            sums[i] = total
     return sums
 
 
 @kernel
-def _gradient(labels: Labels, boxes: Boxes, plane: NDArray[np.float32], mpp: float) -> Floats:
-    """Mean and SD (count, 2) of the slope of a plane in its unit per um, by central differences."""
-    height, width = labels.shape
-    out = np.full((len(boxes), 2), np.nan)
-    for i in range(len(boxes)):
+def _gradient(runs: Counts, ends: Counts, plane: NDArray[np.float32]) -> Floats:
+    """Mean and SD (count, 2) of the slope of a plane in its unit per pixel, by central differences."""
+    height, width = plane.shape
+    out = np.full((len(ends) - 1, 2), np.nan)
+    for i in range(len(out)):
         n, total, square = 0, 0.0, 0.0
-        for row in range(boxes[i, 0], boxes[i, 2]):
-            up, down = max(row - 1, 0), min(row + 1, height - 1)
-            for column in range(boxes[i, 1], boxes[i, 3]):
-                if labels[row, column] != i + 1:
-                    continue
+        for k in range(ends[i], ends[i + 1]):
+            row, first, after = runs[k]
+            above, below = max(row - 1, 0), min(row + 1, height - 1)
+            half = 0.5 if 0 < row < height - 1 else 1.0
+            for column in range(first, after):
                 left, right = max(column - 1, 0), min(column + 1, width - 1)
-                dx = (np.float64(plane[row, right]) - np.float64(plane[row, left])) / (right - left)
-                dy = (np.float64(plane[down, column]) - np.float64(plane[up, column])) / (down - up)
-                slope = math.sqrt(dx * dx + dy * dy) / mpp
-                n, total, square = n + 1, total + slope, square + slope * slope
+                dx = np.float64(plane[row, right]) - np.float64(plane[row, left])
+                dx *= 0.5 if right - left == 2 else 1.0
+                dy = (np.float64(plane[below, column]) - np.float64(plane[above, column])) * half
+                slope = math.sqrt(dx * dx + dy * dy)
+                total, square = total + slope, square + slope * slope
+            n += after - first
         if n:
             out[i, 0] = total / n
             out[i, 1] = math.sqrt(max(square / n - (total / n) ** 2, 0.0))
@@ -192,42 +178,72 @@ def _gradient(labels: Labels, boxes: Boxes, plane: NDArray[np.float32], mpp: flo
 
 
 @kernel
-def _patterns(labels: Labels, boxes: Boxes, grays: Bytes, circle: Floats) -> Floats:
+def _patterns(runs: Counts, ends: Counts, grays: Bytes, circle: Floats) -> Floats:
     """Shares (count, 10) of the pixels of each nucleus by their local binary pattern."""
-    height, width = labels.shape
-    out = np.full((len(boxes), 10), np.nan)
-    corners, weights, needed = _corners(circle)
-    reach = math.ceil(np.abs(circle).max())
-    signs = np.empty(8, np.int64)
-    for i in range(len(boxes)):
+    out = np.full((len(ends) - 1, 10), np.nan)
+    corners, weights = _corners(circle)
+    reach, classes = math.ceil(np.abs(circle).max()), _classes()
+    for i in range(len(out)):
+        own = runs[ends[i] : ends[i + 1]]
+        if len(own) == 0:
+            continue
+        top, left = own[0, 0] - reach, own[:, 1].min() - reach
+        width = own[:, 2].max() + reach - left
+        window = _window(grays, top, left, own[-1, 0] + reach + 1 - top, width)
+        begin = reach * width + reach
+        codes = np.zeros(window.size - 2 * begin, np.uint8)
+        for k in range(8):
+            # Of equal grays rounding must not decide.
+            around = np.full(codes.size, 1e-9)
+            for corner in range(4):
+                if weights[k, corner] > 0:
+                    first = begin + corners[k, corner, 0] * width + corners[k, corner, 1]
+                    values, weight = window[first : first + codes.size], weights[k, corner]
+                    for place in range(codes.size):
+                        around[place] += weight * values[place]
+            middle = window[begin : begin + codes.size]
+            for place in range(codes.size):
+                codes[place] |= np.uint8(around[place] >= middle[place]) << np.uint8(k)
         found, n = np.zeros(10, np.int64), 0
-        for row in range(boxes[i, 0], boxes[i, 2]):
-            for column in range(boxes[i, 1], boxes[i, 3]):
-                if labels[row, column] != i + 1:
-                    continue
-                n += 1
-                near = min(row, column, height - 1 - row, width - 1 - column) < reach
-                for k in range(8):
-                    around = 0.0
-                    for corner in range(needed[k]):
-                        y, x = row + corners[k, corner, 0], column + corners[k, corner, 1]
-                        if not near or (0 <= y < height and 0 <= x < width):
-                            around += weights[k, corner] * grays[y, x]
-                    # Of equal grays rounding must not decide.
-                    signs[k] = around >= grays[row, column] - 1e-9
-                changes = 0
-                for k in range(7):
-                    changes += signs[k] != signs[k + 1]
-                found[signs.sum() if changes <= 2 else 9] += 1
-        if n:
-            out[i] = found / n
+        for k in range(len(own)):
+            begin = (own[k, 0] - own[0, 0]) * width + own[k, 1] - left - reach
+            for place in range(begin, begin + own[k, 2] - own[k, 1]):
+                found[classes[codes[place]]] += 1
+            n += own[k, 2] - own[k, 1]
+        out[i] = found / n
     return out
 
 
 @kernel
-def _corners(circle: Floats) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-    """Offsets (8, 4, 2) of the pixels that a point of the circle lies between, their weights (8, 4), how many count."""
-    corners, weights, needed = np.zeros((8, 4, 2), np.int64), np.zeros((8, 4)), np.zeros(8, np.int64)
+def _window(grays: Bytes, top: int, left: int, rows: int, width: int) -> Floats:
+    """Rows of a window one after another; beyond the image it is 0."""
+    window = np.zeros(rows * width)
+    first, last = max(left, 0), min(left + width, grays.shape[1])
+    for row in range(max(top, 0), min(top + rows, grays.shape[0])):
+        line = grays[row, first:last]
+        into = window[(row - top) * width + first - left :]
+        for k in range(line.size):
+            into[k] = line[k]
+    return window
+
+
+@kernel
+def _classes() -> Counts:
+    """Class (256,) of the eight signs around a pixel: how many there are; 9 if they change more than twice."""
+    classes = np.empty(256, np.int64)
+    for code in range(256):
+        ones = changes = 0
+        for k in range(8):
+            ones += code >> k & 1
+            changes += k < 7 and (code >> k & 1) != (code >> (k + 1) & 1)
+        classes[code] = ones if changes <= 2 else 9
+    return classes
+
+
+@kernel
+def _corners(circle: Floats) -> tuple[Counts, Floats]:
+    """Offsets (8, 4, 2) of the pixels that a point of the circle lies between, and their weights (8, 4)."""
+    corners, weights = np.zeros((8, 4, 2), np.int64), np.zeros((8, 4))
     for k in range(8):
         y, x = circle[k]
         top, left = math.floor(y), math.floor(x)
@@ -235,90 +251,4 @@ def _corners(circle: Floats) -> tuple[NDArray[np.int64], Floats, NDArray[np.int6
             down, across = corner // 2, corner % 2
             corners[k, corner, 0], corners[k, corner, 1] = top + down, left + across
             weights[k, corner] = abs(1 - down - (y - top)) * abs(1 - across - (x - left))
-            if weights[k, corner] > 0:
-                needed[k] = corner + 1
-    return corners, weights, needed
-
-
-@kernel
-def _cooccurrence(labels: Labels, boxes: Boxes, levels: Bytes, distance: int) -> Floats:
-    """Properties (count, 11) of each nucleus' co-occurrence matrix at a distance in pixels."""
-    slant = round(distance * math.sqrt(0.5))
-    out, found = np.full((len(boxes), 11), np.nan), np.zeros((LEVELS, LEVELS), np.int64)
-    for i in range(len(boxes)):
-        pairs, low, high = 0, LEVELS, -1
-        for row in range(boxes[i, 0], boxes[i, 2]):
-            for column in range(boxes[i, 1], boxes[i, 3]):
-                if labels[row, column] != i + 1:
-                    continue
-                level = levels[row, column]
-                low, high = min(low, level), max(high, level)
-                for dy, dx in ((0, distance), (slant, slant), (distance, 0), (slant, -slant)):
-                    y, x = row + dy, column + dx
-                    if y < boxes[i, 2] and boxes[i, 1] <= x < boxes[i, 3] and labels[y, x] == i + 1:
-                        found[level, levels[y, x]] += 1
-                        pairs += 1
-        if pairs:
-            part = found[low : high + 1, low : high + 1]
-            _properties((part + part.T) / (2 * pairs), out[i])
-            part[:] = 0
-    return out
-
-
-@kernel
-def _properties(matrix: Floats, out: Floats) -> None:
-    """Write the properties of a symmetric matrix (n, n) of shares."""
-    n = len(matrix)
-    margin, differences = np.zeros(n), np.zeros(n)
-    for i in range(n):
-        for j in range(n):
-            margin[i] += matrix[i, j]
-            differences[abs(i - j)] += matrix[i, j]
-    mean = variance = entropy = 0.0
-    for i in range(n):
-        mean += i * margin[i]
-        entropy -= _plogp(margin[i])
-    for i in range(n):
-        variance += (i - mean) ** 2 * margin[i]
-    square, product, joint, shade, prominence = _sums_over(matrix, mean)
-    out[0], out[1], out[2], out[6] = _of_differences(differences)
-    out[3], out[5], out[9], out[10] = square, joint, shade, prominence
-    if variance > 1e-12:
-        out[4] = product / variance
-    # Both margins of a symmetric matrix are the same, so that their joint entropy would be twice that of one.
-    shared = 2.0 * entropy - joint
-    out[7] = -shared / entropy if entropy > 1e-12 else 0.0
-    out[8] = math.sqrt(max(1.0 - math.exp(-2.0 * shared), 0.0))
-
-
-@kernel
-def _sums_over(matrix: Floats, mean: float) -> tuple[float, float, float, float, float]:
-    """Sums over a matrix (n, n): of squares, of products of deviations, entropy, cluster shade and prominence."""
-    square = product = joint = shade = prominence = 0.0
-    for i in range(len(matrix)):
-        for j in range(len(matrix)):
-            share, both = matrix[i, j], i + j - 2 * mean
-            if share > 0.0:
-                square += share * share
-                product += share * (i - mean) * (j - mean)
-                joint -= _plogp(share)
-                shade += share * both**3
-                prominence += share * both**4
-    return square, product, joint, shade, prominence
-
-
-@kernel
-def _of_differences(shares: Floats) -> tuple[float, float, float, float]:
-    """Contrast, dissimilarity, homogeneity and entropy of shares (n,) of differences of gray levels."""
-    contrast = dissimilarity = homogeneity = entropy = 0.0
-    for gap in range(len(shares)):
-        contrast += shares[gap] * gap * gap
-        dissimilarity += shares[gap] * gap
-        homogeneity += shares[gap] / (1.0 + gap * gap)
-        entropy -= _plogp(shares[gap])
-    return contrast, dissimilarity, homogeneity, entropy
-
-
-@kernel
-def _plogp(share: float) -> float:
-    return share * math.log(share) if share > 0 else 0.0
+    return corners, weights

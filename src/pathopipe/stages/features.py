@@ -18,6 +18,7 @@ from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.blocks import by_block
+from pathopipe.ops.border import Border
 from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
 from pathopipe.ops.regions import Bins, polygons_to_mask
 from pathopipe.ops.spatial.graph import delaunay_measures, neighbor_graph
@@ -37,7 +38,10 @@ from pathopipe.results.tables import TableWriter, numbers, read_batches, read_co
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
 
-_BLOCK: Final = 1024
+_BLOCK: Final = 2048
+"""Side in pixels that are measured. The larger a block, the less of what is read around it is read twice."""
+_ENOUGH_BLOCKS: Final = 16
+"""Of a slide with fewer, blocks are half as wide, so that each thread gets some."""
 _FINEST_MPP: Final = 0.25
 """Pixels are measured at the slide's own resolution, or at this one where that is finer."""
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
@@ -83,10 +87,19 @@ class _View:
     grid: Grid
     fine: Grid
     stains: Stains
-    mask: NDArray[np.bool_]
-    bins: Bins
+    border: Border
     groups: frozenset[str]
     watch: Stopwatch
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Pixels of ``fine`` along one of ``grid``, x and y."""
+        return self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y
+
+    @property
+    def side(self) -> int:
+        """Side of a block in pixels of ``fine``."""
+        return _BLOCK if self.fine.width * self.fine.height >= _ENOUGH_BLOCKS * _BLOCK**2 else _BLOCK // 2
 
     def measure(self, block: tuple[_Rings, Members]) -> Columns:
         """Measure some nuclei in a window that shows all of them whole.
@@ -99,8 +112,7 @@ class _View:
         rings = block[0].take(block[1])
         with self.watch.spending("outlines"):
             found = measure_outlines(rings.coords, rings.offsets, (self.grid.mpp_x, self.grid.mpp_y), self.groups)
-        ratio = (self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y)
-        coords = rings.coords * ratio
+        coords = rings.coords * self.ratio
         x, y, width, height = self._window(coords)
         with self.watch.spending("reading"):
             rgb = self.slide.read(self.fine, x, y, width, height)
@@ -110,7 +122,8 @@ class _View:
         none = np.full(len(rings), np.nan)
         parts = {kind: [found.get(c.name, none) for c in _FROM_PIXELS if c.kind == kind] for kind in _PACKED}
         packed = {name: np.stack(parts[kind], axis=1).astype(kind) for kind, name in _PACKED.items()}
-        return {AT_BORDER.name: self._at_border(rings)} | packed
+        at_border = self.border.touched_by(rings.coords, rings.offsets)
+        return {AT_BORDER.name: at_border.astype(np.int8)} | packed
 
     def _window(self, coords: Floats) -> tuple[int, int, int, int]:
         """Return x, y, width and height of what has to be read around outlines, as far as the slide goes."""
@@ -121,19 +134,6 @@ class _View:
         x0, y0 = (int(value) for value in np.maximum(low, 0))
         x1, y1 = min(int(high[0]), self.fine.width), min(int(high[1]), self.fine.height)
         return x0, y0, max(x1 - x0, 1), max(y1 - y0, 1)
-
-    def _at_border(self, rings: _Rings) -> NDArray[np.int8]:
-        """Say which outlines touch the border of the slide, or of the tissue that was analyzed."""
-        starts = rings.offsets[:-1]
-        low, high = (of.reduceat(rings.coords, starts) for of in (np.minimum, np.maximum))
-        touches = ((low <= 0) | (high >= (self.grid.width, self.grid.height))).any(axis=1)
-        around = rings.coords[:, None] + np.array([(-0.75, 0), (0.75, 0), (0, -0.75), (0, 0.75)])
-        points = around.reshape(-1, 2) * (self.grid.factor_x, self.grid.factor_y)
-        bins = np.floor(points / (self.bins.bin_px_x, self.bins.bin_px_y)).astype(np.int64)
-        inside = (bins >= 0).all(axis=1) & (bins < (self.bins.width, self.bins.height)).all(axis=1)
-        inside[inside] = self.mask[bins[inside, 1], bins[inside, 0]]
-        whole = np.logical_and.reduceat(inside.reshape(-1, 4).all(axis=1), starts)
-        return (touches | ~whole).astype(np.int8)
 
 
 _PACKED: Final = {"float64": "wide", "float32": "narrow"}
@@ -171,7 +171,7 @@ class _Nuclei:
         It has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
         """
         # By the block of the grid that their first point lies in, so that a group is read in one window.
-        groups = list(by_block(rings.coords[rings.offsets[:-1]], _BLOCK))
+        groups = list(by_block(rings.coords[rings.offsets[:-1]] * self.view.ratio, self.view.side))
         work = [(rings, members) for members in groups]
         found = advance(self.journal, self.view.measure, work, self.job.workers, before)
         columns, done = dict[str, NDArray[Any]](), before
@@ -217,14 +217,13 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
 
 def _view(job: Job[FeaturesSettings], slide: Slide) -> _View:
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
-    bins = Bins(**tissue["bins"])
+    grid, bins = Grid(**segment["grid"]), Bins(**tissue["bins"])
     return _View(
         slide,
-        Grid(**segment["grid"]),
+        grid,
         slide.grid(max(_FINEST_MPP, slide.mpp.x, slide.mpp.y)),
         Stains.from_dict(tissue["stain"]),
-        polygons_to_mask(tissue_polygons(job), bins),
-        bins,
+        Border(grid, bins, polygons_to_mask(tissue_polygons(job), bins)),
         frozenset(job.settings.groups),
         job.watch,
     )

@@ -3,16 +3,8 @@
 from types import MappingProxyType
 from typing import Final
 
-from pathopipe.ops.texture import (
-    COOCCURRENCE,
-    DISTANCES_UM,
-    GRADIENT,
-    GRANULARITY,
-    GRANULE_UM,
-    LEVELS,
-    PATTERN_UM,
-    PATTERNS,
-)
+from pathopipe.ops.cooccurrence import COOCCURRENCE, LEVELS
+from pathopipe.ops.texture import DISTANCES_UM, GRADIENT, GRANULARITY, GRANULE_UM, PATTERN_UM, PATTERNS
 from pathopipe.results.schemas.column import Column
 
 _HARALICK: Final = "Haralick, Shanmugam and Dinstein 1973"
