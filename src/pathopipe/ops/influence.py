@@ -16,8 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.ops.influence_functions import Term, edges, function_of
 from pathopipe.ops.nucleus_types import TYPES
-from pathopipe.ops.statistics import QUANTILES, STATISTICS
+from pathopipe.ops.statistics import STATISTICS
 
 Floats = NDArray[np.float64]
 Slope = Mapping[tuple[str, str], float]
@@ -29,82 +30,6 @@ Parts = Callable[[Sequence[str]], Iterable[Mapping[str, NDArray[Any]]]]
 TYPE: Final = "type"
 AT_BORDER: Final = "at_border"
 _ALL: Final = "all"
-_PERCENTILES: Final = {f"p{round(100 * share):02}": share for share in QUANTILES}
-_DEVIATION: Final = ("mad_low", "mad_high")
-# Half the width of a uniform kernel, in spreads over the fifth root of n: Silverman's rule (1986, 3.31) for the
-# Gaussian, by the ratio of their canonical widths (Marron and Nolan 1988).
-_HALF_WIDTH: Final = 0.9 * 1.3510 / 0.7764
-_IQR_OF_NORMAL: Final = 1.349
-
-
-@dataclass(frozen=True)
-class _Term:
-    """What a score takes of one measure of a group of nuclei.
-
-    Attributes
-    ----------
-    slopes
-        Of the score, by statistic.
-    known
-        The group's statistics of the measure, by name.
-    count
-        Nuclei of the group, at least as many as have a value.
-    """
-
-    group: str
-    measure: str
-    slopes: Mapping[str, float]
-    known: Mapping[str, float | None]
-    count: int
-
-    @property
-    def places(self) -> dict[str, float]:
-        """Values at which the density of the measure is needed, by name."""
-        names = {name for name in self.slopes if name in _PERCENTILES}
-        names |= {"p25", "p75"} if "iqr" in self.slopes else set()
-        found = {name: float(self.known[name] or 0.0) for name in sorted(names | ({"p50"} & self._of_median))}
-        if "mad" in self.slopes:
-            median, mad = float(self.known["p50"] or 0.0), float(self.known["mad"] or 0.0)
-            found |= dict(zip(_DEVIATION, (median - mad, median + mad), strict=True))
-        return found
-
-    @property
-    def _of_median(self) -> set[str]:
-        return {"p50"} if "mad" in self.slopes else set()
-
-    @property
-    def half_width(self) -> float:
-        """Half the width of the kernel for the density."""
-        sd, iqr = float(self.known["sd"] or 0.0), float(self.known["iqr"] or 0.0) / _IQR_OF_NORMAL
-        return _HALF_WIDTH * (min(sd, iqr) or sd) * math.pow(self.count, -0.2)
-
-
-@dataclass(frozen=True)
-class _Function:
-    """Influence of a value: a polynomial of its distance from ``center`` in units of ``scale``, and steps.
-
-    Attributes
-    ----------
-    powers
-        (5,) coefficients, the constant first.
-    at, levels
-        (k,) ascending values, and (k + 1,) what is added up to each of them and beyond the last.
-    """
-
-    center: float
-    scale: float
-    powers: Floats
-    at: Floats
-    levels: Floats
-
-    def __call__(self, values: Floats) -> Floats:
-        """Influence of values (n,), 0 where there is none."""
-        z = (values - self.center) / self.scale
-        total: Floats = np.asarray(np.polynomial.polynomial.polyval(z, self.powers), np.float64)
-        if len(self.at):
-            total += self.levels[np.searchsorted(self.at, values)]
-        total[~np.isfinite(total)] = 0.0
-        return total
 
 
 @dataclass(frozen=True)
@@ -130,12 +55,14 @@ class ScoreInfluence:
 
     nuclei: Parts
     whole_only: frozenset[str]
-    terms: tuple[_Term, ...]
+    terms: tuple[Term, ...]
     coverage: Coverage
 
     def parts(self) -> Iterator[Floats]:
         """Contribution of each nucleus, some at a time, in their order: positive where it raises the score."""
-        functions = [(term, _function(term, *counted)) for term, counted in zip(self.terms, self._count(), strict=True)]
+        functions = [
+            (term, function_of(term, *counted)) for term, counted in zip(self.terms, self._count(), strict=True)
+        ]
         used = [(term, function) for term, function in functions if function is not None]
         for columns in self._columns():
             total = np.zeros(len(columns[AT_BORDER]))
@@ -148,7 +75,7 @@ class ScoreInfluence:
         names = dict.fromkeys(term.measure for term in self.terms)
         yield from self.nuclei([*names, AT_BORDER, TYPE])
 
-    def _values(self, columns: Mapping[str, NDArray[Any]], term: _Term, members: Any) -> Floats:
+    def _values(self, columns: Mapping[str, NDArray[Any]], term: Term, members: Any) -> Floats:
         values = np.asarray(columns[term.measure], np.float64)
         if term.measure in self.whole_only:
             values = np.where(columns[AT_BORDER] == 0, values, np.nan)
@@ -157,14 +84,14 @@ class ScoreInfluence:
 
     def _count(self) -> list[tuple[int, Floats]]:
         """Values of each term, and how many lie up to each end of the kernels at its places, and up to the places."""
-        edges = [_edges(term) for term in self.terms]
+        ends = [edges(term) for term in self.terms]
         counts = [0] * len(self.terms)
-        upto = [np.zeros(len(some)) for some in edges]
+        upto = [np.zeros(len(some)) for some in ends]
         for columns in self._columns():
             for number, term in enumerate(self.terms):
                 values = self._values(columns, term, _members(columns, term.group))
                 counts[number] += int(np.count_nonzero(np.isfinite(values)))
-                upto[number] += [np.count_nonzero(values <= edge) for edge in edges[number].tolist()]
+                upto[number] += [np.count_nonzero(values <= edge) for edge in ends[number].tolist()]
         return list(zip(counts, upto, strict=True))
 
 
@@ -195,7 +122,7 @@ def score_influence(
         if found is not None:
             slopes.setdefault((group, found[0]), {})[found[1]] = steep[group, column]
     terms = tuple(
-        _Term(group, measure, of_measure, _statistics(described[group], measure), _total(described[group]))
+        Term(group, measure, of_measure, _statistics(described[group], measure), _total(described[group]))
         for (group, measure), of_measure in slopes.items()
     )
     left_out = [key for key, found in parts.items() if found is None]
@@ -231,83 +158,3 @@ def _total(row: Mapping[str, Any]) -> int:
 
 def _members(columns: Mapping[str, NDArray[Any]], group: str) -> Any:
     return slice(None) if group == _ALL else np.flatnonzero(columns[TYPE] == TYPES.index(group))
-
-
-def _edges(term: _Term) -> Floats:
-    """Lower end of the kernel, place and upper end, for each of the places, one after the other."""
-    reach = term.half_width
-    return np.array([place + step for place in term.places.values() for step in (-reach, 0.0, reach)])
-
-
-def _function(term: _Term, count: int, upto: Floats) -> _Function | None:
-    """Influence on the score, per nucleus, of the values of one measure; None where too few have one."""
-    if count < 4:
-        return None
-    sd, mean = float(term.known["sd"] or 0.0), float(term.known["mean"] or 0.0)
-    scale = sd * math.sqrt((count - 1) / count)
-    powers = sum((slope * _powers(name, term.known, count, scale) for name, slope in term.slopes.items()), np.zeros(5))
-    at, levels = _steps(term, count, upto)
-    return _Function(mean, scale, powers / count, at, levels / count)
-
-
-def _powers(statistic: str, known: Mapping[str, float | None], count: int, scale: float) -> Floats:
-    """Coefficients (5,) of the influence function of a moment, by the value's standard score; 0 for other statistics.
-
-    By differentiating moments about the mean: that of order k changes by d^k - m_k - k m_(k-1) d for a value at a
-    distance d from the mean.
-    """
-    sd, cv = float(known["sd"] or 0.0), float(known["cv"] or 0.0)
-    if statistic == "mean":
-        return np.array([0, scale, 0, 0, 0])
-    if statistic == "sd":
-        return sd / 2 * np.array([-1.0, 0, 1, 0, 0])
-    if statistic == "cv":
-        return cv / 2 * np.array([-1.0, 0, 1, 0, 0]) - cv * cv / sd * np.array([0, scale, 0, 0, 0])
-    adjust = math.sqrt(count * (count - 1)) / (count - 2)
-    skew = float(known["skew"] or 0.0) / adjust
-    if statistic == "skew":
-        return adjust * np.array([skew / 2, -3, -1.5 * skew, 1, 0])
-    if statistic == "kurtosis":
-        adjust = (count - 1) / ((count - 2) * (count - 3))
-        fourth = (float(known["kurtosis"] or 0.0) / adjust - 6) / (count + 1) + 3
-        return adjust * (count + 1) * np.array([fourth, -4 * skew, -2 * fourth, 0, 1])
-    return np.zeros(5)
-
-
-def _steps(term: _Term, count: int, upto: Floats) -> tuple[Floats, Floats]:
-    """Influence function of the quantiles and of what is made of them: values (k,) and levels (k + 1,) between them."""
-    names = list(term.places)
-    if not names:
-        return np.zeros(0), np.zeros(1)
-    low, here, high = upto.reshape(-1, 3).T
-    # At least one value, so that the density is never 0: a quantile lies between values that are there.
-    density = np.maximum(high - low, 1.0) / (2 * term.half_width * count)
-    shares = dict(zip(names, here / count, strict=True))
-    densities = dict(zip(names, density.tolist(), strict=True))
-    at = np.array(sorted(term.places.values()))
-    beyond = np.array([*at, np.inf])
-    levels = np.zeros(len(beyond))
-    for name, drop in _drops(term.slopes, densities).items():
-        levels += drop * (shares[name] - (beyond <= term.places[name]))
-    return at, levels
-
-
-def _drops(slopes: Mapping[str, float], densities: Mapping[str, float]) -> dict[str, float]:
-    """How much lower the influence is up to each place than beyond it.
-
-    A quantile q changes by (share - [x <= q]) / density. The MAD s about the median m solves F(m + s) - F(m - s) = 1/2,
-    which is differentiated by both; where values are not distributed symmetrically, the median's change counts.
-    """
-    drops = dict.fromkeys(densities, 0.0)
-    wanted = {name: slope for name, slope in slopes.items() if name in _PERCENTILES}
-    if iqr := slopes.get("iqr", 0.0):
-        wanted["p75"] = wanted.get("p75", 0.0) + iqr
-        wanted["p25"] = wanted.get("p25", 0.0) - iqr
-    if mad := slopes.get("mad", 0.0):
-        low, high = (densities[name] for name in _DEVIATION)
-        drops["mad_low"] -= mad / (low + high)
-        drops["mad_high"] += mad / (low + high)
-        wanted["p50"] = wanted.get("p50", 0.0) - mad * (high - low) / (low + high)
-    for name, slope in wanted.items():
-        drops[name] += slope / densities[name]
-    return drops
