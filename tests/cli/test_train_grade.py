@@ -95,7 +95,7 @@ def test_a_statistic_that_is_the_label_is_refused(tmp_path, monkeypatch):
     sheet, results = tmp_path / "slides.tsv", tmp_path / "results"
     known = read_cohort(sheet, results, "grade", "patient")
     known.values[:, 1] = 10.0 * known.truth
-    monkeypatch.setattr("pathopipe.training.grade.session.read_cohort", lambda *_: known)
+    monkeypatch.setattr("pathopipe.training.grade.session.read_cohort", lambda *_, **__: known)
     assert "the statistic area_um2_sd (all size) has one value in each grade" in refusal(tmp_path)
 
 

@@ -3,7 +3,8 @@ import pytest
 
 from pathopipe.errors import RefusalError
 from pathopipe.results.documents import read_json, write_json
-from pathopipe.training.grade.cohort import folds_of, read_cohort
+from pathopipe.training.grade.cohort import read_cohort
+from pathopipe.training.grade.folds import folds_of
 from tests import made
 from tests.training.grade.graded_slides import NAMES, cohort, write_cohort, write_slide
 

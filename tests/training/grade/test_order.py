@@ -32,6 +32,7 @@ def test_what_has_none_is_refused_and_an_order_that_is_given_is_kept():
     with pytest.raises(RefusalError, match="order of the grades"):
         in_order({"low grade", "mild"}, (), "grade")
     assert in_order({"b", "a"}, ("b", "a"), "grade") == ("b", "a")
+    assert in_order({"luminal B", "luminal A"}, (), "subtype", needed=False) == ("luminal A", "luminal B")
 
 
 @pytest.mark.parametrize("asked", [("a",), ("a", "b", "c"), ("a", "b", "b")])

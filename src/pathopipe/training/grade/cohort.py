@@ -1,8 +1,7 @@
 """The slides to learn grades from: their statistics, grades, patients, and what else the sheet says of them."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from pathopipe.results.schemas.features import GROUPS
 from pathopipe.results.schemas.statistics import KINDS, TABLE, split
 from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample, read_samples
+from pathopipe.training.grade.about import about, cell, check_twins, made_for, mean_mpp
 from pathopipe.training.grade.field_cohort import NO_FIELD, read_fields, telling
 from pathopipe.training.grade.order import in_order
 
@@ -101,7 +101,14 @@ class Cohort:
 
 
 def read_cohort(
-    sheet: Path, results: Path, label: str, group: str, order: Sequence[str] = (), *, with_fields: bool = False
+    sheet: Path,
+    results: Path,
+    label: str,
+    group: str,
+    order: Sequence[str] = (),
+    *,
+    ordered: bool = True,
+    with_fields: bool = False,
 ) -> Cohort:
     """Read what is to be learned from.
 
@@ -113,6 +120,8 @@ def read_cohort(
         Columns of the sheet: the known grade, and what must stay on one side of a split.
     order
         The grades from best to worst; where it is empty, `order.in_order` finds it.
+    ordered
+        Whether they must have an order.
     with_fields
         Whether to read the fields, too; a slide without any is left out.
 
@@ -135,11 +144,11 @@ def read_cohort(
         taken, left_out = [sample for sample in taken if sample.slide not in without], left_out | without
         _check_labels(taken, labeled, label, left_out)
     field_families, seen = telling([fields[sample.slide] for sample in taken], _LEAST_KNOWN) if fields else ({}, ())
-    grades = in_order({labeled[sample.slide] for sample in taken}, order, label)
+    grades = in_order({labeled[sample.slide] for sample in taken}, order, label, needed=ordered)
     rows = list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS))
     families, values = _columns(rows)
     patients = tuple(cell(sample, group) or f"\0{sample.slide}" for sample in taken)
-    _check_twins(taken, patients, made)
+    check_twins(taken, patients, made)
     return Cohort(
         slides=tuple(sample.slide for sample in taken),
         patients=patients,
@@ -147,20 +156,14 @@ def read_cohort(
         truth=np.array([grades.index(labeled[sample.slide]) for sample in taken]),
         values=values,
         families=families,
-        about=_about(taken, made, {label, group}),
+        about=about(taken, made, {label, group}),
         left_out=left_out,
-        mpp=tuple(_mpp(made[sample.slide]) for sample in taken),
+        mpp=tuple(mean_mpp(made[sample.slide]) for sample in taken),
         label=label,
-        made_for=_made_for(taken),
+        made_for=made_for(taken),
         fields=seen,
         field_families=field_families,
     )
-
-
-def cell(sample: Sample, column: str) -> str | None:
-    """What the sheet says of a slide in a column."""
-    known = {"patient": sample.patient, "grade": sample.grade}
-    return (known[column] if column in known else sample.extra.get(column)) or None
 
 
 def _check_column(samples: Sequence[Sample], sheet: Path, name: str) -> None:
@@ -250,79 +253,3 @@ def _group(column: str, groups: Mapping[str, str]) -> str:
 def _tells(values: Floats) -> bool:
     known = values[np.isfinite(values)]
     return len(known) >= _LEAST_KNOWN * len(values) and len(np.unique(known)) >= _LEAST_DIFFERENT
-
-
-def _check_twins(taken: Sequence[Sample], patients: Sequence[str], made: Results) -> None:
-    """Refuse a slide that is there twice, under two patients: it would be on both sides of a split."""
-    seen: dict[str, tuple[str, str]] = {}
-    for sample, patient in zip(taken, patients, strict=True):
-        identity = made[sample.slide].identity or sample.slide
-        other, before = seen.setdefault(identity, (patient, sample.slide))
-        if other != patient:
-            raise RefusalError(
-                f"slides {before} and {sample.slide} are the same image, of two patients in the sheet: one would be "
-                "learned from and the other tested on; leave one out, or correct the column of patients"
-            )
-
-
-def _about(taken: Sequence[Sample], made: Results, but: set[str]) -> dict[str, tuple[Any, ...]]:
-    """What might foretell a grade without looking at the nuclei: columns of the sheet, and facts of the files."""
-    names = [name for name in (taken[0].extra if taken else ()) if name not in but]
-    about: dict[str, tuple[Any, ...]] = {name: tuple(sample.extra.get(name, "") for sample in taken) for name in names}
-    facts = [dict(_facts(made[sample.slide])) for sample in taken]
-    about |= {name: tuple(fact[name] for fact in facts) for name in facts[0]}
-    sites = tuple(site_of(sample) for sample in taken)
-    return about | ({"site (from the patient's TCGA barcode)": sites} if all(sites) else {})
-
-
-def site_of(sample: Sample) -> str:
-    """Tissue source site in a barcode of TCGA, the second field; empty where there is none."""
-    fields = (sample.patient or "").split("-")
-    return fields[1] if len(fields) >= 3 and fields[0].upper() == "TCGA" else ""
-
-
-def _facts(slide: SlideResults) -> Iterator[tuple[str, Any]]:
-    tissue = slide.manifest("tissue")
-    yield "scanner", str(tissue["slide_info"].get("vendor") or "")
-    yield "size of the file", float(str(tissue["identity"]).partition("-")[0] or 0)
-    yield "number of nuclei", float(slide.manifest("segment")["counts"]["nuclei"])
-    yield "tissue area", float(tissue["tissue_mm2"])
-    yield "resolution", _mpp(slide)
-
-
-def _mpp(slide: SlideResults) -> float:
-    tissue = slide.manifest("tissue")
-    return (float(tissue["mpp_x"] or 0) + float(tissue["mpp_y"] or 0)) / 2
-
-
-def _made_for(taken: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
-    """Tissues and stains that the sheet names, the usual first, where it names one for each slide."""
-    found = {}
-    for name in ("tissue", "stain"):
-        cells = Counter(sample.extra.get(name, "") for sample in taken)
-        if cells and "" not in cells:
-            found[name] = tuple(text for text, _ in cells.most_common())
-    return found
-
-
-def folds_of(cohort: Cohort, most_alone: int, folds: int) -> list[NDArray[np.bool_]]:
-    """Which slides (n,) are tested in each fold: those of one patient, or, of many patients, of a tenth of them.
-
-    Patients are dealt out by their highest grade and then by a digest of their slides' ids, so that folds are alike,
-    and don't depend on the order of the sheet.
-    """
-    patients = sorted(set(cohort.patients))
-    count = len(patients) if len(patients) <= max(most_alone, folds) else folds
-    of_patient = {patient: [p == patient for p in cohort.patients] for patient in patients}
-    names = {
-        patient: min(s for s, own in zip(cohort.slides, here, strict=True) if own)
-        for patient, here in of_patient.items()
-    }
-    ordered = sorted(
-        patients,
-        key=lambda patient: (
-            int(cohort.truth[of_patient[patient]].max()),
-            hashlib.sha256(names[patient].encode()).hexdigest(),
-        ),
-    )
-    return [np.any([of_patient[patient] for patient in ordered[number::count]], axis=0) for number in range(count)]

@@ -16,8 +16,9 @@ from pathopipe.grading.trained import Judgment, TrainedGrader
 from pathopipe.models.weights import Loaded
 from pathopipe.training.grade.boosting import boost
 from pathopipe.training.grade.calibration import Link, link, mix, nonconformity
-from pathopipe.training.grade.cohort import Cohort, folds_of
+from pathopipe.training.grade.cohort import Cohort
 from pathopipe.training.grade.field_cohort import foreign_share
+from pathopipe.training.grade.folds import folds_of
 from pathopipe.training.grade.ridge import see, stack
 
 LEVELS: Final = 41

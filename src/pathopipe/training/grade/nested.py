@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pathopipe.evaluation.grade_metrics import Judged, figures
 from pathopipe.grading.card import Kind
 from pathopipe.grading.trained import Judgment, TrainedGrader
-from pathopipe.training.grade.cohort import Cohort, folds_of
+from pathopipe.training.grade.cohort import Cohort
+from pathopipe.training.grade.folds import folds_of
 from pathopipe.training.grade.learning import learn, look
 
 MOST_ALONE: Final = 30

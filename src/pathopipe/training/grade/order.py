@@ -23,8 +23,10 @@ _WORDS: Final = (
 """First words of grades, from best to worst."""
 
 
-def in_order(found: Collection[str], asked: Sequence[str], label: str) -> tuple[str, ...]:
+def in_order(found: Collection[str], asked: Sequence[str], label: str, *, needed: bool = True) -> tuple[str, ...]:
     """Grades from best to worst: as asked for, by their numbers, or by the words that pathologists use.
+
+    Where none is needed, and none is known, they go by the alphabet.
 
     Raises
     ------
@@ -40,6 +42,8 @@ def in_order(found: Collection[str], asked: Sequence[str], label: str) -> tuple[
         return tuple(asked)
     ranks = {name: _rank(name) for name in found}
     if None in ranks.values() or len(set(ranks.values())) < len(ranks):
+        if not needed:
+            return tuple(sorted(found))
         raise RefusalError(
             f"the order of the grades {', '.join(sorted(found))} in column '{label}' is not known: give it as --order, "
             "from best to worst, separated by commas"

@@ -78,9 +78,14 @@ def run(request: Request, progress: Progress) -> Report:
 def _run(request: Request, progress: Progress) -> Report:
     names = [f"{request.name}.safetensors", f"{request.name}.md", "evaluation.json", "reliability.svg"]
     refuse_links(request.out, files(*names))
-    fields = "fields" in request.kinds
     cohort = read_cohort(
-        request.sheet, request.results, request.label, request.group, request.order, with_fields=fields
+        request.sheet,
+        request.results,
+        request.label,
+        request.group,
+        request.order,
+        ordered=set(request.kinds) != {"nominal"},
+        with_fields="fields" in request.kinds,
     )
     _check(cohort, request.label)
     kind = request.kinds[0]
@@ -146,8 +151,8 @@ def _range(values: Any) -> Any:
 def _worth(cohort: Cohort, tested: Tested, kind: Kind, request: Request, progress: Progress) -> dict[str, Any]:
     told = foretold(cohort, request.seed)
     sentences = [
-        f"The grade goes with '{name}' (rank correlation {found['spearman']:.2f}, p {found['p']:.3f}), which says "
-        "nothing about nuclei: the grader may have learned that instead."
+        f"The grade goes with '{name}' (rank correlation {found['spearman']:.2f}, p {found['p']:.3f}): unless that is "
+        "another reading of the same slides, the grader may have learned it instead of what nuclei are like."
         for name, found in told.items()
         if found["spearman"] >= _FORETELLS and found["p"] <= _CHANCE
     ]

@@ -10,7 +10,8 @@ from scipy.stats import spearmanr
 from pathopipe.grading.card import Kind
 from pathopipe.grading.field_grader import FieldGrader
 from pathopipe.grading.predictors import Places, quantiles_of
-from pathopipe.training.grade.cohort import Cohort, folds_of
+from pathopipe.training.grade.cohort import Cohort
+from pathopipe.training.grade.folds import folds_of
 from pathopipe.training.grade.learning import LEVELS, learn
 from pathopipe.training.grade.nested import FOLDS, MOST_ALONE, Progress, Tested
 from pathopipe.training.grade.ridge import PENALTIES, Ridge, see, shares_of
