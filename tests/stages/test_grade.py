@@ -236,6 +236,21 @@ def test_a_slide_out_of_scope_is_graded_only_where_that_is_asked_for(tmp_path, a
     assert (result["grade"], result["outside_scope"], result["reason"]) == ("2", words, None)
 
 
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({}, "The sample sheet states no tissue and no stain, so that the scope was not checked."),
+        ({"tissue": "breast"}, "The sample sheet states no stain, so that the scope was not checked."),
+        ({"tissue": "breast", "stain": "H&E"}, "are not distinguished."),
+    ],
+)
+def test_a_scope_that_could_not_be_checked_is_said(tmp_path, about, words):
+    prepare(tmp_path)
+    found = grade(tmp_path, Sample("s1", Path("s1.svs"), extra=about))
+    assert found["grade"] == "2"
+    assert found["scope"].endswith(words)
+
+
 def test_another_stain_in_the_image_is_outside_of_the_scope_whatever_the_sheet_says(tmp_path):
     prepare(tmp_path, quality=(warning("not_he", "the colors are not those of H&E", 0.9, 0.3),))
     sample = Sample("s1", Path("s1.svs"), extra={"tissue": "breast", "stain": "H&E"})

@@ -101,6 +101,8 @@ class GraderCard:
         Tissue and stain of the slides that it was fitted on, in the sheet's words; empty where the sheet said nothing.
     label
         What was predicted: the name of the sheet's column.
+    contract
+        Version of the statistics that it was fitted on.
     scale, offset
         A score is the weighted sum times ``scale``, plus ``offset``.
     thresholds
@@ -129,6 +131,7 @@ class GraderCard:
     architecture: GraderShape
     grades: Annotated[tuple[Text, ...], Field(min_length=2, max_length=20)]
     label: Text
+    contract: Annotated[int, Field(ge=1)]
     scope: Text
     not_for: Text
     made_for: Mapping[Text, tuple[Text, ...]] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pathopipe.errors import RefusalError
 from pathopipe.grading.base import Grader
 from pathopipe.models.shelf import Shelf
-from pathopipe.pipeline import GradeSettings
+from pathopipe.pipeline import STATISTICS, GradeSettings
 
 if TYPE_CHECKING:
     from pathopipe.grading.card import GraderCard
@@ -52,7 +52,7 @@ def trained(grader: str, folder: Path | None = None) -> "Loaded[GraderCard]":
     Raises
     ------
     RefusalError
-        When there is none of that name, or its file is not as it was written.
+        When there is none of that name, its file is not as it was written, or it is made for other statistics.
     """
     from pathopipe.grading.card import is_sealed
 
@@ -61,6 +61,11 @@ def trained(grader: str, folder: Path | None = None) -> "Loaded[GraderCard]":
         raise RefusalError(
             f"grade.grader: the card or the weights of the grader '{weights.card.name}' were edited since it was "
             "trained, so that its figures say nothing: train it again, or take the file as it was written"
+        )
+    if weights.card.contract != STATISTICS.contract:
+        raise RefusalError(
+            f"grade.grader: the grader '{weights.card.name}' was trained on statistics of contract version "
+            f"{weights.card.contract}, and this pathopipe makes version {STATISTICS.contract}: train it again"
         )
     return weights
 

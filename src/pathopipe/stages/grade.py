@@ -44,6 +44,7 @@ def run(job: GradeJob) -> Outcome:
     result = _withheld(grader.grade(partial(nuclei_of, job), described), warnings, job.settings)
     regions = {name: _region(result) for name, result in _graded_regions(job, grader, warnings)}
     found, drivers = _drivers(job, grader.slope(described) if result.grade is not None else {}, described)
+    result = replace(result, scope=_scope(grader, about))
     write_json(job.output("heatmap.geojson"), heat_map_of(found, job.manifest("tissue")))
     write_json(job.output("grade.json"), result.to_dict() | {"regions": regions, "drivers": drivers})
     return Outcome(
@@ -115,6 +116,14 @@ def _grader(job: GradeJob) -> Grader:
     tissue = job.manifest("tissue")
     mpp = (tissue["mpp_x"] or 0.0) + (tissue["mpp_y"] or 0.0)
     return make_grader(job.settings, weights_folder(job.results), mpp / 2 or None)
+
+
+def _scope(grader: Grader, about: Mapping[str, str]) -> str:
+    """What the grader is made for, and whether that could be checked."""
+    unsaid = [name for name in grader.made_for if name not in about]
+    if not unsaid:
+        return grader.scope
+    return f"{grader.scope} The sample sheet states no {' and no '.join(unsaid)}, so that the scope was not checked."
 
 
 def _upstream_warnings(job: GradeJob) -> list[WarningEntry]:

@@ -69,6 +69,15 @@ def test_bad_input_is_refused_in_a_sentence(tmp_path):
         read_cohort(sheet, results, "grade", "patient")
 
 
+def test_statistics_of_another_version_are_left_out(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    path = results / "s3" / "statistics" / "manifest.json"
+    write_json(path, read_json(path) | {"contract": 99})
+    found = read_cohort(sheet, results, "grade", "patient")
+    words = "its statistics are damaged, or of another version of pathopipe: run the workflow on it again"
+    assert found.left_out == {"s3": words}
+
+
 def test_damaged_statistics_name_the_slide(tmp_path):
     sheet, results = write_cohort(tmp_path)
     (results / "s5" / "statistics" / "statistics.parquet").write_bytes(b"PAR1")

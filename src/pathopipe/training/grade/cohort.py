@@ -13,6 +13,7 @@ from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.grading.predictors import vector
 from pathopipe.jobs.parallel import ordered_map
 from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.pipeline import STATISTICS
 from pathopipe.results.reader import Results, SlideResults, open_results
 from pathopipe.results.schemas.counts import ALL, OF_REGIONS, WHOLE_SLIDE
 from pathopipe.results.schemas.features import GROUPS
@@ -192,6 +193,12 @@ def _unusable(sample: Sample, labeled: Mapping[str, str], made: Results) -> str 
         return "it has no label"
     if sample.slide not in made or not made[sample.slide].has("statistics"):
         return "the stage statistics has not been finished"
+    try:
+        sound = made[sample.slide].manifest("statistics")["contract"] == STATISTICS.contract
+    except ArtifactError:  # which names the file, and that may name a person
+        sound = False
+    if not sound:
+        return "its statistics are damaged, or of another version of pathopipe: run the workflow on it again"
     rejected = made[sample.slide].rejection()
     return f"it was rejected: {rejected[1]}" if rejected else None
 

@@ -14,6 +14,7 @@ from pathopipe.grading.link import nominal_probabilities, ordinal_probabilities
 from pathopipe.grading.predictors import Places, quantiles_of
 from pathopipe.grading.trained import Judgment, TrainedGrader
 from pathopipe.models.weights import Loaded
+from pathopipe.pipeline import STATISTICS
 from pathopipe.training.grade.boosting import boost
 from pathopipe.training.grade.calibration import Link, link, mix, nonconformity
 from pathopipe.training.grade.cohort import Cohort
@@ -169,6 +170,7 @@ def _card(
         ),
         grades=cohort.grades,
         label=cohort.label,
+        contract=STATISTICS.contract,
         scope=terms.scope,
         not_for=NOT_FOR,
         made_for=cohort.made_for,
