@@ -109,6 +109,14 @@ def test_too_few_patients_are_refused(tmp_path):
     assert "grade '3' in column 'grade' is that of one patient alone" in refusal(tmp_path)
 
 
+def test_slides_without_a_patient_are_told(tmp_path):
+    sheet, _ = write_cohort(tmp_path)
+    sheet.write_text("\n".join(line.replace("Doe 4\t", "\t") for line in sheet.read_text().splitlines()) + "\n")
+    words = "1 of the 36 slides name no patient, and each of them counts as a patient of its own"
+    assert words in call(tmp_path, "--no-more").output
+    assert words in (tmp_path / "out" / "mine.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

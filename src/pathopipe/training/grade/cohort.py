@@ -42,6 +42,8 @@ _LEAST_KNOWN: Final = 0.8
 _LEAST_DIFFERENT: Final = 4
 """Different values that a column must have."""
 _LEAST_SLIDES: Final = 12
+_NOBODY: Final = "\0"
+"""Begins the name of a patient whom the sheet does not name: no cell can hold it."""
 _READERS: Final = 2
 
 Floats = NDArray[np.float64]
@@ -80,6 +82,11 @@ class Cohort:
     made_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[Floats, ...] = ()
     field_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def without_patient(self) -> int:
+        """How many slides have no patient in the sheet."""
+        return sum(patient.startswith(_NOBODY) for patient in self.patients)
 
     @property
     def parts(self) -> dict[str, slice]:
@@ -148,7 +155,7 @@ def read_cohort(
     grades = in_order({labeled[sample.slide] for sample in taken}, order, label, needed=ordered)
     rows = list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS))
     families, values = _columns(rows)
-    patients = tuple(cell(sample, group) or f"\0{sample.slide}" for sample in taken)
+    patients = tuple(cell(sample, group) or f"{_NOBODY}{sample.slide}" for sample in taken)
     check_twins(taken, patients, made)
     return Cohort(
         slides=tuple(sample.slide for sample in taken),

@@ -161,7 +161,18 @@ def _worth(cohort: Cohort, tested: Tested, kind: Kind, request: Request, progres
         progress(0, 1, "chance")
         more = {"chance": chance(cohort, request.seed), "importance": importance(tested, request.seed)}
         more["learning_curve"] = curve(cohort, kind, request.seed, progress) if kind == "linear" else []
-    return {"foretold": dict(told), "reported": [*_few(cohort), *sentences], "left_out": _counted(cohort)} | more
+    return {"foretold": dict(told), "reported": [*_alone(cohort), *_few(cohort), *sentences], "left_out": _counted(cohort)} | more
+
+
+def _alone(cohort: Cohort) -> list[str]:
+    """Say that slides may be of one patient without anybody knowing."""
+    if not cohort.without_patient:
+        return []
+    slides = len(cohort.slides)
+    return [
+        f"{cohort.without_patient} of the {slides} slides name no patient, and each of them counts as a patient of its "
+        "own: if some are of one patient, the figures are too good."
+    ]
 
 
 def _few(cohort: Cohort) -> list[str]:
