@@ -55,3 +55,8 @@ def test_the_mix_of_nominal_scores_is_calibrated_also_for_two_grades_and_for_one
 def test_weights_of_slides_add_up_to_one_in_each_patient():
     found = nonconformity(np.array([[0.9, 0.1], [0.3, 0.7], [0.5, 0.5]]), np.array([0, 1, 1]), np.array([0, 0, 1]))
     assert found == pytest.approx(np.array([[0.1, 0, 0.5], [0.3, 1, 0.5], [0.5, 1, 1.0]]))
+
+
+def test_of_one_grade_alone_the_mix_says_that_one():
+    found = mix(np.random.default_rng(0).normal(size=(6, 3)), np.full(6, 1), 3)
+    assert nominal_probabilities(np.ones((1, 3)) @ found[:, :-1].T + found[:, -1])[0] == pytest.approx([0, 1, 0])

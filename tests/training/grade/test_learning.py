@@ -69,3 +69,15 @@ def test_two_grades_are_enough():
     two = type(two)(**(vars(two) | {"grades": GRADES[:2]}))
     for kind in KINDS:
         assert (learn(two, kind).grader.judge(two.values).said == two.truth).mean() > 0.9
+
+
+def test_sets_of_many_grades_without_an_order_hold_the_true_one_too():
+    names, held = tuple("abcde"), []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth = np.arange(260) % len(names)
+        values = rng.normal(size=(260, 7)) + 0.6 * truth[:, None] * (np.arange(7) < 2)
+        slides = cohort(260, values=values, truth=truth, grades=names)
+        grader, others = learn(slides.part(np.arange(260) < 60), "nominal").grader, slides.part(np.arange(260) >= 60)
+        held.append(grader.sets(grader.judge(others.values))[np.arange(200), others.truth].mean())
+    assert np.mean(held) > 0.88

@@ -13,6 +13,8 @@ Truth = NDArray[np.int64]
 
 _RIDGE: Final = 0.05
 """Penalty of the squared log of the slope: scores that make no mistake would be stretched forever."""
+_NEVER: Final = -50.0
+"""Log probability of a grade that the slides don't have."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ def mix(values: Floats, truth: Truth, grades: int) -> Floats:
     """Matrix (K, K + 1) that makes log probabilities of nominal scores (n, K): multinomial logistic regression."""
     from sklearn.linear_model import LogisticRegression
 
-    spread = values.std() or 1.0
+    spread, known = values.std() or 1.0, np.unique(truth)
+    if len(known) == 1:
+        return np.column_stack([np.zeros((grades, grades)), np.where(np.arange(grades) == known[0], 0.0, _NEVER)])
     model = LogisticRegression(C=10.0, max_iter=2000).fit(values / spread, truth)
     weight, bias = model.coef_ / spread, model.intercept_
     if len(weight) == 1:  # of two classes, scikit-learn keeps the difference
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     found = np.full((grades, values.shape[1] + 1), 0.0)
-    found[:, -1] = -50.0  # a grade that these slides don't have
+    found[:, -1] = _NEVER
     found[model.classes_] = np.column_stack([weight, bias])
     return found
 

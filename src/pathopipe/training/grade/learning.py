@@ -87,7 +87,7 @@ def learn(cohort: Cohort, kind: Kind, seed: int = 0, terms: Terms = PLAIN) -> Le
     if kind == "nominal":
         tensors["mix"] = mix(found.unseen, cohort.truth, count)
         linked = Link(1.0, (), ())
-        unseen = nominal_probabilities(found.unseen @ tensors["mix"][:, :-1].T + tensors["mix"][:, -1])
+        unseen = _mixed_unseen(cohort, found.unseen)
     else:
         linked = link(found.unseen, cohort.truth, count, found.spread)
         unseen = ordinal_probabilities(linked.scale * found.unseen, linked.thresholds)
@@ -128,6 +128,15 @@ def _nominal(cohort: Cohort, places: Floats, patients: NDArray[np.int64], _: int
     unseen = np.column_stack([one.unseen - offset for one, offset in zip(stacks, offsets, strict=True)])
     shares = np.mean([one.shares for one in stacks], axis=0)
     return _Scores({"weight": np.stack(weights)}, unseen, 0.0, _named(cohort, shares))
+
+
+def _mixed_unseen(cohort: Cohort, values: Floats) -> Floats:
+    """Probabilities (n, K), by a mix that was fitted without each fifth of the patients: it has many numbers."""
+    found = np.empty_like(values)
+    for tested in folds_of(cohort, 0, _FOLDS):
+        fitted = mix(values[~tested], cohort.truth[~tested], len(cohort.grades))
+        found[tested] = nominal_probabilities(values[tested] @ fitted[:, :-1].T + fitted[:, -1])
+    return found
 
 
 def _named(cohort: Cohort, shares: Floats) -> dict[str, float]:
