@@ -117,6 +117,18 @@ def test_slides_without_a_patient_are_told(tmp_path):
     assert words in (tmp_path / "out" / "mine.md").read_text()
 
 
+def test_what_the_card_cannot_hold_is_refused_before_the_tests(folder, monkeypatch):
+    monkeypatch.setattr("pathopipe.training.grade.session.test", None)
+    assert "the card of the grader cannot be written: licence string should have" in refusal(folder, "--license", "")
+    assert "data.0 should be text of one line" in refusal(folder, "--data", "a\tb")
+    write_cohort(folder, 44, age=lambda number: str(40 + number // 2))
+    assert "grades" in refusal(folder, "--label", "age")
+
+
+def test_the_command_that_uses_it_asks_for_the_coverage_that_was_tested(folder):
+    assert call(folder, "--no-more", "--coverage", "0.7").output.endswith("--set grade.coverage=0.7\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathopipe.training.grade.session import Report
 
 _KINDS = ("linear", "trees", "nominal", "fields")
+_COVERAGE = 0.9
+"""Also that of the setting grade.coverage."""
 
 
 @click.command(
@@ -36,10 +38,10 @@ _KINDS = ("linear", "trees", "nominal", "fields")
     help="linear (default): one weighted sum; trees: boosted trees; nominal: without an order; fields: attention over "
     "squares of the slide (needs torch). The first is saved, others are tested beside it.",
 )
-@click.option("--coverage", type=float, default=0.9, show_default=True, help="Of the prediction sets that are tested.")
+@click.option("--coverage", type=float, default=_COVERAGE, show_default=True, help="Of the prediction sets that are tested.")
 @click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
 @click.option("--name", default="mine", show_default=True, help="Name of the grader.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random numbers.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Seed of the random numbers.")
 @click.option("--license", "--licence", "licence", default="not stated", help="Terms of use, for the card.")
 @click.option("--data", "data", multiple=True, help="A line on the data for the card; can be repeated.")
 @click.option("--more/--no-more", default=True, help="Also test against chance, and show a learning curve.")
@@ -65,7 +67,8 @@ def grade(kinds: tuple[str, ...], order: str, coverage: float, name: str, out: P
     report = run(request, _progress)
     _progress(1, 1, "")
     click.echo("\n".join(_lines(report)))
-    click.echo(f"use it: pathopipe run --set {shlex.quote(f'grade.grader={report.path}')}")
+    settings = [f"grade.grader={report.path}", *([] if coverage == _COVERAGE else [f"grade.coverage={coverage}"])]
+    click.echo(f"use it: pathopipe run {' '.join(f'--set {shlex.quote(setting)}' for setting in settings)}")
 
 
 def _lines(report: "Report") -> list[str]:

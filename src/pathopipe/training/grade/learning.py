@@ -1,12 +1,15 @@
 """From slides with known grades to a grader, without a look at how good it is: that is `nested`'s."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from pathopipe.config import reported
+from pathopipe.errors import RefusalError
 from pathopipe.grading.card import GraderCard, GraderShape, Kind
 from pathopipe.grading.field_grader import FieldGrader
 from pathopipe.grading.fields import SIDE_UM
@@ -158,6 +161,21 @@ def _fields(cohort: Cohort, places: Floats, _: NDArray[np.int64], seed: int) -> 
     bags = Bags(places, np.array([len(values) for values in cohort.fields]), cohort.truth)
     steps, unseen = learn_unseen(bags, folds_of(cohort, 0, _FOLDS), grades, seed)
     return _Scores(learn_all(bags, grades, steps, seed), unseen, 0.0, {})
+
+
+def check_card(cohort: Cohort, terms: Terms) -> None:
+    """See now that the card can be made, which is written after the tests.
+
+    Raises
+    ------
+    RefusalError
+        When a text is none that a card can hold, or there are too many grades.
+    """
+    try:
+        card = _card(cohort, "nominal", {"quantiles": np.empty((2, 0))}, terms, Link(1.0, (), ()), 0.0)
+        replace(card, reported=tuple(cohort.about))
+    except ValidationError as error:
+        raise RefusalError(f"the card of the grader cannot be written: {reported(error.errors()[0])}") from None
 
 
 def _card(

@@ -18,7 +18,7 @@ from pathopipe.models.weights import save_weights
 from pathopipe.results.links import files, refuse_links
 from pathopipe.training.grade.card_page import to_markdown
 from pathopipe.training.grade.cohort import Cohort, read_cohort
-from pathopipe.training.grade.learning import Terms, learn
+from pathopipe.training.grade.learning import Terms, check_card, learn
 from pathopipe.training.grade.nested import Progress, Tested, evaluation, test
 from pathopipe.training.grade.worth import chance, curve, foretold, importance
 
@@ -88,11 +88,13 @@ def _run(request: Request, progress: Progress) -> Report:
         with_fields="fields" in request.kinds,
     )
     _check(cohort, request.label)
+    terms = _terms(request, cohort)
+    check_card(cohort, terms)
     kind = request.kinds[0]
     tested = {one: test(cohort, one, request.seed, progress) for one in request.kinds}
     by_kind: dict[str, dict[str, Any]] = {one: evaluation(it, request.coverage) for one, it in tested.items()}
     found = by_kind[kind] | _worth(cohort, tested[kind], kind, request, progress)
-    learned = learn(cohort, kind, request.seed, _terms(request, cohort))
+    learned = learn(cohort, kind, request.seed, terms)
     found |= {"grader": request.name, "kind": kind, "label": request.label, "shares": dict(learned.shares)}
     weights = learned.grader.weights
     card = sealed(_with_figures(weights.card, cohort, request, by_kind, found["reported"]), weights.tensors)
