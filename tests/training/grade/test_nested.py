@@ -89,3 +89,16 @@ def test_a_column_that_foretells_the_grade_is_found_and_one_that_does_not_is_not
     assert found["size of the file"]["spearman"] > 0.9
     assert found["block"]["p"] > 0.05
     assert found["id"]["spearman"] == 0.0
+
+
+def test_numbers_of_the_sheet_are_held_against_grades_though_no_two_slides_share_one():
+    slides = cohort(60)
+    about = {
+        "age": tuple(f"{80 - 10 * truth + place / 100}" for place, truth in enumerate(slides.truth)),
+        "gaps": tuple("" if place % 3 == 0 else f"{truth + place / 100}" for place, truth in enumerate(slides.truth)),
+        "lot": tuple(f"{place * 37 % 61}" for place in range(60)),
+        "one": ("7", *[""] * 59),
+    }
+    found = foretold(type(slides)(**(vars(slides) | {"about": about})), 0)
+    assert all(found[name]["spearman"] > 0.8 and found[name]["p"] == 0.005 for name in ("age", "gaps"))
+    assert all(found[name]["p"] > 0.05 for name in ("lot", "one"))

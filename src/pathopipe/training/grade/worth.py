@@ -21,6 +21,8 @@ _DRAWS: Final = 20
 _ALIKE: Final = 0.7
 """Correlation from which families of columns are shuffled together: one would stand in for the other."""
 _PARTS: Final = (0.25, 0.5)
+_LEAST: Final = 5
+"""Slides that a number must be known of to be held against their grades."""
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -160,7 +162,8 @@ def foretold(cohort: Cohort, seed: int) -> Mapping[str, dict[str, float]]:
     """How well each thing that is none of the nuclei's foretells the grade: site, scanner, size of the file.
 
     By name: rank correlation of the grade with the number, or with the mean grade of the other patients that share the
-    text, and p of its size among deals of the grades to the patients.
+    text (of a column of the sheet that holds numbers, the greater of both), and p of its size among deals of the grades
+    to the patients.
     """
     patients = np.unique(cohort.patients, return_inverse=True)[1]
     found, rng = dict[str, dict[str, float]](), np.random.default_rng(seed)
@@ -175,12 +178,30 @@ def foretold(cohort: Cohort, seed: int) -> Mapping[str, dict[str, float]]:
 
 
 def _foretells(values: tuple[Any, ...], truth: Whole, patients: Whole) -> float:
+    """Rank correlation with numbers, or with the other patients that share a text; of numbers as texts the greater."""
+    numbers = _numbers(values)
+    known = np.isfinite(numbers)
+    by_number = abs(_rank_correlation(numbers[known], truth[known]))
     if all(isinstance(value, float) for value in values):
-        guess = np.array(values)
-        return float(abs(spearmanr(guess, truth)[0])) if guess.std() > 0 and truth.std() > 0 else 0.0
+        return by_number
     texts, guess = np.array(values), np.full(len(truth), float(truth.mean()))
     for place in range(len(truth)):
         alike = (texts == texts[place]) & (patients != patients[place])
         if alike.any():
             guess[place] = truth[alike].mean()
-    return float(spearmanr(guess, truth)[0]) if guess.std() > 0 and truth.std() > 0 else 0.0
+    return max(by_number, _rank_correlation(guess, truth))
+
+
+def _numbers(values: tuple[Any, ...]) -> Floats:
+    """Numbers (n,), nan for empty cells; all nan where any cell holds something else."""
+    try:
+        found = np.array([np.nan if value == "" else float(value) for value in values])
+    except ValueError:
+        return np.full(len(values), np.nan)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _rank_correlation(guess: Floats, truth: Whole) -> float:
+    """0 where there is nothing to correlate."""
+    told = len(guess) > _LEAST and guess.std() > 0 and truth.std() > 0
+    return float(spearmanr(guess, truth)[0]) if told else 0.0
