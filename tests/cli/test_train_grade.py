@@ -117,6 +117,15 @@ def test_slides_without_a_patient_are_told(tmp_path):
     assert words in (tmp_path / "out" / "mine.md").read_text()
 
 
+def test_figures_that_need_an_order_are_told_where_there_is_none(tmp_path):
+    write_cohort(tmp_path, kind=lambda number: ("lobular", "ductal", "other")[number % 3])
+    words = "No order of the grades is known, and they go by the alphabet: quadratic_kappa"
+    asked = ("--label", "kind", "--kind", "nominal", "--no-more")
+    assert words in call(tmp_path, *asked).output
+    assert words in (tmp_path / "out" / "mine.md").read_text()
+    assert words not in call(tmp_path, *asked, "--order", "lobular,other,ductal").output
+
+
 def test_what_the_card_cannot_hold_is_refused_before_the_tests(folder, monkeypatch):
     monkeypatch.setattr("pathopipe.training.grade.session.test", None)
     assert "the card of the grader cannot be written: licence string should have" in refusal(folder, "--license", "")

@@ -40,15 +40,20 @@ def in_order(found: Collection[str], asked: Sequence[str], label: str, *, needed
                 "once, from best to worst"
             )
         return tuple(asked)
-    ranks = {name: _rank(name) for name in found}
-    if None in ranks.values() or len(set(ranks.values())) < len(ranks):
+    if not is_known(found):
         if not needed:
             return tuple(sorted(found))
         raise RefusalError(
             f"the order of the grades {', '.join(sorted(found))} in column '{label}' is not known: give it as --order, "
             "from best to worst, separated by commas"
         )
-    return tuple(sorted(found, key=lambda name: ranks[name] or 0.0))
+    return tuple(sorted(found, key=lambda name: _rank(name) or 0.0))
+
+
+def is_known(found: Collection[str]) -> bool:
+    """Whether the names of grades tell their order."""
+    ranks = [_rank(name) for name in found]
+    return None not in ranks and len(set(ranks)) == len(ranks)
 
 
 def _rank(name: str) -> float | None:

@@ -20,6 +20,7 @@ from pathopipe.training.grade.card_page import to_markdown
 from pathopipe.training.grade.cohort import Cohort, read_cohort
 from pathopipe.training.grade.learning import Terms, check_card, learn
 from pathopipe.training.grade.nested import Progress, Tested, evaluation, test
+from pathopipe.training.grade.order import is_known
 from pathopipe.training.grade.worth import chance, curve, foretold, importance
 
 _LEAST_PATIENTS: Final = 5
@@ -163,7 +164,7 @@ def _worth(cohort: Cohort, tested: Tested, kind: Kind, request: Request, progres
         progress(0, 1, "chance")
         more = {"chance": chance(cohort, request.seed), "importance": importance(tested, request.seed)}
         more["learning_curve"] = curve(cohort, kind, request.seed, progress) if kind == "linear" else []
-    return {"foretold": dict(told), "reported": [*_alone(cohort), *_few(cohort), *sentences], "left_out": _counted(cohort)} | more
+    return {"foretold": dict(told), "reported": [*_alone(cohort), *_few(cohort), *_unordered(cohort, request), *sentences], "left_out": _counted(cohort)} | more
 
 
 def _alone(cohort: Cohort) -> list[str]:
@@ -174,6 +175,16 @@ def _alone(cohort: Cohort) -> list[str]:
     return [
         f"{cohort.without_patient} of the {slides} slides name no patient, and each of them counts as a patient of its "
         "own: if some are of one patient, the figures are too good."
+    ]
+
+
+def _unordered(cohort: Cohort, request: Request) -> list[str]:
+    """Say which figures mean nothing; of two grades, either order gives the same ones."""
+    if request.order or is_known(cohort.grades) or len(cohort.grades) == 2:
+        return []
+    return [
+        "No order of the grades is known, and they go by the alphabet: quadratic_kappa, the test against chance, and "
+        "what is said of columns that go with the grade rest on that order. If there is one, give it as --order."
     ]
 
 
