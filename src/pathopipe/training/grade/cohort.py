@@ -1,5 +1,6 @@
 """The slides to learn grades from: their statistics, grades, patients, and what else the sheet says of them."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,10 +34,14 @@ _SIZES: Final = frozenset(
         "spatial_clusters",
         "spatial_interface_stromal_mm",
         "spatial_interface_other_types_mm",
+        "spatial_cluster_largest",
+        "spatial_cluster_radius_largest_um",
     }
     | {f"spatial_{name}_hot_mm2" for name in ("area", "circularity", "hematoxylin")}
 )
 """Columns that grow with the slide: they would tell a resection from a biopsy, and not a grade."""
+_STANDARD: Final = re.compile(r"spatial_\w+_z(_\d+um)?")
+"""Standard scores, which grow with the root of the number of nuclei."""
 _LEAST_KNOWN: Final = 0.8
 """Share of the slides that a column must be known of."""
 _LEAST_DIFFERENT: Final = 4
@@ -244,7 +249,7 @@ def _columns(rows: Sequence[dict[str, dict[str, Any]]]) -> tuple[dict[str, tuple
     by_family: dict[str, list[tuple[str, str]]] = {}
     for row in ROWS:
         for column in KINDS:
-            if column not in OF_REGIONS | _SIZES:
+            if column not in OF_REGIONS | _SIZES and not _STANDARD.fullmatch(column):
                 by_family.setdefault(f"{row} {_group(column, groups)}", []).append((row, column))
     for name, columns in by_family.items():
         values = np.array([vector(one, columns) for one in rows])
