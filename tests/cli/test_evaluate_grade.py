@@ -244,6 +244,8 @@ def test_a_plot_without_probabilities_is_refused_before_anything_is_written(coho
         (["--reader", "third"], r"the column 'third' is missing or empty"),
         (["--by", "scanner", "--group", "case"], r"'case' is missing or empty.*\n.*'scanner' is missing or empty"),
         (["--by", "patient"], r"--by patient: names patients"),
+        (["--label", "patient"], r"--label patient: names patients"),
+        (["--reader", "patient"], r"--reader patient: names patients"),
         (["--by", "site", "--group", "site"], r"--by site: names patients"),
         (["--label", "site"], r"the column 'site' has 'A', 'B', but the grader's grades are 1, 2, 3"),
         (["--reader", "histology"], r"the column 'histology' has 'ductal', but the grader's grades"),

@@ -143,6 +143,7 @@ def test_the_command_that_uses_it_asks_for_the_coverage_that_was_tested(folder):
     [
         (["--coverage", "1"], "--coverage 1: expected a number from 0.5 to below 1"),
         (["--name", "-x"], "--name -x: use 1 to 60 letters"),
+        (["--label", "patient", "--group", "site"], "--label patient: names patients"),
         (["--label", "gleason"], "has no column 'gleason'"),
         (["--order", "3,1"], "--order 3,1: the grades in column 'grade' are 1, 2, 3"),
     ],

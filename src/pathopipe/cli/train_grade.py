@@ -38,7 +38,9 @@ _COVERAGE = 0.9
     help="linear (default): one weighted sum; trees: boosted trees; nominal: without an order; fields: attention over "
     "squares of the slide (needs torch). The first is saved, others are tested beside it.",
 )
-@click.option("--coverage", type=float, default=_COVERAGE, show_default=True, help="Of the prediction sets that are tested.")
+@click.option(
+    "--coverage", type=float, default=_COVERAGE, show_default=True, help="Of the prediction sets that are tested."
+)
 @click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
 @click.option("--name", default="mine", show_default=True, help="Name of the grader.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Seed of the random numbers.")

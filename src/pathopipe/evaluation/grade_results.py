@@ -123,8 +123,10 @@ def _check_columns(sheet: Path, samples: Sequence[Sample], asked: Asked) -> None
     if missing := [name for name in dict.fromkeys(wanted) if name not in names]:
         usable = f"columns that can be used: {', '.join(names) or 'none'}"
         raise RefusalError(*(f"{sheet}: the column '{name}' is missing or empty; {usable}" for name in missing))
-    if named := {"patient", asked.group} & set(asked.by):
-        raise RefusalError(f"--by {named.pop()}: names patients, and those are never written: give another column")
+    asked_for = [("--label", asked.label), ("--reader", asked.reader), *(("--by", name) for name in asked.by)]
+    for option, name in asked_for:
+        if name is not None and name in {"patient", asked.group}:
+            raise RefusalError(f"{option} {name}: names patients, and those are never written: give another column")
 
 
 def _read(samples: Iterable[Sample], made: Results) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:

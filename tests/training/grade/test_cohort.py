@@ -34,7 +34,11 @@ def test_columns_that_grow_with_the_slide_or_say_nothing_are_left_out(tmp_path):
     for place in range(36):
         growing = ("spatial_clark_evans_z", "spatial_ripley_z_20um", "spatial_area_moran_z", "spatial_cluster_largest")
         more = dict.fromkeys(growing, 2.0 * place)
-        more |= {"spatial_clusters": 3.0 * place, "solidity_mean": 0.9, "extent_mean": None if place % 3 else place / 36}
+        more |= {
+            "spatial_clusters": 3.0 * place,
+            "solidity_mean": 0.9,
+            "extent_mean": None if place % 3 else place / 36,
+        }
         write_slide(results, f"s{place}", {"area_um2_mean": 40.0 + place} | more)
     found = read_cohort(sheet, results, "grade", "patient")
     assert {column for columns in found.families.values() for column in columns} == {"area_um2_mean"}

@@ -145,6 +145,8 @@ def read_cohort(
     """
     if label == group:
         raise RefusalError(f"--group {group}: is the label itself: name the column of patients")
+    if label == "patient":
+        raise RefusalError("--label patient: names patients, and those are never written: name the column of grades")
     samples = read_samples(sheet)
     for name in (label, *([group] if group != "patient" else ())):
         _check_column(samples, sheet, name)

@@ -164,7 +164,11 @@ def _worth(cohort: Cohort, tested: Tested, kind: Kind, request: Request, progres
         progress(0, 1, "chance")
         more = {"chance": chance(cohort, request.seed), "importance": importance(tested, request.seed)}
         more["learning_curve"] = curve(cohort, kind, request.seed, progress) if kind == "linear" else []
-    return {"foretold": dict(told), "reported": [*_alone(cohort), *_few(cohort), *_unordered(cohort, request), *sentences], "left_out": _counted(cohort)} | more
+    return {
+        "foretold": dict(told),
+        "reported": [*_alone(cohort), *_few(cohort), *_unordered(cohort, request), *sentences],
+        "left_out": _counted(cohort),
+    } | more
 
 
 def _alone(cohort: Cohort) -> list[str]:
@@ -172,20 +176,22 @@ def _alone(cohort: Cohort) -> list[str]:
     if not cohort.without_patient:
         return []
     slides = len(cohort.slides)
-    return [
+    told = (
         f"{cohort.without_patient} of the {slides} slides name no patient, and each of them counts as a patient of its "
         "own: if some are of one patient, the figures are too good."
-    ]
+    )
+    return [told]
 
 
 def _unordered(cohort: Cohort, request: Request) -> list[str]:
     """Say which figures mean nothing; of two grades, either order gives the same ones."""
     if request.order or is_known(cohort.grades) or len(cohort.grades) == 2:
         return []
-    return [
+    told = (
         "No order of the grades is known, and they go by the alphabet: quadratic_kappa, the test against chance, and "
         "what is said of columns that go with the grade rest on that order. If there is one, give it as --order."
-    ]
+    )
+    return [told]
 
 
 def _few(cohort: Cohort) -> list[str]:
