@@ -81,6 +81,16 @@ def refusal(folder: Path, *arguments: str | Path) -> str:
     return str(refused.value)
 
 
+def test_prediction_sets_count_also_where_no_slide_got_a_grade(tmp_path: Path) -> None:
+    for slide, held in (("a", ["1", "2"]), ("b", ["1", "2"]), ("c", ["2", "3"])):
+        write_slide(tmp_path / "results", slide, None, prediction_set=held)
+    write_sheet(tmp_path, row("a", "1"), row("b", "3"), row("c", "3"))
+    _, content = call(tmp_path)
+    assert (content["graded"], content["set_size"]) == (0, 2)
+    assert content["coverage"] == pytest.approx(2 / 3)
+    assert content["quadratic_kappa"] is None
+
+
 def test_figures_are_printed_and_written_with_their_intervals(cohort: Path) -> None:
     text, content = call(cohort)
     assert (content["n_patients"], content["n_slides"], content["unit"]) == (7, 7, "patient")

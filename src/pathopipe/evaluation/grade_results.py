@@ -73,7 +73,7 @@ def gather(sheet: Path, results: Results, asked: Asked) -> Gathered:
     ------
     RefusalError
         A column that is not there, a label that is none of the grader's grades, several graders, damaged results (all
-        of them at once), or no graded slide at all.
+        of them at once), or neither a grade nor a prediction set on any slide.
     """
     samples = read_samples(sheet)
     _check_columns(sheet, samples, asked)
@@ -83,12 +83,12 @@ def gather(sheet: Path, results: Results, asked: Asked) -> Gathered:
         left_out = {"no label": len(samples) - len(labelled), **left_out}
     known = [(sample, found[sample.slide]) for sample in labelled if sample.slide in found]
     abstained = Counter(str(grade["reason"]) for _, grade in known if grade["grade"] is None)
-    if len(known) == abstained.total():
+    if not any(grade["grade"] is not None or grade.get("prediction_set") for _, grade in known):
         raise RefusalError(_nothing(results.folder, asked.label, left_out, abstained))
     grades = _one_grader([(sample.slide, grade) for sample, grade in known])
     chosen = tuple(sample for sample, _ in known)
     judged = _judged(sheet, asked, grades, known)
-    some = next(grade for _, grade in known if grade["grade"] is not None)
+    some = next((grade for _, grade in known if grade["grade"] is not None), known[0][1])
     return Gathered(some["grader"], judged, chosen, left_out, dict(abstained.most_common()), some["probabilities_are"])
 
 

@@ -213,7 +213,7 @@ def _card(
 
 def _foreign(values: Floats) -> float:
     """Share of the columns that may lie outside of the range: as of the slides learned from, each without itself."""
-    first, last = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    first, last = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)  # nan where nothing is known
     alone = [(values == end) & ((values == end).sum(axis=0) == 1) for end in (first, last)]
     shares = np.mean(alone[0] | alone[1], axis=1)
     return float(np.float32(np.quantile(shares, _MOST_FOREIGN, method="higher")))
