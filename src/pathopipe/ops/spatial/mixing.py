@@ -126,7 +126,9 @@ def diversity(points_um: Floats, types: Codes, origin_um: tuple[float, float]) -
     cells = np.floor((points_um[known] - origin_um) / SQUARE_UM).astype(np.int64)
     if len(cells) == 0:
         return dict.fromkeys(names, math.nan)
-    _, square = np.unique(cells, axis=0, return_inverse=True)
+    cells -= cells.min(axis=0)
+    # One number for both: `unique` of rows takes ten times as long.
+    _, square = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
     size = len(TYPES)
     counts = np.bincount(square.ravel() * size + types[known], minlength=(int(square.max()) + 1) * size)
     counts = counts.reshape(-1, size)

@@ -169,24 +169,46 @@ def of_spacing(shared: Shared) -> Found:
 def of_likeness(shared: Shared) -> Found:
     """Autocorrelation and hot spots of size, form and stain."""
     found: Found = {}
-    for word, measure in MEASURES.items():
-        values = shared.measures.get(measure)
-        if values is None or np.count_nonzero(np.isfinite(values)) < FEWEST:
-            continue
-        weights = weights_of(values, shared.graph)
-        if len(weights.chosen) >= FEWEST:
+    for measures in _of_same_nuclei(shared.measures):
+        weights = weights_of(next(iter(measures.values())), shared.graph)
+        for word, values in measures.items() if len(weights.chosen) >= FEWEST else ():
             whole = autocorrelation(values, weights)
             found |= {f"{word}_moran_i": whole.moran_i, f"{word}_moran_z": whole.moran_z}
             found |= {f"{word}_geary_c": whole.geary_c, f"{word}_geary_z": whole.geary_z}
             found |= {f"{word}_{name}_share": share for name, share in quadrant_shares(values, weights).items()}
-        scores = hot_spot_scores(shared.points_um, values, workers=shared.workers)
-        known = int(np.count_nonzero(~np.isnan(scores)))
-        if known:
-            hot, cells = scores > CRITICAL, shared.delaunay["voronoi_um2"]
-            found[f"{word}_hot_share"] = int(np.count_nonzero(hot)) / known
-            found[f"{word}_cold_share"] = int(np.count_nonzero(scores < -CRITICAL)) / known
-            found[f"{word}_hot_mm2"] = float(cells[hot & ~np.isnan(cells)].sum()) / 1e6
+        columns = np.column_stack(list(measures.values()))
+        scores = hot_spot_scores(shared.points_um, columns, workers=shared.workers)
+        for word, of_measure in zip(measures, scores.T, strict=True):
+            found |= _of_hot_spots(word, of_measure, shared.delaunay["voronoi_um2"])
     return found
+
+
+def _of_same_nuclei(measures: Mapping[str, Floats]) -> list[dict[str, Floats]]:
+    """Put measures together that are known of the same nuclei, by word; those known of too few are left out."""
+    groups: list[tuple[NDArray[np.bool_], dict[str, Floats]]] = []
+    for word, measure in MEASURES.items():
+        known = np.isfinite(measures.get(measure, np.empty(0)))
+        if np.count_nonzero(known) < FEWEST:
+            continue
+        for same, group in groups:
+            if np.array_equal(same, known):
+                group[word] = measures[measure]
+                break
+        else:
+            groups.append((known, {word: measures[measure]}))
+    return [group for _, group in groups]
+
+
+def _of_hot_spots(word: str, scores: Floats, cells: Floats) -> Found:
+    """Shares of the nuclei in hot and in cold spots, and the area of the hot ones."""
+    known, hot = int(np.count_nonzero(~np.isnan(scores))), scores > CRITICAL
+    if not known:
+        return {}
+    return {
+        f"{word}_hot_share": int(np.count_nonzero(hot)) / known,
+        f"{word}_cold_share": int(np.count_nonzero(scores < -CRITICAL)) / known,
+        f"{word}_hot_mm2": float(cells[hot & ~np.isnan(cells)].sum()) / 1e6,
+    }
 
 
 def of_clusters(shared: Shared) -> Found:
