@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,12 @@ class Cells:
     order: Counts
     points: Floats
     starts: Counts
+
+    def unsorted(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Put values (N, ...) that are in the order of the cells into that of the points."""
+        result = np.empty_like(values)
+        result[self.order] = values
+        return result
 
     def chunks(self) -> Iterator[tuple[int, int]]:
         """Yield first and last (exclusive) row of the pieces in which work is split; they depend on the points only."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.ops.spatial.cells import sort_into_cells
 from pathopipe.ops.spatial.graph import Graph
 
 FEWEST_OF_TYPE: Final = 20
@@ -31,6 +32,7 @@ Codes = NDArray[np.int8]
 _EPITHELIAL: Final = TYPES.index("epithelial")
 _INFLAMMATORY: Final = TYPES.index("inflammatory")
 _STROMAL: Final = TYPES.index("stromal")
+_SIDE_UM: Final = 50.0
 
 
 def type_counts(types: Codes) -> Counts:
@@ -79,13 +81,14 @@ def nearest_distances(points_um: Floats, types: Codes, workers: int = 1) -> dict
 
     Only pairs with `FEWEST_OF_TYPE` of each are there.
     """
-    places = [points_um[types == code] for code in range(len(TYPES))]
-    trees = [cKDTree(place) if len(place) >= FEWEST_OF_TYPE else None for place in places]
+    # Sorted: points that lie near each other are near each other in memory, too, and a tree finds them in less time.
+    places = [sort_into_cells(points_um[types == code], _SIDE_UM) for code in range(len(TYPES))]
+    trees = [cKDTree(place.points) if len(place.order) >= FEWEST_OF_TYPE else None for place in places]
     found = {}
     for a, b in ORDERED:
         tree = trees[b]
         if tree is not None and trees[a] is not None:
-            found[a, b] = np.asarray(tree.query(places[a], k=1, workers=workers)[0], np.float64)
+            found[a, b] = places[a].unsorted(tree.query(places[a].points, k=1, workers=workers)[0])
     return found
 
 
