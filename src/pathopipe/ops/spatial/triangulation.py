@@ -59,7 +59,7 @@ def _firsts(points: Floats) -> NDArray[np.bool_]:
     """Whether each point (N,) is the first at its place."""
     order = np.argsort(points[:, 0])
     same = np.diff(points[order, 0]) == 0
-    shared = np.sort(order[np.concatenate([same, [False]]) | np.concatenate([[False], same])])
+    shared = np.unique(np.concatenate([order[:-1][same], order[1:][same]]))
     firsts = np.ones(len(points), np.bool_)
     firsts[shared] = False
     firsts[shared[np.unique(points[shared], axis=0, return_index=True)[1]]] = True
