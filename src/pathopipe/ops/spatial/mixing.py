@@ -88,7 +88,8 @@ def nearest_distances(points_um: Floats, types: Codes, workers: int = 1) -> dict
     for a, b in ORDERED:
         tree = trees[b]
         if tree is not None and trees[a] is not None:
-            found[a, b] = places[a].unsorted(tree.query(places[a].points, k=1, workers=workers)[0])
+            distances = np.asarray(tree.query(places[a].points, k=1, workers=workers)[0], np.float64)
+            found[a, b] = places[a].unsorted(distances)
     return found
 
 

@@ -159,7 +159,8 @@ def _of_nearest(shared: Shared) -> Found:
     # Points that lie near each other are near each other in memory, too: a tree finds them in less time.
     cells, border = sort_into_cells(points, _SIDE_UM), window.border_distances()
     tree = cKDTree(cells.points)
-    nearest = cells.unsorted(tree.query(cells.points, k=[2], workers=shared.workers)[0][:, 0])
+    second = np.asarray(tree.query(cells.points, k=[2], workers=shared.workers)[0], np.float64)
+    nearest = cells.unsorted(second[:, 0])
     index, standard = ripley.clark_evans(nearest, window.area_mm2 * 1e6, window.perimeter_um)
     found = {
         "nearest_mean_um": float(nearest.mean()),

@@ -97,9 +97,7 @@ def _blocks(points: Floats, halo: float, side: float) -> Iterator[_Job]:
         yield chosen, keys[chosen] == key
 
 
-def _triangulation(
-    points: Floats, moved: Floats, reach: float, firsts: NDArray[np.bool_]
-) -> Callable[[_Job], Indices]:
+def _triangulation(points: Floats, moved: Floats, reach: float, firsts: NDArray[np.bool_]) -> Callable[[_Job], Indices]:
     """Return what finds a block's triangles: small enough, and with the corner of the lowest index in the block."""
 
     def of_block(job: _Job) -> Indices:
