@@ -79,3 +79,17 @@ def test_a_summary_is_a_row_that_parquet_can_hold(count):
     table = pa.Table.from_pylist([row], schema=schema)
     assert table.num_rows == 1
     assert table.column("area_um2_mean").null_count == (count == 0)
+
+
+@pytest.mark.parametrize("kind", ["apart", "alike", "far apart"])
+def test_the_median_distance_is_that_of_sorted_distances_to_the_last_bit(kind):
+    rng = np.random.default_rng(3)
+    for count in range(10, 60):
+        signs = rng.choice([-1, 1], count)
+        values = {
+            "apart": rng.normal(size=count),
+            "alike": rng.integers(0, 4, count) / 10,
+            "far apart": signs * np.exp(rng.normal(scale=20, size=count)),
+        }[kind]
+        found = describe(values)
+        assert found["mad"] == describe(np.abs(values - found["p50"]))["p50"]

@@ -55,18 +55,19 @@ def describe(values: NDArray[Any], least: int = LEAST) -> Row:
     if count < max(least, 2):
         return found
     deviations = finite - mean
-    sd = math.sqrt(float(np.sum(deviations * deviations)) / (count - 1))
+    squares = deviations * deviations
+    sd = math.sqrt(float(np.sum(squares)) / (count - 1))
     found |= {f"p{round(100 * quantile):02}": value for quantile, value in quantiles.items()}
     found |= {"sd": sd, "cv": sd / mean if mean != 0 else None}
-    found |= {
-        "iqr": quantiles[0.75] - quantiles[0.25],
-        "mad": _quantile(np.sort(np.abs(ordered - quantiles[0.5])), 0.5),
-    }
+    found |= {"iqr": quantiles[0.75] - quantiles[0.25], "mad": _median_distance(ordered, quantiles[0.5])}
     if ordered[-1] > ordered[0] and sd > 0:
-        standard = deviations / (sd * math.sqrt((count - 1) / count))
-        squares = standard * standard
-        found["skew"] = _skew(float(np.mean(squares * standard)), count)
-        found["kurtosis"] = _kurtosis(float(np.mean(squares * squares)) - 3, count)
+        # In place: of a million numbers, taking the memory of an array takes as long as filling it.
+        deviations /= sd * math.sqrt((count - 1) / count)
+        np.multiply(deviations, deviations, out=squares)
+        deviations *= squares
+        found["skew"] = _skew(float(np.mean(deviations)), count)
+        squares *= squares
+        found["kurtosis"] = _kurtosis(float(np.mean(squares)) - 3, count)
     return found
 
 
@@ -76,6 +77,29 @@ def _quantile(ordered: NDArray[np.float64], quantile: float) -> float:
     low = int(place)
     first, second = float(ordered[low]), float(ordered[min(low + 1, len(ordered) - 1)])
     return first + (place - low) * (second - first)
+
+
+def _median_distance(ordered: NDArray[np.float64], center: float) -> float:
+    """Median distance of sorted values (N,) from a center, without sorting the distances."""
+    place = (len(ordered) - 1) // 2
+    first, second = (_distance(ordered, center, min(rank, len(ordered) - 1)) for rank in (place, place + 1))
+    return first + (0.5 * (len(ordered) - 1) - place) * (second - first)
+
+
+def _distance(ordered: NDArray[np.float64], center: float, rank: int) -> float:
+    """Distance from a center of that of sorted values (N,) which has so many before it by distance.
+
+    The nearest ones lie side by side, and both of their ends are as near as can be where the left one would no longer
+    be replaced by the next on the right.
+    """
+    low, high = 0, len(ordered) - 1 - rank
+    while low < high:
+        start = (low + high) // 2
+        if center - float(ordered[start]) > float(ordered[start + rank + 1]) - center:
+            low = start + 1
+        else:
+            high = start
+    return max(abs(float(ordered[low]) - center), abs(float(ordered[low + rank]) - center))
 
 
 def _skew(moment: float, count: int) -> float | None:

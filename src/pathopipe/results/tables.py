@@ -1,7 +1,7 @@
 """Parquet tables of the results: written in row groups of a fixed size, read one at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final
@@ -101,8 +101,8 @@ def numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
 def read_batches(path: Path, columns: list[str] | None = None, table: Table = ANY) -> Iterator[pa.RecordBatch]:
     """Read a Parquet table one row group at a time."""
     with _open_parquet(path, columns, table) as file:
-        for group in range(file.num_row_groups):
-            yield from _read_group(file, path, group, columns, table).combine_chunks().to_batches()
+        for part in _read_groups(file, path, columns, table):
+            yield from part.combine_chunks().to_batches()
 
 
 def read_columns(path: Path, names: Sequence[str], table: Table = ANY) -> dict[str, NDArray[Any]]:
@@ -112,8 +112,7 @@ def read_columns(path: Path, names: Sequence[str], table: Table = ANY) -> dict[s
         kinds = {name: schema.field(name).type.to_pandas_dtype() for name in names}
         whole = {name: np.empty(file.metadata.num_rows, kind) for name, kind in kinds.items()}
         start = 0
-        for group in range(file.num_row_groups):
-            part = _read_group(file, path, group, names, table)
+        for part in _read_groups(file, path, names, table):
             for name in names:
                 whole[name][start : start + len(part)] = numbers(part[name])
             start += len(part)
@@ -123,7 +122,7 @@ def read_columns(path: Path, names: Sequence[str], table: Table = ANY) -> dict[s
 def read_table(path: Path, columns: list[str] | None = None, table: Table = ANY) -> pa.Table:
     """Read a whole Parquet table, or some columns of it."""
     with _open_parquet(path, columns, table) as file:
-        groups = [_read_group(file, path, group, columns, table) for group in range(file.num_row_groups)]
+        groups = list(_read_groups(file, path, columns, table))
         return pa.concat_tables(groups) if groups else file.read(columns=columns)
 
 
@@ -174,22 +173,20 @@ def _is_sound(file: pq.ParquetFile, path: Path, table: Table) -> bool:
     )
 
 
-def _read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str] | None, table: Table) -> pa.Table:
-    """Read a row group, whose values are there and are numbers; text is unpacked only if there is not too much."""
-    schema = file.schema_arrow
+def _read_groups(file: pq.ParquetFile, path: Path, columns: Sequence[str] | None, table: Table) -> Iterator[pa.Table]:
+    """Read row groups, whose values are there and are numbers; text is unpacked only if there is not too much."""
+    schema = file.schema_arrow  # made anew whenever it is asked for
     names = list(columns or schema.names)
     texts = [name for name in names if _is_text(schema.field(name).type)]
-    if texts:
-        with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts) as packed:
+    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts) if texts else nullcontext(file) as packed:
+        for group in range(file.num_row_groups):
             part = packed.read_row_group(group, columns=names)
-    else:
-        part = file.read_row_group(group, columns=names)
-    for name in texts:
-        place = part.schema.get_field_index(name)
-        field = schema.field(name)
-        part = part.set_column(place, field, _unpack(part[name], field.type))
-    _check_values(part, path, table)
-    return part.replace_schema_metadata(schema.metadata)
+            for name in texts:
+                place = part.schema.get_field_index(name)
+                field = schema.field(name)
+                part = part.set_column(place, field, _unpack(part[name], field.type))
+            _check_values(part, path, table)
+            yield part.replace_schema_metadata(schema.metadata)
 
 
 def _check_values(part: pa.Table, path: Path, table: Table) -> None:
@@ -211,7 +208,11 @@ def _unpack(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     """Turn a dictionary and its indices, in which a long text may stand for many rows, into a text for each row."""
     if sum(map(_size, column.chunks)) > _MOST_BYTES:
         raise ValueError("too large")
-    return _texts(column.to_pylist(), kind)
+    texts: list[str | bytes | None] = []
+    for packed in column.chunks:
+        words = packed.dictionary.to_pylist()  # each once: a packed column's own `to_pylist` takes 20 times as long
+        texts += [None if place is None else words[place] for place in packed.indices.to_pylist()]
+    return _texts(texts, kind)
 
 
 def _texts(values: Iterable[str | bytes | None], kind: pa.DataType) -> pa.Array:

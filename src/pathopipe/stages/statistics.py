@@ -3,8 +3,9 @@
 It reads tables and no pixels, so that it can run again in seconds.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -100,9 +101,9 @@ def run(job: StatisticsJob) -> Outcome:
         for start in range(0, len(places), _PLACES):
             groups = [group for make in places[start : start + _PLACES] for group in _groups(nuclei, make())]
             rows = [_counted(nuclei, group) for group in groups]
-            _add_measured(job, nuclei, groups, rows)
-            if job.settings.spatial:
+            if job.settings.spatial:  # first: this takes most memory
                 _add_spatial(job, nuclei, groups, rows)
+            _add_measured(job, nuclei, groups, rows)
             table.write({column.name: [row.get(column.name) for row in rows] for column in COLUMNS})
             job.progress.update(min(start + _PLACES, len(places)), len(places), "regions")
     details = {
@@ -311,12 +312,24 @@ def _add_measured(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], row
         found = [summarize({name: values[group.rows]}, job.settings.min_nuclei) for group in groups]
         return [row | {f"{name}_cv": None} for row in found] if name in SIGNED else found
 
+    parts = [names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)]
     with ThreadPoolExecutor(job.workers) as threads:
-        for start in range(0, len(names), _AT_ONCE):
-            columns = read_columns(path, list(names[start : start + _AT_ONCE]), FEATURES)
+        for columns in _one_ahead(threads, lambda part: read_columns(path, part, FEATURES), parts):
             for summaries in threads.map(of_column, columns, columns.values()):
                 for row, summary in zip(rows, summaries, strict=True):
                     row.update(summary)
+
+
+def _one_ahead(
+    threads: ThreadPoolExecutor, read: Callable[[tuple[str, ...]], dict[str, Floats]], parts: list[tuple[str, ...]]
+) -> Iterator[dict[str, Floats]]:
+    """Read some columns while those before them are in use."""
+    waiting = deque[Future[dict[str, Floats]]]()
+    for part in parts:
+        waiting.append(threads.submit(read, part))
+        if len(waiting) > 1:
+            yield waiting.popleft().result()
+    yield from (future.result() for future in waiting)
 
 
 def _add_spatial(job: StatisticsJob, nuclei: _Nuclei, groups: list[_Group], rows: list[Row]) -> None:

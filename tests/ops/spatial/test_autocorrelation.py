@@ -113,6 +113,16 @@ def test_hot_spots_are_their_definition():
     assert hot_spot_scores(POINTS, values, workers=2).tobytes() == scores.tobytes()
 
 
+def test_hot_spots_of_several_measures_are_those_of_each():
+    values = smooth_values()
+    columns = np.column_stack([values, np.full(400, 0.5), values**2])
+    columns[5] = np.nan
+    scores = hot_spot_scores(POINTS, columns)
+    for column, each in zip(scores.T, columns.T, strict=True):
+        np.testing.assert_array_equal(column, hot_spot_scores(POINTS, each))
+    assert np.isfinite(scores).sum(axis=0).tolist() == [399, 0, 399]
+
+
 def test_turning_and_shifting_change_nothing():
     values = smooth_values()
     turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])

@@ -188,6 +188,21 @@ def test_of_equal_points_the_first_has_the_neighbors():
     assert not delaunay_measures(doubled, graph)["degree"][200:].any()
 
 
+@pytest.mark.parametrize("rows", [[], [0, 0, 0], [0, 1, 0, 2, 1, 3], [3, 2, 1, 0]])
+def test_only_the_first_of_points_at_a_place_is_kept(rows):
+    points = np.array([(1.0, 1.0), (1.0, 2.0), (-0.0, 5.0), (2.0, 5.0)])[rows].reshape(-1, 2)
+    kept = np.flatnonzero(triangulation._firsts(points)).tolist()
+    assert kept == [place for place, row in enumerate(rows) if row not in rows[:place]]
+
+
+def test_triangles_of_very_many_points_are_in_the_same_order(monkeypatch):
+    points = np.random.default_rng(4).uniform(0, 500, (300, 2))
+    expected = neighbor_graph(points).triangles
+    monkeypatch.setattr(triangulation, "_MOST_IN_ONE_NUMBER", 0)
+    np.testing.assert_array_equal(neighbor_graph(points).triangles, expected)
+    np.testing.assert_array_equal(np.unique(expected, axis=0), expected)
+
+
 def test_gaps_are_not_bridged():
     points = np.vstack([scattered(100, 100.0), scattered(100, 100.0) + np.array([350.0, 0.0])])
     graph = neighbor_graph(points)

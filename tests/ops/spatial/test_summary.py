@@ -89,6 +89,19 @@ def test_without_types_or_measures_the_others_are_the_same(found):
         assert untyped[name] == (None if gone else found[name])
 
 
+def test_a_measure_alone_has_the_values_that_it_has_beside_others():
+    points, types, measures = nuclei()
+    measures["circularity"][:50] = np.nan
+    measures["hematoxylin_mean"] = np.where(np.isnan(measures["circularity"]), np.nan, measures["area_um2"] ** 2)
+    together = spatial_measures(points, types, measures, WINDOW)
+    for name, values in measures.items():
+        word = name.split("_")[0]
+        alone = spatial_measures(points, types, {name: values}, WINDOW)
+        columns = [column for column in NAMES if column.startswith(f"spatial_{word}_")]
+        assert len(columns) == 11
+        assert {column: together[column] for column in columns} == {column: alone[column] for column in columns}
+
+
 def test_a_shift_changes_nothing_and_a_turn_little(found):
     """A turn gives the window other pixels, and its grid of places and squares too: 5% for what depends on them."""
     points, types, measures = nuclei()

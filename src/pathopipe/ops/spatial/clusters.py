@@ -41,8 +41,7 @@ def dense_clusters(
     _join_cores(cells.points, cells.starts, cores, eps_um * eps_um, parents)
     ranked = np.full(len(points_um), -1, np.int64)
     _assign(cells.points, cells.order, cells.starts, cores, eps_um * eps_um, parents, ranked)
-    labels = np.empty(len(points_um), np.int64)
-    labels[cells.order] = ranked
+    labels = cells.unsorted(ranked)
     clustered = np.flatnonzero(labels >= 0)
     _, first, inverse = np.unique(labels[clustered], return_index=True, return_inverse=True)
     labels[clustered] = np.argsort(np.argsort(first))[inverse.ravel()]

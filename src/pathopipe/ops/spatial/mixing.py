@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.ops.spatial.cells import sort_into_cells
 from pathopipe.ops.spatial.graph import Graph
 
 FEWEST_OF_TYPE: Final = 20
@@ -31,6 +32,7 @@ Codes = NDArray[np.int8]
 _EPITHELIAL: Final = TYPES.index("epithelial")
 _INFLAMMATORY: Final = TYPES.index("inflammatory")
 _STROMAL: Final = TYPES.index("stromal")
+_SIDE_UM: Final = 50.0
 
 
 def type_counts(types: Codes) -> Counts:
@@ -79,13 +81,15 @@ def nearest_distances(points_um: Floats, types: Codes, workers: int = 1) -> dict
 
     Only pairs with `FEWEST_OF_TYPE` of each are there.
     """
-    places = [points_um[types == code] for code in range(len(TYPES))]
-    trees = [cKDTree(place) if len(place) >= FEWEST_OF_TYPE else None for place in places]
+    # Sorted: points that lie near each other are near each other in memory, too, and a tree finds them in less time.
+    places = [sort_into_cells(points_um[types == code], _SIDE_UM) for code in range(len(TYPES))]
+    trees = [cKDTree(place.points) if len(place.order) >= FEWEST_OF_TYPE else None for place in places]
     found = {}
     for a, b in ORDERED:
         tree = trees[b]
         if tree is not None and trees[a] is not None:
-            found[a, b] = np.asarray(tree.query(places[a], k=1, workers=workers)[0], np.float64)
+            distances = np.asarray(tree.query(places[a].points, k=1, workers=workers)[0], np.float64)
+            found[a, b] = places[a].unsorted(distances)
     return found
 
 
@@ -126,7 +130,9 @@ def diversity(points_um: Floats, types: Codes, origin_um: tuple[float, float]) -
     cells = np.floor((points_um[known] - origin_um) / SQUARE_UM).astype(np.int64)
     if len(cells) == 0:
         return dict.fromkeys(names, math.nan)
-    _, square = np.unique(cells, axis=0, return_inverse=True)
+    cells -= cells.min(axis=0)
+    # One number for both: `unique` of rows takes ten times as long.
+    _, square = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
     size = len(TYPES)
     counts = np.bincount(square.ravel() * size + types[known], minlength=(int(square.max()) + 1) * size)
     counts = counts.reshape(-1, size)

@@ -67,9 +67,7 @@ def sums_within(points_um: Floats, values: Floats, radius_um: float, workers: in
 
     with ThreadPoolExecutor(max(1, workers)) as threads:
         list(threads.map(of_rows, cells.chunks()))
-    result, numbers = np.empty(sums.shape), np.empty(len(counts), np.int64)
-    result[cells.order], numbers[cells.order] = sums, counts
-    return result, numbers
+    return cells.unsorted(sums), cells.unsorted(counts)
 
 
 @kernel

@@ -174,6 +174,8 @@ def empty_distances(
 ) -> tuple[Floats, Floats]:
     """Distances (M,) from regular places in the window to the nearest point, and from these to the border.
 
+    Nothing needs distances above the largest of `NEAREST_AT_UM`: those more than 1 um above it are infinite.
+
     The places are the centers of every k-th pixel of the mask along both axes, with the smallest k that gives at most
     about `PLACES` of them.
     """
@@ -183,8 +185,8 @@ def empty_distances(
     rows, columns = rows * step + start, columns * step + start
     x = window.x0_um + (columns + 0.5) * window.pixel_um
     y = window.y0_um + (rows + 0.5) * window.pixel_um
-    distances = np.asarray(tree.query(np.column_stack([x, y]), k=1, workers=workers)[0], np.float64)
-    return distances, border[rows, columns].astype(np.float64)
+    distances, _ = tree.query(np.column_stack([x, y]), distance_upper_bound=max(NEAREST_AT_UM) + 1.0, workers=workers)
+    return np.asarray(distances, np.float64), border[rows, columns].astype(np.float64)
 
 
 def clark_evans(nearest_um: Floats, area_um2: float, perimeter_um: float) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from pathopipe.ops.spatial.autocorrelation import (
     quadrant_shares,
     weights_of,
 )
+from pathopipe.ops.spatial.cells import sort_into_cells
 from pathopipe.ops.spatial.clusters import cluster_measures, dense_clusters
 from pathopipe.ops.spatial.graph import (
     Graph,
@@ -40,6 +41,7 @@ MEASURES: Final = MappingProxyType(
 """What autocorrelation is measured of: the word in a column's name, and the measure."""
 K_AT_UM: Final = (20, 50, 100)
 PEAK_UM: Final = (3, 50)
+_SIDE_UM: Final = 50.0
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -139,9 +141,26 @@ def of_graph(shared: Shared) -> Found:
 
 def of_spacing(shared: Shared) -> Found:
     """Ripley's functions, pair correlation, distances to the nearest, Clark and Evans."""
-    points, window, count = shared.points_um, shared.window, len(shared.points_um)
-    tree, border = cKDTree(points), window.border_distances()
-    nearest = np.asarray(tree.query(points, k=2, workers=shared.workers)[0], np.float64)[:, 1]
+    window, count = shared.window, len(shared.points_um)
+    found = _of_nearest(shared)
+    covariance = window.covariance(REACH_UM)
+    pairs = shared.histogram.sum(axis=(0, 1))
+    k = ripley.k_function(pairs, count, covariance)
+    scores = ripley.k_score(k, count, covariance, ripley.disc_cover(window, window.border_distances(), REACH_UM))
+    found |= {f"ripley_k_{r}um": float(k[r - 1]) for r in K_AT_UM}
+    found |= {f"ripley_l_{r}um": float(ripley.l_minus_r(k)[r - 1]) for r in ripley.L_AT_UM}
+    found |= {f"ripley_z_{r}um": float(scores[r - 1]) for r in ripley.L_AT_UM}
+    return found | _of_pair_correlation(ripley.pair_correlation(pairs, count, covariance))
+
+
+def _of_nearest(shared: Shared) -> Found:
+    """Distances from nuclei, and from anywhere, to the nearest one."""
+    points, window, at = shared.points_um, shared.window, ripley.NEAREST_AT_UM
+    # Points that lie near each other are near each other in memory, too: a tree finds them in less time.
+    cells, border = sort_into_cells(points, _SIDE_UM), window.border_distances()
+    tree = cKDTree(cells.points)
+    second = np.asarray(tree.query(cells.points, k=[2], workers=shared.workers)[0], np.float64)
+    nearest = cells.unsorted(second[:, 0])
     index, standard = ripley.clark_evans(nearest, window.area_mm2 * 1e6, window.perimeter_um)
     found = {
         "nearest_mean_um": float(nearest.mean()),
@@ -149,44 +168,57 @@ def of_spacing(shared: Shared) -> Found:
         "clark_evans": index,
         "clark_evans_z": standard,
     }
-    at = ripley.NEAREST_AT_UM
     g = ripley.reduced_sample(nearest, window.sample(border, points), at)
     f = ripley.reduced_sample(*ripley.empty_distances(tree, window, border, shared.workers), at)
     found |= {f"nearest_share_{r}um": float(share) for r, share in zip(at, g, strict=True)}
     found |= {f"empty_share_{r}um": float(share) for r, share in zip(at, f, strict=True)}
     j = dict(zip(at, ripley.j_function(g, f), strict=True))
-    found |= {f"j_{r}um": float(j[r]) for r in ripley.J_AT_UM}
-    covariance = window.covariance(REACH_UM)
-    pairs = shared.histogram.sum(axis=(0, 1))
-    k = ripley.k_function(pairs, count, covariance)
-    scores = ripley.k_score(k, count, covariance, ripley.disc_cover(window, border, REACH_UM))
-    found |= {f"ripley_k_{r}um": float(k[r - 1]) for r in K_AT_UM}
-    found |= {f"ripley_l_{r}um": float(ripley.l_minus_r(k)[r - 1]) for r in ripley.L_AT_UM}
-    found |= {f"ripley_z_{r}um": float(scores[r - 1]) for r in ripley.L_AT_UM}
-    return found | _of_pair_correlation(ripley.pair_correlation(pairs, count, covariance))
+    return found | {f"j_{r}um": float(j[r]) for r in ripley.J_AT_UM}
 
 
 def of_likeness(shared: Shared) -> Found:
     """Autocorrelation and hot spots of size, form and stain."""
     found: Found = {}
-    for word, measure in MEASURES.items():
-        values = shared.measures.get(measure)
-        if values is None or np.count_nonzero(np.isfinite(values)) < FEWEST:
-            continue
-        weights = weights_of(values, shared.graph)
-        if len(weights.chosen) >= FEWEST:
+    for measures in _of_same_nuclei(shared.measures):
+        weights = weights_of(next(iter(measures.values())), shared.graph)
+        for word, values in measures.items() if len(weights.chosen) >= FEWEST else ():
             whole = autocorrelation(values, weights)
             found |= {f"{word}_moran_i": whole.moran_i, f"{word}_moran_z": whole.moran_z}
             found |= {f"{word}_geary_c": whole.geary_c, f"{word}_geary_z": whole.geary_z}
             found |= {f"{word}_{name}_share": share for name, share in quadrant_shares(values, weights).items()}
-        scores = hot_spot_scores(shared.points_um, values, workers=shared.workers)
-        known = int(np.count_nonzero(~np.isnan(scores)))
-        if known:
-            hot, cells = scores > CRITICAL, shared.delaunay["voronoi_um2"]
-            found[f"{word}_hot_share"] = int(np.count_nonzero(hot)) / known
-            found[f"{word}_cold_share"] = int(np.count_nonzero(scores < -CRITICAL)) / known
-            found[f"{word}_hot_mm2"] = float(cells[hot & ~np.isnan(cells)].sum()) / 1e6
+        columns = np.column_stack(list(measures.values()))
+        scores = hot_spot_scores(shared.points_um, columns, workers=shared.workers)
+        for word, of_measure in zip(measures, scores.T, strict=True):
+            found |= _of_hot_spots(word, of_measure, shared.delaunay["voronoi_um2"])
     return found
+
+
+def _of_same_nuclei(measures: Mapping[str, Floats]) -> list[dict[str, Floats]]:
+    """Put measures together that are known of the same nuclei, by word; those known of too few are left out."""
+    groups: list[tuple[NDArray[np.bool_], dict[str, Floats]]] = []
+    for word, measure in MEASURES.items():
+        known = np.isfinite(measures.get(measure, np.empty(0)))
+        if np.count_nonzero(known) < FEWEST:
+            continue
+        for same, group in groups:
+            if np.array_equal(same, known):
+                group[word] = measures[measure]
+                break
+        else:
+            groups.append((known, {word: measures[measure]}))
+    return [group for _, group in groups]
+
+
+def _of_hot_spots(word: str, scores: Floats, cells: Floats) -> Found:
+    """Shares of the nuclei in hot and in cold spots, and the area of the hot ones."""
+    known, hot = int(np.count_nonzero(~np.isnan(scores))), scores > CRITICAL
+    if not known:
+        return {}
+    return {
+        f"{word}_hot_share": int(np.count_nonzero(hot)) / known,
+        f"{word}_cold_share": int(np.count_nonzero(scores < -CRITICAL)) / known,
+        f"{word}_hot_mm2": float(cells[hot & ~np.isnan(cells)].sum()) / 1e6,
+    }
 
 
 def of_clusters(shared: Shared) -> Found:

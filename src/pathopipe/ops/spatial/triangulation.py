@@ -11,6 +11,8 @@ from scipy.spatial import Delaunay, QhullError
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
 _JITTER_UM: Final = 1e-6
+_MOST_IN_ONE_NUMBER: Final = 2**21
+"""Points whose numbers fit into 64 bits three at a time."""
 _Job = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
@@ -40,9 +42,28 @@ def delaunay_triangles(points_um: Floats, reach_um: float, block_um: float, work
     moved = points_um + _JITTER_UM * (_noise(len(points_um)) - 0.5)
     jobs = _blocks(points_um, 2.0 * reach_um + 2.0 * _JITTER_UM, block_um)
     with ThreadPoolExecutor(max(1, workers)) as threads:
-        parts = list(threads.map(_triangulation(points_um, moved, reach_um), jobs))
+        parts = list(threads.map(_triangulation(points_um, moved, reach_um, _firsts(points_um)), jobs))
     triangles = np.concatenate([np.empty((0, 3), np.int32), *parts])
-    return triangles[np.lexsort(triangles.T[::-1])]
+    return triangles[_order(triangles, len(points_um))]
+
+
+def _order(triangles: Indices, count: int) -> NDArray[np.int64]:
+    """Order (T,) of triangles by their corners, of which there are so many."""
+    if count > _MOST_IN_ONE_NUMBER:
+        return np.lexsort(triangles.T[::-1])
+    a, b, c = triangles.T.astype(np.int64)
+    return np.argsort((a * count + b) * count + c)  # no two are equal, and this takes a tenth of the time
+
+
+def _firsts(points: Floats) -> NDArray[np.bool_]:
+    """Whether each point (N,) is the first at its place."""
+    order = np.argsort(points[:, 0])
+    same = np.diff(points[order, 0]) == 0
+    shared = np.unique(np.concatenate([order[:-1][same], order[1:][same]]))
+    firsts = np.ones(len(points), np.bool_)
+    firsts[shared] = False
+    firsts[shared[np.unique(points[shared], axis=0, return_index=True)[1]]] = True
+    return firsts
 
 
 def _noise(count: int) -> Floats:
@@ -63,7 +84,7 @@ def _blocks(points: Floats, halo: float, side: float) -> Iterator[_Job]:
     cells -= cells.min(0)
     width = int(cells[:, 0].max()) + 3
     keys = (cells[:, 1] + 1) * width + cells[:, 0] + 1
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     ranked = keys[order]
     offsets = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     corner = np.floor(points / side).min(0)
@@ -76,14 +97,12 @@ def _blocks(points: Floats, halo: float, side: float) -> Iterator[_Job]:
         yield chosen, keys[chosen] == key
 
 
-def _triangulation(points: Floats, moved: Floats, reach: float) -> Callable[[_Job], Indices]:
+def _triangulation(points: Floats, moved: Floats, reach: float, firsts: NDArray[np.bool_]) -> Callable[[_Job], Indices]:
     """Return what finds a block's triangles: small enough, and with the corner of the lowest index in the block."""
 
     def of_block(job: _Job) -> Indices:
         chosen, own = job
-        _, first = np.unique(points[chosen], axis=0, return_index=True)
-        first.sort()
-        chosen, own = chosen[first], own[first]
+        chosen, own = chosen[firsts[chosen]], own[firsts[chosen]]
         simplices = _delaunay(moved[chosen] - points[chosen[0]] if len(chosen) else moved[:0])
         simplices.sort(axis=1)
         simplices = simplices[own[simplices[:, 0]]]
