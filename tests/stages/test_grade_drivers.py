@@ -101,7 +101,7 @@ def grader(monkeypatch):
 
     def use(**changes) -> LinearGrader:
         made = LinearGrader(**changes)
-        monkeypatch.setattr("pathopipe.stages.grade.make_grader", lambda settings: made)
+        monkeypatch.setattr("pathopipe.stages.grade.make_grader", lambda *_: made)
         return made
 
     use()
