@@ -47,7 +47,15 @@ def test_the_limit_of_a_grade_is_the_quantile_of_its_own_slides_with_one_more():
     shares = np.array([[0.1, 0.9], [0.101, 0.899], [0.0999, 0.9001]])
     sets = prediction_sets(shares, np.concatenate([own, other]), 0.9)
     assert sets[:, 0].tolist() == [True, True, False]
-    assert sets[:, 1].tolist() == [False, False, False]
+
+
+def test_a_set_is_never_empty():
+    strict = np.concatenate([calibration(np.full(19, 0.001)), calibration(np.full(19, 0.001), grade=1.0)])
+    assert prediction_sets(np.array([[0.3, 0.7], [0.9, 0.1], [0.9995, 0.0005]]), strict, 0.9).tolist() == [
+        [False, True],
+        [True, False],
+        [True, False],
+    ]
 
 
 def test_grades_of_too_few_patients_go_by_those_of_all_grades():
@@ -72,7 +80,7 @@ def test_a_patient_of_many_slides_counts_once():
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), coverage=st.sampled_from([0.6, 0.8, 0.9]))
+@given(seed=st.integers(0, 10_000), coverage=st.sampled_from([0.75, 0.8, 0.9]))
 def test_sets_hold_the_true_grade_as_often_as_asked_for(seed, coverage):
     """On average over calibrations of exchangeable slides; here of 60 per grade, 2,000 new ones each time."""
     rng = np.random.default_rng(seed)

@@ -35,7 +35,8 @@ def prediction_sets(probabilities: Floats, calibration: Floats, coverage: float)
     Class-conditional conformal prediction (Vovk 2012; Sadinle, Lei and Wasserman 2019): a grade belongs to the set
     where 1 minus its probability is no larger than that of so many of the slides with this grade that the grader was
     calibrated on. Patients count alike: each is one, however many slides it has. For a grade of too few patients,
-    those of all grades are taken together; where these are too few, too, the grade belongs to every set.
+    those of all grades are taken together; where these are too few, too, the grade belongs to every set. The likeliest
+    grade always does: an empty set would say nothing.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ def prediction_sets(probabilities: Floats, calibration: Floats, coverage: float)
         own = _limit(calibration[here, 0], calibration[here, 2], coverage)
         if own is not None:
             limits[grade] = own
-    return np.asarray(1 - probabilities <= limits + 1e-9)
+    likeliest = probabilities == probabilities.max(axis=1, keepdims=True)
+    return np.asarray((1 - probabilities <= limits + 1e-9) | likeliest)
 
 
 def _limit(values: Floats, weights: Floats, coverage: float) -> float | None:

@@ -211,11 +211,6 @@ class TrainedGrader:
     def _uncertain(self, names: tuple[str, ...], said: str) -> str | None:
         if names == (said,):
             return None
-        if not names:
-            return (
-                f"No grade is likely enough to be the true one at a coverage of {self.coverage:.0%} (setting "
-                "grade.coverage)."
-            )
         could = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
         remedy = "setting grade.coverage; a lower one gives smaller sets"
         if len(names) == 1:
