@@ -66,6 +66,11 @@ class Sample:
         """What the sheet says of the slide's ``tissue`` and ``stain``, without what it leaves empty."""
         return {name: value for name, value in self.extra.items() if name in ABOUT_SLIDE and value}
 
+    def cell(self, column: str) -> str:
+        """What the sheet says of the slide in a column that holds a label, a patient or something additional."""
+        known = {"patient": self.patient, "grade": self.grade}
+        return (known[column] if column in known else self.extra.get(column)) or ""
+
 
 def read_samples(sheet: Path) -> list[Sample]:
     """Read and check a sample sheet, separated by tabs, commas or semicolons.

@@ -25,6 +25,11 @@ class Mpp:
     source: str
 
     @property
+    def mean(self) -> float:
+        """The mean of both axes."""
+        return (self.x + self.y) / 2
+
+    @property
     def plausible(self) -> bool:
         """Whether both values lie within what a light microscope's scanner produces."""
         return all(MIN_MPP <= value <= MAX_MPP for value in (self.x, self.y))

@@ -1,6 +1,5 @@
 """Comparing models and finished results with annotated images."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathopipe.cli.options import (
     config_options,
     examples,
     find_config,
+    show_step,
     write_file,
 )
 
@@ -110,12 +110,12 @@ def _evaluate(given: _Given, config: "Config") -> list["Row"]:
     if given.results is None:
         images = annotated_images(given.images, given.labels, given.mpp, given.sheet)
         models = tuple(dict.fromkeys(given.models or (config.detect.model,)))
-        return evaluate_images(images, config, models, _progress, given.robustness)
+        return evaluate_images(images, config, models, show_step, given.robustness)
     if given.labels is None:
         raise RefusalError("--results needs --labels: a folder with labels named by slide id")
     if given.models or given.robustness or given.mpp:
         raise RefusalError("--results are of a finished run: --model, --mpp and --robustness only apply to images")
-    return evaluate_results(given.results, given.labels, _progress)
+    return evaluate_results(given.results, given.labels, show_step)
 
 
 def _show(rows: Sequence["Row"], per_image: bool) -> None:
@@ -143,9 +143,3 @@ def _blocks(rows: Sequence["Row"], plain: Sequence["Row"], per_image: bool) -> I
     yield from tables.confusions(tables.points(plain))
     if len(rows) > len(plain):
         yield f"Drop of the scores when images are changed\n{aligned(tables.drops(rows))}"
-
-
-def _progress(done: int, total: int, name: str) -> None:
-    """Show the current image on a terminal; a log gets the table only."""
-    if sys.stderr.isatty():
-        click.echo("\r\033[K" + (f"{done + 1}/{total} {name}" if done < total else ""), nl=False, err=True)

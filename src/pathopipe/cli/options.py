@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -182,6 +183,12 @@ def write_file(path: Path, content: bytes) -> None:
 
     with os.fdopen(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as stream:
         stream.write(content)
+
+
+def show_step(done: int, total: int, name: str) -> None:
+    """Show what is being worked on, on a terminal; a log gets the result only."""
+    if sys.stderr.isatty():
+        click.echo("\r\033[K" + (f"{done + 1}/{total} {name}" if done < total else ""), nl=False, err=True)
 
 
 def find_config(given: Path | None) -> Path | None:

@@ -1,13 +1,12 @@
 """``pathopipe train grade``: graded slides in, a grader with a card and a test out."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathopipe.cli.options import PATH, check_folder, check_name, check_torch, examples
+from pathopipe.cli.options import PATH, check_folder, check_name, check_torch, examples, show_step
 
 if TYPE_CHECKING:
     from pathopipe.training.grade.session import Report
@@ -66,8 +65,8 @@ def grade(kinds: tuple[str, ...], order: str, coverage: float, name: str, out: P
     names = tuple(part.strip() for part in order.split(",") if part.strip())
     check_folder(out)
     request = Request(out=out, name=name, kinds=chosen, order=names, coverage=coverage, **given)  # type: ignore[arg-type]
-    report = run(request, _progress)
-    _progress(1, 1, "")
+    report = run(request, show_step)
+    show_step(1, 1, "")
     click.echo("\n".join(_lines(report)))
     settings = [f"grade.grader={report.path}", *([] if coverage == _COVERAGE else [f"grade.coverage={coverage}"])]
     click.echo(f"use it: pathopipe run {' '.join(f'--set {shlex.quote(setting)}' for setting in settings)}")
@@ -105,9 +104,3 @@ def _cell(found: dict[str, Any], name: str) -> str:
         f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f})" if found[f"{name}_low"] is not None else ""
     )
     return f"{found[name]:.3f}{interval}"
-
-
-def _progress(done: int, total: int, what: str) -> None:
-    """Show where the training is on a terminal; a log gets the result only."""
-    if sys.stderr.isatty():
-        click.echo("\r\033[K" + (f"{what} {done + 1}/{total}" if done < total else ""), nl=False, err=True)

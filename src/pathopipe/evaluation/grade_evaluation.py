@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from pathopipe.evaluation.grade_metrics import agreement, figures
-from pathopipe.evaluation.grade_results import Asked, Gathered, gather, places, value
+from pathopipe.evaluation.grade_results import Asked, Gathered, gather, places
 from pathopipe.results.reader import Results
 
 NOT_STATED: Final = "not stated"
@@ -45,7 +45,7 @@ def evaluate_grades(sheet: Path, results: Results, asked: Asked, resamples: int 
 
 
 def _by(found: Gathered, column: str, resamples: int) -> dict[str, Any]:
-    values = np.array([value(sample, column) or NOT_STATED for sample in found.samples], object)
+    values = np.array([sample.cell(column) or NOT_STATED for sample in found.samples], object)
     return {
         name: figures(found.judged.part(np.flatnonzero(values == name)), resamples)
         for name in sorted(set(values.tolist()))

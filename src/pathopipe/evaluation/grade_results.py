@@ -77,7 +77,7 @@ def gather(sheet: Path, results: Results, asked: Asked) -> Gathered:
     """
     samples = read_samples(sheet)
     _check_columns(sheet, samples, asked)
-    labelled = [sample for sample in samples if value(sample, asked.label)]
+    labelled = [sample for sample in samples if sample.cell(asked.label)]
     found, left_out = _read(labelled, results)
     if len(samples) > len(labelled):
         left_out = {"no label": len(samples) - len(labelled), **left_out}
@@ -92,12 +92,6 @@ def gather(sheet: Path, results: Results, asked: Asked) -> Gathered:
     return Gathered(some["grader"], judged, chosen, left_out, dict(abstained.most_common()), some["probabilities_are"])
 
 
-def value(sample: Sample, column: str) -> str:
-    """What the sheet says in a column; "" where it says nothing."""
-    known = {"grade": sample.grade, "patient": sample.patient}
-    return (known[column] if column in known else sample.extra.get(column)) or ""
-
-
 def places(sheet: Path, samples: Sequence[Sample], column: str, grades: Sequence[str]) -> list[int]:
     """Place of each slide's grade in a column among the grader's grades; -1 where the column is empty.
 
@@ -106,18 +100,18 @@ def places(sheet: Path, samples: Sequence[Sample], column: str, grades: Sequence
     RefusalError
         Naming the grades that the grader doesn't know.
     """
-    unknown = sorted({text for sample in samples if (text := value(sample, column)) and text not in grades})
+    unknown = sorted({text for sample in samples if (text := sample.cell(column)) and text not in grades})
     if unknown:
         shown = ", ".join(f"'{text}'" for text in unknown[:10]) + (", …" if len(unknown) > 10 else "")
         raise RefusalError(
             f"{sheet}: the column '{column}' has {shown}, but the grader's grades are {', '.join(grades)}: "
             "write them as the grader does"
         )
-    return [grades.index(text) if (text := value(sample, column)) else -1 for sample in samples]
+    return [grades.index(text) if (text := sample.cell(column)) else -1 for sample in samples]
 
 
 def _check_columns(sheet: Path, samples: Sequence[Sample], asked: Asked) -> None:
-    names = [name for name in ("grade", "patient") if any(value(sample, name) for sample in samples)]
+    names = [name for name in ("grade", "patient") if any(sample.cell(name) for sample in samples)]
     names += dict.fromkeys(name for sample in samples for name in sample.extra)
     wanted = (asked.label, *(name for name in (asked.reader, asked.group) if name is not None), *asked.by)
     if missing := [name for name in dict.fromkeys(wanted) if name not in names]:
@@ -201,7 +195,7 @@ def _judged(
         score,
         probabilities,
         sets if with_set.any() else None,
-        tuple(value(sample, asked.group or "patient") for sample in samples),
+        tuple(sample.cell(asked.group or "patient") for sample in samples),
         with_set,
     )
 

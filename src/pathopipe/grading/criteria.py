@@ -23,11 +23,11 @@ from pathopipe.grading.criteria_score import (
     Floats,
     Resampled,
     known_of,
-    place_among,
     resample,
     score_of,
     slope_of,
 )
+from pathopipe.grading.link import grades_by_limits
 
 SHARES_OF: Final = (
     f"Shares of {RESAMPLES} resamples of the slide's own tissue that give each grade: how stable the grade is within "
@@ -97,7 +97,7 @@ class CriteriaGrader:
         if reason:
             return self._result(reason, described, known)
         drawn = None if nuclei is None else resample(nuclei, self.card.statistics)
-        place = int(place_among(self.card.limits, np.asarray(score)))
+        place = int(grades_by_limits(np.asarray(score), self.card.score_limits))
         shares = None if drawn is None else self._shares(drawn)
         reason = None if shares is None else self._undecided(place, float(shares[place]))
         return self._result(reason, described, known, place, score, shares, drawn)
@@ -128,7 +128,7 @@ class CriteriaGrader:
             tuple(numbers_behind(self.card, known, described, drawn)),
             shares_of="" if shares is None else SHARES_OF,
             score=None if score is None else round(score, 6),
-            limits=tuple(limit.value for limit in self.card.limits),
+            limits=self.card.score_limits,
             not_assessed=tuple(NotAssessed(item, why) for item, why in self.card.not_assessed.items()),
             figures=dict(figures_of(next(iter(self.card.figures.values()), {}))),
             card=sentences((self.card.fitted, *self.card.data, f"License: {self.card.licence}")),
@@ -138,7 +138,7 @@ class CriteriaGrader:
         """Shares by grade of the resamples that can be scored; 0 where none can."""
         scores = score_of(self.card, drawn.known)[1:]
         scores = scores[np.isfinite(scores)]
-        counts = np.bincount(place_among(self.card.limits, scores), minlength=len(self.grades))
+        counts = np.bincount(grades_by_limits(scores, self.card.score_limits), minlength=len(self.grades))
         return np.asarray(counts / max(len(scores), 1))
 
     def _uncountable(self, described: Described) -> str | None:

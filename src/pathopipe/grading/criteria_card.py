@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from pathopipe.errors import RefusalError, cause
+from pathopipe.models.architecture import CHECKED
 from pathopipe.ops.nucleus_types import TYPES
 
-_CHECKED: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _MOST_BYTES: Final = 1 << 20
 _ABOUT: Final = {"tissue", "stain"}
 
@@ -20,7 +20,7 @@ Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 Figures = Mapping[Text, float]
 
 
-@dataclass(frozen=True, config=_CHECKED)
+@dataclass(frozen=True, config=CHECKED)
 class Statistic:
     """A column of ``statistics.parquet``, of nuclei of one type.
 
@@ -50,7 +50,7 @@ class Statistic:
         return self.column.rpartition("_")[2]
 
 
-@dataclass(frozen=True, config=_CHECKED)
+@dataclass(frozen=True, config=CHECKED)
 class Limit:
     """Where one grade becomes the next, and the interval in which the limit lies when other cases are drawn."""
 
@@ -68,7 +68,7 @@ class Limit:
 Limits = Annotated[tuple[Limit, ...], Field(min_length=1, max_length=20)]
 
 
-@dataclass(frozen=True, config=_CHECKED)
+@dataclass(frozen=True, config=CHECKED)
 class Item:
     """One thing that the criteria name, as a number.
 
@@ -92,7 +92,7 @@ class Item:
     limits: Limits
 
 
-@dataclass(frozen=True, config=_CHECKED)
+@dataclass(frozen=True, config=CHECKED)
 class CriteriaCard:
     """What a grader by criteria is, and the numbers that it needs.
 
@@ -153,6 +153,11 @@ class CriteriaCard:
     def statistics(self) -> tuple[Statistic, ...]:
         """All that the items are made of, each once."""
         return tuple(dict.fromkeys(part for item in self.items for part in (item.of, item.over) if part))
+
+    @property
+    def score_limits(self) -> tuple[float, ...]:
+        """Limits of the score, without their intervals."""
+        return tuple(limit.value for limit in self.limits)
 
     @property
     def graded_type(self) -> str:

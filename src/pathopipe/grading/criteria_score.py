@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.grading.base import Described, Parts
-from pathopipe.grading.criteria_card import CriteriaCard, Item, Limit, Statistic
+from pathopipe.grading.criteria_card import CriteriaCard, Item, Statistic
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.resampling import each_resample, squares
 
@@ -69,11 +69,6 @@ def slope_of(card: CriteriaCard, known: Known) -> dict[tuple[str, str], float]:
         slope[of] += weight / below
         slope[item.over.type, item.over.column] -= weight * float(known[item.of]) / below**2
     return slope
-
-
-def place_among(limits: tuple[Limit, ...], values: Floats) -> NDArray[np.int64]:
-    """How many limits each value reaches."""
-    return np.searchsorted([limit.value for limit in limits], values, side="right")
 
 
 def resample(nuclei: Parts, statistics: tuple[Statistic, ...]) -> Resampled:

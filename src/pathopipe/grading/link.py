@@ -18,8 +18,9 @@ def ordinal_probabilities(scores: Floats, thresholds: Sequence[float]) -> Floats
     return np.diff(ends, axis=1)
 
 
-def nominal_probabilities(values: Floats) -> Floats:
-    """Probabilities (n, K) by softmax of values (n, K)."""
+def nominal_probabilities(scores: Floats, mix: Floats) -> Floats:
+    """Probabilities (n, K) by softmax of what a mix (K, K + 1) makes of scores (n, K); its last column is constant."""
+    values = scores @ mix[:, :-1].T + mix[:, -1]
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

@@ -31,6 +31,11 @@ def vector(described: Described, columns: Sequence[tuple[str, str]]) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
+def range_of(values: Floats) -> Floats:
+    """Smallest and largest value (2, D) of columns (n, D); nan where nothing is known."""
+    return np.stack([np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)])
+
+
 def quantiles_of(values: Floats, levels: int) -> Floats:
     """Quantiles (levels, D) of columns of slides (n, D), from the smallest to the largest value; nan are left out.
 

@@ -121,8 +121,7 @@ class TrainedGrader:
         """Grade slides by their places (n, D) among those learned from."""
         card = self.card
         if card.architecture.kind == "nominal":
-            mix = self._tensor("mix")
-            probabilities = nominal_probabilities(places @ self._tensor("weight").T @ mix[:, :-1].T + mix[:, -1])
+            probabilities = nominal_probabilities(places @ self._tensor("weight").T, self._tensor("mix"))
             return Judgment(np.full(len(places), np.nan), probabilities, probabilities.argmax(axis=1))
         if card.architecture.kind == "trees":
             return self._by_score(sum_of_trees(self.weights.tensors, places))
@@ -136,7 +135,12 @@ class TrainedGrader:
 
     def sets(self, judged: Judgment) -> NDArray[np.bool_]:
         """Which grades (n, K) belong to the prediction sets."""
-        return prediction_sets(judged.probabilities, self._tensor("calibration"), self.coverage)
+        return prediction_sets(judged.probabilities, self.calibration, self.coverage)
+
+    @property
+    def calibration(self) -> Floats:
+        """What prediction sets rest on, (slides, 3)."""
+        return self._tensor("calibration")
 
     def is_foreign(self, values: Floats) -> NDArray[np.bool_]:
         """Which slides (n, D) are unlike those learned from."""

@@ -22,29 +22,21 @@ ByType = dict[str, dict[str, Any]]
 """Rows of statistics by type of nuclei."""
 
 
-def described_slide(path: Path) -> ByType:
-    """Return the statistics of the whole slide; empty for a rejected slide.
+def described_slide(path: Path) -> tuple[ByType, Iterator[tuple[str, ByType]]]:
+    """Return the statistics of the whole slide, empty for a rejected one, and those of its regions to go through.
+
+    Regions come with their names, in their order, at most `MOST_REGIONS`; the table is read once.
 
     Raises
     ------
     ArtifactError
-        When the table is missing or damaged.
+        When the table is missing or damaged; of the rows of regions when it comes to them.
     """
-    region, found = next(_by_region(path), (WHOLE_SLIDE, {}))
-    if region != WHOLE_SLIDE:
+    regions = _by_region(path)
+    first, found = next(regions, (WHOLE_SLIDE, {}))
+    if first != WHOLE_SLIDE:
         raise damaged(path)
-    return found
-
-
-def described_regions(path: Path) -> Iterator[tuple[str, ByType]]:
-    """Go through names and statistics of the regions, in their order, at most `MOST_REGIONS`.
-
-    Raises
-    ------
-    ArtifactError
-        When the table is missing or damaged.
-    """
-    yield from islice(_by_region(path), 1, 1 + MOST_REGIONS)
+    return found, islice(regions, MOST_REGIONS)
 
 
 def _by_region(path: Path) -> Iterator[tuple[str, ByType]]:

@@ -3,7 +3,7 @@
 Also the grades of regions, and what drives the grade: a heat map, and the strongest fields and nuclei.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -17,11 +17,11 @@ from pathopipe.ops.heat_map import HeatMap, heat_map
 from pathopipe.ops.influence import Coverage, score_influence
 from pathopipe.ops.resampling import squares
 from pathopipe.pipeline import GradeSettings
-from pathopipe.results.described import described_regions, described_slide
+from pathopipe.results.described import described_slide
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.grade_parts import DriversEntry, RegionEntry
 from pathopipe.results.heat_map import Square, heat_map_of, rounded, squares_of
-from pathopipe.results.manifests import WarningEntry
+from pathopipe.results.manifests import WarningEntry, mpp_of
 from pathopipe.results.names import weights_folder
 from pathopipe.text import sentence
 
@@ -40,9 +40,9 @@ def run(job: GradeJob) -> Outcome:
     check_nuclei(job)
     own = _scope_warnings(grader, about)
     warnings = [*_upstream_warnings(job), *own]
-    described = described_slide(job.input("statistics/statistics.parquet"))
+    described, others = described_slide(job.input("statistics/statistics.parquet"))
     result = _withheld(grader.grade(partial(nuclei_of, job), described), warnings, job.settings)
-    regions = {name: _region(result) for name, result in _graded_regions(job, grader, warnings)}
+    regions = {name: _region(result) for name, result in _graded_regions(job, grader, others, warnings)}
     found, drivers = _drivers(job, grader.slope(described) if result.grade is not None else {}, described)
     result = replace(result, scope=_scope(grader, about))
     write_json(job.output("heatmap.geojson"), heat_map_of(found, job.manifest("tissue")))
@@ -63,10 +63,10 @@ def write_empty(job: GradeJob) -> None:
 
 
 def _graded_regions(
-    job: GradeJob, grader: Grader, warnings: Sequence[Mapping[str, Any]]
+    job: GradeJob, grader: Grader, regions: Iterable[tuple[str, Described]], warnings: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, GradeResult]]:
     """Grade each region by its statistics; what stops the grade of the slide stops theirs."""
-    for name, described in described_regions(job.input("statistics/statistics.parquet")):
+    for name, described in regions:
         yield name, _withheld(grader.grade(None, described), warnings, job.settings)
 
 
@@ -114,8 +114,8 @@ def _named(found: Sequence[Square], heat: HeatMap | None, coverage: Coverage) ->
 
 def _grader(job: GradeJob) -> Grader:
     tissue = job.manifest("tissue")
-    mpp = (tissue["mpp_x"] or 0.0) + (tissue["mpp_y"] or 0.0)
-    return make_grader(job.settings, weights_folder(job.results), mpp / 2 or None)
+    mpp = mpp_of(tissue).mean if tissue["state"] == "done" else None
+    return make_grader(job.settings, weights_folder(job.results), mpp)
 
 
 def _scope(grader: Grader, about: Mapping[str, str]) -> str:

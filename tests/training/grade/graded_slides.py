@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pathopipe.pipeline import stages_up_to
 from pathopipe.results.documents import write_json
 from pathopipe.results.schemas.column import schema_of
-from pathopipe.results.schemas.counts import REGION, REGION_CLASS, TYPE
+from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
 from pathopipe.results.schemas.statistics import COLUMNS
 from pathopipe.training.grade.cohort import Cohort
 from tests import made
@@ -56,16 +56,23 @@ def cohort(count: int = 60, noise: float = 4.0, seed: int = 0, per_patient: int 
     return Cohort(**(known | changes))
 
 
+def write_statistics(results: Path, slide: str, *rows: dict[str, float | None]) -> None:
+    """The table of statistics of all and of epithelial nuclei, the same of both; without rows of a rejected slide."""
+    kinds = {column.name: column for column in COLUMNS}
+    names = dict.fromkeys(name for row in rows for name in row)
+    schema = schema_of((REGION, REGION_CLASS, TYPE, *SLIDE, *(kinds[name] for name in names)))
+    counted = dict.fromkeys((column.name for column in SLIDE), None) | {"nuclei_count": 400}
+    whole = {"region": "slide", "region_class": "", **counted}
+    table = [{**whole, **row, "type": kind} for row in rows for kind in ("all", "epithelial")]
+    pq.write_table(pa.Table.from_pylist(table, schema), results / slide / "statistics" / "statistics.parquet")
+
+
 def write_slide(results: Path, slide: str, row: dict[str, float | None], rejected: str | None = None) -> None:
     """What the stages up to `statistics` leave of a slide, and its statistics of all and of epithelial nuclei."""
     known = {"state": "rejected" if rejected else "done", "reason": rejected, "identity": f"1200-{slide}"}
     for stage in stages_up_to("statistics"):
         write_json(results / slide / stage / "manifest.json", made.manifest(stage, slide, **known))
-    kinds = {column.name: column for column in COLUMNS}
-    schema = schema_of((REGION, REGION_CLASS, TYPE, *(kinds[name] for name in row)))
-    rows = [{"region": "slide", "region_class": "", "type": kind, **row} for kind in ("all", "epithelial")]
-    table = pa.Table.from_pylist([] if rejected else rows, schema)
-    pq.write_table(table, results / slide / "statistics" / "statistics.parquet")
+    write_statistics(results, slide, *([] if rejected else [row]))
     made.seal(results, slide)
 
 

@@ -27,6 +27,7 @@ from pathopipe.training.grade.field_cohort import foreign_share, read_fields, te
 from pathopipe.training.grade.learning import learn, look
 from tests.grading.made_nuclei import nuclei
 from tests.made import manifest, seal
+from tests.training.grade.graded_slides import write_statistics
 
 FIELDS = 12
 
@@ -163,11 +164,10 @@ def place(results: Path, slide: str, columns: dict[str, np.ndarray], grade: int)
         "features/features": measured,
         "segment/nuclei": {f"{axis}_px": columns[f"{axis}_um"] / 0.25 for axis in "xy"},
         "types/types": {"type": pa.array([names[int(one)] for one in columns["type"]], pa.string())},
-        "statistics/statistics": {"region": ["slide"], "type": ["all"]}
-        | {f"{name}_mean": [rng.random()] for name in ("area_um2", "solidity")},
     }
     for name, table in tables.items():
         pq.write_table(pa.table(table), results / slide / f"{name}.parquet")
+    write_statistics(results, slide, {f"{name}_mean": rng.random() for name in ("area_um2", "solidity")})
     seal(results, slide)
 
 

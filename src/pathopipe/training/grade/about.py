@@ -5,14 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pathopipe.errors import RefusalError
+from pathopipe.results.manifests import mpp_of
 from pathopipe.results.reader import Results, SlideResults
 from pathopipe.samples import Sample
-
-
-def cell(sample: Sample, column: str) -> str | None:
-    """What the sheet says of a slide in a column."""
-    known = {"patient": sample.patient, "grade": sample.grade}
-    return (known[column] if column in known else sample.extra.get(column)) or None
 
 
 def check_twins(taken: Sequence[Sample], patients: Sequence[str], made: Results) -> None:
@@ -50,13 +45,7 @@ def _facts(slide: SlideResults) -> Iterator[tuple[str, Any]]:
     yield "size of the file", float(str(tissue["identity"]).partition("-")[0] or 0)
     yield "number of nuclei", float(slide.manifest("segment")["counts"]["nuclei"])
     yield "tissue area", float(tissue["tissue_mm2"])
-    yield "resolution", mean_mpp(slide)
-
-
-def mean_mpp(slide: SlideResults) -> float:
-    """Micrometers per pixel, the mean of both axes."""
-    tissue = slide.manifest("tissue")
-    return (float(tissue["mpp_x"] or 0) + float(tissue["mpp_y"] or 0)) / 2
+    yield "resolution", mpp_of(tissue).mean
 
 
 def made_for(taken: Sequence[Sample]) -> dict[str, tuple[str, ...]]:

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.grading.predictors import vector
 from pathopipe.jobs.parallel import ordered_map
-from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import STATISTICS
+from pathopipe.results.described import ByType, described_slide
+from pathopipe.results.manifests import mpp_of
 from pathopipe.results.reader import Results, SlideResults, open_results
-from pathopipe.results.schemas.counts import ALL, OF_REGIONS, WHOLE_SLIDE
+from pathopipe.results.schemas.counts import ALL, OF_REGIONS
 from pathopipe.results.schemas.features import GROUPS
-from pathopipe.results.schemas.statistics import KINDS, TABLE, split
-from pathopipe.results.tables import read_table
+from pathopipe.results.schemas.statistics import KINDS, split
 from pathopipe.samples import Sample, read_samples
-from pathopipe.training.grade.about import about, cell, check_twins, made_for, mean_mpp
+from pathopipe.training.grade.about import about, check_twins, made_for
 from pathopipe.training.grade.field_cohort import NO_FIELD, read_fields, telling
 from pathopipe.training.grade.order import in_order
 
@@ -143,37 +143,28 @@ def read_cohort(
     RefusalError
         Where nothing can be learned from this, and why.
     """
-    if label == group:
-        raise RefusalError(f"--group {group}: is the label itself: name the column of patients")
-    if label == "patient":
-        raise RefusalError("--label patient: names patients, and those are never written: name the column of grades")
-    samples = read_samples(sheet)
-    for name in (label, *([group] if group != "patient" else ())):
-        _check_column(samples, sheet, name)
-    labeled = {sample.slide: text for sample in samples if (text := cell(sample, label))}
-    made = open_results(results)
-    taken, left_out = _usable(samples, labeled, made)
-    _check_labels(taken, labeled, label, left_out)
+    samples, made = read_samples(sheet), open_results(results)
+    _check_columns(samples, sheet, label, group)
+    taken, left_out = _usable(samples, label, made)
     fields = read_fields([made[sample.slide] for sample in taken], _READERS) if with_fields else {}
     if without := {slide: NO_FIELD for slide, values in fields.items() if not len(values)}:
         taken, left_out = [sample for sample in taken if sample.slide not in without], left_out | without
-        _check_labels(taken, labeled, label, left_out)
+        _check_labels(taken, label, left_out)
     field_families, seen = telling([fields[sample.slide] for sample in taken], _LEAST_KNOWN) if fields else ({}, ())
-    grades = in_order({labeled[sample.slide] for sample in taken}, order, label, needed=ordered)
-    rows = list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS))
-    families, values = _columns(rows)
-    patients = tuple(cell(sample, group) or f"{_NOBODY}{sample.slide}" for sample in taken)
+    grades = in_order({sample.cell(label) for sample in taken}, order, label, needed=ordered)
+    families, values = _columns(list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS)))
+    patients = tuple(sample.cell(group) or f"{_NOBODY}{sample.slide}" for sample in taken)
     check_twins(taken, patients, made)
     return Cohort(
         slides=tuple(sample.slide for sample in taken),
         patients=patients,
         grades=grades,
-        truth=np.array([grades.index(labeled[sample.slide]) for sample in taken]),
+        truth=np.array([grades.index(sample.cell(label)) for sample in taken]),
         values=values,
         families=families,
         about=about(taken, made, {label, group}),
         left_out=left_out,
-        mpp=tuple(mean_mpp(made[sample.slide]) for sample in taken),
+        mpp=tuple(mpp_of(made[sample.slide].manifest("tissue")).mean for sample in taken),
         label=label,
         made_for=made_for(taken),
         fields=seen,
@@ -181,29 +172,32 @@ def read_cohort(
     )
 
 
-def _check_column(samples: Sequence[Sample], sheet: Path, name: str) -> None:
-    if any(cell(sample, name) for sample in samples):
-        return
-    there = [*(known for known in ("patient", "grade") if any(cell(sample, known) for sample in samples))]
-    names = ", ".join([*there, *samples[0].extra]) or "none that could be used"
-    raise RefusalError(f"{sheet}: has no column '{name}', or nothing in it; its columns are {names}")
+def _check_columns(samples: Sequence[Sample], sheet: Path, label: str, group: str) -> None:
+    if label == group:
+        raise RefusalError(f"--group {group}: is the label itself: name the column of patients")
+    if label == "patient":
+        raise RefusalError("--label patient: names patients, and those are never written: name the column of grades")
+    for name in (label, *([group] if group != "patient" else ())):
+        if not any(sample.cell(name) for sample in samples):
+            there = [known for known in ("patient", "grade") if any(sample.cell(known) for sample in samples)]
+            names = ", ".join([*there, *samples[0].extra]) or "none that could be used"
+            raise RefusalError(f"{sheet}: has no column '{name}', or nothing in it; its columns are {names}")
 
 
-def _usable(
-    samples: Sequence[Sample], labeled: Mapping[str, str], made: Results
-) -> tuple[list[Sample], dict[str, str]]:
-    """Slides with a label and statistics, and why others can't be used."""
+def _usable(samples: Sequence[Sample], label: str, made: Results) -> tuple[list[Sample], dict[str, str]]:
+    """Slides with a label and statistics, and why others can't be used; a refusal where these are too few."""
     taken, left_out = [], {}
     for sample in samples:
-        if reason := _unusable(sample, labeled, made):
+        if reason := _unusable(sample, label, made):
             left_out[sample.slide] = reason
         else:
             taken.append(sample)
+    _check_labels(taken, label, left_out)
     return taken, left_out
 
 
-def _unusable(sample: Sample, labeled: Mapping[str, str], made: Results) -> str | None:
-    if sample.slide not in labeled:
+def _unusable(sample: Sample, label: str, made: Results) -> str | None:
+    if not sample.cell(label):
         return "it has no label"
     if sample.slide not in made or not made[sample.slide].has("statistics"):
         return "the stage statistics has not been finished"
@@ -217,8 +211,8 @@ def _unusable(sample: Sample, labeled: Mapping[str, str], made: Results) -> str 
     return f"it was rejected: {rejected[1]}" if rejected else None
 
 
-def _check_labels(taken: Sequence[Sample], labeled: Mapping[str, str], label: str, left_out: Mapping[str, str]) -> None:
-    counts = Counter(labeled[sample.slide] for sample in taken)
+def _check_labels(taken: Sequence[Sample], label: str, left_out: Mapping[str, str]) -> None:
+    counts = Counter(sample.cell(label) for sample in taken)
     reasons = "; ".join(f"{count} because {reason}" for reason, count in Counter(left_out.values()).most_common(3))
     without = f" ({len(left_out)} of the sheet's slides can't be used: {reasons})" if left_out else ""
     if len(taken) < _LEAST_SLIDES:
@@ -232,16 +226,14 @@ def _check_labels(taken: Sequence[Sample], labeled: Mapping[str, str], label: st
         )
 
 
-def _rows(slide: SlideResults) -> dict[str, dict[str, Any]]:
+def _rows(slide: SlideResults) -> ByType:
     """Rows of the whole slide, by type."""
     try:
-        path = slide.file("statistics", "statistics.parquet")
-        table = read_table(path, table=TABLE).slice(0, 1 + len(TYPES)).to_pylist()
+        return described_slide(slide.file("statistics", "statistics.parquet"))[0]
     except (ArtifactError, RefusalError) as error:
         raise RefusalError(
             f"the statistics of slide {slide.slide} can't be used ({error}): run the workflow on it again"
         ) from error
-    return {row["type"]: row for row in table if row["region"] == WHOLE_SLIDE}
 
 
 def _columns(rows: Sequence[dict[str, dict[str, Any]]]) -> tuple[dict[str, tuple[str, ...]], Floats]:

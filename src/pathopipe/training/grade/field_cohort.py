@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.grading.fields import COLUMNS, FAMILIES, LEAST_NUCLEI, SIDE_UM, fields_of
+from pathopipe.grading.predictors import range_of
 from pathopipe.jobs.parallel import ordered_map
 from pathopipe.results.nuclei import nuclei_columns
 from pathopipe.results.reader import SlideResults
@@ -40,8 +41,8 @@ def telling(fields: Sequence[Floats], least_known: float) -> tuple[dict[str, tup
         When there is none.
     """
     known = np.mean([np.isfinite(values).any(axis=0) for values in fields], axis=0) >= least_known
-    low, high = (np.array([f(values, axis=0) for values in fields]) for f in (np.fmin.reduce, np.fmax.reduce))
-    told = known & (np.fmin.reduce(low, axis=0) < np.fmax.reduce(high, axis=0))
+    low, high = range_of(np.concatenate([range_of(values) for values in fields]))
+    told = known & (low < high)
     if not told.any():
         raise RefusalError("no measure is known in the fields of most slides and differs: nothing can be learned")
     families = _families({key for key, is_told in zip(COLUMNS, told.tolist(), strict=True) if is_told})
@@ -63,11 +64,9 @@ def foreign_share(fields: Sequence[Floats], share: float) -> float:
 
     Foreign is the mean over its fields of the share of columns outside of the range of the fields learned from.
     """
-    low, high = (np.array([f(values, axis=0) for values in fields]) for f in (np.fmin.reduce, np.fmax.reduce))
-    outside = []
+    ranges, outside = np.stack([range_of(values) for values in fields]), []
     for place, values in enumerate(fields):
-        others = np.arange(len(fields)) != place
-        first, last = np.fmin.reduce(low[others], axis=0), np.fmax.reduce(high[others], axis=0)
+        first, last = range_of(np.concatenate(np.delete(ranges, place, axis=0)))
         outside.append(float(((values < first) | (values > last)).mean()))
     return float(np.float32(np.quantile(outside, share, method="higher")))
 

@@ -14,7 +14,7 @@ from pathopipe.grading.card import GraderCard, GraderShape, Kind
 from pathopipe.grading.field_grader import FieldGrader
 from pathopipe.grading.fields import SIDE_UM
 from pathopipe.grading.link import nominal_probabilities, ordinal_probabilities
-from pathopipe.grading.predictors import Places, quantiles_of
+from pathopipe.grading.predictors import Places, quantiles_of, range_of
 from pathopipe.grading.trained import Judgment, TrainedGrader
 from pathopipe.models.weights import Loaded
 from pathopipe.pipeline import STATISTICS
@@ -138,7 +138,7 @@ def _mixed_unseen(cohort: Cohort, values: Floats) -> Floats:
     found = np.empty_like(values)
     for tested in folds_of(cohort, 0, _FOLDS):
         fitted = mix(values[~tested], cohort.truth[~tested], len(cohort.grades))
-        found[tested] = nominal_probabilities(values[tested] @ fitted[:, :-1].T + fitted[:, -1])
+        found[tested] = nominal_probabilities(values[tested], fitted)
     return found
 
 
@@ -213,7 +213,6 @@ def _card(
 
 def _foreign(values: Floats) -> float:
     """Share of the columns that may lie outside of the range: as of the slides learned from, each without itself."""
-    first, last = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)  # nan where nothing is known
-    alone = [(values == end) & ((values == end).sum(axis=0) == 1) for end in (first, last)]
+    alone = [(values == end) & ((values == end).sum(axis=0) == 1) for end in range_of(values)]
     shares = np.mean(alone[0] | alone[1], axis=1)
     return float(np.float32(np.quantile(shares, _MOST_FOREIGN, method="higher")))

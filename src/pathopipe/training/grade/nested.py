@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pathopipe.evaluation.grade_metrics import Judged, figures
 from pathopipe.grading.card import Kind
-from pathopipe.grading.trained import Judgment, TrainedGrader
+from pathopipe.grading.link import prediction_sets
+from pathopipe.grading.trained import TrainedGrader
 from pathopipe.training.grade.cohort import Cohort
 from pathopipe.training.grade.folds import folds_of
 from pathopipe.training.grade.learning import learn, look
@@ -54,8 +55,7 @@ class Tested:
         """Prediction sets (n, K) at a coverage."""
         found = np.zeros(self.probabilities.shape, np.bool_)
         for grader, tested in self.folds:
-            judged = Judgment(self.scores[tested], self.probabilities[tested], self.said[tested])
-            found[tested] = TrainedGrader(grader.weights, coverage).sets(judged)
+            found[tested] = prediction_sets(self.probabilities[tested], grader.calibration, coverage)
         return found
 
     def abstained(self, sets: NDArray[np.bool_]) -> NDArray[np.bool_]:

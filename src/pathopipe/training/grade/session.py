@@ -1,6 +1,5 @@
 """From graded slides to a grader with a card and an honest test: what ``pathopipe train grade`` does."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,9 @@ from pathopipe.evaluation.grade_metrics import FIGURES
 from pathopipe.evaluation.grade_plot import reliability_plot
 from pathopipe.files import write_whole
 from pathopipe.grading.card import GraderCard, Kind, sealed
+from pathopipe.grading.predictors import range_of
 from pathopipe.models.weights import save_weights
+from pathopipe.provenance import sha256
 from pathopipe.results.links import files, refuse_links
 from pathopipe.training.grade.card_page import to_markdown
 from pathopipe.training.grade.cohort import Cohort, read_cohort
@@ -101,8 +102,7 @@ def _run(request: Request, progress: Progress) -> Report:
     card = sealed(_with_figures(weights.card, cohort, request, by_kind, found["reported"]), weights.tensors)
     path = request.out / names[0]
     save_weights(path, card, weights.tensors)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    write_whole(request.out / names[1], to_markdown(card, digest, found).encode())
+    write_whole(request.out / names[1], to_markdown(card, sha256(path), found).encode())
     write_whole(request.out / names[2], (json.dumps(found, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
     if plot := reliability_plot(found):
         write_whole(request.out / names[3], plot)
@@ -136,7 +136,7 @@ def _check(cohort: Cohort, label: str) -> None:
 def _check_columns(cohort: Cohort) -> None:
     """Refuse a statistic that is the grade under another name."""
     columns = [(family, name) for family, names in cohort.families.items() for name in names]
-    by_grade = np.stack([_range(cohort.values[cohort.truth == grade]) for grade in range(len(cohort.grades))])
+    by_grade = np.stack([range_of(cohort.values[cohort.truth == grade]) for grade in range(len(cohort.grades))])
     same = (by_grade[:, 0] == by_grade[:, 1]).all(axis=0)
     if same.any():
         family, name = columns[int(np.flatnonzero(same)[0])]
@@ -144,11 +144,6 @@ def _check_columns(cohort: Cohort) -> None:
             f"the statistic {name} ({family}) has one value in each grade: it is the label under another name, and "
             "nothing would be learned about nuclei"
         )
-
-
-def _range(values: Any) -> Any:
-    with np.errstate(all="ignore"):
-        return np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)])
 
 
 def _worth(cohort: Cohort, tested: Tested, kind: Kind, request: Request, progress: Progress) -> dict[str, Any]:

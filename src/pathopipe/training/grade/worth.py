@@ -98,9 +98,9 @@ def importance(tested: Tested, seed: int) -> list[dict[str, Any]]:
 def _shuffled(cohort: Cohort, folds: list[Any], names: list[str], rng: np.random.Generator) -> float:
     order, scores = rng.permutation(len(cohort.slides)), np.empty(len(cohort.slides))
     for grader, rows, places in folds:
-        changed = places[rows].copy()
+        changed, others = places[rows], places[order[rows]]
         for name in names:
-            changed[:, cohort.parts[name]] = places[order[rows]][:, cohort.parts[name]]
+            changed[:, cohort.parts[name]] = others[:, cohort.parts[name]]
         scores[rows] = grader.judge_places(changed).scores
     return float(spearmanr(scores, cohort.truth)[0])
 
