@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pathopipe.grading.link import (
@@ -80,13 +80,15 @@ def test_a_patient_of_many_slides_counts_once():
     assert not prediction_sets(shares, calibration(together[:, 0]), 0.8)[0, 0]
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), coverage=st.sampled_from([0.75, 0.8, 0.9]))
-def test_sets_hold_the_true_grade_as_often_as_asked_for(seed, coverage):
-    """On average over calibrations of exchangeable slides; here of 60 per grade, 2,000 new ones each time."""
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("coverage", [0.75, 0.8, 0.9])
+def test_sets_hold_the_true_grade_as_often_as_asked_for(coverage):
+    """On average over calibrations of exchangeable slides; here of 60 per grade, 2,000 new ones each time.
+
+    A little more often than asked for: of 60 scores the next higher one is taken, and no set is empty.
+    """
+    rng = np.random.default_rng(5)
     held = []
-    for _ in range(30):
+    for _ in range(100):
         truth = np.repeat([0, 1], 60)
         score = rng.normal(size=120) + 1.2 * truth
         shares = ordinal_probabilities(score, (0.6,))
@@ -94,4 +96,5 @@ def test_sets_hold_the_true_grade_as_often_as_asked_for(seed, coverage):
         fresh = rng.integers(0, 2, 2000)
         sets = prediction_sets(ordinal_probabilities(rng.normal(size=2000) + 1.2 * fresh, (0.6,)), known, coverage)
         held.append(sets[np.arange(2000), fresh].mean())
-    assert np.mean(held) == pytest.approx(coverage, abs=0.03)
+    error = 3 * np.std(held) / np.sqrt(len(held))
+    assert coverage - error < np.mean(held) < coverage + 0.03 + error
