@@ -2,15 +2,19 @@
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from pathopipe.cli.app import app
 from pathopipe.errors import RefusalError
 from pathopipe.evaluation.grade_metrics import FIGURES
-from pathopipe.grading.registry import trained
+from pathopipe.grading.registry import make_grader, trained
+from pathopipe.pipeline import GradeSettings
+from pathopipe.results.described import described_slide
 from pathopipe.training.grade.cohort import read_cohort
-from tests.training.grade.graded_slides import write_cohort
+from tests import made
+from tests.training.grade.graded_slides import NAMES, numbers, write_cohort, write_statistics
 
 WRITTEN = ["evaluation.json", "mine.md", "mine.safetensors", "reliability.svg"]
 
@@ -150,3 +154,33 @@ def test_the_command_that_uses_it_asks_for_the_coverage_that_was_tested(folder):
 )
 def test_bad_options_are_refused_in_a_sentence(folder, arguments, words):
     assert words in refusal(folder, *arguments)
+
+
+def test_what_only_a_region_tells_is_learned_where_it_is_asked_for(tmp_path):
+    """The whole slides of a grade differ by chance alone; their largest fields by the grade."""
+    _, results = write_cohort(tmp_path)
+    _, telling = numbers(36, 4.0)
+    chance = np.random.default_rng(1).normal(size=telling.shape)
+    for place in range(36):
+        rows = (dict(zip(NAMES, values[place].tolist(), strict=True)) for values in (chance, telling))
+        write_statistics(results, f"s{place}", *rows, regions=("slide", "largest_field"))
+        made.seal(results, f"s{place}")
+    done = call(tmp_path, "--no-more", "--region", "largest_field")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["quadratic_kappa"] > 0.8
+    assert "* regions beside the whole slide: largest_field\n" in (tmp_path / "out" / "mine.md").read_text()
+    grader = make_grader(GradeSettings(grader=str(tmp_path / "out" / "mine.safetensors")))
+    assert grader.regions == ("largest_field",)
+    tables = [results / f"s{place}" / "statistics" / "statistics.parquet" for place in (0, 1, 2)]
+    probable = [grader.grade(None, described_slide(table, grader.regions)[0]).probabilities for table in tables]
+    assert [max(shares, key=shares.get) for shares in probable] == ["1", "2", "3"]
+    without = grader.grade(None, described_slide(tables[2])[0])
+    assert without.grade is None
+    assert "the region 'largest_field' of each slide, too: there is no such region" in without.reason
+    assert call(tmp_path, "--no-more").exit_code == 0
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["quadratic_kappa"] < 0.5
+
+
+def test_regions_are_refused_where_squares_are_learned_from(folder):
+    words = "--region goes with the statistics of slides, and --kind fields learns from squares: leave one out"
+    assert refusal(folder, "--region", "largest_field", "--kind", "fields") == words

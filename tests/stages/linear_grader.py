@@ -25,6 +25,7 @@ class LinearGrader:
     grades: tuple[str, ...] = ("1", "2")
     scope: str = "Made for tests."
     made_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
     model: tuple[str | None, str | None] = (None, None)
 
     def score(self, described: Described) -> float | None:

@@ -19,6 +19,7 @@ from pathopipe.results.schemas.counts import REGION, REGION_CLASS, SLIDE, TYPE
 from pathopipe.samples import Sample
 from tests.grading.slides import described, slide
 from tests.made import manifest, seal
+from tests.stages.linear_grader import LinearGrader
 
 WARNING = warning("out_of_focus", "40% of the sampled tissue looks out of focus", 0.4, 0.3)
 SAMPLE = Sample("s1", Path("s1.svs"))
@@ -298,6 +299,15 @@ def test_a_warning_about_focus_makes_it_abstain(tmp_path):
 def test_hardly_any_nuclei_give_a_valid_abstention(tmp_path, count):
     prepare(tmp_path, tumor=count)
     assert f"Only {count} epithelial nuclei were found" in grade(tmp_path)["reason"]
+
+
+def test_a_grader_gets_the_statistics_of_the_regions_that_it_asks_for(tmp_path, monkeypatch):
+    prepare(tmp_path)
+    asked = LinearGrader({("tumor/epithelial", "area_um2_mean"): 1.0}, regions=("tumor",))
+    monkeypatch.setattr("pathopipe.stages.grade.make_grader", lambda *_: asked)
+    result = grade(tmp_path)
+    assert result["score"] == 9.0
+    assert result["regions"]["tumor"]["reason"] == "A statistic is missing."
 
 
 def test_a_rejected_slide_is_not_graded_and_says_why(tmp_path):

@@ -38,6 +38,13 @@ _COVERAGE = 0.9
     "squares of the slide (needs torch). The first is saved, others are tested beside it.",
 )
 @click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    help="Also learn from the statistics of this region of each slide: the name that it has in the slides' regions, or "
+    "densest_field or largest_field; can be repeated.",
+)
+@click.option(
     "--coverage", type=float, default=_COVERAGE, show_default=True, help="Of the prediction sets that are tested."
 )
 @click.option("--out", type=PATH, default=Path("trained"), show_default=True, help="Folder to write to.")
@@ -46,7 +53,9 @@ _COVERAGE = 0.9
 @click.option("--license", "--licence", "licence", default="not stated", help="Terms of use, for the card.")
 @click.option("--data", "data", multiple=True, help="A line on the data for the card; can be repeated.")
 @click.option("--more/--no-more", default=True, help="Also test against chance, and show a learning curve.")
-def grade(kinds: tuple[str, ...], order: str, coverage: float, name: str, out: Path, **given: Any) -> None:
+def grade(
+    kinds: tuple[str, ...], regions: tuple[str, ...], order: str, coverage: float, name: str, out: Path, **given: Any
+) -> None:
     """Train a grader on the statistics of slides with known grades.
 
     Each patient is tested by a grader that was fitted without it (all of them, of up to 30 patients; a tenth at a time,
@@ -60,11 +69,16 @@ def grade(kinds: tuple[str, ...], order: str, coverage: float, name: str, out: P
     if not 0.5 <= coverage < 1:
         raise RefusalError(f"--coverage {coverage:g}: expected a number from 0.5 to below 1")
     chosen = tuple(dict.fromkeys(kinds)) or ("linear",)
+    if regions and "fields" in chosen:
+        raise RefusalError(
+            "--region goes with the statistics of slides, and --kind fields learns from squares: leave one out"
+        )
     if "fields" in chosen:
         check_torch()
     names = tuple(part.strip() for part in order.split(",") if part.strip())
     check_folder(out)
-    request = Request(out=out, name=name, kinds=chosen, order=names, coverage=coverage, **given)  # type: ignore[arg-type]
+    asked = {"kinds": chosen, "regions": tuple(dict.fromkeys(regions)), "order": names, "coverage": coverage}
+    request = Request(out=out, name=name, **asked, **given)  # type: ignore[arg-type]
     report = run(request, show_step)
     show_step(1, 1, "")
     click.echo("\n".join(_lines(report)))

@@ -173,6 +173,10 @@ class Grader(Protocol):
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
         """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions whose statistics it needs beside those of the whole slide, by their names."""
+
     def grade(self, nuclei: Parts | None, described: Described = NOTHING_DESCRIBED) -> GradeResult:
         """Grade a slide, or a region of one.
 
@@ -184,7 +188,7 @@ class Grader(Protocol):
             Their features and places (``x_um``, ``y_um``), any of which may be asked for, and ``type`` as a place in
             `ops.nucleus_types.TYPES`, -1 where it is not known; None for a region, of which there are only statistics.
         described
-            Statistics of the slide or region, by type of nuclei.
+            Statistics of the slide or region, by type of nuclei; those of ``regions`` in rows ``<region>/<type>``.
         """
 
     def slope(self, described: Described) -> Mapping[tuple[str, str], float]:

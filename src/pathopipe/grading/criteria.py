@@ -89,6 +89,11 @@ class CriteriaGrader:
         """Organs and stains."""
         return self.card.made_for
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """None: the whole slide is all that the criteria are about."""
+        return ()
+
     def grade(self, nuclei: Parts | None, described: Described = NOTHING_DESCRIBED) -> GradeResult:
         """Grade by the statistics of the slide or region; its nuclei, where given, say how stable that is."""
         known = known_of(self.card, described)

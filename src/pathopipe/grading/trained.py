@@ -28,6 +28,8 @@ from pathopipe.grading.link import (
 from pathopipe.grading.predictors import Places, vector
 from pathopipe.grading.trees import sum_of_trees
 from pathopipe.models.weights import Loaded
+from pathopipe.results.described import region_of
+from pathopipe.results.schemas.counts import WHOLE_SLIDE
 
 MOST_MISSING: Final = 0.2
 """Share of the columns that may be missing."""
@@ -81,6 +83,12 @@ class TrainedGrader:
     def made_for(self) -> Mapping[str, tuple[str, ...]]:
         """Tissue and stain of the slides that it learned from."""
         return self.card.made_for
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions whose statistics it learned from, beside those of the whole slide."""
+        rows = dict.fromkeys(region_of(row) for row, _ in self.card.architecture.columns)
+        return tuple(region for region in rows if region != WHOLE_SLIDE)
 
     @property
     def model(self) -> tuple[str, str]:
@@ -181,6 +189,11 @@ class TrainedGrader:
         if (share := float(missing.mean())) <= MOST_MISSING:
             return None
         row, column = self.card.architecture.columns[int(np.flatnonzero(missing)[0])]
+        if (region := region_of(row)) != WHOLE_SLIDE:
+            return (
+                f"{share:.0%} of the statistics that the grader needs are missing here, which it learned from the "
+                f"region '{region}' of each slide, too: there is no such region, or it has too few nuclei."
+            )
         return (
             f"{share:.0%} of the statistics that the grader needs are missing here, the first is {column} of {row} "
             "nuclei: too few nuclei were found, or features.groups, types.model or statistics.spatial differ from the "

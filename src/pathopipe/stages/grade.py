@@ -40,7 +40,7 @@ def run(job: GradeJob) -> Outcome:
     check_nuclei(job)
     own = _scope_warnings(grader, about)
     warnings = [*_upstream_warnings(job), *own]
-    described, others = described_slide(job.input("statistics/statistics.parquet"))
+    described, others = described_slide(job.input("statistics/statistics.parquet"), grader.regions)
     result = _withheld(grader.grade(partial(nuclei_of, job), described), warnings, job.settings)
     regions = {name: _region(result) for name, result in _graded_regions(job, grader, others, warnings)}
     found, drivers = _drivers(job, grader.slope(described) if result.grade is not None else {}, described)

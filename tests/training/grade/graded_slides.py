@@ -56,14 +56,23 @@ def cohort(count: int = 60, noise: float = 4.0, seed: int = 0, per_patient: int 
     return Cohort(**(known | changes))
 
 
-def write_statistics(results: Path, slide: str, *rows: dict[str, float | None]) -> None:
-    """The table of statistics of all and of epithelial nuclei, the same of both; without rows of a rejected slide."""
+def write_statistics(
+    results: Path, slide: str, *rows: dict[str, float | None], regions: tuple[str, ...] = ("slide",)
+) -> None:
+    """The table of statistics of all and of epithelial nuclei, the same of both, a row per region.
+
+    Of a rejected slide without rows.
+    """
     kinds = {column.name: column for column in COLUMNS}
     names = dict.fromkeys(name for row in rows for name in row)
     schema = schema_of((REGION, REGION_CLASS, TYPE, *SLIDE, *(kinds[name] for name in names)))
     counted = dict.fromkeys((column.name for column in SLIDE), None) | {"nuclei_count": 400}
-    whole = {"region": "slide", "region_class": "", **counted}
-    table = [{**whole, **row, "type": kind} for row in rows for kind in ("all", "epithelial")]
+    named = zip(regions, rows, strict=False)
+    table = [
+        {"region": region, "region_class": "", **counted, **row, "type": kind}
+        for region, row in named
+        for kind in ("all", "epithelial")
+    ]
     pq.write_table(pa.Table.from_pylist(table, schema), results / slide / "statistics" / "statistics.parquet")
 
 

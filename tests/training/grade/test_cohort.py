@@ -6,7 +6,7 @@ from pathopipe.results.documents import read_json, write_json
 from pathopipe.training.grade.cohort import read_cohort
 from pathopipe.training.grade.folds import folds_of
 from tests import made
-from tests.training.grade.graded_slides import NAMES, cohort, write_cohort, write_slide
+from tests.training.grade.graded_slides import NAMES, cohort, write_cohort, write_slide, write_statistics
 
 
 def read(folder, label="grade", group="patient", order=(), **columns):
@@ -128,3 +128,32 @@ def test_of_fewer_patients_than_folds_each_is_one():
     slides = cohort(12, per_patient=4)
     folds = folds_of(slides, 0, 5)
     assert [int(fold.sum()) for fold in folds] == [4, 4, 4]
+
+
+def with_region(folder, region="tumor, left", without=()):
+    """A cohort of which the slides, but for some, have a region with values of its own."""
+    sheet, results = write_cohort(folder)
+    for place in set(range(36)) - set(without):
+        rows = ({"area_um2_mean": 40.0 + place}, {"area_um2_mean": 100.0 - place})
+        write_statistics(results, f"s{place}", *rows, regions=("slide", region))
+        made.seal(results, f"s{place}")
+    return sheet, results
+
+
+def test_regions_that_are_asked_for_are_learned_from(tmp_path):
+    sheet, results = with_region(tmp_path)
+    found = read_cohort(sheet, results, "grade", "patient", regions=("tumor, left",))
+    rows = ("all", "epithelial", "tumor, left/all", "tumor, left/epithelial")
+    assert set(found.families) == {f"{row} size" for row in rows}
+    assert found.values[:, found.parts["tumor, left/epithelial size"]].ravel().tolist() == [100 - n for n in range(36)]
+    assert found.values[:, found.parts["all size"]].ravel().tolist() == [40 + n for n in range(36)]
+    assert set(read_cohort(sheet, results, "grade", "patient").families) == {"all size", "epithelial size"}
+
+
+def test_a_region_that_some_slides_lack_is_missing_there_and_one_that_most_lack_is_refused(tmp_path):
+    sheet, results = with_region(tmp_path, without=range(7))
+    found = read_cohort(sheet, results, "grade", "patient", regions=("tumor, left",))
+    assert np.isnan(found.values[:, found.parts["tumor, left/all size"]].ravel()).tolist() == [n < 7 for n in range(36)]
+    write_slide(results, "s7", dict.fromkeys(NAMES, 1.0))
+    with pytest.raises(RefusalError, match="--region tumor, left: fewer than 80% of the slides have a region of this"):
+        read_cohort(sheet, results, "grade", "patient", regions=("tumor, left",))

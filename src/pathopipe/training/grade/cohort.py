@@ -14,10 +14,10 @@ from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.grading.predictors import vector
 from pathopipe.jobs.parallel import ordered_map
 from pathopipe.pipeline import STATISTICS
-from pathopipe.results.described import ByType, described_slide
+from pathopipe.results.described import ByType, described_slide, row_of
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.reader import Results, SlideResults, open_results
-from pathopipe.results.schemas.counts import ALL, OF_REGIONS
+from pathopipe.results.schemas.counts import ALL, OF_REGIONS, WHOLE_SLIDE
 from pathopipe.results.schemas.features import GROUPS
 from pathopipe.results.schemas.statistics import KINDS, split
 from pathopipe.samples import Sample, read_samples
@@ -26,7 +26,7 @@ from pathopipe.training.grade.field_cohort import NO_FIELD, read_fields, telling
 from pathopipe.training.grade.order import in_order
 
 ROWS: Final = (ALL, "epithelial")
-"""Rows of the statistics that graders learn from: those of all nuclei, and of one type."""
+"""Rows of a region that graders learn from: those of all nuclei, and of one type."""
 _SIZES: Final = frozenset(
     {
         "nuclei_count",
@@ -120,6 +120,7 @@ def read_cohort(
     group: str,
     order: Sequence[str] = (),
     *,
+    regions: Sequence[str] = (),
     ordered: bool = True,
     with_fields: bool = False,
 ) -> Cohort:
@@ -133,6 +134,8 @@ def read_cohort(
         Columns of the sheet: the known grade, and what must stay on one side of a split.
     order
         The grades from best to worst; where it is empty, `order.in_order` finds it.
+    regions
+        Regions of each slide whose statistics are learned from beside those of the whole slide, by their names.
     ordered
         Whether they must have an order.
     with_fields
@@ -152,7 +155,9 @@ def read_cohort(
         _check_labels(taken, label, left_out)
     field_families, seen = telling([fields[sample.slide] for sample in taken], _LEAST_KNOWN) if fields else ({}, ())
     grades = in_order({sample.cell(label) for sample in taken}, order, label, needed=ordered)
-    families, values = _columns(list(ordered_map(lambda sample: _rows(made[sample.slide]), taken, _READERS)))
+    rows = list(ordered_map(lambda sample: _rows(made[sample.slide], regions), taken, _READERS))
+    families, values = _columns(rows, [WHOLE_SLIDE, *regions])
+    _check_regions(families, regions)
     patients = tuple(sample.cell(group) or f"{_NOBODY}{sample.slide}" for sample in taken)
     check_twins(taken, patients, made)
     return Cohort(
@@ -226,22 +231,33 @@ def _check_labels(taken: Sequence[Sample], label: str, left_out: Mapping[str, st
         )
 
 
-def _rows(slide: SlideResults) -> ByType:
-    """Rows of the whole slide, by type."""
+def _rows(slide: SlideResults, regions: Sequence[str]) -> ByType:
+    """Rows of the whole slide and of these regions, by type."""
     try:
-        return described_slide(slide.file("statistics", "statistics.parquet"))[0]
+        return described_slide(slide.file("statistics", "statistics.parquet"), regions)[0]
     except (ArtifactError, RefusalError) as error:
         raise RefusalError(
             f"the statistics of slide {slide.slide} can't be used ({error}): run the workflow on it again"
         ) from error
 
 
-def _columns(rows: Sequence[dict[str, dict[str, Any]]]) -> tuple[dict[str, tuple[str, ...]], Floats]:
+def _check_regions(families: Mapping[str, tuple[str, ...]], regions: Sequence[str]) -> None:
+    for region in regions:
+        if not any(name.startswith(f"{region}/") for name in families):
+            raise RefusalError(
+                f"--region {region}: fewer than {_LEAST_KNOWN:.0%} of the slides have a region of this name with "
+                "enough nuclei: name one that is drawn in all slides, or densest_field or largest_field"
+            )
+
+
+def _columns(
+    rows: Sequence[dict[str, dict[str, Any]]], regions: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], Floats]:
     """Families of the columns that are known of most slides and differ, and the values (n, D)."""
     groups = {column.name: name for name, columns in GROUPS.items() for column in columns}
     families, parts = dict[str, tuple[str, ...]](), list[Floats]()
     by_family: dict[str, list[tuple[str, str]]] = {}
-    for row in ROWS:
+    for row in (row_of(region, kind) for region in regions for kind in ROWS):
         for column in KINDS:
             if column not in OF_REGIONS | _SIZES and not _STANDARD.fullmatch(column):
                 by_family.setdefault(f"{row} {_group(column, groups)}", []).append((row, column))

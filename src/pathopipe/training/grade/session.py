@@ -43,6 +43,7 @@ class Request:
     name: str
     kinds: tuple[Kind, ...] = ("linear",)
     order: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
     coverage: float = 0.9
     licence: str = "not stated"
     data: tuple[str, ...] = ()
@@ -86,6 +87,7 @@ def _run(request: Request, progress: Progress) -> Report:
         request.label,
         request.group,
         request.order,
+        regions=request.regions,
         ordered=set(request.kinds) != {"nominal"},
         with_fields="fields" in request.kinds,
     )
@@ -226,6 +228,7 @@ def _with_figures(
     counts = np.bincount(cohort.truth, minlength=len(cohort.grades)).tolist()
     training = {
         "kind": request.kinds[0],
+        **({"regions beside the whole slide": ", ".join(request.regions)} if request.regions else {}),
         "slides": len(cohort.slides),
         "patients": len(set(cohort.patients)),
         **{f"slides of grade {grade}": count for grade, count in zip(cohort.grades, counts, strict=True)},
