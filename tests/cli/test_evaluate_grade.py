@@ -260,6 +260,7 @@ def test_a_plot_without_probabilities_is_refused_before_anything_is_written(coho
         (["--label", "site"], r"the column 'site' has 'A', 'B', but the grader's grades are 1, 2, 3"),
         (["--reader", "histology"], r"the column 'histology' has 'ductal', but the grader's grades"),
         (["--out", "nowhere/out.json"], r"--out: the folder nowhere does not exist"),
+        (["--out", "/proc/out.json"], r"--out /proc/out.json: cannot be written \(.*\): name a file in another folder"),
         (["--plot", "nowhere/plot.svg"], r"--plot: the folder nowhere does not exist"),
         (["--results", "nowhere"], r"nowhere: this folder does not exist"),
         (["--slides", "nowhere.tsv"], r"nowhere.tsv: the sample sheet cannot be read"),

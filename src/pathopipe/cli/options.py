@@ -157,7 +157,7 @@ def check_folder(out: Path) -> None:
 
 
 def check_file(option: str, path: Path | None) -> None:
-    """Refuse a file to write that is a link, or whose folder is not there."""
+    """Refuse a file to write that is a link, or whose folder is not there or can't be written to."""
     from pathopipe.errors import RefusalError
     from pathopipe.results.links import files, refuse_links
 
@@ -165,6 +165,22 @@ def check_file(option: str, path: Path | None) -> None:
         raise RefusalError(f"{option}: the folder {path.parent} does not exist: create it first")
     if path is not None:
         refuse_links(path.parent, files(path.name))
+        _check_writable(option, path)
+
+
+def _check_writable(option: str, path: Path) -> None:
+    """Before the work, and not after it; a pipe or a device stands for itself."""
+    from pathopipe.errors import RefusalError
+
+    if path.exists() and not path.is_file():
+        return
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        raise RefusalError(
+            f"{option} {path}: cannot be written ({error.strerror}): name a file in another folder"
+        ) from error
 
 
 def check_torch() -> None:

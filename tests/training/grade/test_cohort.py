@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,16 @@ def test_the_same_image_of_two_patients_is_refused(tmp_path):
     made.seal(results, "s7")
     with pytest.raises(RefusalError, match="slides s4 and s7 are the same image, of two patients"):
         read_cohort(sheet, results, "grade", "patient")
+
+
+def test_statistics_that_earlier_stages_have_overtaken_are_left_out(tmp_path):
+    sheet, results = write_cohort(tmp_path)
+    types = results / "s4" / "types" / "manifest.json"
+    write_json(types, read_json(types) | {"counts": {"nuclei": 7}})
+    os.utime(types, (2e9, 2e9))
+    found = read_cohort(sheet, results, "grade", "patient")
+    again = "earlier stages have run again since its statistics were made: run the workflow on it again"
+    assert found.left_out == {"s4": again}
 
 
 def test_sites_are_read_from_barcodes_where_all_patients_have_one(tmp_path):

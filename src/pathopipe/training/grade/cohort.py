@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.grading.predictors import vector
 from pathopipe.jobs.parallel import ordered_map
-from pathopipe.pipeline import STATISTICS
+from pathopipe.pipeline import STATISTICS, stages_up_to
 from pathopipe.results.described import ByType, described_slide, row_of
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.reader import Results, SlideResults, open_results
@@ -212,6 +212,8 @@ def _unusable(sample: Sample, label: str, made: Results) -> str | None:
         sound = False
     if not sound:
         return "its statistics are damaged, or of another version of pathopipe: run the workflow on it again"
+    if any(made[sample.slide].is_overtaken(stage) for stage in stages_up_to(STATISTICS.name)):
+        return "earlier stages have run again since its statistics were made: run the workflow on it again"
     rejected = made[sample.slide].rejection()
     return f"it was rejected: {rejected[1]}" if rejected else None
 
