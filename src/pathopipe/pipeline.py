@@ -283,7 +283,9 @@ GRADE: Final = Stage(
 class ReportSettings(Section):
     """The page per slide."""
 
-    gallery: Annotated[int, Field(ge=0, le=200)] = Field(48, description="number of nuclei shown")
+    gallery: Annotated[int, Field(ge=0, le=60)] = Field(
+        12, description="number of nuclei in each gallery (typical, largest, least certain and so on)"
+    )
     fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="number of fields of view shown with outlines")
 
 
@@ -294,13 +296,14 @@ REPORT: Final = Stage(
     title="Report",
     help="write the slide's page.",
     settings=ReportSettings,
-    contract=6,
+    contract=7,
     reads=(
         *(f"{stage.name}/{MANIFEST}" for stage in _BEFORE_REPORT),
         "tissue/tissue.geojson",
         "tissue/thumbnail.jpg",
         "segment/nuclei.parquet",
         "features/features.parquet",
+        "types/types.parquet",
         "statistics/statistics.parquet",
         "grade/grade.json",
         "grade/heatmap.geojson",
