@@ -13,9 +13,9 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+    *("--headless", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 
 
 class Chromium:
@@ -66,6 +66,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     )
     profile = tmp_path_factory.mktemp("profile")
     with api.sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(profile, executable_path=found, headless=True, args=FLAGS)
+        context = driver.chromium.launch_persistent_context(
+            profile, executable_path=found, headless=True, args=[*FLAGS]
+        )
         yield Chromium(context)
         context.close()
