@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from markupsafe import Markup
 
 from pathopipe.reporting import grade_view, pictures, slide_page
 from pathopipe.reporting.bins import Window
@@ -230,7 +229,7 @@ def test_what_is_shown_leads_to_its_place_in_the_viewer_where_there_is_one(read_
     page = replace(graded_page(), galleries=(slide_page.Gallery(Rule("Largest", "why"), (crop,)),))
     without = read_page(slide_page.render_slide(page))
     assert not [link for link in links(without) if link.startswith("#view")]
-    shown = read_page(slide_page.render_slide(replace(page, viewer=Markup("viewer"))))
+    shown = read_page(slide_page.render_slide(replace(page, viewer=True)))
     leading = [link for link in links(shown) if link.startswith("#view")]
     driver, fields, nucleus = "#view=5,6,7", ["#view=5,5,13", "#view=15,5,13"], "#view=1,2,3&nucleus=7"
     assert leading == [driver, driver, *fields, nucleus], "the grade, its strongest fields, the fields, the gallery"

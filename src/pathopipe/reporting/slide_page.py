@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from markupsafe import Markup
@@ -222,7 +223,7 @@ class SlidePage:
     grade: Grade | None = None
     key_figures: tuple[Fact, ...] = ()
     overview: Overview | None = None
-    viewer: Markup | None = None
+    viewer: bool = False
     fields: tuple[FieldOfView, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     crop_um: float = 0.0
@@ -258,7 +259,28 @@ class SlidePage:
         return () if self.rejection else STAGE_FILES
 
 
+_DATA: Final = b"<!-- data of the viewer -->\n"
+_VIEWER: Final = (
+    "viewer_data.js",
+    "viewer_flat.js",
+    "viewer_gl.js",
+    "viewer_over.js",
+    "viewer_pick.js",
+    "viewer_panel.js",
+    "viewer.js",
+)
+
+
 def render_slide(page: SlidePage) -> bytes:
-    """Render the report of one slide as a self-contained HTML page."""
+    """Render the report of one slide as a self-contained HTML page, without the data of its viewer."""
     scripts = ["statistics.js"] if page.statistics else []
-    return render("slide.html", scripts, ["slide.css"], page=page, letters=LETTERS)
+    scripts, styles = ([*scripts, *_VIEWER], ["slide.css", "viewer.css"]) if page.viewer else (scripts, ["slide.css"])
+    return render("slide.html", scripts, styles, page=page, letters=LETTERS)
+
+
+def with_data(page: bytes, data: bytes) -> bytes:
+    """Put data scripts at the end of a page with a viewer: a browser paints what comes before."""
+    before, mark, after = page.rpartition(_DATA)
+    if not mark:
+        raise ValueError("this page has no viewer")
+    return b"".join((before, data, after))

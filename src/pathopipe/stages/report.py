@@ -13,6 +13,7 @@ from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import tissue_polygons
 from pathopipe.jobs.shown_nuclei import shown_nuclei
+from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
 from pathopipe.record import MANIFEST
 from pathopipe.reporting import bins as grids
@@ -24,7 +25,7 @@ from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.heat import influence_limit, paint
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
-from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
+from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
 from pathopipe.reporting.views import Nuclei, field_of_view, near, show_galleries
 from pathopipe.results.contents import GradeFile, read_grade, read_parts, read_statistics, read_thumbnail
 from pathopipe.results.documents import damaged
@@ -36,6 +37,7 @@ from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import column_names, numbers, read_batches, read_columns
 from pathopipe.units import Grid
+from pathopipe.viewer.packing import scripts
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -62,9 +64,20 @@ def run(job: ReportJob) -> Outcome:
     if page is None:
         assert rejected is not None  # noqa: S101 - one of the two is there
         return _write_rejected(job, manifests, rejected)
-    job.output("report.html").write_bytes(render_slide(page))
+    content = render_slide(page)
+    seen = viewed(job, _shown(page), len(content))
+    job.output("report.html").write_bytes(with_data(content, scripts(seen.blocks)))
     shown = sum(len(gallery.crops) for gallery in page.galleries)
-    return Outcome({"fields": len(page.fields), "gallery": shown})
+    return Outcome({"fields": len(page.fields), "gallery": shown, "outlines": seen.outlined})
+
+
+def _shown(page: SlidePage) -> Shown:
+    """What the page shows of the slide: fields that drive the grade come first in the viewer."""
+    assert page.overview is not None  # noqa: S101 - every slide that was analyzed has one
+    order = ("raises", "lowers", "largest", "typical", "densest", "whole", "further")
+    windows = sorted((field.window for field in page.fields), key=lambda window: order.index(window.kind))
+    places = [(one.x_px, one.y_px, one.x_px + one.width_px, one.y_px + one.height_px) for one in windows]
+    return Shown(page.overview, places)
 
 
 def write_empty(job: ReportJob) -> None:
@@ -153,6 +166,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         records=reported.stage_records(manifests),
         versions=reported.version_facts(manifests),
         identity=reported.identity_facts(tissue),
+        viewer=True,
     )
 
 

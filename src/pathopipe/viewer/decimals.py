@@ -18,7 +18,7 @@ def to_codes(values: NDArray[Any]) -> NDArray[np.uint16]:
 
     Returns
     -------
-    uint16 of the same shape: mantissa (0, or 100 to 1000: 9.999 is written 10.00) in the lower ten bits, exponent of ten plus 16 in the next
+    uint16 of the same shape: mantissa in the lower ten bits, exponent of ten plus 16 in the next
     five, sign in the last. 0 stands for a number that is missing.
     """
     size = np.abs(np.asarray(values, np.float64))
