@@ -15,6 +15,7 @@ from pathopipe.identity import identify
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.statistics import summarize
 from pathopipe.results.documents import write_json
+from pathopipe.results.schemas.tiles import SCHEMA as TILES
 from pathopipe.results.schemas.types import SCHEMA as TYPED
 from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
@@ -153,9 +154,12 @@ def _write_tables(home: Path, discs: np.ndarray) -> None:
     }
     whole = {"nearest_um": nearest, "at_border": np.zeros(len(discs), np.int8)}
     pq.write_table(pa.table(features | whole), home / "features" / "features.parquet")
+    kinds = [(*TYPES, None)[place % 5] for place in range(len(discs))]
     shares = {f"p_{name}": np.full(len(discs), np.nan, np.float32) for name in TYPES}
     with TableWriter(home / "types" / "types.parquet", TYPED) as writer:
-        writer.write({"nucleus_id": columns["nucleus_id"], "type": pa.nulls(len(discs), pa.string()), **shares})
+        writer.write({"nucleus_id": columns["nucleus_id"], "type": pa.array(kinds, pa.string()), **shares})
+    with TableWriter(home / "tiles" / "tiles.parquet", TILES) as writer:
+        writer.write({field.name: np.array([0.0, 512.0]) for field in TILES})
     counted = {"nuclei_count": len(discs), "tissue_mm2": 0.48, "nuclei_per_mm2": len(discs) / 0.48}
     row = {"region": "slide", "type": "all"} | counted | summarize(features)
     kinds = {str: pa.string(), int: pa.int64()}

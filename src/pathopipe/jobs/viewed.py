@@ -29,6 +29,8 @@ from pathopipe.viewer.nuclei import Part, gather
 from pathopipe.viewer.quadtree import Bounds
 
 ReportJob = Job[ReportSettings]
+_RAMP = np.linspace(64, 255, 256).round().astype(int)
+"""Of the color table: darker ones could not be seen on nuclei."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def viewed(job: ReportJob, shown: Shown, size: int) -> Document:
             measures=tuple(columns[name] for name in names),
             layers=tuple(_layers(job, shown.overview, tissue)),
             places=tuple(shown.places),
-            colors=tuple(map(_css, color_table())),
+            colors=tuple(map(_css, color_table()[_RAMP])),
         )
         return document(view, settings.outlines, Room(1e6 * settings.max_mb - size))
 

@@ -91,7 +91,8 @@ def document(view: View, outlines: Outlines, room: Room) -> Document:
     layers = [block for layer in view.layers if (block := layer.block)]
     first = [*layers, *pyramid.overview(view.slide)]
     base = [view.nuclei.base(number, leaf) for number, leaf in enumerate(leaves)]
-    room.take([*first, *base])
+    # The manifest is longest where nothing was chosen.
+    room.take([*first, *base, _manifest(view, pyramid, leaves, set(), 0, len(view.nuclei.x))])
     pixels = list(_details(pyramid, view, room))
     if outlines == "all":
         room = Room(float("inf"))
@@ -102,9 +103,8 @@ def document(view: View, outlines: Outlines, room: Room) -> Document:
     if outlines != "none" and len(drawn) == urgent:
         drawn |= dict(_outlines(view.nuclei, leaves, order[urgent:], room))
     outlined = sum(len(leaves[number].rows) for number in drawn)
-    told = _manifest(view, pyramid, leaves, set(drawn), len(measured), outlined)
+    manifest = _manifest(view, pyramid, leaves, set(drawn), len(measured), outlined)
     values = [block for blocks in measured for block in blocks]
-    manifest = Block("v-manifest", json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
     return Document((manifest, *first, *base, *pixels, *drawn.values(), *values), outlined)
 
 
@@ -141,10 +141,10 @@ def _measured(view: View, leaves: Sequence[Leaf], room: Room) -> Iterator[list[B
 
 def _manifest(
     view: View, pyramid: Pyramid, leaves: Sequence[Leaf], drawn: set[int], measured: int, outlined: int
-) -> dict[str, Any]:
+) -> Block:
     """What the page's script has to know before it unpacks anything."""
     slide, mpp = view.slide, view.slide.mpp
-    return {
+    told = {
         "width": slide.width_px,
         "height": slide.height_px,
         "mpp": [mpp.x, mpp.y],
@@ -163,10 +163,11 @@ def _manifest(
         "layers": [layer.entry for layer in view.layers],
         "colors": view.colors,
     }
+    return Block("v-manifest", json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _measure(view: View, place: int, measured: int) -> dict[str, Any]:
     column, limits = view.measures[place], view.nuclei.range_of(place)
     term = column.term
     known = {"name": column.name, "label": term.label, "unit": term.unit, "meaning": term.meaning}
-    return known | {"limits": limits, "there": place < measured}
+    return known | {"limits": limits, "there": place < measured, "whole": column.kind.startswith("int")}

@@ -24,7 +24,7 @@ class Block:
     @property
     def size(self) -> int:
         """Bytes that it takes in the page."""
-        return len(_TAG) + len(self.name) + 4 * -(-len(self.data) // 3) + len(_END)
+        return len(_TAG.format(name=self.name)) + 4 * -(-len(self.data) // 3) + len(_END)
 
 
 def scripts(blocks: Iterable[Block]) -> bytes:

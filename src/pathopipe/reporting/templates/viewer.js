@@ -93,9 +93,9 @@
 
   function next() {
     if (!chosen) { middle(); return; }
-    const { leaf, row } = chosen, leaves = Viewer.told.leaves;
-    const other = row + 1 < leaf.count ? leaf : leaves[(leaf.number + 1) % leaves.length];
-    choose(other.base().then(() => ({ leaf: other, row: other === leaf ? row + 1 : 0 })));
+    const { leaf, row } = chosen, { leaves } = Viewer.told, same = row + 1 < leaf.count;
+    const other = same ? leaf : leaves[(leaf.number + 1) % leaves.length];
+    choose(other.base().then(() => ({ leaf: other, row: same ? row + 1 : 0 })));
   }
 
   const DO = { closer: () => zoom(STEP ** 2), wider: () => zoom(STEP ** -2), all: whole, middle, next };

@@ -20,7 +20,7 @@
       for (const [color, path] of dots) { pen.fillStyle = color; pen.fill(path); }
       pen.globalAlpha = 1;
       pen.lineJoin = "round";
-      for (const [wide, fixed] of [[3.4, "rgb(13 8 31 / 70%)"], [1.7, null]]) {
+      for (const [wide, fixed] of [[4, "rgb(13 8 31 / 70%)"], [2, null]]) {
         for (const [color, path] of strokes) { pen.lineWidth = wide; pen.strokeStyle = fixed ?? color; pen.stroke(path); }
       }
     }

@@ -86,7 +86,7 @@
       this.place(lines, view, leaf);
       gl.uniform1f(lines.at.alpha, 1);
       this.bind(kept, 4, 1);
-      for (const [dark, wide] of [[1, 3.4], [0, 1.7]]) {
+      for (const [dark, wide] of [[1, 4], [0, 2]]) {
         gl.uniform1f(lines.at.dark, dark); gl.uniform1f(lines.at.wide, wide);
         gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, kept.count);
       }

@@ -21,7 +21,11 @@
         tile(pen, view, number, x, y);
       }
     }
+    for (const layer of Viewer.told.layers) if (layer.shown && isGround(layer)) drawLayer(pen, view, layer);
   }
+
+  /* What is filled lies below the nuclei, lines above them. */
+  const isGround = (layer) => layer.filled || layer.picture;
 
   /* Draw a tile, from a coarser one as long as there is none so fine. */
   function tile(pen, view, number, x, y) {
@@ -74,7 +78,7 @@
     const pen = canvas.getContext("2d");
     pen.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     pen.clearRect(0, 0, view.width, view.height);
-    for (const layer of Viewer.told.layers) if (layer.shown) drawLayer(pen, view, layer);
+    for (const layer of Viewer.told.layers) if (layer.shown && !isGround(layer)) drawLayer(pen, view, layer);
     pen.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     if (chosen) mark(pen, view, chosen);
     scaleBar(pen, view);
@@ -102,7 +106,7 @@
     const path = new Path2D();
     if (leaf.points && view.near) Viewer.trace(path, view, leaf, row);
     else path.arc(...view.toScreen(leaf.x[row], leaf.y[row]), Math.max(9, view.dot), 0, 7);
-    for (const [wide, color] of [[7, "#000000"], [3.5, "#ffffff"]]) {
+    for (const [wide, color] of [[6, "#000000"], [3, "#ffffff"]]) {
       pen.lineWidth = wide; pen.strokeStyle = color; pen.lineJoin = "round"; pen.stroke(path);
     }
   }

@@ -71,7 +71,7 @@
     const found = [["Type", (kind & 127) ? told.types[(kind & 127) - 1] : NO_TYPE, "what the nucleus is taken for"]];
     told.measures.forEach((measure, place) => {
       if (!measure.there) return;
-      const words = Viewer.written(leaf.values[place][row]);
+      const digits = Viewer.written(leaf.values[place][row]), words = measure.whole ? digits.replace(/\.0+$/, "") : digits;
       found.push([measure.label, measure.unit && words !== "–" ? `${words}\u202f${measure.unit}` : words, measure.meaning]);
     });
     found.push(["Centroid", `${count(leaf.x[row])}, ${count(leaf.y[row])} px`, "in level-0 pixels"]);

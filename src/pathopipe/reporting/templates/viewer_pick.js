@@ -1,7 +1,7 @@
 /* Which nucleus is where, and what it is colored by. */
 (() => {
-  /* Okabe and Ito (2008), told apart in all kinds of color vision; the first is for nuclei without a type. */
-  const OF_TYPES = ["#d9dee6", "#f0e442", "#56b4e9", "#009e73", "#e69f00", "#cc79a7"];
+  /* Light colors that are told apart in all kinds of color vision (Tol 2021); the first is for nuclei without a type. */
+  const OF_TYPES = ["#dddddd", "#eedd88", "#99ddff", "#44bb99", "#ee8866", "#ffaabb"];
   const REACH_UM = 50;
   const rgb = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
   let by = -1, changed = 0;
