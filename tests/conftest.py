@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pathopipe.synthetic import Scene, write_slide
+from tests.browser import chromium  # noqa: F401 - a fixture
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

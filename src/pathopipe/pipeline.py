@@ -283,8 +283,34 @@ GRADE: Final = Stage(
 class ReportSettings(Section):
     """The page per slide."""
 
-    gallery: Annotated[int, Field(ge=0, le=200)] = Field(48, description="number of nuclei shown")
+    gallery: Annotated[int, Field(ge=0, le=60)] = Field(
+        12, description="number of nuclei in each gallery (typical, largest, least certain and so on)"
+    )
     fields: Annotated[int, Field(ge=0, le=12)] = Field(3, description="number of fields of view shown with outlines")
+    max_mb: Annotated[float, Field(ge=1, le=500)] = Field(
+        20.0, description="size of the page in megabytes, which decides how much the viewer shows"
+    )
+    outlines: Literal["auto", "all", "none"] = Field(
+        "auto", description="outlines in the viewer: auto: as many as fit `max_mb`; all; or none, points only"
+    )
+    measures: Annotated[tuple[str, ...], Field(max_length=32)] = Field(
+        (
+            "area_um2",
+            "circularity",
+            "eccentricity",
+            "solidity",
+            "hematoxylin_mean",
+            "hematoxylin_sd",
+            "nearest_um",
+            "neighbors_50um",
+        ),
+        description="measures of nuclei (docs/measures.md) that the viewer shows and colors by",
+    )
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _one_or_several(cls, measures: object) -> object:
+        return names_in(measures)
 
 
 _BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, TYPES, STATISTICS, GRADE)
@@ -294,13 +320,15 @@ REPORT: Final = Stage(
     title="Report",
     help="write the slide's page.",
     settings=ReportSettings,
-    contract=6,
+    contract=7,
     reads=(
         *(f"{stage.name}/{MANIFEST}" for stage in _BEFORE_REPORT),
         "tissue/tissue.geojson",
         "tissue/thumbnail.jpg",
+        "tiles/tiles.parquet",
         "segment/nuclei.parquet",
         "features/features.parquet",
+        "types/types.parquet",
         "statistics/statistics.parquet",
         "grade/grade.json",
         "grade/heatmap.geojson",

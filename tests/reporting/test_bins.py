@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from pathopipe.reporting.bins import (
     BinCounts,
-    across_quantiles,
     choose_windows,
     density,
     density_scale,
@@ -95,17 +94,6 @@ def test_fields_at_the_border_of_tissue_are_not_chosen():
 def test_no_nuclei_no_windows():
     bins = BinCounts(1000, 500, 160, 120)
     assert choose_windows(bins, np.ones(bins.counts.shape), (1000, 500), 3) == []
-
-
-@given(st.lists(st.floats(0, 1e4), max_size=100), st.integers(0, 60))
-def test_the_gallery_goes_from_the_smallest_to_the_largest(values, how_many):
-    chosen = across_quantiles(values, how_many)
-    assert len(chosen) == len(set(chosen.tolist())) == min(how_many, len(values))
-    picked = np.array(values)[chosen]
-    assert (np.diff(picked) >= 0).all()
-    if how_many > 1 and values:
-        assert picked[0] == min(values)
-        assert picked[-1] == max(values)
 
 
 @pytest.mark.parametrize("longest_um", [50, 1500, 40_000, 120_000])

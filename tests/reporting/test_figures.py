@@ -137,3 +137,14 @@ def test_the_legend_of_influence_has_both_signs():
     stops = re.findall(r'stop-color="(#\w+)"', drawing)
     assert (stops[0], stops[8], stops[16]) == ("#2166ac", "#ffffff", "#b2182b")
     assert "\u22120.041" in drawing
+
+
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_the_words_above_a_histogram_do_not_leave_it(place):
+    """At the ends, too: 8 units a letter is the width of the widest font."""
+    values = np.concatenate([np.linspace(0.0, 1.0, 100), np.full(900, place)])
+    term = Term("Hematoxylin, mean", "OD", "")
+    drawing = str(figures.histogram(distribution(values), term))
+    middle, words = re.search(r'<text x="([\d.]+)"[^>]*class="median-label">([^<]*)', drawing).groups()
+    assert words.startswith("median")
+    assert 4 * len(words) <= float(middle) <= 460 - 4 * len(words)

@@ -1,5 +1,8 @@
 from pathopipe.reporting.measures import (
+    compared_columns,
+    compared_rows,
     key_figures,
+    median_columns,
     parts_columns,
     parts_rows,
     spatial_rows,
@@ -75,3 +78,40 @@ def test_regions_and_types_are_lines_where_there_is_more_than_the_slide():
     assert rows[0].values == ("2,504", "3,220", "60.0", "12.0", "0.900", "–")
     assert rows[1].values[0] == "4"
     assert rows[2].values == ("–", "7.50", *["–"] * 4)
+
+
+def test_a_measure_is_defined_as_in_the_dictionary():
+    (group,) = statistics_groups({"perimeter_um_mean": 1.0, "area_um2_mean": 2.0})
+    area, perimeter = group.rows
+    assert (area.name, area.definition) == ("area_um2", "Definition: pixels times the area of a pixel.")
+    assert perimeter.definition.startswith("Definition: half the crossings")
+    assert perimeter.definition.endswith("(Legland, Kiêu and Devaux 2007).")
+    (spatial,) = spatial_rows({"spatial_clark_evans": 0.9})
+    assert spatial.name == "spatial_clark_evans"
+    assert "Clark and Evans 1954" in spatial.definition
+
+
+def test_medians_of_other_regions_and_types_stand_beside_those_of_the_slide():
+    parts = [
+        ROW | {"type": "all"},
+        {"region": "slide", "type": "stromal", "area_um2_p50": 20.0},
+        {"region": "densest_field", "type": "all", "area_um2_p50": None},
+    ]
+    compared = compared_rows(parts)
+    assert compared_columns(compared) == ("Whole slide, stromal", "Densest field, all")
+    rows = statistics_groups(ROW, compared)[0].rows
+    assert [row.medians for row in rows] == [(20.0, None), (None, None)]
+    assert compared_rows(parts[:1]) == compared_rows([]) == []
+
+
+def test_of_many_regions_those_of_all_nuclei_are_compared_first():
+    parts = [{"region": f"r{place}", "type": kind} for place in range(40) for kind in ("all", "stromal")]
+    compared = compared_rows([ROW | {"type": "all"}, {"region": "slide", "type": "stromal"}, *parts])
+    assert compared_columns(compared) == ("Whole slide, stromal", *(f"r{place}, all" for place in range(15)))
+
+
+def test_only_medians_that_a_table_has_are_asked_of_it():
+    assert median_columns({"area_um2_p50", "area_um2_mean", "region", "clump_share_p50"}) == (
+        "area_um2_p50",
+        "clump_share_p50",
+    )

@@ -12,8 +12,11 @@ import shapely
 
 from pathopipe import pipeline
 from pathopipe.identity import identify
+from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.statistics import summarize
 from pathopipe.results.documents import write_json
+from pathopipe.results.schemas.tiles import SCHEMA as TILES
+from pathopipe.results.schemas.types import SCHEMA as TYPED
 from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 from tests import made
@@ -56,7 +59,7 @@ def finish(results: Path, slide: str, folder: Path, size: tuple[int, int] = SIZE
         known = manifest(stage, slide, path)
         if "grid" in known:
             known["grid"] = made.GRID | {"width": size[0], "height": size[1]}
-        if stage in {"segment", "features"}:
+        if stage in {"segment", "features", "types"}:
             known["counts"] = {"nuclei": count}
         write_json(home / stage / "manifest.json", known)
     write_json(home / "tissue" / "manifest.json", manifest("tissue", slide, path) | tissue_details(size))
@@ -143,9 +146,22 @@ def _write_tables(home: Path, discs: np.ndarray) -> None:
     with TableWriter(home / "segment" / "nuclei.parquet", NUCLEI) as writer:
         writer.write(columns)
     nearest = pa.array([None, *(5 + radius[1:])][: len(discs)], pa.float64())
-    features = {"area_um2": area, "circularity": radius / 11, "hematoxylin_mean": radius / 10}
+    features = {
+        "area_um2": area,
+        "solidity": 1 - radius / 100,
+        "circularity": radius / 11,
+        "hematoxylin_mean": radius / 10,
+    }
     whole = {"nearest_um": nearest, "at_border": np.zeros(len(discs), np.int8)}
     pq.write_table(pa.table(features | whole), home / "features" / "features.parquet")
+    kinds = [(*TYPES, None)[place % 5] for place in range(len(discs))]
+    shares = {f"p_{name}": np.full(len(discs), np.nan, np.float32) for name in TYPES}
+    with TableWriter(home / "types" / "types.parquet", TYPED) as writer:
+        writer.write({"nucleus_id": columns["nucleus_id"], "type": pa.array(kinds, pa.string()), **shares})
+    with TableWriter(home / "tiles" / "tiles.parquet", TILES) as writer:
+        writer.write({field.name: np.array([0.0, 512.0]) for field in TILES})
     counted = {"nuclei_count": len(discs), "tissue_mm2": 0.48, "nuclei_per_mm2": len(discs) / 0.48}
     row = {"region": "slide", "type": "all"} | counted | summarize(features)
-    pq.write_table(pa.table({name: [value] for name, value in row.items()}), home / "statistics" / "statistics.parquet")
+    kinds = {str: pa.string(), int: pa.int64()}
+    table = {name: pa.array([value], kinds.get(type(value), pa.float64())) for name, value in row.items()}
+    pq.write_table(pa.table(table), home / "statistics" / "statistics.parquet")

@@ -3,12 +3,14 @@ import hashlib
 import json
 import re
 import shutil
+from unittest.mock import ANY
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from pathopipe.errors import FaultError
+from pathopipe.errors import ArtifactError, FaultError
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import ReportSettings
 from pathopipe.results.documents import write_json
@@ -16,6 +18,7 @@ from pathopipe.results.heat_map import Square, heat_map_of
 from pathopipe.results.manifests import read_manifest
 from pathopipe.samples import Sample
 from pathopipe.slide.slide import Slide
+from pathopipe.text import quantity
 from tests.made import seal
 from tests.stages.finished_slide import SIZE, finish, reject
 
@@ -42,7 +45,7 @@ def copied(finished, tmp_path):
 def test_the_page_shows_what_the_stages_found(finished):
     _, _, manifest, page = finished
     assert (manifest["state"], manifest["reason"]) == ("done", None)
-    assert manifest["counts"] == {"fields": 3, "gallery": 48}
+    assert manifest["counts"] == {"fields": 3, "gallery": 36}
     for words in ("Pen marks cover 3% of the slide.", "Size ratio", "70%", "800 µm", "given in the sample sheet"):
         assert words in page.replace("0.800 × 0.600\u202fmm", "800 µm")
     assert page.count('class="chart"') == 4, "a histogram each of area, circularity, hematoxylin, nearest neighbor"
@@ -76,7 +79,7 @@ def test_outlines_lie_on_the_nuclei(finished):
     """Inside an outline the picture is purple, just outside it is pink."""
     page = finished[3]
     figures = re.findall(r'<svg class="(?:field-image|crop)".*?</svg>', page, re.DOTALL)
-    assert len(figures) == 3 + 48
+    assert len(figures) == 3 + 36
     inside, around = [], []
     for figure in figures:
         data = re.search(r"data:image/jpeg;base64,([^\"]+)", figure)[1]
@@ -104,11 +107,25 @@ def test_all_nuclei_of_a_field_are_outlined(finished):
     assert (width, height) == (640, 480), "320 x 240 µm at 0.5 mpp"
 
 
-def test_the_gallery_is_ordered_by_area_and_of_one_scale(finished):
-    crops = re.findall(r'<svg class="crop" viewBox="0 0 (\d+) (\d+)".*?</svg><span>([\d.]+)', finished[3], re.DOTALL)
-    areas = [float(area) for *_, area in crops]
-    assert areas == sorted(areas)
-    assert len({(width, height) for width, height, _ in crops}) == 1
+def galleries(page: str) -> dict[str, list[tuple[int, str]]]:
+    """Nuclei and captions of the galleries, by title."""
+    parts = re.findall(r'<div class="one-rule">\n<h3>([^<]*)</h3>(.*?)</div>', page, re.DOTALL)
+    found = r"<title>Nucleus (\d+):[^<]*</title>.*?<span>([^<]*)</span>"
+    return {title: [(int(n), words) for n, words in re.findall(found, part, re.DOTALL)] for title, part in parts}
+
+
+def test_galleries_show_the_nuclei_of_their_rules_and_are_of_one_scale(finished):
+    """A larger disc was given a lower solidity; scores are all 1, so that none is more certain than others."""
+    results, _, _, page = finished
+    area = pq.read_table(results / "s1" / "segment" / "nuclei.parquet")["area_um2"].to_numpy()
+    found = galleries(page)
+    assert [*found] == ["Typical", "Largest", "Most irregular"]
+    largest = np.argsort(-area, kind="stable")[:12]
+    assert [nucleus for nucleus, _ in found["Largest"]] == largest.tolist()
+    assert [words for _, words in found["Largest"]] == [quantity(area[nucleus], "µm²") for nucleus in largest]
+    assert {nucleus for nucleus, _ in found["Most irregular"]} <= {*np.flatnonzero(area >= area[largest[-1]]).tolist()}
+    assert {area[nucleus] for nucleus, _ in found["Typical"]} == {np.sort(area)[len(area) // 2]}
+    assert len(set(re.findall(r'<svg class="crop" viewBox="([^"]*)"', page))) == 1
 
 
 def test_settings_choose_how_much_is_shown(finished, copied):
@@ -116,14 +133,23 @@ def test_settings_choose_how_much_is_shown(finished, copied):
     manifest = execute("report", "s1", copied, ReportSettings(gallery=0, fields=4), sample)
     assert manifest["counts"] == {"fields": 4, "gallery": 0}
     manifest = execute("report", "s1", copied, ReportSettings(gallery=3, fields=0), sample)
-    assert manifest["counts"] == {"fields": 0, "gallery": 3}
+    assert manifest["counts"] == {"fields": 0, "gallery": 9}
 
 
 def test_a_small_image_is_shown_as_a_whole(tmp_path):
     sample = finish(tmp_path / "results", "s1", tmp_path, size=(256, 200), count=12)
     manifest = execute("report", "s1", tmp_path / "results", ReportSettings(), sample)
     assert manifest["counts"] == {"fields": 1, "gallery": 12}
-    assert "The whole image" in page_of(tmp_path / "results")
+    page = page_of(tmp_path / "results")
+    assert "The whole image" in page
+    assert [*galleries(page)] == ["All nuclei of the slide"]
+
+
+def test_a_slide_of_one_nucleus_has_a_page(tmp_path):
+    sample = finish(tmp_path / "results", "s1", tmp_path, count=1)
+    manifest = execute("report", "s1", tmp_path / "results", ReportSettings(), sample)
+    assert manifest["counts"] == {"fields": 1, "gallery": 1}
+    assert galleries(page_of(tmp_path / "results")) == {"All nuclei of the slide": [(0, ANY)]}
 
 
 @pytest.mark.parametrize("stage", ["tissue", "detect", "features"])
@@ -147,7 +173,7 @@ def test_no_more_of_the_slide_is_read_than_is_shown(finished, copied, monkeypatc
     monkeypatch.setattr(Slide, "read", counted)
     execute("report", "s1", copied, ReportSettings(), sample)
     assert max(pixels) == 640 * 480
-    assert sum(pixels) <= 3 * 640 * 480 + 48 * 80 * 80
+    assert sum(pixels) <= 3 * 640 * 480 + 36 * 80 * 80
     assert max(pixels) < SIZE[0] * SIZE[1]
 
 
@@ -185,14 +211,21 @@ def test_what_drives_the_grade_is_drawn_and_shown_close_up(finished, copied):
     write_json(copied / "s1" / "grade" / "heatmap.geojson", heat_map_of(squares, tissue))
     path = copied / "s1" / "grade" / "grade.json"
     fields = [vars(square) for square in squares]
-    drivers = {"side_um": 250.0, "covered": 1.0, "left_out": [], "fields": fields, "nuclei": []}
+    nuclei = [{"nucleus_id": 7, "influence": 0.5}, {"nucleus_id": 3, "influence": -0.25}]
+    drivers = {"side_um": 250.0, "covered": 1.0, "left_out": [], "fields": fields, "nuclei": nuclei}
     write_json(path, json.loads(path.read_text()) | {"drivers": drivers})
     seal(copied, "s1", "grade")
     execute("report", "s1", copied, ReportSettings(), sample)
     page = page_of(copied)
     for words in ("What drives the grade", "Raises the score</h3>", "Lowers the score</h3>", "\u22120.40"):
         assert (words in page, words in before) == (True, False)
+    assert galleries(page)["Drive the grade"] == [(7, "+0.50"), (3, "\u22120.25")]
     assert [page.count(f"<dd>{corner} px</dd>") for corner in ("0, 0", "500, 0")] == [1, 1]
     execute("report", "s1", copied, ReportSettings(fields=0), sample)
     assert "Raises the score</h3>" not in page_of(copied)
     assert "What drives the grade" in page_of(copied)
+    nuclei[0]["nucleus_id"] = 400
+    write_json(path, json.loads(path.read_text()) | {"drivers": drivers})
+    seal(copied, "s1", "grade")
+    with pytest.raises(ArtifactError, match=r"grade\.json"):
+        execute("report", "s1", copied, ReportSettings(), sample)

@@ -80,7 +80,7 @@ def test_a_slide_that_nobody_touched_does_not_run_again(tmp_path: Path, wanted: 
         (
             "report",
             lambda made: (made["params"].update(gallery=1), made.update(code="0")),
-            "its settings changed (gallery: 1 -> 48); its code changed",
+            "its settings changed (gallery: 1 -> 12); its code changed",
         ),
     ],
 )

@@ -181,11 +181,3 @@ def _pairs(bins: NDArray[np.generic]) -> NDArray[np.float64]:
 def _origins(fields: int, bin_px: float, slide_px: float) -> Floats:
     """Return where the fields begin along an axis; a field that would reach beyond the slide is moved inside."""
     return np.clip(np.arange(fields) * bin_px, 0.0, max(0.0, slide_px - 2 * bin_px))
-
-
-def across_quantiles(values: ArrayLike, how_many: int) -> NDArray[np.int64]:
-    """Return the indices of up to ``how_many`` values, evenly spread over their ranks, the smallest first."""
-    numbers = np.asarray(values, np.float64)
-    order = np.argsort(numbers, kind="stable")
-    ranks = np.unique(np.rint(np.linspace(0, len(order) - 1, min(how_many, len(order)))).astype(np.int64))
-    return order[ranks].astype(np.int64)

@@ -216,4 +216,4 @@ def shade(grade: str | None, grades: Sequence[str]) -> str:
 
 def render_cohort(page: CohortPage) -> bytes:
     """Render the page over all slides as self-contained HTML; it links to the reports by relative addresses."""
-    return render("cohort.html", script="cohort.js", page=page, slides=len(page.entries))
+    return render("cohort.html", ["cohort.js"], page=page, slides=len(page.entries))

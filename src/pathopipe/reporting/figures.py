@@ -15,7 +15,7 @@ from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, fixed, number, percent, quantity
 
 _WIDTH, _HEIGHT = 460.0, 236.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 26.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 20.0, 26.0, 46.0
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ def _median(data: Distribution, x: Axis, y: Axis, term: Term) -> Markup:
     at = min(max(x(data.p50), x.start), x.end)
     line = svg.element("line", x1=at, x2=at, y1=y.end, y2=y(0), class_="median")
     words = f"median {quantity(data.p50, term.unit)}  (IQR {number(data.p25)}–{number(data.p75)})"
-    # Half of the label's width at this font size: it must not leave the drawing.
-    middle = min(max(at, 120.0), _WIDTH - 120.0)
+    # About half of the label's width in the widest of the page's fonts: it must not leave the drawing.
+    half = 4.0 * len(words)
+    middle = min(max(at, half), _WIDTH - half)
     return svg.group([line, svg.text(middle, y.end - 8, words, "middle", "median-label")])
 
 

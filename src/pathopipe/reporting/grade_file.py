@@ -9,6 +9,7 @@ from pathopipe.reporting.vocabulary import FIGURES, in_words
 from pathopipe.results.contents import EvidenceEntry, FigureEntry, GradeFile
 from pathopipe.results.grade_parts import DrivingField
 from pathopipe.results.schemas.counts import ALL, REGION_LABELS
+from pathopipe.viewer.links import field_link
 
 
 def grade_of(content: GradeFile) -> Grade | None:
@@ -118,4 +119,5 @@ def _driver(field: DrivingField) -> Driver:
         size=f"{text.count(field['width_px'])} × {text.count(field['height_px'])}",
         nuclei=text.count(field["nuclei"]),
         influence=text.number(field["influence"], 2),
+        link=field_link(field["x_px"], field["y_px"], field["width_px"], field["height_px"]),
     )

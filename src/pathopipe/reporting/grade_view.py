@@ -73,12 +73,16 @@ class RegionGrade:
 
 @dataclass(frozen=True)
 class Driver:
-    """A field that drives the score, ready to read: its upper left corner, nuclei, and what they contribute."""
+    """A field that drives the score, ready to read: its upper left corner, nuclei, and what they contribute.
+
+    ``link`` leads to it in the viewer.
+    """
 
     corner: str
     size: str
     nuclei: str
     influence: str
+    link: str
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """What a page takes from the row of statistics of a slide."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 from pathopipe import text
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.slide_page import PartRow, StatisticsGroup, StatisticsRow
-from pathopipe.results.schemas.column import Term
+from pathopipe.results.schemas.column import Column, Term
 from pathopipe.results.schemas.counts import ALL, REGION, REGION_LABELS, TYPE
 from pathopipe.results.schemas.features import GROUPS, term_of
 from pathopipe.results.schemas.spatial import SPATIAL
-from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, column_term
+from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, SUMMARIZED, column_term
 
 Row = Mapping[str, Any]
 _SHOWN: Final = ("mean", "sd", "cv", "skew", "p05", "p25", "p50", "p75", "p95")
@@ -36,6 +36,7 @@ PART_COLUMNS: Final = (
     "hematoxylin_mean_p50",
 )
 _MOST_PARTS: Final = 200
+_MOST_COMPARED: Final = 16
 SHOWN_AS_HISTOGRAM = ("area_um2", "circularity", "hematoxylin_mean", "nearest_um")
 
 
@@ -60,20 +61,52 @@ def key_figures(row: Row) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def statistics_groups(row: Row) -> tuple[StatisticsGroup, ...]:
-    """Return a table per group of measures, with a row per measure that has statistics."""
+def statistics_groups(row: Row, compared: Sequence[Row] = ()) -> tuple[StatisticsGroup, ...]:
+    """Return a table per group of measures, with a row per measure that has statistics.
+
+    ``compared`` are rows of other regions and types of nuclei, whose medians stand beside.
+    """
     groups = (
-        StatisticsGroup(title, tuple(_rows(row, [column.name for name in names for column in GROUPS[name]])))
+        StatisticsGroup(title, tuple(_rows(row, compared, [column for name in names for column in GROUPS[name]])))
         for title, names in _TABLES.items()
     )
     return tuple(group for group in groups if group.rows)
 
 
-def _rows(row: Row, names: Sequence[str]) -> Iterator[StatisticsRow]:
-    for name in names:
+def _rows(row: Row, compared: Sequence[Row], columns: Sequence[Column]) -> Iterator[StatisticsRow]:
+    for column in columns:
+        name = column.name
         values = tuple(row.get(f"{name}_{statistic}") for statistic in _SHOWN)
         if any(value is not None for value in values):
-            yield StatisticsRow(term_of(name), values)
+            medians = tuple(other.get(f"{name}_p50") for other in compared)
+            yield StatisticsRow(term_of(name), values, name, _definition(column), medians)
+
+
+def _definition(column: Column) -> str:
+    """Write how a measure is computed, and by whose definition, as the dictionary has it."""
+    said = f"Definition: {column.formula}" if column.formula else ""
+    return text.sentence(f"{said} ({column.source})" if said and column.source else said or column.source)
+
+
+def compared_rows(rows: Sequence[Row]) -> list[Row]:
+    """Choose the regions and types of nuclei to compare measure by measure: all but the first, or all that fit.
+
+    Where they don't fit, regions are compared by all of their nuclei, the first ones.
+    """
+    others = list(rows[1:])
+    if len(others) > _MOST_COMPARED:
+        others = [row for row in others if REGION_LABELS.get(row[REGION.name]) or row[TYPE.name] == ALL]
+    return others[:_MOST_COMPARED]
+
+
+def compared_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Name these rows at the head of a table."""
+    return tuple(f"{_called(row[REGION.name])}, {row[TYPE.name]}" for row in rows)
+
+
+def median_columns(known: Collection[str]) -> tuple[str, ...]:
+    """Names of the medians, of all measures, that a table has."""
+    return tuple(name for name in (f"{measure}_p50" for measure in SUMMARIZED) if name in known)
 
 
 def statistics_columns() -> tuple[str, ...]:
@@ -84,7 +117,11 @@ def statistics_columns() -> tuple[str, ...]:
 def spatial_rows(row: Row) -> tuple[StatisticsRow, ...]:
     """Return the spatial measures that are known, with their value as the only one."""
     known = ((column, row.get(column.name)) for column in SPATIAL)
-    return tuple(StatisticsRow(column.term, (value,)) for column, value in known if value is not None)
+    return tuple(
+        StatisticsRow(column.term, (value,), column.name, _definition(column))
+        for column, value in known
+        if value is not None
+    )
 
 
 def parts_columns() -> tuple[Term, ...]:

@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -31,20 +32,19 @@ def environment() -> Environment:
     return env
 
 
-def render(template: str, script: str | None = None, **values: Any) -> bytes:
-    """Render a page with its style sheet, and ``script`` where one is named, inside it.
+def render(template: str, scripts: Sequence[str] = (), styles: Sequence[str] = (), **values: Any) -> bytes:
+    """Render a page with the common style sheet, and the ``styles`` and ``scripts`` that are named, inside it.
 
-    The content security policy names both by their hashes: text from a sample sheet could not run even unescaped.
+    The content security policy names each by its hash: text from a sample sheet could not run even unescaped.
     """
-    style = source("style.css")
-    code = source(script) if script else None
-    policy = _POLICY.format(style=_hash(style), script=_hash(code) if code else "'none'")
+    sheets, codes = (list(map(source, names)) for names in (("style.css", *styles), scripts))
+    policy = _POLICY.format(style=_hashes(sheets), script=_hashes(codes) or "'none'")
     page = (
         environment()
         .get_template(template)
         .render(
-            style=Markup(style),  # noqa: S704 - our own files
-            script=Markup(code) if code else None,  # noqa: S704
+            styles=[Markup(sheet) for sheet in sheets],  # noqa: S704 - our own files
+            scripts=[Markup(code) for code in codes],  # noqa: S704
             policy=policy,
             **values,
         )
@@ -59,6 +59,6 @@ def source(name: str) -> str:
     return env.loader.get_source(env, name)[0]
 
 
-def _hash(code: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(code.encode("utf-8")).digest()).decode("ascii")
-    return f"'sha256-{digest}'"
+def _hashes(codes: Sequence[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(code.encode("utf-8")).digest()).decode("ascii") for code in codes)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)

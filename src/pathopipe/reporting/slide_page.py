@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from markupsafe import Markup
@@ -11,13 +12,17 @@ from pathopipe.reporting import figures, svg
 from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import Distribution
 from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.first_screen import how_sure, left_out
+from pathopipe.reporting.gallery import Rule
 from pathopipe.reporting.grade_view import Grade
 from pathopipe.reporting.overview import LETTERS, Overview, image
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.pictures import Picture
+from pathopipe.reporting.relative import STAGE_FILES, StageFile, cohort_link
 from pathopipe.reporting.vocabulary import WARNINGS, in_words
 from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, number, quantity
+from pathopipe.viewer.links import field_link
 
 WINDOWS = {
     "whole": ("The whole image", "The image is not larger than a field of view."),
@@ -75,6 +80,12 @@ class FieldOfView:
     facts: tuple[Fact, ...]
 
     @property
+    def link(self) -> str:
+        """Where the field is in the viewer."""
+        window = self.window
+        return field_link(window.x_px, window.y_px, window.width_px, window.height_px)
+
+    @property
     def title(self) -> str:
         """What the field was chosen for."""
         return WINDOWS[self.window.kind][0]
@@ -94,10 +105,12 @@ class FieldOfView:
 
 @dataclass(frozen=True)
 class NucleusCrop:
-    """One nucleus in the middle of a small picture."""
+    """One nucleus in the middle of a small picture, with what is read below it, and where it is in the viewer."""
 
     picture: Picture
     outline: Outline
+    caption: str = ""
+    link: str = ""
 
     @property
     def drawing(self) -> Markup:
@@ -105,10 +118,13 @@ class NucleusCrop:
         label = f"Nucleus {self.outline.nucleus_id}, area {quantity(self.outline.area_um2, 'µm²')}."
         return _outlined(self.picture, [self.outline], label, class_="crop")
 
-    @property
-    def caption(self) -> str:
-        """The area, to read below the picture."""
-        return quantity(self.outline.area_um2, "µm²")
+
+@dataclass(frozen=True)
+class Gallery:
+    """Nuclei that were chosen by one rule."""
+
+    rule: Rule
+    crops: tuple[NucleusCrop, ...]
 
 
 @dataclass(frozen=True)
@@ -135,10 +151,25 @@ class Histogram:
 
 @dataclass(frozen=True)
 class StatisticsRow:
-    """The statistics of one measure; ``values`` in the order of the table's columns, None where there is none."""
+    """The statistics of one measure.
+
+    Attributes
+    ----------
+    name
+        Of the measure in the tables.
+    values
+        In the order of the table's columns, None where there is none.
+    definition
+        How it is computed, and whose definition that is; empty where its meaning says it.
+    medians
+        In the order of the regions and types of nuclei that pages compare.
+    """
 
     term: Term
     values: tuple[float | None, ...]
+    name: str = ""
+    definition: str = ""
+    medians: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,13 +217,15 @@ class SlidePage:
 
     slide: str
     facts: tuple[Fact, ...] = ()
+    methods: tuple[Fact, ...] = ()
     rejection: Rejection | None = None
     warnings: tuple[QualityWarning, ...] = ()
     grade: Grade | None = None
     key_figures: tuple[Fact, ...] = ()
     overview: Overview | None = None
+    viewer: bool = False
     fields: tuple[FieldOfView, ...] = ()
-    crops: tuple[NucleusCrop, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
     crop_um: float = 0.0
     histograms: tuple[Histogram, ...] = ()
     statistics_columns: tuple[str, ...] = ()
@@ -200,11 +233,54 @@ class SlidePage:
     spatial: tuple[StatisticsRow, ...] = ()
     parts_columns: tuple[Term, ...] = ()
     parts: tuple[PartRow, ...] = ()
+    compared: tuple[str, ...] = ()
     records: tuple[StageRecord, ...] = ()
     versions: tuple[Fact, ...] = ()
     identity: tuple[Fact, ...] = ()
 
+    @property
+    def how_sure(self) -> tuple[str, ...]:
+        """How far the grade can be trusted, in sentences."""
+        return how_sure(self.grade) if self.grade else ()
+
+    @property
+    def left_out(self) -> str:
+        """What a protocol asks for that was not looked at, in a sentence."""
+        return left_out(self.grade)
+
+    @property
+    def cohort_link(self) -> str:
+        """Where the cohort's page is, if this page lies in its results folder; it opens at the slide."""
+        return cohort_link(self.slide)
+
+    @property
+    def files(self) -> tuple[StageFile, ...]:
+        """Files of the slide beside the page, if it lies in its results folder."""
+        return () if self.rejection else STAGE_FILES
+
+
+_DATA: Final = b"<!-- data of the viewer -->\n"
+_VIEWER: Final = (
+    "viewer_data.js",
+    "viewer_flat.js",
+    "viewer_gl.js",
+    "viewer_over.js",
+    "viewer_pick.js",
+    "viewer_panel.js",
+    "viewer.js",
+)
+
 
 def render_slide(page: SlidePage) -> bytes:
-    """Render the report of one slide as a self-contained HTML page."""
-    return render("slide.html", page=page, letters=LETTERS)
+    """Render the report of one slide as a self-contained HTML page, without the data of its viewer."""
+    scripts = ["statistics.js"] if page.statistics else []
+    scripts, styles = ([*scripts, *_VIEWER], ["slide.css", "viewer.css"]) if page.viewer else (scripts, ["slide.css"])
+    return render("slide.html", scripts, styles, page=page, letters=LETTERS)
+
+
+def with_data(page: bytes, data: bytes) -> bytes:
+    """Put data scripts at the end of a page with a viewer: a browser paints what comes before."""
+    before, mark, after = page.rpartition(_DATA)
+    if not mark:
+        raise ValueError("this page has no viewer")
+    return b"".join((before, data, after))

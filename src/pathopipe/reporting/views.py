@@ -1,6 +1,7 @@
 """The parts of a slide that are shown close up, with the outlines of the nuclei in them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,10 @@ from pathopipe import text
 from pathopipe.reporting import pictures
 from pathopipe.reporting.bins import Window
 from pathopipe.reporting.fact import Fact
-from pathopipe.reporting.slide_page import FieldOfView, NucleusCrop, Outline
+from pathopipe.reporting.gallery import RULES, Chosen
+from pathopipe.reporting.slide_page import FieldOfView, Gallery, NucleusCrop, Outline
 from pathopipe.units import Grid
+from pathopipe.viewer.links import nucleus_link
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -98,6 +101,40 @@ def crop_side_um(areas: NDArray[np.float64]) -> float:
     return float(np.clip(4 * np.ceil(1.7 * diameter / 4), *CROP_UM))
 
 
+def show_galleries(slide: "Slide", nuclei: Nuclei, chosen: Sequence[Chosen]) -> tuple[tuple[Gallery, ...], float]:
+    """Read the pictures of galleries, each nucleus once, all of one scale; returns the side of the pictures in µm, too.
+
+    Raises
+    ------
+    KeyError
+        When a nucleus is none of ``nuclei``.
+    """
+    rows = {int(nucleus): row for row, nucleus in enumerate(nuclei.ids)}
+    shown = [rows[number] for number in dict.fromkeys(number for one in chosen for number in one.ids)]
+    side = crop_side_um(nuclei.area_um2[shown])
+    crops = {int(nuclei.ids[row]): nucleus_crop(slide, nuclei, row, side) for row in shown}
+    galleries = (
+        Gallery(
+            RULES[one.kind],
+            tuple(
+                replace(crops[number], caption=_caption(one.kind, value))
+                for number, value in zip(one.ids, one.values, strict=True)
+            ),
+        )
+        for one in chosen
+    )
+    return tuple(galleries), side
+
+
+def _caption(kind: str, value: float) -> str:
+    """Write the number that a nucleus was chosen by."""
+    if kind == "drives":
+        return ("+" if value > 0 else "") + text.number(value, 2)
+    if kind in {"certain", "uncertain", "irregular"}:
+        return text.number(value)
+    return text.quantity(value, "µm²")
+
+
 def nucleus_crop(slide: "Slide", nuclei: Nuclei, row: int, side_um: float) -> NucleusCrop:
     """Read a square of ``side_um`` around one nucleus."""
     grid = _display_grid(slide)
@@ -105,4 +142,5 @@ def nucleus_crop(slide: "Slide", nuclei: Nuclei, row: int, side_um: float) -> Nu
     x = round(nuclei.x_px[row] / grid.factor_x - width / 2)
     y = round(nuclei.y_px[row] / grid.factor_y - height / 2)
     picture = pictures.jpeg(slide.read(grid, x, y, width, height))
-    return NucleusCrop(picture, _outline(nuclei, row, grid, x, y))
+    link = nucleus_link(nuclei.x_px[row], nuclei.y_px[row], slide.mpp.x, int(nuclei.ids[row]))
+    return NucleusCrop(picture, _outline(nuclei, row, grid, x, y), link=link)

@@ -13,6 +13,7 @@ from pathopipe.jobs.chosen_model import model_problems, types_problems
 from pathopipe.pipeline import Config
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import weights_folder
+from pathopipe.results.schemas.features import TERMS
 from pathopipe.samples import ABOUT_SLIDE, COLUMNS, Sample
 
 
@@ -68,6 +69,9 @@ def _config_problems(config: Config, results: Path) -> Iterator[str]:
         yield str(error)
     yield from model_problems(config.detect.model, config.tiles, weights_folder(results))
     yield from types_problems(config.types.model, weights_folder(results))
+    for name in config.report.measures:
+        if name not in TERMS:
+            yield f"report.measures: there is no measure '{name}': docs/measures.md lists them"
 
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:

@@ -12,27 +12,32 @@ from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.shown_nuclei import shown_nuclei
+from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
 from pathopipe.record import MANIFEST
 from pathopipe.reporting import bins as grids
 from pathopipe.reporting import manifests as reported
 from pathopipe.reporting import measures, pictures
 from pathopipe.reporting.distribution import distribution
+from pathopipe.reporting.gallery import TYPICAL_BY, Chosen, choose, driving
 from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.heat import influence_limit, paint
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.slide_crate import write_slide_crate
-from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide
-from pathopipe.reporting.views import Nuclei, crop_side_um, field_of_view, near, nucleus_crop
-from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_thumbnail
+from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
+from pathopipe.reporting.views import Nuclei, field_of_view, near, show_galleries
+from pathopipe.results.contents import GradeFile, read_grade, read_parts, read_statistics, read_thumbnail
+from pathopipe.results.documents import damaged
 from pathopipe.results.heat_map import Square, read_heat_map
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import numbers, read_batches, read_columns
+from pathopipe.results.tables import column_names, numbers, read_batches, read_columns
 from pathopipe.units import Grid
+from pathopipe.viewer.packing import scripts
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -59,8 +64,20 @@ def run(job: ReportJob) -> Outcome:
     if page is None:
         assert rejected is not None  # noqa: S101 - one of the two is there
         return _write_rejected(job, manifests, rejected)
-    job.output("report.html").write_bytes(render_slide(page))
-    return Outcome({"fields": len(page.fields), "gallery": len(page.crops)})
+    content = render_slide(page)
+    seen = viewed(job, _shown(page), len(content))
+    job.output("report.html").write_bytes(with_data(content, scripts(seen.blocks)))
+    shown = sum(len(gallery.crops) for gallery in page.galleries)
+    return Outcome({"fields": len(page.fields), "gallery": shown, "outlines": seen.outlined})
+
+
+def _shown(page: SlidePage) -> Shown:
+    """What the page shows of the slide: fields that drive the grade come first in the viewer."""
+    assert page.overview is not None  # noqa: S101 - every slide that was analyzed has one
+    order = ("raises", "lowers", "largest", "typical", "densest", "whole", "further")
+    windows = sorted((field.window for field in page.fields), key=lambda window: order.index(window.kind))
+    places = [(one.x_px, one.y_px, one.x_px + one.width_px, one.y_px + one.height_px) for one in windows]
+    return Shown(page.overview, places)
 
 
 def write_empty(job: ReportJob) -> None:
@@ -111,52 +128,55 @@ def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
     path = job.input("statistics/statistics.parquet")
-    row = read_statistics(path)
+    row, grade = read_statistics(path), read_grade(job.input("grade/grade.json"))
+    parts = read_parts(path, [*dict.fromkeys([*measures.PART_COLUMNS, *measures.median_columns(column_names(path))])])
+    compared = measures.compared_rows(parts)
     with open_slide_of(job) as slide:
         survey, rings = _survey(job, slide), _tissue_rings(job)
         windows = _windows(survey, slide, rings, job.settings.fields)
         squares = read_heat_map(job.input("grade/heatmap.geojson"), tissue)
         windows += _driving(squares, slide) if windows and windows[0].kind != "whole" else []
-        chosen = _gather(job, windows, survey.gallery)
-        fields = tuple(field_of_view(slide, window, chosen.nuclei) for window in windows)
-        crop_um = crop_side_um(chosen.crop_areas)
-        crops = tuple(nucleus_crop(slide, chosen.nuclei, place, crop_um) for place in chosen.crops)
+        chosen = _chosen(job, row, grade)
+        nuclei = _gather(job, windows, np.array([number for one in chosen for number in one.ids], np.int64))
+        fields = tuple(field_of_view(slide, window, nuclei) for window in windows)
+        galleries, crop_um = show_galleries(slide, nuclei, chosen)
         overview = _overview(job, slide, survey, rings, windows, squares)
     return SlidePage(
         slide=job.slide,
-        facts=(
-            *reported.slide_facts(tissue),
+        facts=reported.slide_facts(tissue),
+        methods=(
             *reported.mpp_facts(manifests["features"]),
             *reported.model_facts(manifests["detect"]),
             *reported.type_facts(manifests["types"]),
         ),
         warnings=reported.warnings(manifests),
-        grade=grade_of(read_grade(job.input("grade/grade.json"))),
+        grade=grade_of(grade),
         key_figures=measures.key_figures(row),
         overview=overview,
         fields=fields,
-        crops=crops,
+        galleries=galleries,
         crop_um=crop_um,
         histograms=tuple(_histograms(job)),
         statistics_columns=measures.statistics_columns(),
-        statistics=measures.statistics_groups(row),
+        statistics=measures.statistics_groups(row, compared),
         spatial=measures.spatial_rows(row),
         parts_columns=measures.parts_columns(),
-        parts=measures.parts_rows(read_parts(path, measures.PART_COLUMNS)),
+        parts=measures.parts_rows(parts),
+        compared=measures.compared_columns(compared),
         records=reported.stage_records(manifests),
         versions=reported.version_facts(manifests),
         identity=reported.identity_facts(tissue),
+        viewer=True,
     )
 
 
 @dataclass(frozen=True)
 class _Survey:
-    """What one pass over all nuclei gives: a fine grid for the density map, one of half fields, the gallery's ids."""
+    """What one pass over all nuclei gives: a fine grid for the density map, and one of half fields."""
 
     fine: grids.BinCounts
     coarse: grids.BinCounts
     scale: grids.DensityScale
-    gallery: NDArray[np.int64]
 
 
 def _survey(job: ReportJob, slide: "Slide") -> _Survey:
@@ -164,13 +184,11 @@ def _survey(job: ReportJob, slide: "Slide") -> _Survey:
     scale = grids.density_scale(max(size[0] * mpp.x, size[1] * mpp.y))
     fine = grids.BinCounts(*size, scale.bin_um / mpp.x, scale.bin_um / mpp.y)
     coarse = grids.BinCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
-    areas = [np.empty(0)]
     for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"], NUCLEI):
         x, y, area = (numbers(batch.column(name)) for name in ("x_px", "y_px", "area_um2"))
         fine.add(x, y, area)
         coarse.add(x, y, area)
-        areas.append(area)
-    return _Survey(fine, coarse, scale, grids.across_quantiles(np.concatenate(areas), job.settings.gallery))
+    return _Survey(fine, coarse, scale)
 
 
 def _windows(survey: _Survey, slide: "Slide", rings: Rings, wanted: int) -> list[grids.Window]:
@@ -192,26 +210,25 @@ def _driving(squares: Sequence[Square], slide: "Slide") -> list[grids.Window]:
     ]
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """The nuclei that the page shows, and which of them (as rows) make the gallery."""
+def _chosen(job: ReportJob, row: Mapping[str, Any], grade: GradeFile) -> tuple[Chosen, ...]:
+    """Choose the nuclei of the galleries: first those that drive the grade, then by what they are like."""
+    drivers, wanted = grade.get("drivers"), job.settings.gallery
+    strongest = drivers["nuclei"] if drivers else []
+    if any(not 0 <= entry["nucleus_id"] < job.manifest("segment")["counts"]["nuclei"] for entry in strongest):
+        raise damaged(job.input("grade/grade.json"))
+    found = {name: tuple(row.get(f"{name}_{at}") for at in ("p25", "p50", "p75")) for name in TYPICAL_BY}
+    quartiles = {name: values for name, values in found.items() if None not in values}
+    return (*driving(strongest, wanted), *choose(shown_nuclei(job, TYPICAL_BY[1:]), quartiles, wanted))
 
-    nuclei: Nuclei
-    crops: tuple[int, ...]
 
-    @property
-    def crop_areas(self) -> NDArray[np.float64]:
-        return self.nuclei.area_um2[list(self.crops)]
-
-
-def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.int64]) -> _Chosen:
-    """Read the nuclei of the windows and of the gallery, one row group of the table at a time."""
+def _gather(job: ReportJob, windows: list[grids.Window], gallery: NDArray[np.int64]) -> Nuclei:
+    """Read the nuclei of the windows and of the galleries, one row group of the table at a time."""
     names = ("nucleus_id", "x_px", "y_px", "area_um2")
     parts: list[tuple[NDArray[Any], ...]] = []
     path, grid = job.input("segment/nuclei.parquet"), Grid(**job.manifest("segment")["grid"])
     for batch in read_batches(path, [*names, "geometry"], NUCLEI):
         ids, x, y, area = (numbers(batch.column(name)) for name in names)
-        wanted = np.isin(ids, crop_ids)
+        wanted = np.isin(ids, gallery)
         for window in windows:
             wanted |= near(window, x, y)
         rows = np.flatnonzero(wanted)
@@ -219,9 +236,7 @@ def _gather(job: ReportJob, windows: list[grids.Window], crop_ids: NDArray[np.in
         geometry = np.array([stored[row].as_py() for row in rows.tolist()], dtype=object)
         unpack_outlines(path, geometry, grid)  # only to know that they are sound
         parts.append((ids[rows], x[rows], y[rows], area[rows], geometry))
-    nuclei = Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    place = {int(nucleus): row for row, nucleus in enumerate(nuclei.ids)}
-    return _Chosen(nuclei, tuple(place[int(nucleus)] for nucleus in crop_ids))
+    return Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _overview(

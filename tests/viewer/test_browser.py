@@ -1,0 +1,173 @@
+"""The viewer in a real browser."""
+
+import re
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from pathopipe import text
+from pathopipe.jobs import viewed
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import ReportSettings
+from pathopipe.viewer.layers import geojson_layer
+from pathopipe.viewer.links import nucleus_link, view_link
+from tests.stages.finished_slide import MPP, finish
+
+SHOWN = {
+    "Nuclear area": ("area_um2", "µm²"),
+    "Circularity": ("circularity", ""),
+    "Nearest neighbor": ("nearest_um", "µm"),
+}
+NO_WEBGL = """
+    const made = HTMLCanvasElement.prototype.getContext;
+    HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+      return kind.startsWith("webgl") ? null : made.call(this, kind, ...more);
+    };"""
+HOSTILE = "<img src=x onerror=alert(1)></script>"
+
+
+def report(folder, **known):
+    sample = finish(folder / "results", "s1", folder, **known)
+    execute("report", "s1", folder / "results", ReportSettings(), sample)
+    return folder / "results" / "s1" / "report" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return report(tmp_path_factory.mktemp("viewed"))
+
+
+def table(path, name):
+    return pq.read_table(path.parents[1] / f"{name}.parquet").to_pydict()
+
+
+def picture(page) -> bytes:
+    page.wait_for_timeout(250)
+    return page.locator(".viewer-stage").screenshot()
+
+
+def chosen(page) -> tuple[int, dict[str, str]]:
+    """Number of the nucleus in the panel, and what is said of it."""
+    page.wait_for_selector(".viewer-chosen dd")
+    page.wait_for_timeout(100)
+    number = int(page.inner_text(".viewer-chosen h3").removeprefix("Nucleus "))
+    labels, values = (page.locator(f".viewer-chosen {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    return number, dict(zip(labels, values, strict=True))
+
+
+def view(page) -> list[int]:
+    page.wait_for_timeout(150)
+    return [int(part) for part in re.findall(r"\d+", page.get_attribute(".viewer-link", "href"))]
+
+
+def check_numbers(path, number: int, said: dict[str, str]) -> None:
+    measured = table(path, "features/features")
+    for label, (name, unit) in SHOWN.items():
+        assert said[label] == text.quantity(measured[name][number], unit)
+    assert said["Type"] == (table(path, "types/types")["type"][number] or "not known")
+
+
+@pytest.mark.parametrize("before", ["", NO_WEBGL], ids=["webgl", "no webgl"])
+def test_a_click_gives_the_numbers_of_the_table(chromium, path, before):
+    nuclei = table(path, "segment/nuclei")
+    with chromium.page(path, before=before) as page:
+        box = page.locator(".viewer-stage").bounding_box()
+        bare = picture(page)
+        for row in (3, 250):
+            page.evaluate("link => { location.hash = link }", view_link(nuclei["x_px"][row], nuclei["y_px"][row], 120))
+            page.wait_for_timeout(300)
+            page.mouse.click(
+                box["x"] + box["width"] / 2, page.locator(".viewer-stage").bounding_box()["y"] + box["height"] / 2
+            )
+            number, said = chosen(page)
+            assert number == row
+            check_numbers(path, number, said)
+        assert picture(page) != bare
+        assert page.evaluate("document.activeElement.className") == "viewer-stage"
+
+
+def test_links_layers_colors_and_keys(chromium, path):
+    nuclei = table(path, "segment/nuclei")
+    link = nucleus_link(nuclei["x_px"][7], nuclei["y_px"][7], MPP, 7)
+    with chromium.page(path, address=link) as page:
+        number, said = chosen(page)
+        assert number == 7
+        check_numbers(path, number, said)
+        assert view(page)[:4] == [round(nuclei["x_px"][7]), round(nuclei["y_px"][7]), 120, 7]
+        assert page.evaluate("document.getElementById('viewer').getBoundingClientRect().top") == pytest.approx(
+            0, abs=40
+        )
+        page.locator(".viewer-stage").focus()
+        seen = [picture(page)]
+        for key, moved in (("ArrowRight", (1, 0)), ("ArrowDown", (0, 1)), ("ArrowLeft", (-1, 0)), ("ArrowUp", (0, -1))):
+            before = view(page)
+            page.keyboard.press(key)
+            after = view(page)
+            assert [(b > a) - (b < a) for a, b in zip(before[:2], after[:2], strict=True)] == list(moved)
+        for key, wider in (("+", False), ("-", True), ("0", True)):
+            before = view(page)
+            page.keyboard.press(key)
+            assert (view(page)[2] > before[2]) == wider
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        middle = chosen(page)[0]
+        page.keyboard.press("Shift+ArrowRight")
+        page.wait_for_timeout(200)
+        right = chosen(page)[0]
+        assert nuclei["x_px"][right] > nuclei["x_px"][middle]
+        check_numbers(path, *chosen(page))
+        seen.append(picture(page))
+        for label in page.locator(".viewer-layers label").all():
+            label.click()
+            seen.append(picture(page))
+        assert page.locator(".viewer-layers label").count() == 4
+        page.select_option(".viewer-by", label="Nuclear area")
+        page.locator(".viewer-layers label").first.click()
+        seen.append(picture(page))
+        assert len(set(seen)) == len(seen), "each layer and each coloring is to be seen"
+        assert "µm²" in page.inner_text(".viewer-legend")
+
+
+def test_names_stay_text(chromium, path, tmp_path, monkeypatch):
+    results = shutil.copytree(path.parents[2], tmp_path / "results")
+    square = [[[0, 0], [1600, 0], [1600, 1200], [0, 1200], [0, 0]]]
+    properties = {"classification": {"name": HOSTILE, "color": [200, 0, 0]}}
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": square}, "properties": properties}
+    layer = geojson_layer("odd", HOSTILE, {"features": [feature]}, (0.0, 0.0), shown=True)
+    monkeypatch.setattr(viewed, "_layers", lambda *_: [layer])
+    sample = finish(tmp_path / "results", "s1", tmp_path)
+    execute("report", "s1", results, ReportSettings(), sample)
+    with chromium.page(results / "s1" / "report" / "report.html", address="#view=800,600,40") as page:
+        page.click(".viewer-stage")
+        page.wait_for_timeout(300)
+        assert page.inner_text(".viewer-chosen").count(HOSTILE) == 2, "title and name"
+        assert HOSTILE in page.inner_text(".viewer-layers")
+        assert HOSTILE in page.inner_text(".viewer-legend")
+        assert page.locator("#viewer img").count() == 0
+
+
+def test_an_old_browser_is_told_so(chromium, path):
+    with chromium.page(path, before="delete window.DecompressionStream") as page:
+        assert "this browser is too old" in page.inner_text(".viewer-problem")
+        assert not page.locator(".viewer-body").is_visible()
+        assert page.locator("#distributions").is_visible()
+
+
+def test_a_page_that_lacks_a_part_says_so(chromium, path, tmp_path):
+    cut = tmp_path / "cut.html"
+    cut.write_bytes(path.read_bytes().replace(b'id="v-n0"', b'id="gone"'))
+    with chromium.page(cut) as page:
+        page.wait_for_selector(".viewer-problem:visible")
+        assert "the page lacks its part v-n0" in page.inner_text(".viewer-problem")
+
+
+def test_one_nucleus(chromium, tmp_path):
+    path = report(tmp_path, size=(256, 200), count=1)
+    with chromium.page(path, size=(390, 844)) as page:
+        page.click("[data-do=middle]")
+        number, said = chosen(page)
+        assert (number, said["Nearest neighbor"]) == (0, "–")
+        page.click("[data-do=next]")
+        assert chosen(page)[0] == 0
+        assert page.evaluate("document.getElementById('viewer').scrollWidth <= innerWidth")
