@@ -228,9 +228,9 @@ def test_what_is_shown_leads_to_its_place_in_the_viewer_where_there_is_one(read_
     crop = slide_page.NucleusCrop(PIXELS, slide_page.Outline(7, RING, 43.21), "43", "#view=1,2,3&nucleus=7")
     page = replace(graded_page(), galleries=(slide_page.Gallery(Rule("Largest", "why"), (crop,)),))
     without = read_page(slide_page.render_slide(page))
-    assert not [link for link in links(without) if link.startswith("#view")]
+    assert not [link for link in links(without) if link.startswith("#view=")]
     shown = read_page(slide_page.render_slide(replace(page, viewer=True)))
-    leading = [link for link in links(shown) if link.startswith("#view")]
+    leading = [link for link in links(shown) if link.startswith("#view=")]
     driver, fields, nucleus = "#view=5,6,7", ["#view=5,5,13", "#view=15,5,13"], "#view=1,2,3&nucleus=7"
     assert leading == [driver, driver, *fields, nucleus], "the grade, its strongest fields, the fields, the gallery"
 
