@@ -66,7 +66,7 @@ def test_a_report_fits_a_phone_and_four_sheets_of_paper(chromium, report):
         sheets = re.findall(rb"/Type\s*/Page\b", shown.pdf(format="A4"))
         assert 1 <= len(sheets) <= 4
         shown.emulate_media(media="print")
-        assert not shown.locator(".viewer").is_visible()
+        assert not any(shown.locator(part).is_visible() for part in (".viewer", ".statistics", ".files"))
         fields = shown.locator(".field")
         assert [field.is_visible() for field in fields.all()] == [True] * 3
 
