@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pathopipe.reporting import grade_view, pictures, slide_page
+from pathopipe.reporting import close_ups, grade_view, pictures, slide_page
 from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.gallery import Rule
@@ -23,7 +23,7 @@ TERM = Term(ATTACK, ATTACK, ATTACK)
 def full_page(words: str = "words") -> slide_page.SlidePage:
     """A page with every section, and ``words`` wherever text may come from outside."""
     fact = slide_page.Fact(words, words, words)
-    outline = slide_page.Outline(7, RING, 43.21)
+    outline = close_ups.Outline(7, RING, 43.21)
     evidence = tuple(grade_view.Evidence(words, value, words, words) for value in (1.5, 3, None, words, True, 0.1, 9))
     windows = tuple(Window(kind, 10.0 * i, 0, 10, 10) for i, kind in enumerate(("densest", "typical")))
     heat = pictures.png(pictures.heat(np.ones((3, 4)), 1.0))
@@ -37,8 +37,8 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         grade=grade_view.Grade(words, words, words, (words, "2"), (0.9, 0.1), False, words, evidence),
         key_figures=(fact,),
         overview=Overview(PIXELS, 400, 300, 0.5, (RING * 10,), windows, heat, (400, 300), 3000.0),
-        fields=tuple(slide_page.FieldOfView(window, PIXELS, 0.25, (outline,), (fact,)) for window in windows),
-        galleries=(slide_page.Gallery(Rule(words, words), (slide_page.NucleusCrop(PIXELS, outline, words, words),)),),
+        fields=tuple(close_ups.FieldOfView(window, PIXELS, 0.25, (outline,), (fact,)) for window in windows),
+        galleries=(close_ups.Gallery(Rule(words, words), (close_ups.NucleusCrop(PIXELS, outline, words, words),)),),
         crop_um=24.0,
         histograms=(slide_page.Histogram(replace(term_of("area_um2"), label=words), distribution([1, 2, 3])),),
         statistics_columns=(words,),
@@ -225,12 +225,12 @@ def links(page) -> list[str]:
 
 
 def test_what_is_shown_leads_to_its_place_in_the_viewer_where_there_is_one(read_page):
-    crop = slide_page.NucleusCrop(PIXELS, slide_page.Outline(7, RING, 43.21), "43", "#view=1,2,3&nucleus=7")
-    page = replace(graded_page(), galleries=(slide_page.Gallery(Rule("Largest", "why"), (crop,)),))
+    crop = close_ups.NucleusCrop(PIXELS, close_ups.Outline(7, RING, 43.21), "43", "#view=1,2,3&nucleus=7")
+    page = replace(graded_page(), galleries=(close_ups.Gallery(Rule("Largest", "why"), (crop,)),))
     without = read_page(slide_page.render_slide(page))
-    assert not [link for link in links(without) if link.startswith("#view")]
+    assert not [link for link in links(without) if link.startswith("#view=")]
     shown = read_page(slide_page.render_slide(replace(page, viewer=True)))
-    leading = [link for link in links(shown) if link.startswith("#view")]
+    leading = [link for link in links(shown) if link.startswith("#view=")]
     driver, fields, nucleus = "#view=5,6,7", ["#view=5,5,13", "#view=15,5,13"], "#view=1,2,3&nucleus=7"
     assert leading == [driver, driver, *fields, nucleus], "the grade, its strongest fields, the fields, the gallery"
 

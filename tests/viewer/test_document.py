@@ -63,26 +63,23 @@ def test_outlines_enclose_what_they_did():
 
 
 def test_room_is_kept_to_and_what_matters_comes_first():
-    whole = made(FEW, outlines="auto").document
-    size = sum(block.size for block in whole.blocks)
-    assert whole.outlined == FEW
+    whole = made(FEW, slide=Plain(2000, 1500)).document
+    size, places = sum(block.size for block in whole.blocks), ((500.0, 500.0, 700.0, 700.0),)
     shell = len(with_data(render_slide(SlidePage("s1", viewer=True)), b""))
+    assert whole.outlined == FEW
     assert len(page_of(whole)) == pytest.approx(shell + size, abs=10)
-    places = ((2000.0, 2000.0, 2600.0, 2400.0),)
-    for share in (0.55, 0.7, 0.9):
-        part_of = made(FEW, room=share * size, places=places)
+    found = {}
+    for share in (0.5, 0.6, 0.7, 0.9):
+        part_of = made(FEW, room=share * size, places=places, slide=Plain(2000, 1500))
         assert part_of.room.left >= 0
         assert sum(block.size for block in part_of.document.blocks) <= share * size
-        here = [
-            leaf[5]
-            for leaf in told(part_of.document)["leaves"]
-            if leaf[0] < 2600 and leaf[2] > 2000 and leaf[1] < 2400 and leaf[3] > 2000
-        ]
-        assert here
-        assert all(here), "outlines near the place are there"
-        assert 0 < part_of.document.outlined < FEW
-    small = told(made(FEW, room=0.55 * size, places=places).document)
-    assert [measure["there"] for measure in small["measures"]] != [True] * 3
+        kept = told(part_of.document)
+        near = [leaf[5] for leaf in kept["leaves"] if max(leaf[:2]) < 700 and min(leaf[2:4]) > 500]
+        assert near
+        assert all(near), "outlines near the place are there"
+        found[share] = [measure["there"] for measure in kept["measures"]].count(True), part_of.document.outlined
+    assert found[0.5][0] == 0 < found[0.6][0] < 3 == found[0.7][0]
+    assert 0 < found[0.5][1] < found[0.9][1] < FEW
 
 
 def test_outlines_can_be_asked_for_or_left_out():

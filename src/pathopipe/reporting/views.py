@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pathopipe import text
 from pathopipe.reporting import pictures
 from pathopipe.reporting.bins import Window
+from pathopipe.reporting.close_ups import FieldOfView, Gallery, NucleusCrop, Outline
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.gallery import RULES, Chosen
-from pathopipe.reporting.slide_page import FieldOfView, Gallery, NucleusCrop, Outline
 from pathopipe.units import Grid
 from pathopipe.viewer.links import nucleus_link
 

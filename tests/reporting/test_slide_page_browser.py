@@ -1,0 +1,82 @@
+"""The slide's page around the viewer, in a real browser."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from pathopipe.jobs.execution import execute
+from pathopipe.pipeline import ReportSettings
+from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.slide_page import QualityWarning, StatisticsGroup, StatisticsRow, render_slide
+from pathopipe.results.schemas.column import Term
+from tests.reporting.test_slide_page import graded_page
+from tests.stages.finished_slide import finish
+
+LONG = "The slide is unlike those that the grader learned from: 38% of its statistics lie outside of their range. " * 3
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    sample = finish(folder / "results", "s1", folder)
+    execute("report", "s1", folder / "results", ReportSettings(), sample)
+    return folder / "results" / "s1" / "report" / "report.html"
+
+
+@pytest.mark.parametrize("abstained", [False, True])
+def test_the_first_screen_fits_however_much_there_is_to_say(chromium, tmp_path, abstained):
+    grades = ("low", "intermediate", "high", "very high", "unknown")
+    known = {"grades": grades, "probabilities": (0.1, 0.5, 0.2, 0.1, 0.1), "limits": (0.5, 1.0, 1.5, 2.0)}
+    figures = (Fact("Quadratic-weighted kappa", "0.55", "(0.35 to 0.68)"),)
+    said = {"prediction_set": grades[:3], "not_assessed": ((LONG[:40], "why"),) * 9, "shares_of": LONG[:160]}
+    decided = {"grade": None, "abstained": True, "reason": LONG} if abstained else {"grade": "high", "reason": None}
+    page = graded_page(scope=LONG[:200], figures=figures, **known, **said, **decided)
+    warnings = tuple(QualityWarning("pen", LONG[:120], number == 0) for number in range(9))
+    tiles = tuple(Fact("Median circularity", "0.989", "1 is a circle") for _ in range(6))
+    (tmp_path / "page.html").write_bytes(render_slide(replace(page, warnings=warnings, key_figures=tiles)))
+    with chromium.page(tmp_path / "page.html") as shown:
+        assert shown.locator(".first").bounding_box()["height"] > 400
+        ends = [shown.locator(part).bounding_box() for part in (".verdict", ".worry", ".first .tiles")]
+        assert max(box["y"] + box["height"] for box in ends) <= 900
+
+
+def test_the_search_shows_the_measures_that_fit_and_nothing_else(chromium, tmp_path):
+    def group(title, *labels):
+        return StatisticsGroup(title, tuple(StatisticsRow(Term(words, "", f"of {words}"), (1.0,)) for words in labels))
+
+    groups = (group("Size", "Area", "Perimeter"), group("Texture", "Contrast of texture", "Entropy"))
+    (tmp_path / "page.html").write_bytes(render_slide(replace(graded_page(), statistics=groups, spatial=())))
+    with chromium.page(tmp_path / "page.html") as shown:
+        rows, folded = shown.locator(".statistics tbody tr"), shown.locator(".statistics details:not([open])")
+        assert (rows.count(), folded.count()) == (4, 1)
+        shown.fill("#measure", "TEXTURE  contrast")
+        assert [row.inner_text().split("\n")[0] for row in rows.all() if row.is_visible()] == ["Contrast of texture"]
+        assert shown.inner_text("#measures-shown") == "1 of 4 measures"
+        shown.fill("#measure", "of nothing")
+        assert not any(part.is_visible() for part in shown.locator(".statistics details").all())
+        shown.fill("#measure", "")
+        assert (shown.inner_text("#measures-shown"), folded.count()) == ("", 1)
+
+
+def test_a_report_fits_a_phone_and_four_sheets_of_paper(chromium, report):
+    with chromium.page(report, (390, 844)) as shown:
+        assert shown.evaluate("document.documentElement.scrollWidth") == 390
+    with chromium.page(report) as shown:
+        sheets = re.findall(rb"/Type\s*/Page\b", shown.pdf(format="A4"))
+        assert 1 <= len(sheets) <= 4
+        shown.emulate_media(media="print")
+        assert not any(shown.locator(part).is_visible() for part in (".viewer", ".statistics", ".files"))
+        fields = shown.locator(".field")
+        assert [field.is_visible() for field in fields.all()] == [True] * 3
+
+
+def test_a_nucleus_of_a_gallery_is_a_click_away_from_its_place(chromium, report):
+    with chromium.page(report) as shown:
+        link = shown.locator(".gallery a").first
+        number = re.search(r"nucleus=(\d+)", link.get_attribute("href"))[1]
+        link.click()
+        shown.wait_for_timeout(600)
+        assert number in shown.inner_text(".viewer-chosen h3")
+        box = shown.locator(".viewer-stage").bounding_box()
+        assert -box["height"] < box["y"] < 900, "the viewer is on the screen"
