@@ -19,6 +19,7 @@ SHOWN = {
     "Circularity": ("circularity", ""),
     "Nearest neighbor": ("nearest_um", "µm"),
 }
+LAYERS = ["Nuclei", "Nuclei also from afar", "Tissue that was analyzed", "Tiles of the analysis", "Nuclear density"]
 NO_WEBGL = """
     const made = HTMLCanvasElement.prototype.getContext;
     HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
@@ -118,15 +119,20 @@ def test_links_layers_colors_and_keys(chromium, path):
         assert nuclei["x_px"][right] > nuclei["x_px"][middle]
         check_numbers(path, *chosen(page))
         seen.append(picture(page))
-        for label in page.locator(".viewer-layers label").all():
-            label.click()
+        names = page.locator(".viewer-layers label").all_inner_texts()
+        assert [name.strip() for name in names] == LAYERS
+        for name in (LAYERS[0], *LAYERS[2:]):
+            page.get_by_label(name, exact=True).click()
             seen.append(picture(page))
-        assert page.locator(".viewer-layers label").count() == 4
         page.select_option(".viewer-by", label="Nuclear area")
-        page.locator(".viewer-layers label").first.click()
+        page.get_by_label(LAYERS[0], exact=True).click()
         seen.append(picture(page))
         assert len(set(seen)) == len(seen), "each layer and each coloring is to be seen"
         assert "µm²" in page.inner_text(".viewer-legend")
+        page.evaluate("link => { location.hash = link }", view_link(800, 600, 20000))
+        afar = picture(page)
+        page.get_by_label(LAYERS[1], exact=True).click()
+        assert picture(page) != afar
 
 
 def test_names_stay_text(chromium, path, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathopipe.slide import Slide
 
 Outlines = Literal["auto", "all", "none"]
-_PIXELS: Final = 0.4
+_PIXELS: Final = 0.5
 """Share of the room that pixels may take."""
 
 

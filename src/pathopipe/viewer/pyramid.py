@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 SIDE: Final = 512
 """Of a tile, in pixels."""
 FINEST_MPP: Final = 0.25
-BYTES_PER_PIXEL: Final = 0.4
+BYTES_PER_PIXEL: Final = 0.5
 """Of tissue in the page, about, to see beforehand whether a level fits."""
-_QUALITY: Final = 80
+_QUALITY: Final = 75
 _GLASS: Final = 225
 """A tile without a darker value is glass, and left out."""
 RGB = NDArray[np.uint8]

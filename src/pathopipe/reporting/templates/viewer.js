@@ -1,12 +1,14 @@
 /* The viewer itself: where it looks, and how it is moved. */
 (() => {
   const NEAR_UM = 1.6;
+  const FAR_UM = 6;
   const STEP = 1.25;
   const STILL_MS = 160;
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const view = {
-    x: 0, y: 0, scale: 1, width: 1, height: 1, ratio: 1, moving: false, nuclei: true,
+    x: 0, y: 0, scale: 1, width: 1, height: 1, ratio: 1, moving: false, nuclei: true, afar: false,
     get near() { return Viewer.told.mpp[0] / this.scale < NEAR_UM; },
+    get far() { return Viewer.told.mpp[0] / this.scale > FAR_UM; },
     get dot() { return Math.min(14, Math.max(1.5, 6 * this.scale / Viewer.told.mpp[0])); },
     toScreen(x, y) { return [(x - this.x) * this.scale + this.width / 2, (y - this.y) * this.scale + this.height / 2]; },
     toSlide(x, y) { return [(x - this.width / 2) / this.scale + this.x, (y - this.height / 2) / this.scale + this.y]; },
@@ -22,7 +24,7 @@
 
   function draw() {
     Viewer.pixels(canvases[0], view);
-    const leaves = view.nuclei ? visible() : [];
+    const leaves = (view.far ? view.afar : view.nuclei) ? visible() : [];
     painter.draw(view, leaves, view.near);
     Viewer.over(canvases[2], view, chosen);
     note();

@@ -4,6 +4,7 @@ const Viewer = {};
 (() => {
   const AT_ONCE = 6;
   const OLDEST = 400;
+  const LATER_MS = 120;
   const waiting = [];
   let busy = 0;
 
@@ -30,6 +31,12 @@ const Viewer = {};
     }
   }
 
+  /* What arrives is drawn a few times a second: a slide has hundreds of leaves. */
+  let soon = 0;
+  function later() {
+    soon ||= setTimeout(() => { soon = 0; Viewer.redraw(); }, LATER_MS);
+  }
+
   /* Columns of whole numbers, one after another, the low bytes of each before the higher ones. */
   class Columns {
     constructor(bytes) { this.bytes = bytes; this.at = 0; }
@@ -54,7 +61,7 @@ const Viewer = {};
     once(what, unpack) {
       if (!this.asked.has(what)) {
         this.asked.set(what, new Promise((done) => {
-          waiting.push(async () => { await unpack(); done(); Viewer.redraw(); });
+          waiting.push(async () => { await unpack(); done(); later(); });
           pump();
         }));
       }
@@ -138,6 +145,7 @@ const Viewer = {};
 
   Object.assign(Viewer, {
     value, written, tile,
+    unpacking: () => busy + waiting.length > 0,
     read() {
       const told = JSON.parse(new TextDecoder().decode(bytesOf("v-manifest")));
       told.leaves = told.leaves.map((entry, number) => new Leaf(number, entry));

@@ -18,7 +18,11 @@
     precision mediump float; uniform float alpha; in vec4 shade; out vec4 paint;
     void main() { float a = shade.a * alpha; paint = vec4(shade.rgb * a, a); }`;
   const UNIFORMS = ["origin", "size", "scale", "ratio", "wide", "dark", "alpha"];
-  const MOST_MOVING = 120000;
+  const MOST_WIDE = 800000;
+  const CELL_UM = 128;
+  const MANY = 40, SAMPLE = 40000;
+  const EMPTY = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+  const [SLOW_MS, FAST_MS, LEAST] = [26, 20, 4000];
 
   function program(gl, vertex) {
     const made = gl.createProgram();
@@ -47,21 +51,31 @@
       this.lines = this.gl && program(this.gl, LINES);
       this.works = Boolean(this.points && this.lines);
       this.buffers = new Map();
+      this.pace = new Pace();
       canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); Viewer.flat(); });
     }
 
+    /* At rest everything is drawn; while the view moves, as much as this machine draws in time. */
     draw(view, leaves, near) {
-      const { gl, canvas } = this, used = near ? this.lines : this.points;
+      const { gl, canvas } = this, most = view.moving || Viewer.unpacking() ? this.pace.most : Infinity;
+      this.pace.tick(view.moving);
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.clearColor(0, 0, 0, 0); gl.clear(gl.COLOR_BUFFER_BIT);
       gl.enable(gl.BLEND); gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-      gl.useProgram(used);
-      gl.uniform2f(used.at.size, view.width, view.height);
-      gl.uniform1f(used.at.scale, view.scale);
-      gl.uniform1f(used.at.ratio, view.ratio);
-      const total = leaves.reduce((sum, leaf) => sum + leaf.count, 0);
-      const share = view.moving ? Math.min(1, MOST_MOVING / total) : 1;
-      for (const leaf of leaves) (near ? this.outlines : this.dots).call(this, view, leaf, share);
+      const outlined = near ? leaves.filter((leaf) => leaf.points) : [];
+      const cells = outlined.flatMap((leaf) => cellsIn(this.of(leaf, "lines"), view).map((cell) => [leaf, cell]));
+      const steps = cells.reduce((sum, [, cell]) => sum + cell.count, 0);
+      if (2 * steps > most) { this.dots(view, leaves, most); return; }
+      this.dots(view, near ? leaves.filter((leaf) => !leaf.points) : leaves, most);
+      this.outlines(view, cells, 8 * steps <= Math.min(most, MOST_WIDE));
+    }
+
+    use(program, view) {
+      const { gl } = this;
+      gl.useProgram(program);
+      gl.uniform2f(program.at.size, view.width, view.height);
+      gl.uniform1f(program.at.scale, view.scale);
+      gl.uniform1f(program.at.ratio, view.ratio);
     }
 
     place(used, view, leaf) {
@@ -69,35 +83,60 @@
       this.gl.uniform2f(used.at.origin, x, y);
     }
 
-    dots(view, leaf, share) {
-      const { gl, points } = this, kept = this.of(leaf, "dots");
-      this.place(points, view, leaf);
+    dots(view, leaves, most) {
+      const { gl, points } = this, total = leaves.reduce((sum, leaf) => sum + leaf.count, 0);
+      this.use(points, view);
       gl.uniform1f(points.at.wide, view.dot);
       gl.uniform1f(points.at.alpha, 0.85);
-      this.bind(kept, 2, 0);
-      gl.drawArrays(gl.POINTS, 0, Math.ceil(leaf.count * share));
+      if (leaves.length > MANY && most < total) { this.sample(view, most); return; }
+      for (const leaf of leaves) {
+        this.bind(this.of(leaf, "dots"), 2, 0);
+        this.place(points, view, leaf);
+        gl.drawArrays(gl.POINTS, 0, Math.ceil(leaf.count * Math.min(1, most / total)));
+      }
+      if (leaves.length > MANY && !Viewer.unpacking()) this.gather();
     }
 
-    outlines(view, leaf) {
-      if (!leaf.points) { this.gl.useProgram(this.points); this.gl.uniform2f(this.points.at.size, view.width, view.height);
-        this.gl.uniform1f(this.points.at.scale, view.scale); this.gl.uniform1f(this.points.at.ratio, view.ratio);
-        this.dots(view, leaf, 1); this.gl.useProgram(this.lines); return; }
-      const { gl, lines } = this, kept = this.of(leaf, "lines");
-      this.place(lines, view, leaf);
+    /* Some points of many leaves, in one go: that they are many takes longer than their points. */
+    sample(view, most) {
+      this.gather();
+      this.bind(this.crowd, 2, 0);
+      this.place(this.points, view, { left: 0, top: 0 });
+      this.gl.drawArrays(this.gl.POINTS, 0, Math.min(this.crowd.count, most));
+    }
+
+    /* Made at rest, where there is time. */
+    gather() {
+      const leaves = Viewer.told.leaves.filter((leaf) => leaf.x);
+      const key = `${Viewer.coloring()} ${Math.floor(4 * Math.log2(leaves.length))}`;
+      if (this.crowd?.key === key) return;
+      this.crowd ??= { at: this.gl.createBuffer(), color: this.gl.createBuffer() };
+      const { at, color } = sampled(leaves);
+      this.fill(this.crowd.at, at); this.fill(this.crowd.color, color);
+      Object.assign(this.crowd, { key, count: color.length });
+    }
+
+    /* Wide lines with a dark rim; where there are many, plain ones. */
+    outlines(view, cells, wide) {
+      const { gl, lines } = this;
+      this.use(lines, view);
       gl.uniform1f(lines.at.alpha, 1);
-      this.bind(kept, 4, 1);
-      for (const [dark, wide] of [[1, 4], [0, 2]]) {
-        gl.uniform1f(lines.at.dark, dark); gl.uniform1f(lines.at.wide, wide);
-        gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, kept.count);
+      for (const [leaf, cell] of cells) {
+        this.bind(this.of(leaf, "lines"), 4, 1, cell.start);
+        this.place(lines, view, leaf);
+        for (const [dark, across] of wide ? [[1, 4], [0, 2]] : [[0, 0]]) {
+          gl.uniform1f(lines.at.dark, dark); gl.uniform1f(lines.at.wide, across);
+          gl.drawArraysInstanced(wide ? gl.TRIANGLE_STRIP : gl.LINES, 0, wide ? 4 : 2, cell.count);
+        }
       }
     }
 
-    bind(kept, width, divisor) {
+    bind(kept, width, divisor, start = 0) {
       const { gl } = this;
       gl.bindBuffer(gl.ARRAY_BUFFER, kept.at);
-      gl.enableVertexAttribArray(0); gl.vertexAttribPointer(0, width, gl.FLOAT, false, 0, 0); gl.vertexAttribDivisor(0, divisor);
+      gl.enableVertexAttribArray(0); gl.vertexAttribPointer(0, width, gl.FLOAT, false, 0, 4 * width * start); gl.vertexAttribDivisor(0, divisor);
       gl.bindBuffer(gl.ARRAY_BUFFER, kept.color);
-      gl.enableVertexAttribArray(1); gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, true, 0, 0); gl.vertexAttribDivisor(1, divisor);
+      gl.enableVertexAttribArray(1); gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, true, 0, 4 * start); gl.vertexAttribDivisor(1, divisor);
     }
 
     /* Buffers of a leaf, made once; colors again when the coloring changed. */
@@ -116,9 +155,9 @@
 
     made(leaf, what) {
       const { gl } = this, kept = { at: gl.createBuffer(), color: gl.createBuffer() };
-      const [order, at] = what === "dots" ? dotsOf(leaf) : segmentsOf(leaf);
+      const { order, at, cells } = what === "dots" ? dotsOf(leaf) : stepsOf(leaf);
       this.fill(kept.at, at);
-      return Object.assign(kept, { order, count: order.length });
+      return Object.assign(kept, { order, cells });
     }
 
     fill(buffer, values) {
@@ -130,22 +169,61 @@
   function dotsOf(leaf) {
     const order = spread(leaf.count), at = new Float32Array(2 * leaf.count);
     order.forEach((row, i) => { at[2 * i] = leaf.x[row] - leaf.left; at[2 * i + 1] = leaf.y[row] - leaf.top; });
-    return [order, at];
+    return { order, at };
   }
 
-  /* Both ends of each step of each outline. */
-  function segmentsOf(leaf) {
+  /* Evenly chosen nuclei of all leaves, of each leaf one in turn. */
+  function sampled(leaves) {
+    const total = leaves.reduce((sum, leaf) => sum + leaf.count, 0), share = Math.min(1, SAMPLE / total);
+    const turns = leaves.flatMap((leaf) => Array.from({ length: Math.ceil(leaf.count * share) }, (_, k) => [k / leaf.count, leaf, k]));
+    turns.sort((a, b) => a[0] - b[0]);
+    const at = new Float32Array(2 * turns.length), color = new Uint32Array(turns.length), orders = new Map();
+    turns.forEach(([, leaf, k], i) => {
+      if (!orders.has(leaf)) orders.set(leaf, [spread(leaf.count), new Uint32Array(Viewer.colorsOf(leaf).buffer)]);
+      const [order, colors] = orders.get(leaf), row = order[k];
+      at[2 * i] = leaf.x[row]; at[2 * i + 1] = leaf.y[row]; color[i] = colors[row];
+    });
+    return { at, color };
+  }
+
+  /* Both ends of each step of each outline, cell by cell. */
+  function stepsOf(leaf) {
     const total = leaf.ends[leaf.count], order = new Uint32Array(total), at = new Float32Array(4 * total);
-    for (let row = 0; row < leaf.count; row += 1) {
-      const first = leaf.ends[row], last = leaf.ends[row + 1];
-      for (let p = first; p < last; p += 1) {
-        const next = p + 1 < last ? p + 1 : first;
-        order[p] = row;
-        at[4 * p] = leaf.points[2 * p] - leaf.left; at[4 * p + 1] = leaf.points[2 * p + 1] - leaf.top;
-        at[4 * p + 2] = leaf.points[2 * next] - leaf.left; at[4 * p + 3] = leaf.points[2 * next + 1] - leaf.top;
+    const cells = [], side = CELL_UM / Viewer.told.mpp[0];
+    const key = (row) => Math.floor(leaf.y[row] / side) * 1e6 + Math.floor(leaf.x[row] / side);
+    const rows = Array.from({ length: leaf.count }, (_, row) => row).sort((a, b) => key(a) - key(b) || a - b);
+    let place = 0;
+    for (const row of rows) {
+      const first = leaf.ends[row], last = leaf.ends[row + 1], { points } = leaf;
+      if (cells.at(-1)?.key !== key(row)) cells.push({ key: key(row), start: place, count: 0, ...EMPTY });
+      const cell = cells.at(-1);
+      cell.count += last - first;
+      for (let p = first; p < last; p += 1, place += 1) {
+        const next = p + 1 < last ? p + 1 : first, [x, y] = [points[2 * p], points[2 * p + 1]];
+        order[place] = row;
+        at.set([x - leaf.left, y - leaf.top, points[2 * next] - leaf.left, points[2 * next + 1] - leaf.top], 4 * place);
+        cell.left = Math.min(cell.left, x); cell.right = Math.max(cell.right, x);
+        cell.top = Math.min(cell.top, y); cell.bottom = Math.max(cell.bottom, y);
       }
     }
-    return [order, at];
+    return { order, at, cells };
+  }
+
+  function cellsIn(kept, view) {
+    const [left, top] = view.toSlide(0, 0), [right, bottom] = view.toSlide(view.width, view.height);
+    return kept.cells.filter((cell) => cell.left <= right && cell.right >= left && cell.top <= bottom && cell.bottom >= top);
+  }
+
+  /* How many points a frame may have, so that a frame takes about as long as the screen shows one. */
+  class Pace {
+    constructor() { this.most = 100000; this.last = 0; }
+    tick(moving) {
+      const now = performance.now(), took = now - this.last;
+      this.last = now;
+      if (!moving || took > 1000) return;
+      if (took > SLOW_MS) this.most = Math.max(LEAST, this.most * 0.7);
+      else if (took < FAST_MS) this.most = Math.min(3e6, this.most * 1.1);
+    }
   }
 
   Viewer.Glass = Glass;

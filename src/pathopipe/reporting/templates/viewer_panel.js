@@ -26,6 +26,7 @@
   function layers(view) {
     const list = find("layers");
     list.append(box("Nuclei", true, (on) => { view.nuclei = on; }));
+    list.append(box("Nuclei also from afar", false, (on) => { view.afar = on; }));
     for (const layer of Viewer.told.layers) list.append(box(layer.title, layer.shown, (on) => { layer.shown = on; }));
   }
 

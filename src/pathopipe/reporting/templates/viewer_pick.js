@@ -96,5 +96,6 @@
     colorsOf, leavesIn, nucleusAt, neighbor, numbered, typeColors: OF_TYPES,
     colorBy(place) { by = place; changed += 1; },
     coloredBy: () => by,
+    coloring: () => changed,
   });
 })();
