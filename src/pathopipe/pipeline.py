@@ -337,6 +337,7 @@ REPORT: Final = Stage(
     demand=Demand(2.0, 0.1, 0.5, 1500),
     reads_pixels=True,
     group="after",
+    columns=("roi",),
     describes=True,
 )
 

@@ -1,16 +1,16 @@
 """The viewer in a real browser."""
 
+import json
 import re
 import shutil
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
 from pathopipe import text
-from pathopipe.jobs import viewed
 from pathopipe.jobs.execution import execute
 from pathopipe.pipeline import ReportSettings
-from pathopipe.viewer.layers import geojson_layer
 from pathopipe.viewer.links import nucleus_link, view_link
 from tests.stages.finished_slide import MPP, finish
 
@@ -99,6 +99,12 @@ def test_links_layers_colors_and_keys(chromium, path):
         assert page.evaluate("document.getElementById('viewer').getBoundingClientRect().top") == pytest.approx(
             0, abs=40
         )
+        page.click("[data-do=all]")
+        page.evaluate(
+            """link => { const a = document.createElement("a"); a.href = link; document.body.append(a); a.click() }""",
+            link,
+        )
+        assert view(page)[2] == 120, "a link leads back to where the address is already"
         page.locator(".viewer-stage").focus()
         seen = [picture(page)]
         for key, moved in (("ArrowRight", (1, 0)), ("ArrowDown", (0, 1)), ("ArrowLeft", (-1, 0)), ("ArrowUp", (0, -1))):
@@ -135,22 +141,25 @@ def test_links_layers_colors_and_keys(chromium, path):
         assert picture(page) != afar
 
 
-def test_names_stay_text(chromium, path, tmp_path, monkeypatch):
+def test_names_that_people_give_stay_text(chromium, path, tmp_path):
     results = shutil.copytree(path.parents[2], tmp_path / "results")
-    square = [[[0, 0], [1600, 0], [1600, 1200], [0, 1200], [0, 0]]]
-    properties = {"classification": {"name": HOSTILE, "color": [200, 0, 0]}}
-    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": square}, "properties": properties}
-    layer = geojson_layer("odd", HOSTILE, {"features": [feature]}, (0.0, 0.0), shown=True)
-    monkeypatch.setattr(viewed, "_layers", lambda *_: [layer])
-    sample = finish(tmp_path / "results", "s1", tmp_path)
+    left, right = ([[[x, 0], [x + 800, 0], [x + 800, 1200], [x, 1200], [x, 0]]] for x in (0, 800))
+    features = [
+        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": ring}, "properties": known}
+        for ring, known in ((left, {"name": HOSTILE}), (right, {"classification": {"name": "Ignore*"}}))
+    ]
+    (tmp_path / "roi.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    sample = replace(finish(results, "s1", tmp_path), roi=tmp_path / "roi.geojson")
     execute("report", "s1", results, ReportSettings(), sample)
-    with chromium.page(results / "s1" / "report" / "report.html", address="#view=800,600,40") as page:
+    with chromium.page(results / "s1" / "report" / "report.html", address="#view=400,600,40") as page:
         page.click(".viewer-stage")
         page.wait_for_timeout(300)
-        assert page.inner_text(".viewer-chosen").count(HOSTILE) == 2, "title and name"
-        assert HOSTILE in page.inner_text(".viewer-layers")
-        assert HOSTILE in page.inner_text(".viewer-legend")
+        assert f"Regions that were drawn: {HOSTILE}" in page.inner_text(".viewer-chosen")
         assert page.locator("#viewer img").count() == 0
+        page.evaluate("location.hash = '#view=1200,600,40'")
+        page.click(".viewer-stage")
+        page.wait_for_timeout(300)
+        assert "Areas that were left out by hand: Ignore*" in page.inner_text(".viewer-chosen")
 
 
 def test_an_old_browser_is_told_so(chromium, path):

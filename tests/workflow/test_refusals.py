@@ -97,6 +97,7 @@ def test_missing_files_and_going_on_without_them(folder: Path, capsys: pytest.Ca
         ("tiles.halo=10", "tiles.halo"),
         ("tiles.mpp=0.25", "made for 0.5 micrometers"),
         ("cohort.columns=[site]", "has no column 'site'"),
+        ("report.measures=area", "there is no measure 'area'"),
         ("cohort.columns=site", "has no column 'site'"),
         ("cohort.columns=grade", "'grade' can't be shown (known grade, for evaluation; never written"),
         ("cohort.columns=grade", "no other columns that could be shown"),

@@ -10,7 +10,8 @@ import shapely
 from pathopipe.jobs.job import Job
 from pathopipe.jobs.nuclei import measures_of, nuclei_of
 from pathopipe.jobs.pixels import open_slide_of
-from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.regions import drawn_regions, tissue_polygons
+from pathopipe.ops.regions import origin_of
 from pathopipe.pipeline import ReportSettings
 from pathopipe.reporting.heat import influence_limit
 from pathopipe.reporting.overview import Overview
@@ -31,6 +32,11 @@ from pathopipe.viewer.quadtree import Bounds
 ReportJob = Job[ReportSettings]
 _RAMP = np.linspace(64, 255, 256).round().astype(int)
 """Of the color table: darker ones could not be seen on nuclei."""
+_DRAWN = (
+    (False, "regions", "Regions that were drawn", "#ffb000"),
+    (True, "ignored", "Areas that were left out by hand", "#fe6100"),
+)
+"""Colors of lines by the IBM design library, told apart in all kinds of color vision."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ def _parts(job: ReportJob, names: Sequence[str], grid: Grid) -> Iterator[Part]:
 
 def _layers(job: ReportJob, overview: Overview, tissue: Sequence[shapely.Polygon]) -> Iterator[Layer]:
     yield outline_layer("tissue", "Tissue that was analyzed", tissue, shown=True)
+    yield from _drawn_layers(job)
     yield outline_layer("tiles", "Tiles of the analysis", _tiles(job), color="#8a93a3")
     if overview.density:
         title = "Nuclear density"
@@ -84,6 +91,18 @@ def _layers(job: ReportJob, overview: Overview, tissue: Sequence[shapely.Polygon
     squares = read_heat_map(job.input("grade/heatmap.geojson"), job.manifest("tissue"))
     if influence_limit(squares):
         yield _heat_layer(squares)
+
+
+def _drawn_layers(job: ReportJob) -> Iterator[Layer]:
+    """Regions that a person drew, and what they left out."""
+    bounds = job.manifest("tissue")["slide_info"]["bounds"]
+    regions = drawn_regions(job, origin_of(bounds))
+    for ignored, name, title, color in _DRAWN:
+        chosen = [region for region in regions if region.ignored == ignored]
+        polygons = [polygon for region in chosen for polygon in region.polygons]
+        labels = [region.name or region.kind for region in chosen for _ in region.polygons]
+        if polygons:
+            yield outline_layer(name, title, polygons, labels, color=color, shown=True)
 
 
 def _tiles(job: ReportJob) -> list[shapely.Polygon]:

@@ -89,8 +89,14 @@ def geojson_layer(name: str, title: str, content: dict[str, Any], origin: Origin
 
 
 def outline_layer(
-    name: str, title: str, polygons: Sequence[shapely.Polygon], *, color: str = OUTLINE, shown: bool = False
+    name: str,
+    title: str,
+    polygons: Sequence[shapely.Polygon],
+    labels: Sequence[str] = (),
+    *,
+    color: str = OUTLINE,
+    shown: bool = False,
 ) -> Layer:
-    """Make a layer of polygons that are outlined in one color."""
-    same = [color] * len(polygons)
-    return Layer(name, title, polygons, same, [""] * len(polygons), shown=shown, keys=((color, title),))
+    """Make a layer of polygons that are outlined in one color, and called something where there are ``labels``."""
+    same, called = [color] * len(polygons), labels or [""] * len(polygons)
+    return Layer(name, title, polygons, same, called, shown=shown, keys=((color, title),))

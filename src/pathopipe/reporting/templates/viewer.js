@@ -170,6 +170,12 @@
     if (found[4]) choose(Viewer.numbered(Number(found[4]), x, y));
   }
 
+  /* A link to where the address is already changes no address. */
+  function again(event) {
+    const link = event.target.closest?.("a")?.getAttribute("href");
+    if (link && link === location.hash) follow();
+  }
+
   /* A plain canvas where WebGL is missing or was lost. */
   Viewer.flat = () => {
     const fresh = canvases[1].cloneNode();
@@ -193,6 +199,7 @@
     stage.addEventListener("wheel", wheel, { passive: false });
     for (const button of document.querySelectorAll("#viewer [data-do]")) button.addEventListener("click", DO[button.dataset.do]);
     window.addEventListener("hashchange", follow);
+    document.addEventListener("click", again);
     new ResizeObserver(resized).observe(stage);
   }
 
