@@ -16,6 +16,8 @@ from pathopipe.text import count, fixed, number, percent, quantity
 
 _WIDTH, _HEIGHT = 460.0, 236.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 20.0, 26.0, 46.0
+NAMED = 500
+"""Dots of a figure that are named when pointed at: of more, the names would be most of the page."""
 
 
 @dataclass(frozen=True)
@@ -272,16 +274,26 @@ def _stacked(dots: Sequence[Dot], x: Axis, base: float, radius: float) -> Markup
         columns.setdefault(round(x(dot.value) / (2 * radius)), []).append(dot)
     highest = max(len(column) for column in columns.values())
     step = min(2.0 * radius, (base - 18.0) / max(1, highest - 1))
-    circles = [
-        svg.element(
-            "circle",
-            svg.element("title", f"{dot.name}: {number(dot.value)}"),
-            cx=x(dot.value),
-            cy=base - level * step,
-            r=radius,
-            class_=dot.class_ or None,
-        )
+    placed = [
+        (x(dot.value), base - level * step, dot, number(dot.value))
         for column in columns.values()
         for level, dot in enumerate(column)
     ]
-    return svg.group(circles, class_="dots", stroke_width=radius / 6)
+    return marks(placed, radius)
+
+
+def marks(placed: Sequence[tuple[float, float, Dot, str]], radius: float) -> Markup:
+    """Draw dots at x and y, each named, with its value in words; more than `NAMED` as a path per color, unnamed."""
+    if len(placed) <= NAMED:
+        circles = [
+            svg.element(
+                "circle", svg.element("title", f"{dot.name}: {words}"), cx=x, cy=y, r=radius, class_=dot.class_ or None
+            )
+            for x, y, dot, words in placed
+        ]
+        return svg.group(circles, class_="dots", stroke_width=radius / 6)
+    paths: dict[str, list[str]] = {}
+    for x, y, dot, _ in placed:
+        paths.setdefault(dot.class_, []).append(f"M{svg.coordinate(x)} {svg.coordinate(y)}h0")
+    drawn = [svg.element("path", d="".join(moves), class_=class_ or None) for class_, moves in paths.items()]
+    return svg.group(drawn, class_="many", stroke_width=2 * radius)
