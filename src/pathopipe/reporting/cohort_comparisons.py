@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -183,7 +184,7 @@ def _units(slides: Slides, dots: Sequence[Dot | None], column: Column) -> dict[s
     for unit, dot, value in zip(slides.units, dots, column.values, strict=True):
         if dot:
             found.setdefault(value, {}).setdefault(unit, []).append(dot.value)
-    return {value: [float(np.mean(numbers)) for numbers in units.values()] for value, units in found.items()}
+    return {value: [fmean(numbers) for numbers in units.values()] for value, units in found.items()}
 
 
 def rules(columns: Sequence[ByColumn]) -> str:

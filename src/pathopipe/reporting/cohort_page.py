@@ -144,7 +144,7 @@ class CohortPage:
         """The slides that were."""
         return [entry for entry in self.entries if entry.row.other_settings]
 
-    @property
+    @cached_property
     def strips(self) -> list[Markup]:
         """How the statistics are spread over the slides, where at least two slides have them."""
         slides = cohort_comparisons.Slides(self.done, self.grades)

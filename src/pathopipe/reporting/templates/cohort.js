@@ -115,8 +115,7 @@
     try { history.replaceState(null, "", address); } catch { location.replace(address); }
   };
   const change = () => { frame.scrollTop = 0; show(); remember(); };
-  const restore = () => {
-    const asked = new URLSearchParams(location.hash.slice(1));
+  const apply = (asked) => {
     for (const control of form.elements) {
       if (control.type === "checkbox") control.checked = asked.has(control.name);
       else if (control.name) control.value = asked.get(control.name) ?? "";
@@ -127,6 +126,7 @@
     details.open ||= [...asked.keys()].some((key) => /^(from|to|is|has)\./.test(key));
     show();
   };
+  const restore = () => apply(new URLSearchParams(location.hash.slice(1)));
 
   for (const heading of columns) {
     const button = make("button", [...heading.childNodes], { type: "button" });
@@ -139,7 +139,11 @@
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(change, 80); });
-  form.addEventListener("reset", (event) => { event.preventDefault(); location.hash = ""; remember.call(); restore(); });
+  form.addEventListener("reset", (event) => {
+    event.preventDefault();
+    apply(new URLSearchParams());
+    remember();
+  });
   table.addEventListener("click", (event) => {
     const button = event.target.closest(".group button");
     if (!button) return;
