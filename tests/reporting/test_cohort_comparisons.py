@@ -6,8 +6,8 @@ import pytest
 from pathopipe.reporting import cohort_figures
 from pathopipe.reporting.cohort_comparisons import Column, Slides, compare, marked, rules
 from pathopipe.reporting.cohort_entry import CohortEntry
+from pathopipe.reporting.cohort_figures import NAMED, Dot
 from pathopipe.reporting.cohort_table import CohortRow
-from pathopipe.reporting.figures import NAMED, Dot
 
 NAMES = ("area_um2_mean", "nuclei_per_mm2")
 

@@ -22,7 +22,8 @@ from pathopipe.ops.comparisons import (
 )
 from pathopipe.reporting import cohort_figures
 from pathopipe.reporting.cohort_entry import CohortEntry, shade
-from pathopipe.reporting.figures import Dot, axis_title
+from pathopipe.reporting.cohort_figures import Dot
+from pathopipe.reporting.figures import axis_title
 from pathopipe.results.schemas.statistics import column_term
 from pathopipe.text import number
 

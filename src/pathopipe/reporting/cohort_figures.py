@@ -1,17 +1,95 @@
-"""Boxes and scatter plots of the slides of a cohort, as SVG."""
+"""Strips, boxes and scatter plots of the slides of a cohort, as SVG."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
 from pathopipe.reporting import svg
-from pathopipe.reporting.figures import NAMED, Axis, Dot, axes, labeled, marks, padded, shorten
+from pathopipe.reporting.figures import Axis, axes, axis_title, labeled, shorten
+from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, number
 
-Placed = tuple[float, float, Dot, str]
+NAMED = 500
+"""Dots of a figure that are named when pointed at: of more, the names would be most of the page."""
 _WIDTH, _ROW, _TOP = 460.0, 34.0, 8.0
 _LEFT, _RIGHT = 150.0, 14.0
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One slide in a strip: its value, its name, and the class that colors it."""
+
+    value: float
+    name: str
+    class_: str = ""
+
+
+Placed = tuple[float, float, Dot, str]
+"""X and y of a dot, and its value in words."""
+
+
+def strip(dots: Sequence[Dot], term: Term) -> Markup:
+    """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles."""
+    width, base = 460.0, 84.0
+    # As many dots as slides in the same space: smaller ones for a large cohort.
+    radius = float(np.clip(6 * np.sqrt(60 / len(dots)), 1.5, 6))
+    values = np.array([dot.value for dot in dots], dtype=np.float64)
+    low, high = padded(values)
+    x = Axis(low, high, 14.0, width - 14.0)
+    p25, p50, p75 = (float(value) for value in np.percentile(values, [25, 50, 75]))
+    band = svg.element("rect", x=x(p25), y=14.0, width=max(1.0, x(p75) - x(p25)), height=base - 14, class_="iqr")
+    middle = svg.element("line", x1=x(p50), x2=x(p50), y1=14.0, y2=base, class_="median")
+    drawn = _stacked(dots, x, base - radius - 1, radius)
+    marks: list[Markup] = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
+    for value, words in labeled(svg.ticks(low, high, 6)):
+        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
+        marks.append(svg.text(x(value), base + 17, words, "middle", "tick"))
+    label = (
+        f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
+    )
+    title = svg.text(width / 2, base + 35, axis_title(term), "middle", "title")
+    return svg.figure(width, base + 42, label, band, *marks, drawn, middle, title, class_="chart strip")
+
+
+def padded(values: np.ndarray) -> tuple[float, float]:
+    """Return limits of an axis that leave a little room on both sides, also where all values are the same."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.04 * (high - low) if high > low else max(0.05 * abs(low), 0.5)
+    return low - room, high + room
+
+
+def _stacked(dots: Sequence[Dot], x: Axis, base: float, radius: float) -> Markup:
+    """Stack the dots of each column; a stack that would leave the strip is compressed."""
+    columns: dict[int, list[Dot]] = {}
+    for dot in sorted(dots, key=lambda dot: (dot.value, dot.name)):
+        columns.setdefault(round(x(dot.value) / (2 * radius)), []).append(dot)
+    highest = max(len(column) for column in columns.values())
+    step = min(2.0 * radius, (base - 18.0) / max(1, highest - 1))
+    placed = [
+        (x(dot.value), base - level * step, dot, number(dot.value))
+        for column in columns.values()
+        for level, dot in enumerate(column)
+    ]
+    return marks(placed, radius)
+
+
+def marks(placed: Sequence[Placed], radius: float) -> Markup:
+    """Draw dots at x and y, each named, with its value in words; more than `NAMED` as a path per color, unnamed."""
+    if len(placed) <= NAMED:
+        circles = [
+            svg.element(
+                "circle", svg.element("title", f"{dot.name}: {words}"), cx=x, cy=y, r=radius, class_=dot.class_ or None
+            )
+            for x, y, dot, words in placed
+        ]
+        return svg.group(circles, class_="dots", stroke_width=radius / 6)
+    paths: dict[str, list[str]] = {}
+    for x, y, dot, _ in placed:
+        paths.setdefault(dot.class_, []).append(f"M{svg.coordinate(x)} {svg.coordinate(y)}h0")
+    drawn = [svg.element("path", d="".join(moves), class_=class_ or None) for class_, moves in paths.items()]
+    return svg.group(drawn, class_="many", stroke_width=2 * radius)
 
 
 def boxes(groups: Mapping[str, Sequence[Dot]], title: str, column: str) -> Markup:

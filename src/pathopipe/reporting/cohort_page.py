@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pathopipe.grading.patients import PatientGrade
 from pathopipe.ops.comparisons import FAR, FEWEST_VALUES
-from pathopipe.reporting import cohort_comparisons, cohort_data, figures
+from pathopipe.reporting import cohort_comparisons, cohort_data, cohort_figures
 from pathopipe.reporting.cohort_comparisons import ByColumn
 from pathopipe.reporting.cohort_entry import STATES, CohortEntry, shade
 from pathopipe.reporting.cohort_settings import mixed
@@ -149,7 +149,7 @@ class CohortPage:
         """How the statistics are spread over the slides, where at least two slides have them."""
         slides = cohort_comparisons.Slides(self.done, self.grades)
         drawn = (([dot for dot in slides.dots(name) if dot], column_term(name)) for name in self.statistics)
-        return [figures.strip(dots, term) for dots, term in drawn if len(dots) > 1]
+        return [cohort_figures.strip(dots, term) for dots, term in drawn if len(dots) > 1]
 
     @cached_property
     def comparisons(self) -> list[ByColumn]:
@@ -195,6 +195,6 @@ def render_cohort(page: CohortPage) -> bytes:
         slides=len(page.entries),
         plain=PLAIN,
         listed=LISTED,
-        named=figures.NAMED,
+        named=cohort_figures.NAMED,
         cell=cohort_data.cell,
     )
