@@ -9,7 +9,11 @@ min_version("9.20")
 if not workflow.configfiles and find_config(None):
 
     # What --config sets goes before it.
-    configfile: str(find_config(None))
+    # Absolute: Snakemake's report reads it again, from the folder of the results.
+    configfile: str(find_config(None).absolute())
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"

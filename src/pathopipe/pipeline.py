@@ -345,15 +345,30 @@ REPORT: Final = Stage(
 class CohortSettings(Section):
     """The table and page over all slides."""
 
-    columns: tuple[str, ...] = Field((), description="additional columns of the sample sheet to show")
+    columns: tuple[str, ...] = Field(
+        (), description="additional columns of the sample sheet to show, and to compare the statistics by"
+    )
+    statistics: tuple[str, ...] = Field(
+        (
+            "nuclei_count",
+            "tissue_mm2",
+            "nuclei_per_mm2",
+            "area_um2_mean",
+            "area_um2_cv",
+            "circularity_p50",
+            "hematoxylin_mean_p50",
+            "epithelial_share",
+        ),
+        description="columns of `statistics.parquet` that the page shows and compares",
+    )
     patient_rule: PatientRule = Field(
         "worst", description="grade of a patient of several slides: the worst, that of the most nuclei, or pooled"
     )
 
-    @field_validator("columns", mode="before")
+    @field_validator("columns", "statistics", mode="before")
     @classmethod
-    def _one_or_several(cls, columns: object) -> object:
-        return names_in(columns)
+    def _one_or_several(cls, names: object) -> object:
+        return names_in(names)
 
 
 COHORT: Final = Stage(
@@ -361,7 +376,7 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=7,
+    contract=8,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",

@@ -38,7 +38,7 @@ def read(data: bytes) -> list[dict[str, str]]:
 def test_columns_stand_in_order():
     assert list(table_of(ROWS)) == [
         "slide", "state", "reason", "grade", "abstained", "outside_scope", "patient_grade",
-        "patient_slides", "warnings", "other_settings", "model", "model_licence",
+        "patient_slides", "warnings", "outlying", "other_settings", "model", "model_licence",
         "share_of_resamples_1", "share_of_resamples_2", "nuclei_count", "x_mean", "x_sd", "site",
     ]  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_tsv_holds_every_slide_in_the_order_of_the_sheet():
         "outside_scope": "true", "warnings": "pen not_he", "other_settings": "", "model_licence": "CC BY 4.0",
         "share_of_resamples_1": "0.1",
         "share_of_resamples_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
-        "patient_grade": "", "patient_slides": "",
+        "patient_grade": "", "patient_slides": "", "outlying": "",
     }  # fmt: skip
     assert rows[1]["reason"] == r"no tissue\nat all"
     assert rows[2]["abstained"] == "true"

@@ -12,6 +12,7 @@ from pathopipe.pipeline import COHORT, CohortSettings, ReportSettings
 from pathopipe.reporting.cohort_settings import noted_settings
 from pathopipe.results.documents import read_json, write_json
 from pathopipe.samples import Sample
+from pathopipe.stages import cohort
 from tests.made import seal
 from tests.stages.finished_slide import finish, reject
 
@@ -244,8 +245,8 @@ def test_warnings_of_the_stages_reach_the_table_and_the_page(copied):
     write_json(path, read_json(path) | {"quality": [warned]})
     rows, page, _ = gather(copied, samples("done", "rejected", "later"))
     assert [row["warnings"] for row in rows] == ["implausible_mpp pen", "pen", ""]
-    assert 'data-warnings="implausible_mpp pen"' in page
-    assert "The mpp is probably wrong." in page
+    assert '"warnings":[["implausible_mpp","The mpp is probably wrong."' in page
+    assert "Doubtful resolution" in page
 
 
 def test_settings_that_differ_from_most_are_told_and_the_recipe_keeps_all_sections(copied):
@@ -282,4 +283,43 @@ def test_a_slide_without_grade_has_no_shares_and_its_reason_is_in_sight(copied):
     seal(copied, "done", "grade")
     rows, page, _ = gather(copied, samples("done"))
     assert "share_of_resamples_2" not in rows[0]
-    assert ">Too few nuclei for a grade.<" in page
+    assert '"reason":"Too few nuclei for a grade."' in page
+    assert '<td class="reason">Too few nuclei for a grade.' in page
+
+
+def test_pictures_of_a_large_cohort_stay_in_the_folders_of_the_slides(copied, monkeypatch):
+    lines = samples("done", "rejected", "later")
+    _, page, _ = gather(copied, lines)
+    assert "tissue/thumbnail.jpg" not in page
+    monkeypatch.setattr(cohort, "EMBEDDED", 2)
+    _, page, _ = gather(copied, lines)
+    assert '"picture":"../done/tissue/thumbnail.jpg"' in page
+    assert page.count("tissue/thumbnail.jpg") == 1, "of a rejected slide there is none"
+    assert "data:image" not in page
+
+
+def test_statistics_that_are_named_are_shown_and_compared(copied):
+    names = ("area_um2_p50", "nuclei_count")
+    shown = CohortSettings(columns=("site",), statistics=names)
+    for place in range(11):
+        shutil.copytree(copied / "done", copied / f"s{place}")
+        restate(copied, f"s{place}", area_um2_p50=30.0 + place if place < 10 else 9000.0)
+    lines = [Sample(f"s{place}", Path(PRIVATE), extra={"site": "AB"[place % 2]}) for place in range(11)]
+    execute_cohort(copied, lines, shown)
+    page = (copied / "cohort" / "index.html").read_text(encoding="utf-8")
+    assert "By site" in page
+    assert "Nuclear area, median" in page
+    assert "1 comparison was made" in page, "all slides have as many nuclei"
+    table = pq.read_table(copied / "cohort" / "cohort.parquet").to_pylist()
+    assert [row["outlying"] for row in table] == [*[None] * 10, "area_um2_p50"]
+    assert "1 slide is an outlier" in page
+
+
+def restate(results: Path, slide: str, **changes) -> None:
+    path = results / slide / "statistics" / "statistics.parquet"
+    table = pq.read_table(path)
+    for name, value in changes.items():
+        column = pa.array([value, *table[name].to_pylist()[1:]], table.schema.field(name).type)
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
+    pq.write_table(table, path)
+    seal(results, slide, "statistics")

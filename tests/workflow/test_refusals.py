@@ -101,6 +101,7 @@ def test_missing_files_and_going_on_without_them(folder: Path, capsys: pytest.Ca
         ("cohort.columns=site", "has no column 'site'"),
         ("cohort.columns=grade", "'grade' can't be shown (known grade, for evaluation; never written"),
         ("cohort.columns=grade", "no other columns that could be shown"),
+        ("cohort.statistics=[area]", "cohort.statistics: there is no statistic 'area'"),
         ("cohort.columns=3", "cohort.columns should be a list"),
     ],
 )

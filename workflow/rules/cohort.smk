@@ -2,7 +2,13 @@ rule cohort:
     input:
         PLAN.cohort_inputs,
     output:
-        **PLAN.cohort_outputs,
+        **in_report(
+            PLAN.cohort_outputs,
+            "index.html",
+            "../report/cohort.rst",
+            category="Cohort",
+            labels={"page": "all slides"},
+        ),
     log:
         PLAN.log("cohort"),
     localrule: True

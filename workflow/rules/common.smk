@@ -35,3 +35,11 @@ def kept(outputs):
         name: temp(path) if path.endswith(passing) else path
         for name, path in outputs.items()
     }
+
+
+def in_report(outputs, page, caption, **about):
+    """Outputs of a rule; Snakemake's report shows the page among them."""
+    return {
+        name: report(path, caption=caption, **about) if path.endswith(page) else path
+        for name, path in outputs.items()
+    }

@@ -2,7 +2,13 @@ rule report:
     input:
         **PLAN.reads("report"),
     output:
-        **PLAN.writes("report"),
+        **in_report(
+            PLAN.writes("report"),
+            "report.html",
+            "../report/slide.rst",
+            category="Slides",
+            labels={"slide": "{slide}"},
+        ),
     log:
         PLAN.log("report"),
     conda:

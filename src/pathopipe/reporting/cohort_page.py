@@ -3,103 +3,29 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from functools import cached_property
+from typing import Final
 
 from markupsafe import Markup
 
 from pathopipe.grading.patients import PatientGrade
-from pathopipe.reporting import figures
+from pathopipe.ops.comparisons import FAR, FEWEST_VALUES
+from pathopipe.reporting import cohort_comparisons, cohort_data, cohort_figures
+from pathopipe.reporting.cohort_comparisons import ByColumn
+from pathopipe.reporting.cohort_entry import STATES, CohortEntry, shade
 from pathopipe.reporting.cohort_settings import mixed
-from pathopipe.reporting.cohort_table import CohortRow
 from pathopipe.reporting.pages import render
-from pathopipe.reporting.pictures import Picture
 from pathopipe.reporting.slide_page import QualityWarning
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.statistics import column_term
-from pathopipe.text import count, number, percent
+from pathopipe.text import number
 
-STATES = {
-    "done": "Analyzed",
-    "rejected": "Rejected",
-    "fault": "Fault",
-    "missing": "Not finished",
-}
-STRIPS = (
-    "nuclei_per_mm2",
-    "area_um2_mean",
-    "area_um2_cv",
-    "circularity_p50",
-    "hematoxylin_mean_p50",
-    "nearest_um_p50",
-)
-SHADES = 4
-"""Number of colors for grades, from light to dark."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers in the page's table."""
-
-    key: str
-    title: str
-    unit: str
-
-
-COLUMNS = (
-    Column("nuclei_count", "Nuclei", ""),
-    Column("nuclei_per_mm2", "Density", "per mm²"),
-    Column("area_um2_mean", "Mean area", "µm²"),
-    Column("area_um2_cv", "CV of area", ""),
-    Column("tissue_mm2", "Tissue", "mm²"),
-)
-
-
-@dataclass(frozen=True)
-class CohortEntry:
-    """A slide on the page: its row of the table, a picture, whether there is a report to link to, and warnings."""
-
-    row: CohortRow
-    thumbnail: Picture | None = None
-    has_report: bool = False
-    warnings: tuple[QualityWarning, ...] = ()
-
-    @property
-    def href(self) -> str | None:
-        """Address of the report, relative to the page, so that the results folder can be moved."""
-        return f"../{quote(self.row.slide, safe='')}/report/report.html" if self.has_report else None
-
-    @property
-    def state(self) -> str:
-        """The state in plain words."""
-        return STATES.get(self.row.state, self.row.state)
-
-    @property
-    def stability(self) -> str:
-        """Share of resamples that give the grade, or its probability, in words; empty where there is none."""
-        share = self.row.shares.get(self.row.grade) if self.row.grade else None
-        if share is None:
-            return ""
-        return f"probability {percent(share)}" if self.row.calibrated else f"in {percent(share)} of resamples"
-
-    @property
-    def marks(self) -> list[QualityWarning]:
-        """One warning of each code."""
-        return list({warning.code: warning for warning in reversed(self.warnings)}.values())[::-1]
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a warning leaves the slide without a grade."""
-        return any(warning.stops_grade for warning in self.warnings)
-
-    def cell(self, column: Column) -> str:
-        """A number of the row, ready to read."""
-        value = self.row.statistics.get(column.key)
-        return count(value) if column.key == "nuclei_count" else number(value)
-
-    def sort_key(self, column: Column) -> str:
-        """A number of the row, for the script that sorts."""
-        value = self.row.statistics.get(column.key)
-        return "" if value is None else repr(value)
+PLAIN: Final = 500
+"""Slides of a cohort whose table is also there for a browser without script."""
+LISTED: Final = 100
+"""Patients, or slides of other settings, that are listed above the table."""
+CHOICES: Final = 40
+"""Values of a column that are offered to choose from; of more, one types a part."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +39,21 @@ class GradeCount:
 
 
 @dataclass(frozen=True)
+class SheetColumn:
+    """A column of the sheet in the table; ``choices`` are its different values, None where there are too many."""
+
+    name: str
+    choices: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class CohortPage:
     """All that the page shows: slides in the sheet's order, grades from best to worst, the sheet's columns to show.
 
     Attributes
     ----------
+    statistics
+        Names of those that are shown, and compared by each column.
     patients, patient_rule
         Grades of the patients of several slides, and how they are made, a sentence.
     """
@@ -125,6 +61,7 @@ class CohortPage:
     entries: tuple[CohortEntry, ...]
     grades: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
     patients: tuple[PatientGrade, ...] = ()
     patient_rule: str = ""
 
@@ -134,9 +71,18 @@ class CohortPage:
         return any(entry.stability and not entry.row.calibrated for entry in self.entries)
 
     @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of numbers."""
-        return COLUMNS
+    def terms(self) -> list[tuple[str, Term]]:
+        """The statistics of the table, by name."""
+        return [(name, column_term(name)) for name in self.statistics]
+
+    @property
+    def sheet_columns(self) -> list[SheetColumn]:
+        """The sheet's columns of the table."""
+        found = []
+        for name in self.extra:
+            values = self._column(name, self.entries).groups
+            found.append(SheetColumn(name, tuple(values) if len(values) <= CHOICES else None))
+        return found
 
     @property
     def states(self) -> list[tuple[str, str, int]]:
@@ -144,7 +90,7 @@ class CohortPage:
         found = {state: sum(entry.row.state == state for entry in self.entries) for state in STATES}
         return [(state, STATES[state], slides) for state, slides in found.items() if slides or state == "done"]
 
-    @property
+    @cached_property
     def done(self) -> list[CohortEntry]:
         """The slides with results."""
         return [entry for entry in self.entries if entry.row.state == "done"]
@@ -175,45 +121,80 @@ class CohortPage:
         return [(kinds[code], counts[code]) for code in order]
 
     @property
-    def mixed(self) -> str:
-        """Say that slides were made with other settings than most; empty where none were."""
-        others = sum(bool(entry.row.other_settings) for entry in self.entries)
-        return mixed(others, len(self.entries)) if others else ""
+    def far(self) -> int:
+        """How many slides lie far from the others in a statistic."""
+        return sum(bool(entry.far) for entry in self.entries)
 
     @property
-    def strips(self) -> list[tuple[Term, Markup]]:
-        """How the main statistics are spread over the slides, where at least two slides have them."""
-        drawn = []
-        for name in STRIPS:
-            dots = self._dots(name)
-            if len(dots) > 1:
-                drawn.append((column_term(name), figures.strip(dots, column_term(name))))
-        return drawn
+    def far_rule(self) -> str:
+        """When a slide does, a sentence."""
+        return (
+            f"A slide is an outlier in a statistic if it is more than {number(FAR, 2)} robust standard deviations (by "
+            "the median absolute deviation; Iglewicz and Hoaglin 1993) from the median of all analyzed slides, of "
+            f"which there must be {FEWEST_VALUES}. That alone does not make it wrong."
+        )
 
-    def _dots(self, name: str) -> list[figures.Dot]:
-        return [
-            figures.Dot(float(value), entry.row.slide, shade(entry.row.grade, self.grades))
-            for entry in self.done
-            if (value := entry.row.statistics.get(name)) is not None
-        ]
+    @property
+    def mixed(self) -> str:
+        """Say that slides were made with other settings than most; empty where none were."""
+        return mixed(len(self.others), len(self.entries)) if self.others else ""
 
-    def shade_of(self, entry: CohortEntry) -> str:
-        """Class of the color of an entry's grade."""
-        return shade(entry.row.grade, self.grades)
+    @property
+    def others(self) -> list[CohortEntry]:
+        """The slides that were."""
+        return [entry for entry in self.entries if entry.row.other_settings]
+
+    @cached_property
+    def strips(self) -> list[Markup]:
+        """How the statistics are spread over the slides, where at least two slides have them."""
+        slides = cohort_comparisons.Slides(self.done, self.grades)
+        drawn = (([dot for dot in slides.dots(name) if dot], column_term(name)) for name in self.statistics)
+        return [cohort_figures.strip(dots, term) for dots, term in drawn if len(dots) > 1]
+
+    @cached_property
+    def comparisons(self) -> list[ByColumn]:
+        """The statistics by grade, and by each of the sheet's columns that are shown."""
+        if len(self.done) < 2:
+            return []
+        given = tuple(entry.row.grade or "No grade" for entry in self.done)
+        columns = [cohort_comparisons.Column("grade", given, self.grades, tested=False)] if self.grades else []
+        columns += [self._column(name, self.done) for name in self.extra]
+        slides = cohort_comparisons.Slides(self.done, self.grades)
+        return cohort_comparisons.compare(slides, self.statistics, columns)
+
+    @property
+    def rules(self) -> str:
+        """How the comparisons were made, in sentences."""
+        return cohort_comparisons.rules(self.comparisons)
+
+    def _column(self, name: str, entries: Sequence[CohortEntry]) -> cohort_comparisons.Column:
+        return cohort_comparisons.Column(name, tuple(entry.row.extra.get(name, "") for entry in entries))
+
+    @property
+    def rows(self) -> Markup:
+        """The rows of the table, for the script."""
+        return cohort_data.rows(self.entries, self.grades, self.statistics, self.extra, self.patients)
 
     def shade_of_patient(self, patient: PatientGrade) -> str:
         """Class of the color of a patient's grade."""
         return shade(patient.grade, self.grades)
 
 
-def shade(grade: str | None, grades: Sequence[str]) -> str:
-    """Return the class of a grade's color: the worst is always the darkest, no grade is gray."""
-    if grade is None or grade not in grades:
-        return "gx"
-    last = max(1, len(grades) - 1)
-    return f"g{round(grades.index(grade) * (SHADES - 1) / last)}"
-
-
 def render_cohort(page: CohortPage) -> bytes:
-    """Render the page over all slides as self-contained HTML; it links to the reports by relative addresses."""
-    return render("cohort.html", ["cohort.js"], page=page, slides=len(page.entries))
+    """Render the page over all slides as HTML; it links to the reports by relative addresses.
+
+    Pictures that are not inside it may only come from where the page itself is.
+    """
+    apart = any(entry.thumbnail and not entry.thumbnail.startswith("data:") for entry in page.entries)
+    return render(
+        "cohort.html",
+        ["cohort_rows.js", "cohort.js"],
+        ["cohort.css"],
+        "data: 'self'" if apart else "data:",
+        page=page,
+        slides=len(page.entries),
+        plain=PLAIN,
+        listed=LISTED,
+        named=cohort_figures.NAMED,
+        cell=cohort_data.cell,
+    )

@@ -45,6 +45,8 @@ class CohortRow:
         Grade of the patient, and ids of all slides of the patient; None where the sheet names no patient.
     warnings
         Codes of the warnings about the slide with a blank between them; None where it has no results.
+    outlying
+        Statistics in which the slide lies far from the others, with a blank between them; None where it does in none.
     statistics
         The slide's row of statistics, by column.
     extra
@@ -67,6 +69,7 @@ class CohortRow:
     model_licence: str | None = None
     outside_scope: bool | None = None
     warnings: str | None = None
+    outlying: str | None = None
     other_settings: str | None = None
     calibrated: bool = False
     patient_grade: str | None = None

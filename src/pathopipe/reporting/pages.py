@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pathopipe import text
 
 _POLICY = (
-    "default-src 'none'; img-src data:; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; img-src {images}; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
 )
 
 
@@ -32,13 +32,16 @@ def environment() -> Environment:
     return env
 
 
-def render(template: str, scripts: Sequence[str] = (), styles: Sequence[str] = (), **values: Any) -> bytes:
+def render(
+    template: str, scripts: Sequence[str] = (), styles: Sequence[str] = (), images: str = "data:", **values: Any
+) -> bytes:
     """Render a page with the common style sheet, and the ``styles`` and ``scripts`` that are named, inside it.
 
     The content security policy names each by its hash: text from a sample sheet could not run even unescaped.
+    ``images`` are the sources that it lets pictures come from.
     """
     sheets, codes = (list(map(source, names)) for names in (("style.css", *styles), scripts))
-    policy = _POLICY.format(style=_hashes(sheets), script=_hashes(codes) or "'none'")
+    policy = _POLICY.format(images=images, style=_hashes(sheets), script=_hashes(codes) or "'none'")
     page = (
         environment()
         .get_template(template)

@@ -14,6 +14,7 @@ from pathopipe.pipeline import Config
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.features import TERMS
+from pathopipe.results.schemas.statistics import KINDS
 from pathopipe.samples import ABOUT_SLIDE, COLUMNS, Sample
 
 
@@ -72,6 +73,9 @@ def _config_problems(config: Config, results: Path) -> Iterator[str]:
     for name in config.report.measures:
         if name not in TERMS:
             yield f"report.measures: there is no measure '{name}': docs/measures.md lists them"
+    for name in config.cohort.statistics:
+        if name not in KINDS:
+            yield f"cohort.statistics: there is no statistic '{name}': docs/measures.md lists them"
 
 
 def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iterator[str]:

@@ -11,13 +11,15 @@ from pathopipe.jobs.job import Gathering, Outcome
 from pathopipe.pipeline import COHORT, ORDER
 from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as reported
+from pathopipe.reporting.cohort_comparisons import marked
 from pathopipe.reporting.cohort_crate import Made, sheet, write_cohort_crate
-from pathopipe.reporting.cohort_page import STATES, CohortEntry, CohortPage, render_cohort
+from pathopipe.reporting.cohort_entry import STATES, CohortEntry
+from pathopipe.reporting.cohort_page import CohortPage, render_cohort
 from pathopipe.reporting.cohort_settings import mixed, other_settings, settings_of_most
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
 from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.grade_view import Grade
-from pathopipe.reporting.pictures import Picture, shrunk
+from pathopipe.reporting.pictures import shrunk
 from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
@@ -27,6 +29,8 @@ from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
 
 THUMBNAIL_PX = 124
+EMBEDDED = 300
+"""Slides whose pictures are inside the page; those of a larger cohort are loaded from the slides' folders when seen."""
 
 
 def run(gathering: Gathering) -> Outcome:
@@ -35,17 +39,19 @@ def run(gathering: Gathering) -> Outcome:
     most = settings_of_most(made)
     found, others = [_gather(gathering, sample) for sample in gathering.samples], other_settings(made, most)
     patients = _patients(gathering, found)
-    entries = tuple(
+    entries = [
         replace(entry, row=_of_patient(_with_settings(entry.row, others), patients.get(entry.row.slide)))
         for entry, _ in found
-    )
+    ]
+    entries = marked(entries, gathering.settings.statistics)
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
     table = table_of([entry.row for entry in entries])
     gathering.output("cohort.tsv").write_bytes(to_tsv(table))
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     several = tuple(dict.fromkeys(patient for patient in patients.values() if len(patient.slides) > 1))
     rule = RULES[gathering.settings.patient_rule]
-    page = CohortPage(entries, grades, gathering.settings.columns, several, rule)
+    shown = gathering.settings
+    page = CohortPage(tuple(entries), grades, shown.columns, shown.statistics, several, rule)
     gathering.output("index.html").write_bytes(render_cohort(page))
     _write_recipe(gathering, most, others)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
@@ -134,7 +140,8 @@ def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:
     known = made.manifests if row.state in {"done", "rejected"} else {}
     warnings = reported.warnings(known)
     row = replace(row, warnings=" ".join(dict.fromkeys(warning.code for warning in warnings)) if known else None)
-    return CohortEntry(row, _thumbnail(made), made.file("report", "report.html").exists(), warnings)
+    thumbnail = _thumbnail(made, embedded=len(gathering.samples) <= EMBEDDED)
+    return CohortEntry(row, thumbnail, made.file("report", "report.html").exists(), warnings)
 
 
 def _patients(gathering: Gathering, found: Sequence[tuple[CohortEntry, tuple[str, ...]]]) -> dict[str, PatientGrade]:
@@ -163,10 +170,14 @@ def _with_settings(row: CohortRow, others: Mapping[str, str]) -> CohortRow:
     return replace(row, other_settings=others.get(row.slide))
 
 
-def _thumbnail(made: SlideFolder) -> Picture | None:
-    """Return the slide's picture, small; a rejected slide has one of a single pixel, which counts as none."""
+def _thumbnail(made: SlideFolder, embedded: bool) -> str | None:
+    """Return the address of the slide's picture; a rejected slide has one of a single pixel, which counts as none."""
+    file = made.file("tissue", "thumbnail.jpg")
+    if not embedded:
+        tissue = made.manifests.get("tissue")
+        return f"../{made.slide}/tissue/{file.name}" if tissue and tissue["state"] == "done" else None
     try:
-        picture = shrunk(made.file("tissue", "thumbnail.jpg").read_bytes(), THUMBNAIL_PX)
+        picture = shrunk(file.read_bytes(), THUMBNAIL_PX)
     except (OSError, ValueError):
         return None
-    return picture if max(picture.width, picture.height) > 1 else None
+    return picture.uri if max(picture.width, picture.height) > 1 else None

@@ -1,54 +1,170 @@
 "use strict";
 (() => {
-  const body = document.querySelector("table.slides tbody");
-  const rows = [...body.rows];
-  const filter = document.getElementById("filter");
-  const state = document.getElementById("state");
-  const warning = document.getElementById("warning");
-  const shown = document.getElementById("shown");
+  const STEP = 100, PRINTED = 500;
+  const data = JSON.parse(document.getElementById("rows").textContent);
+  const form = document.querySelector("form.tools");
+  const frame = document.querySelector(".rows");
+  const table = frame.querySelector("table");
+  const further = frame.querySelector(".further");
+  const cut = document.querySelector(".cut");
+  const columns = [...table.querySelectorAll("th[data-key]")];
+  const sheet = columns.map((heading) => heading.dataset.key).filter((key) => key.startsWith("sheet."));
+  const collator = new Intl.Collator("en", { numeric: true });
+  const closed = new Set();
+  let items = [], shown = 0, body = null, timer = 0;
 
-  const update = () => {
-    const words = filter.value.trim().toLowerCase();
-    let visible = 0;
+  const numberOf = (words) => words === undefined || words === "–" ? NaN : Number(words.replaceAll(",", "").replace("−", "-"));
+  const typed = (words) => Number(words.trim().replaceAll(",", "").replace("−", "-"));
+  const placeOf = (list, value) => { const place = list.indexOf(value); return place < 0 ? NaN : place; };
+  const order = Object.keys(stateWords), gradeOrder = Object.keys(data.grades);
+  const inSheet = (row, name) => row.sheet?.[sheet.indexOf(name)] ?? "";
+
+  // A value to sort by; NaN and "" stand last in both directions.
+  const valueOf = (row, key) => {
+    if (key.startsWith("sheet.")) return inSheet(row, key);
+    if (key === "slide") return row.slide;
+    if (key === "state") return placeOf(order, row.state);
+    if (key === "grade") return placeOf(gradeOrder, row.grade);
+    if (key === "warnings") return row.warnings?.length ?? NaN;
+    return numberOf(row.numbers?.[data.statistics.indexOf(key)]);
+  };
+  const isMissing = (value) => value === "" || Number.isNaN(value);
+  const byValue = (a, b) => typeof a === "string" ? collator.compare(a, b) : a - b;
+
+  const textOf = (row) => row.text ??= [
+    row.slide, stateWords[row.state], row.grade === undefined && row.state === "done" ? "no grade" : row.grade, row.stability,
+    row.outside && "out of scope", row.reason,
+    ...(row.warnings ?? []).flatMap(([code, message]) => [data.warnings[code], message]), ...(row.numbers ?? []), ...(row.sheet ?? []),
+  ].filter(Boolean).join("\n").toLowerCase();
+
+  const tests = {
+    q: (value) => (row) => textOf(row).includes(value.trim().toLowerCase()),
+    state: (value) => (row) => row.state === value,
+    grade: (value) => (row) => row.state === "done" && (row.grade ?? "") === value.slice(1),
+    warning: (value) => (row) => value === "-" ? !row.warnings : (row.warnings ?? []).some(([code]) => code === value),
+    outlier: (value) => (row) => row.far && (value === "any" || value in row.far),
+    from: (value, name) => (row) => Number.isNaN(typed(value)) || valueOf(row, name) >= typed(value),
+    to: (value, name) => (row) => Number.isNaN(typed(value)) || valueOf(row, name) <= typed(value),
+    is: (value, name) => (row) => inSheet(row, `sheet.${name}`) === value.slice(1),
+    has: (value, name) => (row) => inSheet(row, `sheet.${name}`).toLowerCase().includes(value.trim().toLowerCase()),
+  };
+
+  const state = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  const filtered = (asked) => {
+    const all = [...asked].map(([key, value]) => {
+      const [kind, ...rest] = key.split(".");
+      return tests[kind]?.(value, rest.join("."));
+    }).filter(Boolean);
+    return data.rows.filter((row) => all.every((test) => test(row)));
+  };
+
+  const sorted = (rows, key, down) => {
+    if (!key) return rows;
+    const valued = rows.map((row, place) => [valueOf(row, key), place, row]);
+    valued.sort(([a, i], [b, j]) => isMissing(a) - isMissing(b) || (isMissing(a) ? 0 : (down ? -1 : 1) * byValue(a, b)) || i - j);
+    return valued.map(([, , row]) => row);
+  };
+
+  const groupTitle = (row, by) => {
+    if (by === "state") return stateWords[row.state];
+    if (by === "grade") return row.state !== "done" ? "Without results" : row.grade === undefined ? "No grade" : `Grade ${row.grade}`;
+    if (by === "patient") return row.patient ? data.patients[row.patient - 1] : "Patients of one slide, or not known";
+    return `${by.slice(6)}: ${inSheet(row, by) || "(empty)"}`;
+  };
+  const groupPlace = (row, by) => by === "patient" ? row.patient ?? NaN : valueOf(row, by);
+
+  const grouped = (rows, by) => {
+    if (!by) return rows;
+    const groups = new Map();
     for (const row of rows) {
-      const codes = row.dataset.warnings.split(" ").filter(Boolean);
-      const warned = !warning.value || (warning.value === "-" ? !codes.length : codes.includes(warning.value));
-      const stands = !state.value || row.dataset.state === state.value;
-      const fits = warned && stands && row.textContent.toLowerCase().includes(words);
-      row.hidden = !fits;
-      visible += fits;
+      const title = groupTitle(row, by);
+      if (!groups.has(title)) groups.set(title, { title, place: groupPlace(row, by), rows: [] });
+      groups.get(title).rows.push(row);
     }
-    shown.textContent = visible === rows.length ? "" : `${visible} of ${rows.length}`;
+    const all = [...groups.values()].sort((a, b) => isMissing(a.place) - isMissing(b.place) || (isMissing(a.place) ? 0 : byValue(a.place, b.place)));
+    return all.flatMap((group) => closed.has(group.title) ? [group] : [group, ...group.rows]);
   };
 
-  const compare = (numeric) => (a, b) => numeric ? a - b : a.localeCompare(b, "en", { numeric: true });
-
-  // Rows without a value stay last in both directions.
-  const sort = (heading) => {
-    const down = heading.getAttribute("aria-sort") === "ascending";
-    const { key } = heading.dataset;
-    const by = compare("numeric" in heading.dataset);
-    const value = (row) => row.dataset[key] ?? "";
-    const order = rows.map((row, place) => [row, place]).sort(([a, i], [b, j]) => {
-      const empty = (value(a) === "") - (value(b) === "");
-      return empty || (down ? -1 : 1) * by(value(a), value(b)) || i - j;
-    });
-    for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-    body.append(...order.map(([row]) => row));
+  const append = (many) => {
+    const next = items.slice(shown, shown + many), full = form.elements.full.checked;
+    for (const item of next) {
+      if (item.rows || !body) body = table.appendChild(document.createElement("tbody"));
+      body.append(item.rows ? makeGroup(item, columns.length + 1, !closed.has(item.title)) : makeRow(item, data, full));
+    }
+    shown += next.length;
+    further.hidden = shown >= items.length;
+    further.textContent = `Show more: ${(items.length - shown).toLocaleString("en")} are left`;
   };
 
-  for (const heading of document.querySelectorAll("table.slides thead th")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...heading.childNodes);
-    button.addEventListener("click", () => sort(heading));
+  const show = (many = STEP) => {
+    const asked = state(), rows = filtered(asked);
+    for (const old of [...table.tBodies]) old.remove();
+    items = grouped(sorted(rows, asked.get("sort"), asked.get("down")), asked.get("group"));
+    [shown, body] = [0, null];
+    for (const heading of columns) {
+      if (heading.dataset.key === asked.get("sort")) heading.setAttribute("aria-sort", asked.get("down") ? "descending" : "ascending");
+      else heading.removeAttribute("aria-sort");
+    }
+    append(many);
+    const of = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} slides`;
+    document.getElementById("shown").textContent = rows.length ? of : `${of}: no slide is like this`;
+  };
+
+  const remember = () => {
+    const address = `#${state()}`;
+    try { history.replaceState(null, "", address); } catch { location.replace(address); }
+  };
+  const change = () => { frame.scrollTop = 0; show(); remember(); };
+  const apply = (asked) => {
+    for (const control of form.elements) {
+      if (control.type === "checkbox") control.checked = asked.has(control.name);
+      else if (control.name) control.value = asked.get(control.name) ?? "";
+      // A choice that this page does not offer.
+      if (control.name && control.selectedIndex === -1) control.value = "";
+    }
+    const details = form.querySelector("details");
+    details.open ||= [...asked.keys()].some((key) => /^(from|to|is|has)\./.test(key));
+    show();
+  };
+  const restore = () => apply(new URLSearchParams(location.hash.slice(1)));
+
+  for (const heading of columns) {
+    const button = make("button", [...heading.childNodes], { type: "button" });
     heading.append(button);
+    button.addEventListener("click", () => {
+      const { sort, down } = form.elements, { key } = heading.dataset;
+      [sort.value, down.value] = [key, sort.value === key && !down.value ? "1" : ""];
+      change();
+    });
   }
-  const tools = document.querySelector(".tools");
-  tools.hidden = false;
-  tools.addEventListener("submit", (event) => event.preventDefault());
-  filter.addEventListener("input", update);
-  state.addEventListener("input", update);
-  warning.addEventListener("input", update);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(change, 80); });
+  form.addEventListener("reset", (event) => {
+    event.preventDefault();
+    apply(new URLSearchParams());
+    remember();
+  });
+  table.addEventListener("click", (event) => {
+    const button = event.target.closest(".group button");
+    if (!button) return;
+    const title = button.textContent;
+    if (!closed.delete(title)) closed.add(title);
+    show(Math.max(shown, STEP));
+    [...table.querySelectorAll(".group button")].find((other) => other.textContent === title)?.focus();
+  });
+  further.addEventListener("click", () => append(STEP));
+  new IntersectionObserver(([entry]) => { if (entry.isIntersecting) append(STEP); }, { root: frame, rootMargin: "600px" }).observe(further);
+  addEventListener("hashchange", () => {
+    restore();
+    if (location.hash.length > 1) form.scrollIntoView();
+  });
+  addEventListener("beforeprint", () => {
+    append(Math.max(0, PRINTED - shown));
+    const left = items.length - shown;
+    cut.hidden = !left;
+    cut.textContent = `The first ${shown} of ${items.length} lines are printed: filter the table for others. cohort.tsv has all.`;
+  });
+  addEventListener("afterprint", () => { cut.hidden = true; });
+  form.hidden = frame.hidden = false;
+  restore();
 })();

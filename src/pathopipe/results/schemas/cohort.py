@@ -20,6 +20,13 @@ SLIDE: Final = (
     ),
     Column("patient_slides", "string", "", "slides of the same patient, separated by spaces; empty without a patient"),
     Column("warnings", "string", "", "codes of the warnings about the slide, separated by spaces"),
+    Column(
+        "outlying",
+        "string",
+        "",
+        "statistics, of those that cohort.statistics names, in which the slide lies far from the others, separated by "
+        "spaces",
+    ),
     Column("other_settings", "string", "", "settings that differ from those of most slides, as for --set"),
     Column("model", "string", "", "model that found the nuclei"),
     Column("model_licence", "string", "", "terms of use of its results"),

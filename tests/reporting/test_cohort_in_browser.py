@@ -1,0 +1,160 @@
+"""The page of the cohort in a real browser: what its script does, on one page with one browser."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pathopipe.grading.patients import PatientGrade
+from pathopipe.reporting.cohort_comparisons import marked
+from pathopipe.reporting.cohort_entry import CohortEntry
+from pathopipe.reporting.cohort_page import CohortPage, render_cohort
+from pathopipe.reporting.cohort_table import CohortRow
+from pathopipe.reporting.slide_page import QualityWarning
+
+ATTACK = "\"'><img src=x onerror=alert(1)><script>alert(1)</script>"
+STATISTICS = ("nuclei_count", "area_um2_mean")
+PEN = QualityWarning("pen", f"Pen marks cover 3% {ATTACK}.")
+NAMES = ".rows tbody tr:not(.group) th"
+
+
+def entry(place: int) -> CohortEntry:
+    name, extra = f"s{place:03}", {"site": ("North", ATTACK, "")[place % 3], "age": str(40 + place % 17)}
+    if place == 7:
+        return CohortEntry(CohortRow(name, "rejected", f"no tissue {ATTACK}", extra=extra), has_report=True)
+    area = 2000.0 if place == 150 else 30.0 + place % 11
+    grade = None if place == 8 else "12"[place % 2]
+    numbers = {"nuclei_count": 1000 + place, "area_um2_mean": area}
+    row = CohortRow(name, "done", "too few" if grade is None else None, grade, not grade, {}, numbers, extra)
+    return CohortEntry(row, None, True, (PEN,) if place % 40 == 0 else ())
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    entries = tuple(marked([entry(place) for place in range(240)], STATISTICS))
+    patients = (PatientGrade(("s003", "s004"), ("2", "1"), "2"),)
+    page = CohortPage(entries, ("1", "2"), ("site", "age"), STATISTICS, patients, "The worst counts.")
+    path = tmp_path_factory.mktemp("cohort") / "index.html"
+    path.write_bytes(render_cohort(page))
+    return path
+
+
+def shown(page) -> list[str]:
+    return page.locator(NAMES).all_inner_texts()
+
+
+def test_rows_are_filtered_sorted_grouped_and_shown_as_one_scrolls(chromium, file):
+    with chromium.page(file) as page:
+        assert shown(page) == [f"s{place:03}" for place in range(100)]
+        assert page.locator("#shown").inner_text() == "240 of 240 slides"
+        page.locator(".rows").evaluate("rows => rows.scrollTop = rows.scrollHeight")
+        page.locator(NAMES).nth(199).wait_for(state="attached")
+        assert len(shown(page)) == 200
+        top = page.locator(".rows thead th").nth(1).bounding_box()["y"]
+        assert top == pytest.approx(page.locator(".rows").bounding_box()["y"], abs=3), "the header stays in sight"
+        page.get_by_label("Search").fill("PEN MARKS")
+        page.locator("#shown", has_text="6 of 240 slides").wait_for()
+        assert shown(page) == ["s000", "s040", "s080", "s120", "s160", "s200"]
+        page.get_by_role("button", name="Nuclear area, mean").click()
+        assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Nuclear area, mean")
+        assert shown(page) == ["s000", "s200", "s080", "s160", "s040", "s120"]
+        page.get_by_role("button", name="Nuclear area, mean").click()
+        assert shown(page) == ["s120", "s040", "s160", "s080", "s200", "s000"]
+        assert page.evaluate("location.hash") == "#sort=area_um2_mean&down=1&q=PEN+MARKS"
+        page.get_by_role("button", name="Show all").click()
+        assert (page.evaluate("location.hash"), len(shown(page))) == ("", 100)
+
+
+ADDRESSES = {
+    "#state=rejected": ["s007"],
+    "#grade=%3D": ["s008"],
+    "#outlier=any": ["s150"],
+    "#outlier=nuclei_count": [],
+    "#from.nuclei_count=1,237": ["s237", "s238", "s239"],
+    "#to.area_um2_mean=30&q=s00": ["s000"],
+    "#is.site=%3D&q=s00": ["s002", "s005", "s008"],
+    "#q=s003&is.site=%3DNowhere": ["s003"],
+    "#warning=pen&sort=slide&down=1&q=s0": ["s080", "s040", "s000"],
+    "#is.age=%3D41&sort=nuclei_count&from.nuclei_count=1200&unknown=1": ["s205", "s222", "s239"],
+}
+
+
+def test_the_address_holds_the_filters(chromium, file):
+    first, names = next(iter(ADDRESSES.items()))
+    with chromium.page(file, address=first) as page:
+        assert shown(page) == names
+        for address, names in ADDRESSES.items():
+            page.evaluate("hash => new Promise(done => { onhashchange = done; location.hash = hash + '&' })", address)
+            assert shown(page) == names, address
+            assert page.locator("#shown").inner_text().startswith(f"{len(names)} of 240 slides")
+
+
+def test_groups_are_named_counted_and_closed(chromium, file):
+    with chromium.page(file, address="#group=sheet.site&q=s00") as page:
+        groups = page.locator(".group th")
+        assert [text.split("\n")[0] for text in groups.all_inner_texts()] == [
+            f"site: {ATTACK} 2 analyzed, 1 rejected",
+            "site: North 4 analyzed",
+            "site: (empty) 3 analyzed",
+        ]
+        assert len(shown(page)) == 10
+        button = page.get_by_role("button", name="site: North")
+        button.press("Enter")
+        assert (button.get_attribute("aria-expanded"), len(shown(page))) == ("false", 6)
+        assert page.evaluate("document.activeElement.textContent") == "site: North", "the keyboard stays where it was"
+    with chromium.page(file, address="#group=patient&q=s00") as page:
+        assert page.locator(".group button").first.inner_text() == "Patient of s003, s004: grade 2."
+        assert shown(page)[:2] == ["s003", "s004"]
+
+
+def test_text_from_outside_stays_text(chromium, file):
+    with chromium.page(file, before="window.alert = () => { window.hit = true }") as page:
+        assert page.evaluate("window.hit === undefined")
+        assert page.locator("td", has_text=ATTACK).count() > 30
+        assert page.locator(".rows img").count() == 0
+        page.get_by_label("Warnings in full").check()
+        page.locator("td.marks .note").first.wait_for()
+        assert page.locator("td.marks .note").first.inner_text() == f"Pen marks cover 3% {ATTACK}."
+
+
+def test_the_page_is_never_wider_than_the_screen(chromium, file):
+    with chromium.page(file) as page:
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(one => { one.removeAttribute('name'); one.open = true })"
+        )
+        for width in (390, 1440, 3840):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_printed_the_table_is_whole_and_its_header_has_words_and_no_arrows(chromium, file):
+    with chromium.page(file) as page:
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert len(shown(page)) == 240
+        page.emulate_media(media="print")
+        heading = page.locator("th[data-key=slide] button")
+        assert heading.evaluate("button => getComputedStyle(button).display") == "contents"
+        assert heading.evaluate("button => getComputedStyle(button, '::after').display") == "none"
+        assert page.locator(".rows").evaluate("rows => rows.scrollHeight - rows.clientHeight") == 0
+
+
+def test_the_keyboard_reaches_filters_headings_rows_and_plots(chromium, file):
+    with chromium.page(file, address="#q=s003") as page:
+        reached = set()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            reached.add(
+                page.evaluate("(e => e.name || e.textContent.slice(0, 9) || e.className)(document.activeElement)")
+            )
+        assert reached >= {"q", "state", "group", "Slide", "s003", "All slide", "By site", "Filter by"}
+
+
+def test_a_cohort_without_slides_to_show_has_a_table_without_rows(chromium, tmp_path):
+    path = tmp_path / "index.html"
+    path.write_bytes(render_cohort(CohortPage(())))
+    with chromium.page(path) as page:
+        assert page.locator("#shown").inner_text() == "0 of 0 slides: no slide is like this"
+    one = replace(CohortPage((entry(7),)), statistics=("a_name_that_no_slide_has",))
+    path.write_bytes(render_cohort(one))
+    with chromium.page(path) as page:
+        assert shown(page) == ["s007"]
