@@ -139,13 +139,13 @@ def test_results_of_an_earlier_version_are_told(here: Path, finished_results: Pa
 def test_a_full_disk_leaves_nothing(
     kind: str, here: Path, finished_results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Writes fail after the first 20 kB, as the kernel lets them."""
+    """Writes fail after the first 2 kB, as the kernel lets them."""
     import resource
     import signal
 
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
     try:
         code = run(kind, finished_results, NAMES[kind], "--only", "good")
     finally:

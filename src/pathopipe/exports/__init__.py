@@ -10,6 +10,8 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
         "csv": "a table, and beside it what its columns are",
         "geoparquet": "a table with outlines, for GeoPandas and R",
         "anndata": "a table with the neighbor graph, for scanpy and squidpy",
+        "spatialdata": "outlines, tissue, regions and the table of AnnData, in micrometers",
+        "ome-zarr": "a label image of the nuclei, as a pyramid",
     }
 )
 """What is in the modules of these names, without importing any."""

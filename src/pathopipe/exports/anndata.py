@@ -1,5 +1,6 @@
 """AnnData (Virshup and others 2024) as ``.h5ad``: a row per nucleus, and the neighbor graph that squidpy looks for."""
 
+import importlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -30,11 +31,10 @@ _LEVEL: Final = 1
 
 def write(selection: Selection, out: BinaryIO) -> int:
     """Write a table of all slides; returns how many nuclei there are."""
-    try:
-        import h5py
-        from anndata.io import write_elem
-    except ImportError:
-        raise RefusalError(_MISSING.format("anndata")) from None
+    require("anndata", "anndata", "h5py")
+    import h5py
+    from anndata.io import write_elem
+
     table = annotated(selection)
     with h5py.File(out, "w") as file:
         write_elem(file, "/", table)
@@ -48,6 +48,15 @@ def write(selection: Selection, out: BinaryIO) -> int:
             values[start : start + len(part)] = part
             start += len(part)
     return int(table.n_obs)
+
+
+def require(kind: str, *packages: str) -> None:
+    """Refuse a format whose packages are not installed."""
+    try:
+        for name in packages:
+            importlib.import_module(name)
+    except ImportError:
+        raise RefusalError(_MISSING.format(kind)) from None
 
 
 def annotated(selection: Selection) -> "AnnData":

@@ -31,7 +31,7 @@ class Written:
 
 def format_named(name: str) -> Format:
     """Import the module of a format."""
-    found: Format = importlib.import_module(f"pathopipe.exports.{name}").FORMAT
+    found: Format = importlib.import_module(f"pathopipe.exports.{name.replace('-', '_')}").FORMAT
     return found
 
 
