@@ -99,7 +99,7 @@ def test_the_conda_environment_follows_the_project(project: dict) -> None:
 
 def test_the_package_imports_only_what_it_asks_for(project: dict) -> None:
     optional = project["optional-dependencies"]
-    extras = ("train", "slurm", "kubernetes", "geo")
+    extras = ("train", "slurm", "kubernetes", "geo", "anndata")
     wanted = (*project["dependencies"], *(text for name in extras for text in optional[name]))
     # Jinja2 can't do without MarkupSafe.
     asked = {Requirement(text).name.lower().replace("_", "-") for text in wanted} | {"markupsafe"}

@@ -210,7 +210,7 @@ STATISTICS: Final = Stage(
     title="Statistics",
     help="describe nuclei by slide, region and type.",
     settings=StatisticsSettings,
-    contract=1,
+    contract=2,
     reads=(
         "tissue/manifest.json",
         "tissue/tissue.geojson",
@@ -221,7 +221,7 @@ STATISTICS: Final = Stage(
         "types/manifest.json",
         "types/types.parquet",
     ),
-    writes=("statistics.parquet",),
+    writes=("statistics.parquet", "regions.geojson"),
     demand=Demand(3.0, 1.0, 0.5, 1500, 2),
     group="after",
     columns=("roi",),

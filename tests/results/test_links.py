@@ -25,7 +25,7 @@ FILES = {
     "segment": ("nuclei.parquet",),
     "features": ("features.parquet",),
     "types": ("types.parquet",),
-    "statistics": ("statistics.parquet",),
+    "statistics": ("statistics.parquet", "regions.geojson"),
     "grade": ("grade.json", "heatmap.geojson"),
     "report": ("report.html",),
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import geopandas
 import numpy as np
 import pandas as pd
@@ -228,15 +229,73 @@ def test_no_stage_of_a_slide_imports_pandas(stage: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("page", ["docs/python.md", "README.md"])
-def test_the_examples_in_the_documentation_run(
-    page: str, made_results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def run_examples(page: str, results: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Run what a page shows, in a folder of its own; returns the names that it leaves."""
     text = (ROOT / page).read_text(encoding="utf-8")
     text = text.replace("pathopipe-demo/results", "results").replace("demo_pleomorphism_2", "good")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    monkeypatch.chdir(made_results.parent)
-    exec("\n".join(blocks), {})  # noqa: S102
+    (here / "results").symlink_to(results)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("MPLCONFIGDIR", str(here / "matplotlib"))
+    names: dict[str, object] = {}
+    exec("\n".join(blocks), names)  # noqa: S102
+    return names
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "README.md"])
+def test_the_examples_in_the_documentation_run(
+    page: str, made_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_examples(page, made_results, tmp_path, monkeypatch)
     shown = capsys.readouterr().out
     assert "good done" in shown
     assert "blank rejected no tissue" in shown
+
+
+def test_the_examples_for_python_give_what_they_say(
+    good: SlideResults,
+    made_results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = run_examples("docs/python.md", made_results, tmp_path, monkeypatch)
+    features, types = good.table("features"), good.table("types")
+    kinds = set(types["type"].dropna())
+    by_type = names["by_type"]
+    assert isinstance(by_type, pd.DataFrame)
+    assert kinds <= set(by_type["type"])
+    assert set(by_type["slide"]) == {"good"}
+    assert names["total"] == pytest.approx(features["area_um2"][types["type"] == "epithelial"].sum())
+    assert len(names["inside"]) == len(features)  # type: ignore[arg-type]
+    assert re.search(r"^ *blank +rejected +None", capsys.readouterr().out, re.MULTILINE)
+    drawn = cv2.imread(str(tmp_path / "map.png"))
+    assert drawn.shape[:2] == (500, 1200)
+    # Both halves have something in color, not gray: outlines, and points.
+    colored = np.ptp(drawn.astype(int), axis=2) > 60
+    assert colored[:, :600].sum() > 1000 < colored[:, 600:].sum()
+
+
+def test_batches_are_the_tables_side_by_side(good: SlideResults) -> None:
+    names = good.columns()
+    assert len(names) == len({*names})
+    joined = pa.Table.from_batches(good.batches(names)).to_pandas()
+    for table in ("features", "types", "nuclei"):
+        frame = good.table(table)
+        pd.testing.assert_frame_equal(joined[frame.columns.tolist()], frame)
+    some = [*good.batches(["type", "x_px", "area_um2"])]
+    assert some[0].schema.names == ["type", "x_px", "area_um2"]
+
+
+def test_tables_of_different_lengths_are_damaged(copied: Path) -> None:
+    slide = pathopipe.open_results(copied)["good"]
+    path = copied / "good" / "types" / "types.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        next(slide.batches(["area_um2"]))
+
+
+def test_regions_are_read(good: SlideResults) -> None:
+    names = set(good.table("statistics")["region"]) - {"slide"}
+    assert {region.name for region in good.regions()} == names

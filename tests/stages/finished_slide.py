@@ -73,7 +73,8 @@ def finish(results: Path, slide: str, folder: Path, size: tuple[int, int] = SIZE
             if not (home / stage / name).exists():
                 (home / stage / name).touch()
     write_json(home / "grade" / "grade.json", grade())
-    write_json(home / "grade" / "heatmap.geojson", {"type": "FeatureCollection", "features": []})
+    for name in ("grade/heatmap.geojson", "statistics/regions.geojson"):
+        write_json(home / name, {"type": "FeatureCollection", "features": []})
     seal(results, slide)
     return sample
 

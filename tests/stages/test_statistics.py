@@ -16,7 +16,9 @@ from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import StatisticsSettings
 from pathopipe.provenance import sha256
 from pathopipe.results.contents import read_statistics
-from pathopipe.results.documents import write_json
+from pathopipe.results.documents import read_json, write_json
+from pathopipe.results.manifests import read_manifest
+from pathopipe.results.regions import read_regions
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import COLUMNS as FEATURES
 from pathopipe.results.schemas.features import CUT_OFF
@@ -342,3 +344,45 @@ def test_the_regions_are_among_the_inputs(tmp_path: Path) -> None:
     slide.draw(("tumor", None, (0, 0, 2000, 3000)))
     slide.run()
     assert slide.manifest["inputs"]["roi"] == sha256(slide.results.parent / "roi.geojson")
+
+
+def test_the_regions_are_written_for_qupath_under_the_names_of_the_rows(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    known = json.loads((slide.home / "tissue" / "manifest.json").read_text())
+    known["slide_info"]["bounds"] = [100, 200, 3000, 2000]
+    write_json(slide.home / "tissue" / "manifest.json", known)
+    tissue = {"type": "Feature", "geometry": shapely.geometry.mapping(shapely.box(-100, -200, 3900, 2800))}
+    write_json(slide.home / "tissue" / "tissue.geojson", {"type": "FeatureCollection", "features": [tissue]})
+    seal(slide.results, "s")
+    boxes = ((-100, -200, 1000, 1000), (900, 800, 9000, 9000), (-190, 0, -110, 50), (0, 0, 100, 100))
+    slide.draw(*zip(("tumor", "tumor", "beside", "not this"), ("Tumor", None, None, "Ignore*"), boxes, strict=True))
+    rows = by_name(slide.run(field_mm2=0.5))
+    content = read_json(slide.home / "statistics" / "regions.geojson")
+    first = content["features"][0]
+    assert first["properties"] == {"objectType": "annotation", "name": "tumor", "classification": {"name": "Tumor"}}
+    # QuPath counts from where the scan begins; the part beyond the slide is cut off.
+    assert shapely.geometry.shape(first["geometry"]).bounds == (-100, -200, 1000, 1000)
+    found = read_regions(
+        slide.home / "statistics" / "regions.geojson",
+        read_manifest(slide.home / "tissue" / "manifest.json", "tissue"),
+    )
+    assert [region.name for region in found] == ["tumor", "tumor 2", "densest_field", "largest_field"]
+    assert found[0].polygons[0].bounds == (0, 0, 1100, 1200)
+    for region in found:
+        inside = shapely.contains_xy(shapely.union_all(region.polygons), slide.x, slide.y)
+        assert inside.sum() == rows[region.name, "all"]["nuclei_count"] > 0
+
+
+@pytest.mark.parametrize("features", [[{"type": "Feature"}], "x", None])
+def test_damaged_regions_are_told(features: Any, tmp_path: Path) -> None:
+    write_json(tmp_path / "regions.geojson", {"type": "FeatureCollection", "features": features})
+    with pytest.raises(ArtifactError, match="is damaged"):
+        read_regions(tmp_path / "regions.geojson", manifest("tissue"))
+
+
+def test_regions_beyond_the_slide_are_damaged(tmp_path: Path) -> None:
+    far = {"type": "Feature", "geometry": shapely.geometry.mapping(shapely.box(0, 0, 9e4, 9e4))}
+    content = {"type": "FeatureCollection", "features": [far | {"properties": {"name": "far"}}]}
+    write_json(tmp_path / "regions.geojson", content)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        read_regions(tmp_path / "regions.geojson", manifest("tissue"))

@@ -15,6 +15,7 @@ _COMMANDS = {
     "status": ("status", "Show how far a run is: done, running, failed, rejected, time left."),
     "verify": ("verify", "Recompute the digests of results and report what changed."),
     "share": ("share", "Copy results to share, without anything that identifies people or places."),
+    "export": ("export", "Write nuclei for QuPath, squidpy, pandas, R and other programs."),
     "demo": ("demo", "Run the whole workflow on synthetic slides, or on one of your slides."),
     "doctor": ("doctor", "Show what is installed and what is missing."),
     "evaluate": ("evaluate", "Compare nuclei with annotated images, grades with pathologists'."),

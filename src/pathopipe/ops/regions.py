@@ -93,7 +93,9 @@ def cut_mask(mask: Mask, bins: Bins, x_px: NDArray[np.floating], y_px: NDArray[n
     return out
 
 
-def to_geojson(polygons: list[shapely.Polygon], properties: list[dict[str, Any]], origin: Origin) -> dict[str, Any]:
+def to_geojson(
+    polygons: Sequence[shapely.Polygon | shapely.MultiPolygon], properties: list[dict[str, Any]], origin: Origin
+) -> dict[str, Any]:
     """Build a GeoJSON feature collection, as QuPath reads it, of polygons in level-0 pixels of the canvas."""
     features = [
         {"type": "Feature", "geometry": shapely.geometry.mapping(_moved(polygon, origin, -1)), "properties": entries}
@@ -102,7 +104,7 @@ def to_geojson(polygons: list[shapely.Polygon], properties: list[dict[str, Any]]
     return {"type": "FeatureCollection", "features": features}
 
 
-def _moved(polygon: shapely.Polygon, origin: Origin, sign: int) -> shapely.Polygon:
+def _moved(polygon: shapely.Geometry, origin: Origin, sign: int) -> shapely.Geometry:
     return shapely.transform(polygon, lambda xy: xy + sign * np.array(origin)) if any(origin) else polygon
 
 

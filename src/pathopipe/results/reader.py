@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import shapely
 
+    from pathopipe.ops.regions import Region
     from pathopipe.results.contents import GradeFile
     from pathopipe.results.heat_map import Square
     from pathopipe.results.schemas.column import Table
@@ -115,6 +116,24 @@ class SlideResults(SlideFolder):
         found = self.table("nuclei", [*(name for name in columns if name != "geometry"), "geometry"])
         outlines = polygons_of(self._table("nuclei"), found.pop("geometry").to_numpy())
         return geopandas.GeoDataFrame(found, geometry=outlines)
+
+    def columns(self) -> list[str]:
+        """Names of what is known of each nucleus: columns of ``features``, ``types`` and ``nuclei``, each once."""
+        from pathopipe.results.joined import joined_names
+
+        return joined_names(self)
+
+    def batches(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        """Go through the nuclei with some of these columns, 8,192 at a time, for Arrow."""
+        from pathopipe.results.joined import joined_batches
+
+        return joined_batches(self, columns)
+
+    def regions(self) -> "list[Region]":
+        """Read the regions that statistics describe, in level-0 pixels: those drawn by hand, and the two fields."""
+        from pathopipe.results.regions import read_regions
+
+        return read_regions(self.file("statistics", "regions.geojson"), self.manifest("tissue"))
 
     def tissue(self) -> "list[shapely.Polygon]":
         """Read the pieces of tissue, in level-0 pixels."""

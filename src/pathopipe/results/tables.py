@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,7 @@ class TableWriter:
         As the `Table` says that it is read as; None for `ROWS_PER_GROUP`.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, rows_per_group: int | None = None) -> None:
+    def __init__(self, path: Path | BinaryIO, schema: pa.Schema, rows_per_group: int | None = None) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._schema = schema
         self._per_group = rows_per_group or ROWS_PER_GROUP

@@ -27,8 +27,9 @@ from pathopipe.ops.spatial.summary import spatial_measures
 from pathopipe.ops.spatial.window import window_of
 from pathopipe.ops.statistics import summarize
 from pathopipe.pipeline import StatisticsSettings
-from pathopipe.results.documents import damaged
+from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.manifests import mpp_of
+from pathopipe.results.regions import regions_file
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, REGION_LABELS, ROWS_PER_GROUP, SLIDE, WHOLE_SLIDE
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, SIGNED
@@ -106,6 +107,8 @@ def run(job: StatisticsJob) -> Outcome:
             _add_measured(job, nuclei, groups, rows)
             table.write({column.name: [row.get(column.name) for row in rows] for column in COLUMNS})
             job.progress.update(min(start + _PLACES, len(places)), len(places), "regions")
+    described = [*regions, *(Region(name, "", (_square(job, field),)) for name, field in fields.items())]
+    write_json(job.output("regions.geojson"), regions_file(described, job.manifest("tissue")))
     details = {
         "quality": warnings,
         "fields": {name: _in_pixels(job, field) for name, field in fields.items()},
@@ -115,9 +118,10 @@ def run(job: StatisticsJob) -> Outcome:
 
 
 def write_empty(job: StatisticsJob) -> None:
-    """Write a table without rows."""
+    """Write a table without rows, and no regions."""
     with TableWriter(job.output("statistics.parquet"), _SCHEMA):
         pass
+    write_json(job.output("regions.geojson"), {"type": "FeatureCollection", "features": []})
 
 
 def _read(job: StatisticsJob) -> _Nuclei:
@@ -238,10 +242,14 @@ def _places(
 def _field_places(
     job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], fields: dict[str, Field]
 ) -> Iterator[Callable[[], _Place]]:
-    mpp = mpp_of(job.manifest("tissue"))
     for name, field in fields.items():
-        square = shapely.transform(field.polygon, lambda xy: xy / (mpp.x, mpp.y))
-        yield partial(_place, job, nuclei, tissue, name, "", [square])
+        yield partial(_place, job, nuclei, tissue, name, "", [_square(job, field)])
+
+
+def _square(job: StatisticsJob, field: Field) -> shapely.Polygon:
+    """The field in level-0 pixels."""
+    mpp = mpp_of(job.manifest("tissue"))
+    return shapely.transform(field.polygon, lambda xy: xy / (mpp.x, mpp.y))
 
 
 def _place(
