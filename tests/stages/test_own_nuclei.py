@@ -219,6 +219,39 @@ def test_the_number_of_workers_changes_nothing(given: Given, by_model: tuple[Pat
     assert "overlap others" in made["quality"][-1]["message"]
 
 
+def test_how_the_slide_is_cut_into_blocks_changes_nothing_but_the_order(
+    given: Given, by_model: tuple[Path, Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    discs = [shapely.Point(*rng.uniform((0, 0), (1200, 900))).buffer(rng.uniform(3, 40)) for _ in range(900)]
+    file = write(given.folder / "many.geojson", [feature(disc) for disc in discs])
+    found = list[Any]()
+    for side in (2048, 128, 64):
+        for module in ("own_nuclei", "own_outlines"):
+            monkeypatch.setattr(f"pathopipe.jobs.{module}.BLOCK", side)
+        made = given.take(file, nuclei_before=by_model[0] / "s" / "segment" / "nuclei.parquet")
+        table = nuclei(given.results).drop(columns="nucleus_id").sort_values(["given_number", "x_px"])
+        found.append((table.to_dict("list"), made["changes"], made["counts"], made["quality"]))
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+    assert 0 < found[0][1]["changed"] < found[0][1]["before"]
+
+
+def test_how_a_label_image_is_cut_into_windows_changes_nothing(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, labels = np.random.default_rng(4), np.zeros((900, 1200), np.uint16)
+    for number in range(1, 400):
+        cv2.circle(labels, tuple(int(value) for value in rng.uniform((0, 0), (1200, 900))), 14, number, -1)
+    tifffile.imwrite(given.folder / "labels.tif", labels, tile=(128, 128))
+    found = []
+    for side in (2048, 100):
+        monkeypatch.setattr("pathopipe.annotations.own.label_image._BLOCK", side)
+        made = given.take(given.folder / "labels.tif")
+        table = nuclei(given.results).sort_values("given_number")
+        found.append((table["given_number"].tolist(), table["geometry"].tolist(), made["counts"], made["quality"]))
+    assert found[0] == found[1]
+    assert found[0][2]["given"] == len(np.unique(labels)) - 1
+
+
 def test_corrections_are_counted(given: Given, by_model: tuple[Path, Sample]) -> None:
     shapes, kinds = outlines(by_model[0]), ["Tumor", "Stroma"]
     old = [feature(shape, kinds[number % 2]) for number, shape in enumerate(shapes)]
@@ -252,6 +285,7 @@ LINE = {"type": "LineString", "coordinates": [[1, 1], [5, 5]]}
         ([feature(A), feature(A)], (2, 1, 1), "1 lie mostly under others or beyond the border"),
         ([feature(A), feature(shapely.affinity.translate(A, 15))], (2, 0, 2), "1 overlap others"),
         ([feature(A), feature(A.buffer(-9))], (2, 1, 1), "1 lie mostly under others"),
+        ([feature(A), feature(shapely.affinity.translate(A, 4))], (2, 1, 1), "1 lie mostly under others"),
         ([feature(A.difference(A.buffer(-6)))], (1, 0, 1), "1 have holes, which are filled"),
         ([feature(A.union(shapely.affinity.translate(A, 80)))], (1, 0, 2), "1 consist of several parts"),
         ([feature(A), feature(A, geometry=LINE)], (2, 1, 1), "1 are points or lines"),
