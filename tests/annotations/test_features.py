@@ -52,7 +52,9 @@ def test_wherever_a_text_is_cut_off_that_is_said(tmp_path: Path, monkeypatch: py
             list(iter_features(path))
 
 
-@pytest.mark.parametrize("text", ["[1 2]", "[1,]" + " " * 40, '{"features" [1]}', '{"a": 1} {"b": 2}', "[tru, 1]" + " " * 40, "7"])
+@pytest.mark.parametrize(
+    "text", ["[1 2]", "[1,]" + " " * 40, '{"features" [1]}', '{"a": 1} {"b": 2}', "[tru, 1]" + " " * 40, "7"]
+)
 def test_what_is_no_json_is_told_from_what_was_cut_off(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.geojson"
     path.write_text(text)
