@@ -131,6 +131,8 @@ def test_one_line_is_found(tmp_path: Path) -> None:
         ("pixel size (µm)", "mpp"),
         ("ROI", "roi"),
         ("rois", "roi"),
+        ("Nuclei file", "nuclei"),
+        ("nuclei before", "nuclei_before"),
         ("roi_file", "roi"),
         ("Patient", "patient"),
         ("patient_id", "patient"),
@@ -229,3 +231,11 @@ def test_tissue_and_stain_may_be_shown_and_say_what_the_slide_is(tmp_path):
     assert one.about == {"tissue": "breast", "stain": "H&E"}
     assert other.about == {"stain": "PAS"}
     assert one.extra == {"tissue": "breast", "stain": "H&E", "site": "B1"}
+
+
+def test_files_of_nuclei_are_relative_to_the_sheet_and_those_before_need_those_after(tmp_path: Path) -> None:
+    header = "slide\tpath\tnuclei\tnuclei_before\n"
+    (sample,) = read_samples(sheet(tmp_path, f"{header}a\ta.svs\tx/n.geojson\tb.parquet\n"))
+    assert sample.files == {"nuclei": tmp_path / "x/n.geojson", "nuclei_before": tmp_path / "b.parquet"}
+    with pytest.raises(RefusalError, match="line 2: nuclei_before is given without nuclei: give the corrected nuclei"):
+        read_samples(sheet(tmp_path, f"{header}a\ta.svs\t\tb.parquet\n"))

@@ -94,6 +94,7 @@ DETECT: Final = Stage(
     writes=("detections.parquet", MAPS),
     demand=Demand(3.0, 3.5, 6.0, 2000, 8),
     reads_pixels=True,
+    columns=("nuclei",),
 )
 
 
@@ -118,10 +119,17 @@ SEGMENT: Final = Stage(
     help="outline nuclei.",
     settings=SegmentSettings,
     contract=2,
-    reads=("detect/manifest.json", "detect/detections.parquet", f"detect/{MAPS}"),
+    reads=(
+        "detect/manifest.json",
+        "detect/detections.parquet",
+        f"detect/{MAPS}",
+        "tissue/manifest.json",
+        "tissue/tissue.geojson",
+    ),
     writes=("nuclei.parquet",),
     demand=Demand(2.0, 1.0, 0.5, 1500, 2),
     group="after",
+    columns=("nuclei", "nuclei_before"),
 )
 
 

@@ -20,12 +20,18 @@ COLUMNS = {
     "roi": "GeoJSON of the regions to analyze, as QuPath exports it, in pixels of the slide, rounded to 8 µm; "
     "each gets a row of statistics under its name or class; areas of a class `Ignore…` are left out; "
     "the rest is ignored; relative to the sheet",
+    "nuclei": "nuclei that you have: GeoJSON as QuPath exports it, GeoParquet, or a label image (PNG, TIFF); "
+    "none are looked for on this slide; relative to the sheet (docs/own-nuclei.md)",
+    "nuclei_before": "the same nuclei before they were corrected, in one of these formats: the report says what "
+    "changed",
     "tissue": "organ, such as `breast`; a grader that is not made for it gives no grade (`grade.out_of_scope`)",
     "stain": "such as `H&E`; a grader that is not made for it gives no grade (`grade.out_of_scope`)",
 }
 """The columns that the sheet may have, and what they mean; the first two must be there."""
 ABOUT_SLIDE = {"tissue", "stain"}
 """Those of them that may be shown, like additional columns."""
+FILES = ("roi", "nuclei", "nuclei_before")
+"""Those of them that name a file beside the slide's."""
 _MAX_ID = 100
 _EMPTY = (
     "lists no slides: write a line for each, or have 'pathopipe init FOLDER' write the sheet; "
@@ -51,6 +57,8 @@ class Sample:
         GeoJSON of the regions to analyze, or None.
     extra
         The sheet's columns that may be shown: additional ones, and those that state a slide's tissue and stain.
+    nuclei, nuclei_before
+        Files of nuclei to take instead of looking for them, and of the same before they were corrected, or None.
     """
 
     slide: str
@@ -60,11 +68,19 @@ class Sample:
     grade: str | None = None
     roi: Path | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    nuclei: Path | None = None
+    nuclei_before: Path | None = None
 
     @property
     def about(self) -> dict[str, str]:
         """What the sheet says of the slide's ``tissue`` and ``stain``, without what it leaves empty."""
         return {name: value for name, value in self.extra.items() if name in ABOUT_SLIDE and value}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that the line names beside the slide's, by column."""
+        found: dict[str, Path | None] = {name: getattr(self, name) for name in FILES}
+        return {name: path for name, path in found.items() if path is not None}
 
     def cell(self, column: str) -> str:
         """What the sheet says of the slide in a column that holds a label, a patient or something additional."""
@@ -161,6 +177,8 @@ def _cell_mistakes(row: dict[str, str]) -> list[str]:
             _parse_mpp(mpp)
         except ValueError:
             mistakes.append(f"mpp {mpp!r} is not a positive number (or two, 'x y', of micrometers per pixel)")
+    if row.get("nuclei_before") and not row.get("nuclei"):
+        mistakes.append("nuclei_before is given without nuclei: give the corrected nuclei in that column")
     return mistakes
 
 
@@ -175,13 +193,17 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
     def optional(name: str) -> str | None:
         return row.get(name) or None
 
-    roi = optional("roi")
+    def file(name: str) -> Path | None:
+        return as_on_disk((folder / row[name]).absolute()) if row.get(name) else None
+
     return Sample(
         slide=row["slide"],
         path=as_on_disk((folder / row["path"]).absolute()),
         mpp=_parse_mpp(row["mpp"]) if row.get("mpp") else None,
         patient=optional("patient"),
         grade=optional("grade"),
-        roi=as_on_disk((folder / roi).absolute()) if roi else None,
+        roi=file("roi"),
+        nuclei=file("nuclei"),
+        nuclei_before=file("nuclei_before"),
         extra={name: value for name, value in row.items() if name in ABOUT_SLIDE or name not in COLUMNS},
     )

@@ -23,6 +23,8 @@ _FORMS: Final = {
     "patient": r"patients?(id|no|nr|number|code)?",
     "grade": r"(known)?grades?",
     "roi": r"rois?(file|path|geojson)?",
+    "nuclei": r"nuclei(file|path|geojson)?",
+    "nuclei_before": r"nucleibefore(file|path|geojson)?",
     "tissue": r"tissues?(type)?",
     "stain": r"stains?(type|ing)?",
     "image": r"images?(file|path)?",

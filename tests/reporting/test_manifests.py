@@ -123,20 +123,40 @@ def test_versions_that_differ_between_stages_are_all_named():
 
 def test_a_model_is_named_with_its_terms():
     detect = {"model": {"name": "research", "sha256": "ab", "licence": "CC BY-NC-SA 4.0"}}
-    assert texts(reported.model_facts(detect)) == {"Nuclei found by": ("research", "(CC BY-NC-SA 4.0)")}
-    assert reported.model_facts({"model": None}) == ()
+    found = made_manifest("segment")
+    assert texts(reported.nuclei_facts(detect, found)) == {"Nuclei found by": ("research", "(CC BY-NC-SA 4.0)")}
+    assert reported.nuclei_facts({"model": None}, found) == ()
     record = reported.stage_records({"detect": {"state": "done"} | detect})[0]
     assert texts(record.model)["License"] == ("CC BY-NC-SA 4.0", "")
+
+
+def test_given_nuclei_are_called_so_with_what_changed_against_those_before() -> None:
+    counts = {"given": 1210, "left_out": 10, "nuclei": 1200, "typed": 1100}
+    changes = {"before": 1205, "kept": 1190, "changed": 6, "deleted": 9, "added": 4, "retyped": 2}
+    about = {"inputs": {"nuclei": "ab"}, "counts": counts, "nuclei_format": "GeoJSON"}
+    detect = made_manifest("detect", model=None)
+    alone = reported.nuclei_facts(detect, made_manifest("segment", changes=None, **about))
+    told = "(GeoJSON in the sample sheet: 1,210 found there, 10 left out)"
+    assert texts(alone) == {"Nuclei": ("given, not found by a model", told)}
+    facts = reported.nuclei_facts(detect, made_manifest("segment", changes=changes, **about))
+    kept = "1,190 kept, 6 changed, 9 deleted, 4 added, 2 retyped"
+    assert texts(facts) == texts(alone) | {"Corrections": (kept, "(of 1,205 before)")}
+    untyped = reported.nuclei_facts(detect, made_manifest("segment", changes=changes | {"retyped": None}, **about))
+    assert "retyped" not in untyped[1].value
+    types = made_manifest("types", counts={"nuclei": 1200, "epithelial": 1100, "unknown": 100}, model=None)
+    (fact,) = reported.type_facts(types, made_manifest("segment", **about))
+    assert (fact.value, fact.note) == ("epithelial 92%, not said 8%", "(given)")
 
 
 def test_what_nuclei_are_stands_with_who_says_so_and_where_that_holds() -> None:
     counts = {"nuclei": 200, "epithelial": 100, "inflammatory": 40, "stromal": 20, "other": 0, "unknown": 40}
     model = {"name": "breast", "sha256": "0", "licence": "CC BY 4.0"}
     made = made_manifest("types", counts=counts, model=model, scope="learned on breast")
-    (fact,) = reported.type_facts(made)
+    (fact,) = reported.type_facts(made, made_manifest("segment"))
     assert fact.value == "epithelial 50%, inflammatory 20%, stromal 10%, not said 20%"
     assert fact.note == "(by the model breast; learned on breast; CC BY 4.0)"
 
 
 def test_without_a_model_nothing_is_said_of_what_nuclei_are() -> None:
-    assert reported.type_facts(made_manifest("types", counts={"nuclei": 200, "unknown": 200}, model=None)) == ()
+    types = made_manifest("types", counts={"nuclei": 200, "unknown": 200}, model=None)
+    assert reported.type_facts(types, made_manifest("segment")) == ()

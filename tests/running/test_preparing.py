@@ -78,7 +78,31 @@ def test_what_jobs_are_told_of_a_slide_is_its_line_without_patient_and_grade(con
         assert (noted.sample.about, noted.identity) == (sample.about, plan.identities[sample.slide])
         text = (plan.results / ".pathopipe" / "slides" / f"{sample.slide}.json").read_text()
         assert not [word for word in ("Erika", "north", "south") if word in text]
-        assert json.loads(text).keys() == {"path", "mpp", "roi", "about", "identity", "held_mb"}
+        assert json.loads(text).keys() == {"path", "mpp", "files", "about", "identity", "held_mb", "digests"}
+
+
+def test_a_file_of_nuclei_counts_by_what_it_holds_and_is_read_again_only_when_it_changed(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, *rows = SHEET.splitlines()
+    sheet = "\n".join([f"{header}\tnuclei\tnuclei_before", f"{rows[0]}\tn.geojson\tb.geojson", *rows[1:]])
+    (tmp_path / "slides.tsv").write_text(sheet)
+    for name in ("n", "b"):
+        (tmp_path / f"{name}.geojson").write_text(name)
+    plan = prepare(config)
+    of_segment = asked_for(plan, "a")["segment"]
+    assert read_facts("a", plan.results).sample.files == plan.samples[0].files
+    assert asked_for(plan_for(JOB, config), "a")["segment"] == of_segment
+    monkeypatch.setattr(preparing, "sha256", pytest.fail)
+    assert asked_for(prepare(config), "a")["segment"] == of_segment
+    monkeypatch.undo()
+    (tmp_path / "n.geojson").write_text("other")
+    changed = asked_for(prepare(config), "a")
+    before = asked_for(plan, "a")
+    assert {stage for stage in changed if changed[stage] != before[stage]} == {"detect", "segment"}
+    (tmp_path / "n.geojson").unlink()
+    with pytest.raises(RefusalError, match=r"slide a: the file of nuclei .*n\.geojson is missing: correct the path"):
+        prepare(config)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +142,10 @@ def test_a_stage_that_a_rule_calls_reads_no_sheet_and_one_that_a_person_calls_do
         job = [*arguments[:3], "--slides", "not there", "--settings", plan.settings(stage)]
         run(stage_command(stage, ""), job, catch_exceptions=False)
         assert (seen[stage] is not None) == STAGES[stage].reads_sheet
-    assert {stage for stage in ORDER if seen[stage] is None} == {"tiles", "segment"}
+    assert {stage for stage in ORDER if seen[stage] is None} == {"tiles"}
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", '{"path": 1}', '{"path": "a", "mpp": [1], "roi": null}'])
+@pytest.mark.parametrize("content", [None, "", "{}", '{"path": 1}', '{"path": "a", "mpp": [1], "files": {}}'])
 def test_a_job_whose_line_is_not_to_be_found_says_so(config: Config, content: str | None) -> None:
     plan = prepare(config)
     file = plan.results / ".pathopipe" / "slides" / "a.json"

@@ -76,6 +76,9 @@ def test_a_slide_that_nobody_touched_does_not_run_again(tmp_path: Path, wanted: 
         ("tissue", lambda made: made.update(mpp_source="metadata"), "the sheet changed (mpp)"),
         ("tissue", lambda made: made["inputs"].pop("roi"), "the sheet changed (roi)"),
         ("statistics", lambda made: made["inputs"].pop("roi"), "the sheet changed (roi)"),
+        ("segment", lambda made: made["inputs"].update(nuclei="0"), "the sheet changed (nuclei)"),
+        ("detect", lambda made: made["inputs"].update(nuclei="0"), "the sheet changed (nuclei)"),
+        ("segment", lambda made: made["inputs"].update(nuclei_before="0"), "the sheet changed (nuclei_before)"),
         ("grade", lambda made: made.update(about={"stain": "H&E"}), "the sheet changed (tissue, stain)"),
         (
             "report",

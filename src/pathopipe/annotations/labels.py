@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from pathopipe.annotations.features import class_of
 from pathopipe.annotations.tables import number, read_rows, read_text
 from pathopipe.errors import RefusalError, cause
 from pathopipe.ops.raster import rasterize
@@ -206,7 +207,7 @@ def _read_geojson(path: Path, size: Size | None) -> Outlines | Points:
     for count, feature in enumerate(_features(path), 1):
         found = _parts(feature, f"{path}, feature {count}")
         parts += found
-        types += [_type(feature)] * len(found)
+        types += [class_of(feature)] * len(found)
     kinds = sorted({part.geom_type for part in parts})
     if len(kinds) > 1:
         raise RefusalError(f"{path}: holds both polygons and points: give a file with one of them")
@@ -266,16 +267,6 @@ def _parts(feature: Any, where: str) -> list[Any]:
     if not parts or any(part.is_empty or not np.isfinite(shapely.get_coordinates(part)).all() for part in parts):
         raise RefusalError(f"{where}: holds a geometry without coordinates: export the labels again")
     return parts
-
-
-def _type(feature: dict[str, Any]) -> str:
-    """Name of the class that QuPath gave, "" where there is none."""
-    properties = feature.get("properties")
-    classification = properties.get("classification") if isinstance(properties, dict) else None
-    if not isinstance(classification, dict):
-        return ""
-    names = classification.get("names")
-    return ": ".join(map(str, names)) if isinstance(names, list) else str(classification.get("name") or "")
 
 
 def _read_points(path: Path, size: Size | None) -> Points:

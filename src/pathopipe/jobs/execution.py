@@ -188,11 +188,10 @@ def _manifest(job: Job[Any]) -> dict[str, Any]:
 
 
 def _inputs(job: Job[Any]) -> dict[str, str]:
-    """Digests of what the stage reads: files of earlier stages, as they wrote them, and the regions."""
+    """Digests of what the stage reads: files of earlier stages, as they wrote them, and files of the sample sheet."""
     digests = digests_of(job.results / job.slide, STAGES[job.stage].reads)
-    if "roi" in STAGES[job.stage].columns and (roi := job.require_sample().roi):
-        digests["roi"] = sha256(roi)
-    return digests
+    files = job.sample.files if job.sample else {}
+    return digests | {name: sha256(path) for name, path in files.items() if name in STAGES[job.stage].columns}
 
 
 def _outputs(draft: Path, stage: Stage) -> dict[str, str]:

@@ -17,7 +17,8 @@ from pathopipe.results.manifests import Manifest
 from pathopipe.results.names import CRATE, RUN
 
 COMMAND = "pathopipe run --slides cohort/slides.tsv --config cohort/config.json"
-_COLUMNS = ("slide", "path", "mpp", "tissue", "stain", "identity", "sha256", "roi_sha256", OTHER_SETTINGS)
+_DIGESTS = ("roi_sha256", "nuclei_sha256", "nuclei_before_sha256")
+_COLUMNS = ("slide", "path", "mpp", "tissue", "stain", "identity", "sha256", *_DIGESTS, OTHER_SETTINGS)
 _ABOUT = {
     "cohort.tsv": "One row per slide: state, grade, statistics",
     "cohort.parquet": "The same table with its types",
@@ -45,12 +46,14 @@ def sheet(slides: Made, others: Mapping[str, str]) -> str:
 
 def _recognized(manifests: Mapping[str, Manifest]) -> Iterator[str | None]:
     """Return the mpp that was given, tissue and stain as the sheet states them, and what identifies the slide."""
-    tissue, grade = manifests.get("tissue"), manifests.get("grade")
+    tissue, segment, grade = (manifests.get(stage) for stage in ("tissue", "segment", "grade"))
     given = tissue is not None and tissue["mpp_source"] == "sheet"
     yield f"{tissue['mpp_x']!r} {tissue['mpp_y']!r}" if tissue and given else None
     about = (grade and grade.get("about")) or {}
     yield from (about.get("tissue"), about.get("stain"))
-    yield from (tissue["identity"], tissue.get("sha256"), tissue["inputs"].get("roi")) if tissue else (None,) * 3
+    yield from (tissue["identity"], tissue.get("sha256")) if tissue else (None, None)
+    read = (tissue["inputs"] if tissue else {}) | (segment["inputs"] if segment else {})
+    yield from (read.get(name.removesuffix("_sha256")) for name in _DIGESTS)
 
 
 def write_cohort_crate(

@@ -9,7 +9,9 @@ from pathopipe.pipeline import STAGES
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.slide_page import QualityWarning, Rejection, StageRecord
 from pathopipe.reporting.vocabulary import MPP_CHECKS, MPP_SOURCES
-from pathopipe.results.manifests import Manifest, ModelEntry, SlideInfo, mpp_of
+from pathopipe.results.manifests import Manifest, ModelEntry, SlideInfo, mpp_of, nuclei_given
+
+_CHANGES = ("kept", "changed", "deleted", "added", "retyped")
 
 
 def rejection(manifests: Mapping[str, Manifest]) -> Rejection | None:
@@ -46,23 +48,37 @@ def mpp_facts(features: Manifest) -> tuple[Fact, ...]:
     return (Fact("Resolution check", MPP_CHECKS.get(checked_by, str(checked_by))),) if checked_by else ()
 
 
-def model_facts(detect: Manifest) -> tuple[Fact, ...]:
-    """Return which model found the nuclei, and the terms that it may be used under."""
+def nuclei_facts(detect: Manifest, segment: Manifest) -> tuple[Fact, ...]:
+    """Return which model found the nuclei, and the terms that it may be used under; or that they were given."""
+    if nuclei_given(segment):
+        return _given_facts(segment)
     model = detect.get("model")
     if not model:
         return ()
     return (Fact("Nuclei found by", str(model["name"]), f"({model['licence']})" if model.get("licence") else ""),)
 
 
-def type_facts(types: Manifest) -> tuple[Fact, ...]:
-    """Return what the nuclei are, as shares of all, and which model says so; nothing where no model was asked."""
+def _given_facts(segment: Manifest) -> tuple[Fact, ...]:
+    """Return from what kind of file the nuclei are, and what was changed against those before."""
+    counts, changes = segment["counts"], segment.get("changes")
+    found, left_out = text.count(counts["given"]), text.count(counts["left_out"])
+    about = f"({segment.get('nuclei_format')} in the sample sheet: {found} found there, {left_out} left out)"
+    facts = (Fact("Nuclei", "given, not found by a model", about),)
+    if not changes:
+        return facts
+    told = ", ".join(f"{text.count(changes[name])} {name}" for name in _CHANGES if changes[name] is not None)
+    return (*facts, Fact("Corrections", told, f"(of {text.count(changes['before'])} before)"))
+
+
+def type_facts(types: Manifest, segment: Manifest) -> tuple[Fact, ...]:
+    """Return what the nuclei are, as shares of all, and which model says so; nothing where nobody was asked."""
     counts, model = types["counts"], types.get("model")
-    total = counts.get("nuclei")
-    if not model or not total:
+    total, given = counts.get("nuclei"), bool(segment["counts"].get("typed"))
+    if not (model or given) or not total:
         return ()
     named = ((name, value) for name, value in counts.items() if name != "nuclei" and value)
     shares = (f"{'not said' if name == 'unknown' else name} {text.percent(value / total)}" for name, value in named)
-    about = [f"by the model {model['name']}", types.get("scope"), model.get("licence")]
+    about = [f"by the model {model['name']}", types.get("scope"), model.get("licence")] if model else ["given"]
     return (Fact("Nucleus types", ", ".join(shares), f"({'; '.join(str(part) for part in about if part)})"),)
 
 

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 Manifests = Mapping[str, Manifest]
 
+_GIVEN = {
+    "roi": "Regions of interest as GeoJSON",
+    "nuclei": "Nuclei that were given",
+    "nuclei_before": "The same nuclei before they were corrected",
+}
+"""Files of the sample sheet beside the slide's, by column."""
+
 
 def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
     """Write the crate of a slide's folder, into the draft of its last stage.
@@ -36,10 +43,11 @@ def write_slide_crate(folder: Path, draft: Path, manifests: Manifests) -> None:
         PROCESS_RUN,
     )
     files = _files(crate, folder, draft, _digests(manifests))
-    outside = _outside(crate, slide, manifests["tissue"])
+    outside = _outside(crate, slide, manifests)
     for stage, manifest in manifests.items():
         used = [files[name] for name in STAGES[stage].reads if name in files]
-        used += outside if stage == "tissue" else outside[:1] if STAGES[stage].reads_pixels else []
+        looked = {*manifest["inputs"], *(["path"] if STAGES[stage].reads_pixels else [])}
+        used += [entity for column, entity in outside.items() if column in looked]
         if model := manifest["model"]:
             used.append(crate.weights(model))
         made = [entity for name, entity in files.items() if name.startswith(f"{stage}/")]
@@ -77,12 +85,18 @@ def _files(crate: Crate, folder: Path, draft: Path, digests: dict[str, str]) -> 
     return found
 
 
-def _outside(crate: Crate, slide: str, tissue: Manifest) -> list["Entity"]:
-    """Add what came from outside: the slide's file, by its content alone, and regions of interest, if any."""
+def _outside(crate: Crate, slide: str, manifests: Manifests) -> dict[str, "Entity"]:
+    """Add what came from outside, by column of the sample sheet: the slide's file, by its content alone, and others."""
+    tissue, inputs = manifests["tissue"], dict[str, str]()
+    for manifest in manifests.values():
+        inputs |= manifest["inputs"]
     reported = {"identifier": tissue.get("identity"), "sha256": tissue.get("sha256")}
     known = {name: value for name, value in reported.items() if value}
-    found = [crate.thing("#slide", "ImageObject", name=slide, description="The slide's file, not included", **known)]
-    if roi := tissue["inputs"].get("roi"):
-        about = "Regions of interest as GeoJSON, not included"
-        found.append(crate.thing("#roi", "CreativeWork", name="roi", description=about, sha256=roi))
-    return found
+    slide_file = crate.thing("#slide", "ImageObject", name=slide, description="The slide's file, not included", **known)
+    return {"path": slide_file} | {
+        name: crate.thing(
+            f"#{name}", "CreativeWork", name=name, description=f"{about}, not included", sha256=inputs[name]
+        )
+        for name, about in _GIVEN.items()
+        if name in inputs
+    }

@@ -110,6 +110,8 @@ class Manifest(AnyManifest):
     fields: NotRequired[dict[str, dict[str, float]]]
     whole_only: NotRequired[list[str]]
     scope: NotRequired[str]
+    nuclei_format: NotRequired[str]
+    changes: NotRequired[dict[str, int | None] | None]
 
 
 ENTRIES: Final = MappingProxyType(
@@ -125,6 +127,8 @@ ENTRIES: Final = MappingProxyType(
     }
 )
 """Entries that a stage that did not reject the slide must have, by stage."""
+OF_MODEL: Final = ("model", "score", "scales")
+"""Those of `detect` that are missing where the sample sheet gives the nuclei."""
 
 
 def read_manifest(path: Path, stage: str) -> Manifest:
@@ -136,7 +140,9 @@ def read_manifest(path: Path, stage: str) -> Manifest:
         When it is missing, is no JSON, is that of another stage, or lacks an entry that the stage writes.
     """
     content = _checked(path, Manifest, STAGES[stage])
-    whole = all(content.get(name) is not None for name in ENTRIES.get(stage, ())) and is_plausible(content)
+    lacking = OF_MODEL if stage == "detect" and nuclei_given(content) else ()
+    needed = (name for name in ENTRIES.get(stage, ()) if name not in lacking)
+    whole = all(content.get(name) is not None for name in needed) and is_plausible(content)
     if content["state"] == "done" and not whole:
         raise _unsound(path, content, STAGES[stage])
     return cast("Manifest", content)
@@ -162,6 +168,15 @@ def mpp_of(manifest: Manifest) -> Mpp:
     if x is None or y is None or source is None:
         raise ArtifactError(f"slide {manifest['slide']}: its mpp is not known: run the stage 'tissue' again")
     return Mpp(x, y, source)
+
+
+GIVEN: Final = ModelEntry(name="given", sha256=None, licence=None)
+"""What is named instead of a model where the sample sheet gave the nuclei."""
+
+
+def nuclei_given(manifest: Mapping[str, Any]) -> bool:
+    """Whether the sample sheet gave the nuclei, by the manifest of `detect` or `segment`."""
+    return "nuclei" in manifest["inputs"]
 
 
 def model_of(manifest: Manifest) -> ModelEntry:

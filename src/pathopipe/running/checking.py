@@ -6,6 +6,7 @@ Nothing here writes.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pathopipe.errors import RefusalError
 from pathopipe.grading.registry import make_grader
@@ -16,6 +17,8 @@ from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.features import TERMS
 from pathopipe.results.schemas.statistics import KINDS
 from pathopipe.samples import ABOUT_SLIDE, COLUMNS, Sample
+
+_CALLED: Final = {"roi": "roi", "nuclei": "file of nuclei", "nuclei_before": "file of nuclei before correction"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def sort_by_presence(samples: Iterable[Sample], results: Path) -> Presence:
     """See which lines' files are there."""
     there, absent, missing = list[Sample](), list[Sample](), list[Sample]()
     for sample in samples:
-        if _exists(sample.path) and (sample.roi is None or _exists(sample.roi)):
+        if all(map(_exists, (sample.path, *sample.files.values()))):
             there.append(sample)
         elif SlideFolder(results, sample.slide).identity:
             absent.append(sample)
@@ -105,8 +108,9 @@ def _odd_files(sample: Sample) -> Iterator[str]:
     """A pipe would be waited on forever, a device might never end."""
     if not (sample.path.is_file() or sample.path.is_dir()):
         yield f"{sample.path} is neither a file nor a folder: correct the path"
-    if sample.roi and not sample.roi.is_file():
-        yield f"the roi {sample.roi} is not a file: correct the path"
+    for column, file in sample.files.items():
+        if not file.is_file():
+            yield f"the {_CALLED[column]} {file} is not a file: correct the path"
 
 
 def _exists(path: Path) -> bool:
@@ -119,4 +123,6 @@ def _exists(path: Path) -> bool:
 def _missing(sample: Sample) -> str:
     if not _exists(sample.path):
         return f"the file {sample.path} is missing: correct the path, or continue without it with --skip-missing"
-    return f"the roi {sample.roi} is missing: correct the path, or continue without the slide with --skip-missing"
+    column, file = next((column, file) for column, file in sample.files.items() if not _exists(file))
+    remedy = "correct the path, or continue without the slide with --skip-missing"
+    return f"the {_CALLED[column]} {file} is missing: {remedy}"

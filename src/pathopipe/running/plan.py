@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.fingerprint import fingerprint
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
-from pathopipe.provenance import sha256, workflow_folder
+from pathopipe.provenance import workflow_folder
 from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.results.names import CACHE, CONDA_ENV, CRATE, weights_folder
@@ -36,6 +37,8 @@ class Plan:
         Identity by slide id.
     held_mb
         Megabytes of a slide that stages which open it hold as a whole, by slide id.
+    digests
+        Of the files that a line names beside the slide's, by column, by slide id.
     absent
         Ids whose file vanished after `tissue` had seen it; their finished results stay as they are.
     skipped
@@ -48,6 +51,7 @@ class Plan:
     samples: tuple[Sample, ...]
     identities: dict[str, str]
     held_mb: dict[str, int]
+    digests: dict[str, Mapping[str, str]]
     absent: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -181,7 +185,12 @@ class Plan:
         if not columns:
             return ""
         by_id = {sample.slide: sample for sample in self.samples}
-        return lambda wildcards: _line(columns, by_id[wildcards.slide], self.identities[wildcards.slide])
+        return lambda wildcards: _line(
+            columns,
+            by_id[wildcards.slide],
+            self.identities[wildcards.slide],
+            self.digests.get(wildcards.slide, {}),
+        )
 
     @cached_property
     def cohort_inputs(self) -> list[str]:
@@ -227,9 +236,8 @@ def _key(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def _line(columns: tuple[str, ...], sample: Sample, identity: str) -> str:
+def _line(columns: tuple[str, ...], sample: Sample, identity: str, digests: Mapping[str, str]) -> str:
     """What columns of a line say, of files by what they hold: moving them changes nothing."""
     said: dict[str, Any] = {"path": identity, "mpp": sample.mpp, **sample.about}
-    if "roi" in columns:
-        said["roi"] = sample.roi and sha256(sample.roi)[:16]
+    said |= {name: digest[:16] for name, digest in digests.items()}
     return json.dumps({column: said.get(column) for column in columns}, sort_keys=True)

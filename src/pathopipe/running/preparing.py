@@ -13,6 +13,7 @@ from pathopipe.identity import full_sha256, identify, slide_files
 from pathopipe.jobs.chosen_model import adopt_models
 from pathopipe.jobs.parallel import ordered_map
 from pathopipe.pipeline import ORDER, Config
+from pathopipe.provenance import sha256
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.links import of_results, refuse_links
@@ -81,6 +82,7 @@ def prepare(config: Config) -> Plan:
         samples=taking_part,
         identities=identities | absent,
         held_mb={fact.sample.slide: fact.held_mb for fact in facts},
+        digests={fact.sample.slide: fact.digests for fact in facts},
         absent=tuple(absent),
         skipped=tuple(skipped),
     )
@@ -105,6 +107,7 @@ def plan_of_jobs(config: Config, slides: Iterable[str]) -> Plan:
         samples=tuple(fact.sample for fact in facts),
         identities={fact.sample.slide: fact.identity for fact in facts},
         held_mb={fact.sample.slide: fact.held_mb for fact in facts},
+        digests={fact.sample.slide: fact.digests for fact in facts},
     )
 
 
@@ -130,12 +133,14 @@ def _check_folder(results: Path) -> None:
 def _identified(samples: Sequence[Sample], results: Path) -> list[SlideFacts]:
     """What is known of slides whose files are there, noted for their jobs and for the next time."""
     known = known_slides(results)
-    found = ordered_map(lambda sample: _entry(sample, known.get(sample.slide, {}), results), samples, _READERS)
+
+    def look(sample: Sample) -> dict[str, Any]:
+        before = known.get(sample.slide, {})
+        return _entry(sample, before, results) | _digests(sample, before.get("digests", {}))
+
+    found = ordered_map(look, samples, _READERS)
     entries = {sample.slide: entry for sample, entry in zip(samples, found, strict=True)}
-    facts = [
-        SlideFacts(sample, str(entries[sample.slide]["identity"]), int(entries[sample.slide]["held_mb"]))
-        for sample in samples
-    ]
+    facts = [_facts(sample, entries[sample.slide]) for sample in samples]
     noted = {slide: str(entry.get("noted", "")) for slide, entry in known.items()}
     for slide, digest in write_facts(facts, noted, results).items():
         entries[slide] = {**entries[slide], "noted": digest}
@@ -160,6 +165,25 @@ def _entry(sample: Sample, known: Mapping[str, Any], results: Path) -> dict[str,
     except OSError:  # not this slide's content: its own job says so, and the others go on
         return {"mark": "", "identity": SlideFolder(results, sample.slide).identity or "unreadable", "held_mb": 0}
     return {"mark": mark, "times": times, "identity": identity, "held_mb": held}
+
+
+def _digests(sample: Sample, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Marks and digests of the line's other files; one of unchanged place, size and time is not read again."""
+    found = dict[str, Any]()
+    for column, path in sample.files.items():
+        try:
+            stat = path.stat()
+            mark = _hashed(f"{path} {stat.st_size} {stat.st_mtime_ns}")
+            same = known.get(column, {}).get("mark") == mark
+            found[column] = known[column] if same else {"mark": mark, "sha256": sha256(path)}
+        except OSError:  # its own job says so
+            found[column] = {"mark": "", "sha256": "unreadable"}
+    return {"digests": found}
+
+
+def _facts(sample: Sample, entry: Mapping[str, Any]) -> SlideFacts:
+    digests = {column: str(file["sha256"]) for column, file in entry["digests"].items()}
+    return SlideFacts(sample, str(entry["identity"]), int(entry["held_mb"]), digests)
 
 
 def _compared(sample: Sample, identity: str, known: str, results: Path) -> str:

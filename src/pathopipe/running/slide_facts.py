@@ -6,25 +6,36 @@ Columns that are only for splitting and evaluation, such as the patient, are not
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pathopipe.errors import ArtifactError, FaultError
 from pathopipe.files import write_whole
 from pathopipe.results.documents import read_json
-from pathopipe.samples import Sample
+from pathopipe.samples import FILES, Sample
 
 _FOLDER: Final = Path(".pathopipe") / "slides"
 
 
 @dataclass(frozen=True)
 class SlideFacts:
-    """A slide's line of the sheet, without what no job asks for; its identity, and the MB to hold of it as a whole."""
+    """A slide's line of the sheet, without what no job asks for, and what its files are.
+
+    Attributes
+    ----------
+    identity
+        Of the slide's file.
+    held_mb
+        MB to hold of it as a whole.
+    digests
+        Of what the other files of the line hold, by column.
+    """
 
     sample: Sample
     identity: str
     held_mb: int
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_facts(facts: Iterable[SlideFacts], digests: Mapping[str, str], results: Path) -> dict[str, str]:
@@ -48,16 +59,16 @@ def read_facts(slide: str, results: Path) -> SlideFacts:
     """
     try:
         found = read_json(results / _file(slide))
-        mpp, roi = found["mpp"], found["roi"]
-        sample = Sample(
+        mpp, files = found["mpp"], {name: Path(path) for name, path in found["files"].items() if name in FILES}
+        bare = Sample(
             slide=slide,
             path=Path(found["path"]),
             mpp=(float(mpp[0]), float(mpp[1])) if mpp else None,
-            roi=Path(roi) if roi else None,
             extra=dict(found["about"]),
         )
-        return SlideFacts(sample, str(found["identity"]), int(found["held_mb"]))
-    except (ArtifactError, LookupError, TypeError, ValueError) as error:
+        sample = replace(bare, **files)  # type: ignore[arg-type]
+        return SlideFacts(sample, str(found["identity"]), int(found["held_mb"]), dict(found["digests"]))
+    except (ArtifactError, AttributeError, LookupError, TypeError, ValueError) as error:
         remedy = "what the run recorded about it can't be read: start 'pathopipe run' again"
         raise FaultError(f"slide {slide}: {remedy}", results / _file(slide), str(_file(slide))) from error
 
@@ -67,10 +78,11 @@ def _content(fact: SlideFacts) -> bytes:
     found: dict[str, Any] = {
         "path": str(sample.path),
         "mpp": sample.mpp,
-        "roi": sample.roi and str(sample.roi),
+        "files": {name: str(path) for name, path in sample.files.items()},
         "about": sample.about,
         "identity": fact.identity,
         "held_mb": fact.held_mb,
+        "digests": dict(fact.digests),
     }
     return json.dumps(found, sort_keys=True).encode()
 

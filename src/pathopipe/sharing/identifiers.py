@@ -24,6 +24,7 @@ _DIGITS: Final = 6
 PATIENT: Final = "a patient of the sample sheet"
 FILE: Final = "the name of a slide's file"
 ROI: Final = "the name of a file of regions of interest"
+NUCLEI: Final = "the name of a file of nuclei"
 FOLDER: Final = "the name of a folder of slides"
 PATH: Final = "a path on this machine"
 USER: Final = "the name of a user"
@@ -81,10 +82,10 @@ def _all(results: Path, sheet: Path, samples: Iterable[Sample]) -> Iterator[tupl
         if sample.patient:
             yield sample.patient, PATIENT
         yield from _of_file(sample.path, FILE)
-        if sample.roi:
-            yield from _of_file(sample.roi, ROI)
+        for column, file in sample.files.items():
+            yield from _of_file(file, ROI if column == "roi" else NUCLEI)
     homes = {Path.home(), *(place.absolute().parent for place in (sheet, results)), results.absolute()}
-    homes |= {file.parent for sample in samples for file in (sample.path, sample.roi) if file}
+    homes |= {file.parent for sample in samples for file in (sample.path, *sample.files.values())}
     for home in homes:
         yield from ((str(place), PATH) for place in (home, home.resolve()) if len(place.parts) > 2)
     yield sheet.absolute().parent.name, FOLDER

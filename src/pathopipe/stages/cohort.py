@@ -23,7 +23,7 @@ from pathopipe.reporting.pictures import shrunk
 from pathopipe.results.contents import GradeFile, read_grade, read_statistics
 from pathopipe.results.documents import write_json
 from pathopipe.results.folder import SlideFolder
-from pathopipe.results.manifests import digests_of, model_of
+from pathopipe.results.manifests import GIVEN, digests_of, model_of, nuclei_given
 from pathopipe.results.schemas.counts import OF_REGIONS
 from pathopipe.results.unfinished import fault_of
 from pathopipe.samples import Sample
@@ -106,7 +106,8 @@ def _read(gathering: Gathering, sample: Sample) -> tuple[CohortEntry, tuple[str,
 def _done(gathering: Gathering, sample: Sample, content: GradeFile) -> CohortRow:
     made, grade = gathering.slides[sample.slide], grade_of(content)
     row = read_statistics(made.file("statistics", "statistics.parquet"))
-    model = model_of(made.manifest("detect"))
+    detect = made.manifest("detect")
+    model = GIVEN if nuclei_given(detect) else model_of(detect)
     return CohortRow(
         slide=sample.slide,
         state="done",

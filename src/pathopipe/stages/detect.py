@@ -100,7 +100,9 @@ class _Scan:
 
 
 def run(job: Job[DetectSettings]) -> Outcome:
-    """Run the model over all tiles."""
+    """Run the model over all tiles, unless the sample sheet gives the nuclei."""
+    if job.require_sample().nuclei:
+        return _passed_over(job)
     tissue, tiles = job.manifest("tissue"), job.manifest("tiles")
     model = _create(job, Stains.from_dict(tissue["stain"]))
     traits, grid = model.traits, Grid(**tiles["grid"])
@@ -134,6 +136,15 @@ def run(job: Job[DetectSettings]) -> Outcome:
             "quality": damage_warning(damaged, "tissue"),
         },
     )
+
+
+def _passed_over(job: Job[DetectSettings]) -> Outcome:
+    """Write no seeds; the grid is the one that they would lie on, so that given nuclei can be compared with them."""
+    write_empty(job)
+    grid = Grid(**job.manifest("tiles")["grid"]).refined(
+        find(job.settings.model, weights_folder(job.results)).upsampling
+    )
+    return Outcome(counts={"seeds": 0}, details={"grid": asdict(grid), "quality": []})
 
 
 def _create(job: Job[DetectSettings], stains: Stains) -> NucleusModel:

@@ -28,7 +28,7 @@ from pathopipe.ops.texture import coarsening
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged
-from pathopipe.results.manifests import Manifest, model_of, mpp_of
+from pathopipe.results.manifests import Manifest, model_of, mpp_of, nuclei_given
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import AT_BORDER, COLUMNS, CUT_OFF, GROUPS
@@ -261,7 +261,9 @@ def _check_mpp(areas: Floats, detect: Manifest) -> tuple[str, list[dict[str, Any
 
     Sizes alone reveal an mpp that is too wrong for the guard to notice, and serve for models that it does not know.
     """
-    judged, doubt = judge(model_of(detect)["name"], len(areas), detect["score"], detect["scales"])
+    judged, doubt = False, None
+    if not nuclei_given(detect):
+        judged, doubt = judge(model_of(detect)["name"], len(areas), detect["score"], detect["scales"])
     if doubt is not None:
         return "scales", [_doubt(mpp_of(detect).x, doubt)]
     if len(areas) < LEAST_NUCLEI:

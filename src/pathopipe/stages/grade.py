@@ -21,13 +21,18 @@ from pathopipe.results.described import described_slide
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.grade_parts import DriversEntry, RegionEntry
 from pathopipe.results.heat_map import Square, heat_map_of, rounded, squares_of
-from pathopipe.results.manifests import WarningEntry, mpp_of
+from pathopipe.results.manifests import WarningEntry, mpp_of, nuclei_given
 from pathopipe.results.names import weights_folder
 from pathopipe.text import sentence
 
 _SQUARE_UM: Final = 250.0
 _FIELDS, _NUCLEI, _LEFT_OUT = 5, 20, 20
 _NO_DRIVERS: Final = DriversEntry(side_um=None, covered=None, left_out=[], fields=[], nuclei=[])
+
+_GIVEN: Final = (
+    "The nuclei of this slide were given in the sample sheet: sizes and shapes of nuclei differ from one detector or "
+    "person to another, and the grader may have learned from those of another one."
+)
 
 GradeJob = Job[GradeSettings]
 
@@ -44,7 +49,7 @@ def run(job: GradeJob) -> Outcome:
     result = _withheld(grader.grade(partial(nuclei_of, job), described), warnings, job.settings)
     regions = {name: _region(result) for name, result in _graded_regions(job, grader, others, warnings)}
     found, drivers = _drivers(job, grader.slope(described) if result.grade is not None else {}, described)
-    result = replace(result, scope=_scope(grader, about))
+    result = replace(result, scope=_scope(grader, about, given=nuclei_given(job.manifest("segment"))))
     write_json(job.output("heatmap.geojson"), heat_map_of(found, job.manifest("tissue")))
     write_json(job.output("grade.json"), result.to_dict() | {"regions": regions, "drivers": drivers})
     return Outcome(
@@ -118,12 +123,12 @@ def _grader(job: GradeJob) -> Grader:
     return make_grader(job.settings, weights_folder(job.results), mpp)
 
 
-def _scope(grader: Grader, about: Mapping[str, str]) -> str:
-    """What the grader is made for, and whether that could be checked."""
-    unsaid = [name for name in grader.made_for if name not in about]
-    if not unsaid:
-        return grader.scope
-    return f"{grader.scope} The sample sheet states no {' and no '.join(unsaid)}, so that the scope was not checked."
+def _scope(grader: Grader, about: Mapping[str, str], *, given: bool) -> str:
+    """What the grader is made for, whether that could be checked, and whether it knows such nuclei."""
+    parts = [grader.scope]
+    if unsaid := [name for name in grader.made_for if name not in about]:
+        parts.append(f"The sample sheet states no {' and no '.join(unsaid)}, so that the scope was not checked.")
+    return " ".join([*parts, _GIVEN] if given else parts)
 
 
 def _upstream_warnings(job: GradeJob) -> list[WarningEntry]:

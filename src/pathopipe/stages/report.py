@@ -146,8 +146,8 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         facts=reported.slide_facts(tissue),
         methods=(
             *reported.mpp_facts(manifests["features"]),
-            *reported.model_facts(manifests["detect"]),
-            *reported.type_facts(manifests["types"]),
+            *reported.nuclei_facts(manifests["detect"], manifests["segment"]),
+            *reported.type_facts(manifests["types"], manifests["segment"]),
         ),
         warnings=reported.warnings(manifests),
         grade=grade_of(grade),

@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pathopipe.errors import FaultError, SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import advance
+from pathopipe.jobs.own_outlines import OwnOutlines
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import NEEDED, Nuclei, segment_block, solid
+from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.wkb import to_wkb, wkb_column
 from pathopipe.pipeline import MAPS, SegmentSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import model_of
 from pathopipe.results.maps import Maps, open_maps
 from pathopipe.results.schemas import detections
-from pathopipe.results.schemas.nuclei import SCHEMA
+from pathopipe.results.schemas.nuclei import GIVEN_NUMBER, GIVEN_SCHEMA, GIVEN_TYPE, SCHEMA
 from pathopipe.results.tables import TableWriter, read_columns
 from pathopipe.units import Grid
 
@@ -49,7 +52,9 @@ class _Seeds:
 
 
 def run(job: Job[SegmentSettings]) -> Outcome:
-    """Outline every nucleus."""
+    """Outline every nucleus, or take those that the sample sheet gives."""
+    if job.require_sample().nuclei:
+        return _given(job)
     detect = job.manifest("detect")
     grid = Grid(**detect["grid"])
     settings = assign_settings(job.settings, grid)
@@ -63,12 +68,34 @@ def run(job: Job[SegmentSettings]) -> Outcome:
             with job.watch.spending("outlining"):
                 return _columns(solid(_segment(maps, seeds, settings, block), least), grid)
 
-        count = _write(job, advance(journal, work, blocks, job.workers), len(blocks))
+        count = _write(job, advance(journal, work, blocks, job.workers), len(blocks), SCHEMA)
     if not count:
         raise SlideRejectedError(
             "none of the seeds grew into a nucleus: check the mpp, segment.foreground and segment.min_area_um2"
         )
     return Outcome(counts={"seeds": len(seeds.x), "nuclei": count}, details={"grid": detect["grid"]})
+
+
+def _given(job: Job[SegmentSettings]) -> Outcome:
+    """Write the nuclei of the sample sheet, with their types."""
+    entry = job.manifest("detect")["grid"]
+    grid = Grid(**entry)
+    with job.journal() as journal:
+        own = OwnOutlines(job, journal, grid)
+        found = (_given_columns(piece, grid) for piece in own.columns())
+        count = _write(job, found, len(own.blocks), GIVEN_SCHEMA)
+    if not count:
+        raise own.unfit()
+    details = {"grid": entry, "nuclei_format": own.tally.format, "changes": own.changes, "quality": own.warnings()}
+    return Outcome(counts=dict(own.counts), details=details)
+
+
+def _given_columns(piece: dict[str, NDArray[Any]], grid: Grid) -> dict[str, Any]:
+    count = len(piece["area_px"])
+    seeds, sure = np.zeros((count, 2), np.int64), np.ones(count, np.float32)
+    nuclei = Nuclei(piece["coords"], piece["offsets"], piece["centroid"], piece["area_px"], seeds, sure)
+    types = [None if place < 0 else TYPES[place] for place in piece["types"].tolist()]
+    return _columns(nuclei, grid) | {GIVEN_TYPE.name: types, GIVEN_NUMBER.name: piece["numbers"]}
 
 
 def write_empty(job: Job[SegmentSettings]) -> None:
@@ -128,8 +155,8 @@ def _columns(nuclei: Nuclei, grid: Grid) -> dict[str, NDArray[Any]]:
     }
 
 
-def _write(job: Job[SegmentSettings], found: Iterator[dict[str, NDArray[Any]]], blocks: int) -> int:
-    with TableWriter(job.output("nuclei.parquet"), SCHEMA) as table:
+def _write(job: Job[SegmentSettings], found: Iterator[dict[str, Any]], blocks: int, schema: pa.Schema) -> int:
+    with TableWriter(job.output("nuclei.parquet"), schema) as table:
         for done, columns in enumerate(found, 1):
             geometry = wkb_column(columns.pop("packed"), columns.pop("points"))
             ids = np.arange(table.count, table.count + len(geometry))

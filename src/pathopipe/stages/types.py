@@ -26,7 +26,10 @@ from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.pipeline import TypesSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged
+from pathopipe.results.manifests import nuclei_given
 from pathopipe.results.names import weights_folder
+from pathopipe.results.schemas.nuclei import GIVEN_TABLE as GIVEN
+from pathopipe.results.schemas.nuclei import GIVEN_TYPE
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.schemas.types import SCHEMA
 from pathopipe.results.tables import TableWriter, numbers, read_batches
@@ -72,7 +75,10 @@ class _View:
 
 def run(job: Job[TypesSettings]) -> Outcome:
     """Say what all nuclei of a slide are."""
-    total = int(job.manifest("segment")["counts"]["nuclei"])
+    segment = job.manifest("segment")
+    total = int(segment["counts"]["nuclei"])
+    if nuclei_given(segment) and segment["counts"]["typed"]:
+        return _taken_over(job, total)
     settings, unlike = job.settings, _unlike(job)
     model = create(settings.model, weights_folder(job.results), settings.precision, job.workers)
     found = Counter[str]()
@@ -86,6 +92,24 @@ def run(job: Job[TypesSettings]) -> Outcome:
             raise damaged(job.input("segment/nuclei.parquet"))
     counts = {name: found[name] for name in (*TYPES, "unknown")}
     return Outcome(counts={"nuclei": total, **counts}, model=_named(model), details=_details(model, unlike))
+
+
+def _taken_over(job: Job[TypesSettings], total: int) -> Outcome:
+    """Take the types of given nuclei; they are no estimates, so that there are no probabilities."""
+    path, found = job.input("segment/nuclei.parquet"), Counter[str]()
+    with TableWriter(job.output("types.parquet"), SCHEMA) as table:
+        for batch in read_batches(path, ["nucleus_id", GIVEN_TYPE.name], GIVEN):
+            names = batch[GIVEN_TYPE.name].to_pylist()
+            if not set(names) <= {*TYPES, None}:
+                raise damaged(path)
+            found.update(name or "unknown" for name in names)
+            none = np.full(len(names), np.nan, np.float32)
+            shares = {f"p_{name}": none for name in TYPES}
+            table.write({"nucleus_id": numbers(batch["nucleus_id"]), "type": names} | shares)
+        if table.count != total:
+            raise damaged(path)
+    counts = {name: found[name] for name in (*TYPES, "unknown")}
+    return Outcome(counts={"nuclei": total, **counts}, details={"quality": []})
 
 
 def write_empty(job: Job[TypesSettings]) -> None:

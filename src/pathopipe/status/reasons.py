@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pathopipe.errors import ArtifactError
@@ -12,7 +14,7 @@ from pathopipe.provenance import sha256
 from pathopipe.results.documents import read_json
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.unfinished import unfinished
-from pathopipe.samples import Sample
+from pathopipe.samples import FILES, Sample
 from pathopipe.status.missing import in_words, missing_files
 from pathopipe.status.reruns import is_left
 from pathopipe.status.slide_file import is_known_as
@@ -146,8 +148,8 @@ def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted:
     if source := manifest.get("mpp_source"):
         was["mpp"] = (manifest.get("mpp_x"), manifest.get("mpp_y")) if source == "sheet" else None
         now["mpp"] = sample.mpp
-    if "roi" in columns:
-        was["roi"], now["roi"] = manifest.get("inputs", {}).get("roi"), _digest(sample)
+    for name in FILES:
+        was[name], now[name] = manifest.get("inputs", {}).get(name), _digest(sample, name) if name in columns else None
     about: Mapping[str, str] = manifest.get("about", sample.about)
     for name in (*about, *sample.about):
         was[name], now[name] = about.get(name), sample.about.get(name)
@@ -158,8 +160,18 @@ def _changed_line(manifest: Mapping[str, Any], columns: tuple[str, ...], wanted:
         yield f"the sheet changed ({', '.join(others)})"
 
 
-def _digest(sample: Sample) -> str | None:
+def _digest(sample: Sample, column: str) -> str | None:
+    path = sample.files.get(column)
+    if path is None:
+        return None
     try:
-        return sha256(sample.roi) if sample.roi else None
+        stat = path.stat()
+        return _digest_at(path, stat.st_size, stat.st_mtime_ns)
     except OSError:
         return None
+
+
+@cache
+def _digest_at(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
+    """Digest of a file, which several stages read and which may be large; read once as long as it is the same."""
+    return sha256(path)

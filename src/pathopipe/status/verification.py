@@ -74,7 +74,7 @@ def verify(results: Path, samples: Sequence[Sample] | None = None) -> Verificati
     found.spoiled = sum(len(slide.spoiled) for slide in slides) + len(spoiled)
     found.drift += [*spoiled, *_cohort_extra(results), *_weights_drift(results, manifests), *_code_drift(manifests)]
     if samples is not None:
-        _compare(found, samples, {slide.slide: slide.manifests.get("tissue") for slide in slides})
+        _compare(found, samples, {slide.slide: slide.manifests for slide in slides})
     return found
 
 
@@ -208,14 +208,14 @@ def _code_drift(slides: Iterable[dict[str, Manifest]]) -> Iterator[str]:
         yield f"{count:,} slides were made with {name} {version}, {installed.get(name, 'none')} is installed"
 
 
-def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, Manifest | None]) -> None:
+def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, dict[str, Manifest]]) -> None:
     """Compare the slides' files with those that the results were made from."""
     listed = {sample.slide for sample in samples}
     found.drift += [f"{slide}: is not in the sheet" for slide in made if slide not in listed]
     found.unfinished += [sample.slide for sample in samples if sample.slide not in made]
-    known = [(sample, tissue) for sample in samples if (tissue := made.get(sample.slide))]  # damage has been told
+    known = [(sample, manifests) for sample in samples if "tissue" in (manifests := made.get(sample.slide, {}))]
 
-    def look(item: tuple[Sample, Manifest]) -> list[str] | None:
+    def look(item: tuple[Sample, dict[str, Manifest]]) -> list[str] | None:
         try:
             return list(_other_files(*item))
         except OSError:
@@ -226,12 +226,15 @@ def _compare(found: Verification, samples: Sequence[Sample], made: dict[str, Man
         found.absent += [sample.slide] if drift is None else []
 
 
-def _other_files(sample: Sample, tissue: Manifest) -> Iterator[str]:
+def _other_files(sample: Sample, manifests: dict[str, Manifest]) -> Iterator[str]:
     """Compare all bytes; of a slide that was rejected before they were read, its identity alone."""
+    tissue = manifests["tissue"]
     another, digest = "differs from the one that the results were made from", tissue.get("sha256")
     if str(identify(sample.path)) != tissue["identity"]:
         yield f"its slide {another}"
     elif digest and full_sha256(sample.path) != digest:
         yield "its slide was changed in place since the results were made from it"
-    if sample.roi and sha256(sample.roi) != tissue["inputs"].get("roi"):
-        yield f"its roi {another}"
+    noted = tissue["inputs"] | (manifests["segment"]["inputs"] if "segment" in manifests else {})
+    for column, file in sample.files.items():
+        if sha256(file) != noted.get(column):
+            yield f"its {column} {another}"

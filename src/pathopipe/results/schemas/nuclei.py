@@ -11,8 +11,10 @@ NUCLEI: Final = (
     Column("x_px", "float64", "level-0 px", "x of the centroid, from the left edge of the slide"),
     Column("y_px", "float64", "level-0 px", "y of the centroid, from the upper edge of the slide"),
     Column("area_um2", "float64", "µm²", "area inside the outline"),
-    Column("score", "float32", "", "confidence of the model in the nucleus, 0 to 1"),
+    Column("score", "float32", "", "confidence of the model in the nucleus, 0 to 1; 1 for a given one"),
 )
+GIVEN_TYPE: Final = Column("given_type", "string", "", "type by the file of nuclei; null for none", optional=True)
+GIVEN_NUMBER: Final = Column("given_number", "int64", "", "feature or row of that file, from 0 on, or its label")
 # Without the null, readers assume longitude and latitude.
 _GEO: Final = {
     "version": "1.1.0",
@@ -21,3 +23,6 @@ _GEO: Final = {
 }
 TABLE: Final = Table(NUCLEI)
 SCHEMA: Final = schema_of(NUCLEI, {"geo": json.dumps(_GEO)})
+GIVEN_SCHEMA: Final = schema_of((*NUCLEI, GIVEN_TYPE, GIVEN_NUMBER), {"geo": json.dumps(_GEO)})
+"""Of nuclei that the sample sheet gives."""
+GIVEN_TABLE: Final = Table((*NUCLEI, GIVEN_TYPE, GIVEN_NUMBER))
