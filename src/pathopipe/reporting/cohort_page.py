@@ -51,6 +51,7 @@ COLUMNS = (
     Column("area_um2_mean", "Mean area", "µm²"),
     Column("area_um2_cv", "CV of area", ""),
     Column("tissue_mm2", "Tissue", "mm²"),
+    Column("unfit_share", "Left out", ""),
 )
 
 
