@@ -61,22 +61,33 @@ def finish(results: Path, count: int) -> Path:
     home, side_um = results / "slide", math.sqrt(count / DENSITY_PER_UM2)
     bins = math.ceil(side_um / MPP / CELL)
     side = bins * CELL
-    for stage in ("tissue", "segment", "features", "types"):
+    for stage in ("tissue", "quality", "segment", "features", "types"):
         (home / stage).mkdir(parents=True)
     box = shapely.geometry.mapping(shapely.box(0, 0, side, side))
     tissue = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": box, "properties": {}}]}
     (home / "tissue" / "tissue.geojson").write_text(json.dumps(tissue))
     (home / "tissue" / "thumbnail.jpg").touch()
+    (home / "quality" / "sound.geojson").write_text(json.dumps(tissue))
+    for name in ("quality.geojson", "quality.png"):
+        (home / "quality" / name).touch()
     write_tables(home, nuclei_at(count, side_um))
     grid = {"width": side, "height": side, "factor_x": 1.0, "factor_y": 1.0, "mpp_x": MPP, "mpp_y": MPP}
     whole = {"width": bins, "height": bins, "bin_px_x": CELL, "bin_px_y": CELL, "bin_um2": (CELL * MPP) ** 2}
     info = {"width": side, "height": side, "levels": 1, "format": "png", "bounds": None}
     stain = {"hematoxylin": [0.65, 0.7, 0.29], "eosin": [0.07, 0.99, 0.11], "hematoxylin_max": 1.0, "eosin_max": 1.0}
     rest = {"tissue_mm2": (side * MPP) ** 2 / 1e6, "bins": whole, "slide_info": info, "sha256": "0" * 64}
-    for stage in ("tissue", "segment", "features", "types"):
+    rest |= {"sound_mm2": rest["tissue_mm2"], "unfit_share": 0.0, "shares": {}}
+    for stage in ("tissue", "quality", "segment", "features", "types"):
         outputs = {name: sha256(home / stage / name) for name in STAGES[stage].writes}
         known = {"slide": "slide", "stage": stage, "state": "done", "reason": None, "contract": STAGES[stage].contract}
-        known |= {"code": "", "params": {}, "inputs": {}, "outputs": outputs, "versions": {}, "model": None}
+        known |= {
+            "code": "",
+            "params": {},
+            "inputs": {},
+            "outputs": outputs,
+            "versions": {},
+            "model": {"name": "none", "sha256": None},
+        }
         known |= {"identity": "0", "mpp_x": MPP, "mpp_y": MPP, "mpp_source": "sheet", "counts": {"nuclei": count}}
         known |= {"quality": [], "grid": grid, "mpp_checked_by": "nothing", "stain": stain | {"source": "default"}}
         write_json(home / stage / MANIFEST, known | rest)

@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         slide, config = synthetic_slide(Path(folder), 9), Config()
         sample = Sample("s", slide)
-        for stage in ("tissue", "tiles", "detect"):
+        for stage in ("tissue", "quality", "tiles", "detect"):
             execute(stage, "s", Path(folder) / "results", getattr(config, stage), sample, WORKERS)
         for name, limit in (("as it is", None), (f"{rate:g} MB/s", rate * 1e6)):
             if limit:

@@ -107,7 +107,7 @@ def run(image: Image, factor: float, results: Path) -> tuple[int, str, str, floa
     """Nuclei, why there are none, what was seen at each scale, and the mean score."""
     mpp, config = image.mpp * factor, Config()
     sample = Sample("image", image.path.resolve(), (mpp, mpp))
-    for stage in ("tissue", "tiles", "detect"):
+    for stage in ("tissue", "quality", "tiles", "detect"):
         manifest = execute(stage, sample.slide, results, getattr(config, stage), sample)
     if manifest["state"] != "done":
         return 0, manifest["reason"], "[]", 0.0

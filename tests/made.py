@@ -18,6 +18,14 @@ DETAILS: dict[str, dict[str, Any]] = {
         "quality": [],
         "sha256": "cd" * 32,
     },
+    "quality": {
+        "model": {"name": "quality", "sha256": "0" * 64, "licence": None},
+        "sound_mm2": 0.5,
+        "unfit_share": 0.0,
+        "shares": {},
+        "blur_um": 0.5,
+        "quality": [],
+    },
     "tiles": {"grid": GRID, "halo": 104},
     "detect": {
         "model": {"name": "classical", "sha256": None, "licence": None},

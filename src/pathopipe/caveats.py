@@ -11,6 +11,7 @@ STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
         "not_he": None,
         "out_of_scope": None,
         "out_of_focus": None,
+        "mostly_unfit": None,
         "damaged": 0.05,
     }
 )

@@ -9,6 +9,8 @@ from pathopipe.units import CHUNK, MAX_HALO, WORKING_MPP
 
 MAPS: Final = "maps.zarr.zip"
 PatientRule = Literal["worst", "representative", "pooled"]
+Artifact = Literal["pen", "bubble", "fold", "debris", "out of focus", "saturated", "overstained", "understained"]
+"""What a quality map tells from sound tissue; of two that meet, the first counts."""
 
 
 def names_in(value: object) -> object:
@@ -38,6 +40,45 @@ TISSUE: Final = Stage(
 )
 
 
+class QualitySettings(Section):
+    """Telling sound tissue from what cannot be trusted."""
+
+    exclude: tuple[Artifact, ...] = Field(
+        ("pen", "bubble", "fold", "debris", "out of focus"),
+        description="classes of the map that are left out: `pen`, `bubble`, `fold`, `debris`, `out of focus`, "
+        "`saturated`, `overstained`, `understained`",
+    )
+    max_blur_um: Annotated[float, Field(gt=0, le=20)] = Field(
+        1.5, description="tissue is out of focus if it is blurred more than by a Gaussian of this standard deviation"
+    )
+    min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.6, description="minimum probability of a pen, bubble, fold or debris"
+    )
+    min_area_um2: Annotated[float, Field(ge=0)] = Field(1500.0, description="ignore areas smaller than this")
+    max_unfit: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="give no grade if a larger share of the tissue is left out"
+    )
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _one_or_several(cls, exclude: object) -> object:
+        return names_in(exclude)
+
+
+QUALITY: Final = Stage(
+    name="quality",
+    title="Quality map",
+    help="map the tissue that cannot be trusted.",
+    settings=QualitySettings,
+    contract=1,
+    reads=("tissue/manifest.json", "tissue/tissue.geojson"),
+    writes=("quality.geojson", "sound.geojson", "quality.png"),
+    demand=Demand(2.0, 0.1, 0.1, 500, 2),
+    reads_pixels=True,
+    group="before",
+)
+
+
 class TilesSettings(Section):
     """Laying the tile grid."""
 
@@ -63,7 +104,7 @@ TILES: Final = Stage(
     help="lay tiles over the tissue.",
     settings=TilesSettings,
     contract=2,
-    reads=("tissue/manifest.json", "tissue/tissue.geojson"),
+    reads=("tissue/manifest.json", "quality/manifest.json", "quality/sound.geojson"),
     writes=("tiles.parquet",),
     demand=Demand(1.0, 0.0, 0.0, 500),
     group="before",
@@ -90,7 +131,13 @@ DETECT: Final = Stage(
     help="find nuclei.",
     settings=DetectSettings,
     contract=3,
-    reads=("tissue/manifest.json", "tissue/tissue.geojson", "tiles/manifest.json", "tiles/tiles.parquet"),
+    reads=(
+        "tissue/manifest.json",
+        "quality/manifest.json",
+        "quality/sound.geojson",
+        "tiles/manifest.json",
+        "tiles/tiles.parquet",
+    ),
     writes=("detections.parquet", MAPS),
     demand=Demand(3.0, 3.5, 6.0, 2000, 8),
     reads_pixels=True,
@@ -124,7 +171,8 @@ SEGMENT: Final = Stage(
         "detect/detections.parquet",
         f"detect/{MAPS}",
         "tissue/manifest.json",
-        "tissue/tissue.geojson",
+        "quality/manifest.json",
+        "quality/sound.geojson",
     ),
     writes=("nuclei.parquet",),
     demand=Demand(2.0, 1.0, 0.5, 1500, 2),
@@ -155,7 +203,8 @@ FEATURES: Final = Stage(
     contract=4,
     reads=(
         "tissue/manifest.json",
-        "tissue/tissue.geojson",
+        "quality/manifest.json",
+        "quality/sound.geojson",
         "detect/manifest.json",
         "segment/manifest.json",
         "segment/nuclei.parquet",
@@ -221,7 +270,8 @@ STATISTICS: Final = Stage(
     contract=2,
     reads=(
         "tissue/manifest.json",
-        "tissue/tissue.geojson",
+        "quality/manifest.json",
+        "quality/sound.geojson",
         "segment/manifest.json",
         "segment/nuclei.parquet",
         "features/manifest.json",
@@ -271,6 +321,7 @@ GRADE: Final = Stage(
     contract=5,
     reads=(
         "tissue/manifest.json",
+        "quality/manifest.json",
         "detect/manifest.json",
         "segment/manifest.json",
         "segment/nuclei.parquet",
@@ -321,19 +372,22 @@ class ReportSettings(Section):
         return names_in(measures)
 
 
-_BEFORE_REPORT: Final = (TISSUE, TILES, DETECT, SEGMENT, FEATURES, TYPES, STATISTICS, GRADE)
+_BEFORE_REPORT: Final = (TISSUE, QUALITY, TILES, DETECT, SEGMENT, FEATURES, TYPES, STATISTICS, GRADE)
 
 REPORT: Final = Stage(
     name="report",
     title="Report",
     help="write the slide's page.",
     settings=ReportSettings,
-    contract=7,
+    contract=8,
     reads=(
         *(f"{stage.name}/{MANIFEST}" for stage in _BEFORE_REPORT),
         "tissue/tissue.geojson",
         "tissue/thumbnail.jpg",
         "tiles/tiles.parquet",
+        "quality/quality.geojson",
+        "quality/sound.geojson",
+        "quality/quality.png",
         "segment/nuclei.parquet",
         "features/features.parquet",
         "types/types.parquet",
@@ -360,6 +414,7 @@ class CohortSettings(Section):
         (
             "nuclei_count",
             "tissue_mm2",
+            "unfit_share",
             "nuclei_per_mm2",
             "area_um2_mean",
             "area_um2_cv",
@@ -388,6 +443,7 @@ COHORT: Final = Stage(
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",
+        "quality/manifest.json",
         "detect/manifest.json",
         "statistics/manifest.json",
         "statistics/statistics.parquet",
@@ -426,6 +482,7 @@ class Config(Section):
         True, description="keep `detect`'s maps; without them, a changed setting of `segment` reruns `detect`"
     )
     tissue: TissueSettings = TissueSettings()
+    quality: QualitySettings = QualitySettings()
     tiles: TilesSettings = TilesSettings()
     detect: DetectSettings = DetectSettings()
     segment: SegmentSettings = SegmentSettings()

@@ -16,6 +16,7 @@ from pathopipe.pipeline import STAGES, Config
 from pathopipe.results.schemas.column import Column
 from pathopipe.results.schemas.counts import SLIDE
 from pathopipe.results.schemas.features import GROUPS
+from pathopipe.results.schemas.quality import QUALITY
 from pathopipe.results.schemas.spatial import SPATIAL
 from pathopipe.results.schemas.statistics import DEFINITIONS
 from pathopipe.samples import COLUMNS, ID_PATTERN
@@ -95,7 +96,7 @@ def dictionary() -> dict[str, str]:
     tables = {name: _measures(columns) for name, columns in GROUPS.items()}
     lines = [f"| `{name}` | {text} |" for name, text in DEFINITIONS.items()]
     tables["statistics"] = "\n".join(["| statistic | definition |", "|---|---|", *lines])
-    return tables | {"counts": _measures(SLIDE), "spatial": _measures(SPATIAL)}
+    return tables | {"counts": _measures(SLIDE), "quality": _measures(QUALITY), "spatial": _measures(SPATIAL)}
 
 
 def _measures(columns: Iterable[Column]) -> str:

@@ -20,7 +20,7 @@ from pathopipe.pipeline import Config
 from pathopipe.results.unfinished import unfinished
 from pathopipe.samples import Sample
 
-STAGES = ("tissue", "tiles", "detect", "segment", "features")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment", "features")
 KILLS = 7
 CONFIG = Config.model_validate({"tiles": {"size": 256}})
 RUN = """

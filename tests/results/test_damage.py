@@ -329,6 +329,11 @@ def bomb_thumbnail(path: Path) -> None:
     path.write_bytes(small[:place] + (30_000).to_bytes(2, "big") * 2 + small[place + 4 :])
 
 
+def bomb_picture() -> bytes:
+    small = cv2.imencode(".png", np.zeros((16, 16, 4), np.uint8))[1].tobytes()
+    return small[:16] + (30_000).to_bytes(4, "big") * 2 + small[24:]
+
+
 def bomb_bins(path: Path) -> None:
     content = read_json(path)
     content["bins"] |= {"width": 200_000, "height": 200_000}
@@ -336,11 +341,12 @@ def bomb_bins(path: Path) -> None:
 
 
 BOMBS: list[tuple[str, str, Callable[[Path], None]]] = [
-    ("tiles", "tissue/tissue.geojson", lambda path: tissue(path, FAR)),
-    ("report", "tissue/tissue.geojson", lambda path: tissue(path, FAR)),
+    ("tiles", "quality/sound.geojson", lambda path: tissue(path, FAR)),
+    ("report", "quality/sound.geojson", lambda path: tissue(path, FAR)),
+    ("report", "quality/quality.png", lambda path: path.write_bytes(bomb_picture())),
     (
         "tiles",
-        "tissue/tissue.geojson",
+        "quality/sound.geojson",
         lambda path: path.write_bytes(b'{"features": [' + b"[]," * 30_000_000 + b"[]]}"),
     ),
     ("tiles", "tissue/manifest.json", bomb_bins),

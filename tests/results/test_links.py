@@ -17,9 +17,10 @@ from pathopipe.status.slides import look
 from pathopipe.status.verification import verify
 from tests.canary import KINDS, make_canary, put_link, state
 
-NAMES = ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade", "report")
+NAMES = ("tissue", "quality", "tiles", "detect", "segment", "features", "types", "statistics", "grade", "report")
 FILES = {
     "tissue": ("tissue.geojson", "thumbnail.jpg"),
+    "quality": ("quality.geojson", "sound.geojson", "quality.png"),
     "tiles": ("tiles.parquet",),
     "detect": ("detections.parquet", "maps.zarr.zip"),
     "segment": ("nuclei.parquet",),
@@ -173,7 +174,7 @@ def test_of_many_links_ten_are_named(results: Path, canary: Path, small_slide: P
     *named, last = reported.value.problems
     assert len(named) == 10
     assert len({line.partition(": ")[0] for line in named} & {str(results / place) for place in places}) == 10
-    assert last == f"{results}: 8 more symbolic links of this kind"
+    assert last == f"{results}: 10 more symbolic links of this kind"
 
 
 @pytest.mark.parametrize(("place", "kind"), combined(*OF_ALL, *OF_A_SLIDE))

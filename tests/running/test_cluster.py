@@ -38,7 +38,7 @@ def test_pods_hold_what_submissions_hold() -> None:
 
 def test_every_stage_of_a_slide_but_detect_is_in_a_group() -> None:
     groups = settings("slurm")["groups"]
-    assert groups == dict.fromkeys(("tissue", "tiles"), "before") | dict.fromkeys(
+    assert groups == dict.fromkeys(("tissue", "quality", "tiles"), "before") | dict.fromkeys(
         ("segment", "features", "types", "statistics", "grade", "report"), "after"
     )
 

@@ -15,6 +15,7 @@ from pathopipe.identity import identify
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.statistics import summarize
 from pathopipe.results.documents import write_json
+from pathopipe.results.quality import picture_of
 from pathopipe.results.schemas.tiles import SCHEMA as TILES
 from pathopipe.results.schemas.types import SCHEMA as TYPED
 from pathopipe.results.tables import TableWriter
@@ -24,7 +25,7 @@ from tests.made import seal
 
 MPP = 0.5
 SIZE = (1600, 1200)
-STAGES = ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment", "features", "types", "statistics", "grade")
 NUCLEI = pa.schema(
     [
         ("nucleus_id", pa.int64()),
@@ -63,9 +64,13 @@ def finish(results: Path, slide: str, folder: Path, size: tuple[int, int] = SIZE
             known["counts"] = {"nuclei": count}
         write_json(home / stage / "manifest.json", known)
     write_json(home / "tissue" / "manifest.json", manifest("tissue", slide, path) | tissue_details(size))
+    write_json(home / "quality" / "manifest.json", manifest("quality", slide, path) | quality_details(size))
     box = shapely.geometry.mapping(shapely.box(0, 0, *size))
     features = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": box, "properties": {}}]}
-    (home / "tissue" / "tissue.geojson").write_text(json.dumps(features))
+    for name in ("tissue/tissue.geojson", "quality/sound.geojson"):
+        (home / name).write_text(json.dumps(features))
+    write_json(home / "quality" / "quality.geojson", {"type": "FeatureCollection", "features": []})
+    (home / "quality" / "quality.png").write_bytes(picture_of(np.zeros((1, 1), np.uint8)))
     cv2.imwrite(str(home / "tissue" / "thumbnail.jpg"), cv2.resize(cv2.imread(str(path)), None, fx=0.25, fy=0.25))
     _write_tables(home, discs)
     for stage in STAGES:
@@ -100,6 +105,10 @@ def tissue_details(size: tuple[int, int]) -> dict[str, Any]:
     }
 
 
+def quality_details(size: tuple[int, int]) -> dict[str, Any]:
+    return {"sound_mm2": tissue_details(size)["tissue_mm2"]}
+
+
 def grade() -> dict[str, Any]:
     evidence = [{"name": "size_ratio", "value": 1.7, "unit": "", "meaning": "median area divided by normal area"}]
     return {
@@ -125,7 +134,8 @@ def reject(results: Path, slide: str, stage: str, reason: str) -> None:
         known = json.loads((home / name / "manifest.json").read_text())
         write_json(home / name / "manifest.json", known | {"state": "rejected", "reason": reason, "counts": {}})
     if first == 0:
-        write_json(home / "tissue" / "tissue.geojson", {"type": "FeatureCollection", "features": []})
+        for name in ("tissue/tissue.geojson", "quality/sound.geojson"):
+            write_json(home / name, {"type": "FeatureCollection", "features": []})
         cv2.imwrite(str(home / "tissue" / "thumbnail.jpg"), np.full((1, 1, 3), 255, np.uint8))
     pq.write_table(NUCLEI.empty_table(), home / "segment" / "nuclei.parquet")
     write_json(home / "grade" / "grade.json", grade() | {"grade": None, "abstained": True, "reason": reason})

@@ -19,7 +19,7 @@ from pathopipe.results.maps import open_maps
 from pathopipe.samples import Sample
 from pathopipe.stages import detect
 
-STAGES = ("tissue", "tiles", "detect", "segment")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment")
 NUCLEI = ("detect/detections.parquet", "segment/nuclei.parquet")
 TYPE = "type_epithelial"
 

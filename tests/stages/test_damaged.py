@@ -17,7 +17,7 @@ from pathopipe.samples import Sample
 from pathopipe.synthetic import Scene, write_slide
 
 TILE = 256
-STAGES = ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade", "report")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment", "features", "types", "statistics", "grade", "report")
 
 
 @pytest.fixture(scope="module")

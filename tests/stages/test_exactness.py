@@ -16,7 +16,7 @@ from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample
 from pathopipe.synthetic import Scene, render
 
-STAGES = ("tissue", "tiles", "detect", "segment")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment")
 
 
 def run_stages(

@@ -127,7 +127,7 @@ class Slide:
     def find(self, tissue: np.ndarray) -> None:
         """Let these bins be tissue."""
         polygons = mask_to_polygons(tissue, self.bins())
-        path = self.results / "field" / "tissue" / "tissue.geojson"
+        path = self.results / "field" / "quality" / "sound.geojson"
         write_json(path, to_geojson(polygons, [{} for _ in polygons], (0.0, 0.0)))
         seal(self.results, "field")
 

@@ -12,7 +12,7 @@ from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
 from pathopipe.synthetic import Scene, write_slide
 
-STAGES = ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment", "features", "types", "statistics", "grade")
 
 
 @pytest.fixture(scope="module")

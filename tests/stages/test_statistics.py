@@ -13,6 +13,7 @@ import shapely
 from pathopipe.errors import ArtifactError, RefusalError
 from pathopipe.jobs.execution import execute
 from pathopipe.ops.nucleus_types import TYPES
+from pathopipe.ops.quality.areas import ARTIFACTS
 from pathopipe.pipeline import StatisticsSettings
 from pathopipe.provenance import sha256
 from pathopipe.results.contents import read_statistics
@@ -22,12 +23,13 @@ from pathopipe.results.regions import read_regions
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import COLUMNS as FEATURES
 from pathopipe.results.schemas.features import CUT_OFF
+from pathopipe.results.schemas.quality import QUALITY
 from pathopipe.results.schemas.statistics import COLUMNS
 from pathopipe.results.schemas.types import SCHEMA as TYPE_SCHEMA
 from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
 from tests.made import manifest, seal
-from tests.stages.finished_slide import NUCLEI, tissue_details
+from tests.stages.finished_slide import NUCLEI, quality_details, tissue_details
 
 SIZE = (4000, 3000)
 MPP = 0.5
@@ -54,13 +56,15 @@ class Slide:
         self.write()
 
     def write(self) -> None:
-        for stage in ("tissue", "segment", "features", "types"):
+        for stage in ("tissue", "quality", "segment", "features", "types"):
             known = manifest(stage, "s", mpp_x=MPP, mpp_y=MPP)
-            known |= tissue_details(SIZE) if stage == "tissue" else {"counts": {"nuclei": self.count}}
+            details = {"tissue": tissue_details(SIZE), "quality": quality_details(SIZE)}
+            known |= details.get(stage, {"counts": {"nuclei": self.count}})
             write_json(self.home / stage / "manifest.json", known)
         box = shapely.geometry.mapping(shapely.box(0, 0, *SIZE))
         tissue = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": box, "properties": {}}]}
-        (self.home / "tissue" / "tissue.geojson").write_text(json.dumps(tissue))
+        for name in ("tissue/tissue.geojson", "quality/sound.geojson"):
+            (self.home / name).write_text(json.dumps(tissue))
         (self.home / "tissue" / "thumbnail.jpg").touch()
         ids, none = np.arange(self.count), np.full(self.count, np.nan)
         square = shapely.to_wkb(shapely.box(0, 0, 1, 1))
@@ -120,6 +124,23 @@ def test_the_first_row_is_about_all_nuclei(tmp_path: Path) -> None:
     assert first["spatial_clark_evans"] is not None
     assert read_statistics(slide.file) == first
     assert list(first) == [column.name for column in COLUMNS]
+
+
+def test_the_first_row_says_how_far_the_slide_can_be_trusted(tmp_path: Path) -> None:
+    slide = Slide(tmp_path)
+    path = slide.home / "quality" / "manifest.json"
+    shares = {name: 0.01 * number for number, name in enumerate(ARTIFACTS)}
+    write_json(path, read_json(path) | {"unfit_share": 0.25, "shares": shares, "blur_um": 0.7})
+    vectors = {"hematoxylin": [0.6, 0.7, 0.3], "eosin": [0.1, 0.9, 0.2], "hematoxylin_max": 1.1, "eosin_max": 0.9}
+    path = slide.home / "tissue" / "manifest.json"
+    write_json(path, read_json(path) | {"stain": vectors | {"source": "macenko"}})
+    seal(slide.results, "s")
+    first, *others = slide.run()
+    assert (first["unfit_share"], first["blur_um"], first["out_of_focus_share"]) == (0.25, 0.7, shares["out of focus"])
+    assert (first["stain_hematoxylin_green"], first["stain_eosin_strength"]) == (0.7, 0.9)
+    names = [column.name for column in QUALITY]
+    assert all(first[name] is not None for name in names)
+    assert all(row[name] is None for row in others for name in names)
 
 
 def test_each_type_has_a_row(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pathopipe.jobs.execution import execute
 from pathopipe.ops.regions import Bins, cut_mask, from_geojson, polygons_to_mask
-from pathopipe.pipeline import TilesSettings, TissueSettings
+from pathopipe.pipeline import QualitySettings, TilesSettings, TissueSettings
 from pathopipe.results.documents import read_json
 from pathopipe.results.tables import read_table
 from pathopipe.samples import Sample
@@ -21,7 +21,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A slide with glass around its tissue, at 0.3 mpp: 1.67 level-0 pixels per working pixel."""
     folder = tmp_path_factory.mktemp("tiles")
     write_slide(Scene(3000, 2400, mpp=0.3, seed=4), folder / "slide.tiff", levels=1)
-    execute("tissue", "s", folder, TissueSettings(), Sample("s", folder / "slide.tiff"))
+    for stage, settings in (("tissue", TissueSettings()), ("quality", QualitySettings())):
+        execute(stage, "s", folder, settings, Sample("s", folder / "slide.tiff"))
     return folder
 
 
@@ -77,7 +78,8 @@ def test_coordinates_are_level_0_pixels_in_rows(results: Path) -> None:
 
 def test_a_rejected_slide_has_a_table_without_rows(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    execute("tissue", "s", tmp_path, TissueSettings(), Sample("s", tmp_path / "a.png"))
+    for stage, settings in (("tissue", TissueSettings()), ("quality", QualitySettings())):
+        execute(stage, "s", tmp_path, settings, Sample("s", tmp_path / "a.png"))
     manifest, table = tiles(tmp_path, 512)
     assert manifest["state"] == "rejected"
     assert "is empty" in manifest["reason"]

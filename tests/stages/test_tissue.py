@@ -16,7 +16,7 @@ from pathopipe.errors import FaultError, RefusalError
 from pathopipe.jobs import pixels
 from pathopipe.jobs.execution import execute
 from pathopipe.ops.regions import Bins, from_geojson, polygons_to_mask
-from pathopipe.pipeline import STAGES, TilesSettings, TissueSettings
+from pathopipe.pipeline import STAGES, QualitySettings, TilesSettings, TissueSettings
 from pathopipe.results.documents import read_json
 from pathopipe.samples import Sample
 from pathopipe.synthetic import Scene, write_slide
@@ -262,6 +262,7 @@ def test_regions_count_from_where_the_scan_begins(
     run(tmp_path, pyramid, roi=tmp_path / "bounded.json")
     tables, corners = [], []
     for folder in (plain, tmp_path):
+        execute("quality", "s", folder / "results", QualitySettings(), Sample("s", pyramid))
         execute("tiles", "s", folder / "results", TilesSettings())
         tables.append((folder / "results" / "s" / "tiles" / "tiles.parquet").read_bytes())
         content = read_json(folder / "results" / "s" / "tissue" / "tissue.geojson")

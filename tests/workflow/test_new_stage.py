@@ -142,7 +142,7 @@ def test_it_runs_with_its_settings(project: Copied) -> None:
 
 
 def test_the_command_line_and_the_status_know_it(project: Copied) -> None:
-    assert "crowd  Stage 9: count nuclei per tile." in re.sub(
+    assert "crowd  Stage 10: count nuclei per tile." in re.sub(
         " +", " ", project.run(command=("--help",)).stdout
     ).replace("crowd ", "crowd  ")
     status = json.loads(project.run("--json", command=("status",)).stdout)

@@ -47,6 +47,8 @@ def test_another_slide_under_the_same_name_is_analyzed_anew(finished: Project) -
     ("setting", "stage"),
     [
         ("tissue.margin_um=30", "tissue"),
+        ("quality.max_blur_um=2", "quality"),
+        ("quality.exclude=pen,fold", "quality"),
         ("tiles.size=256", "tiles"),
         ("detect.model=classical", "detect"),
         ("segment.foreground=0.55", "segment"),

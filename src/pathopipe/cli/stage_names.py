@@ -5,6 +5,7 @@ Made by ``python -m pathopipe.schemas``.
 
 STAGES = {
     "tissue": "find tissue, check the image.",
+    "quality": "map the tissue that cannot be trusted.",
     "tiles": "lay tiles over the tissue.",
     "detect": "find nuclei.",
     "segment": "outline nuclei.",

@@ -18,7 +18,7 @@ from pathopipe.jobs.chosen_model import adopt_models, model_problems
 from pathopipe.jobs.execution import execute
 from pathopipe.models.types.registry import NONE
 from pathopipe.ops.nucleus_types import TYPES, type_named
-from pathopipe.pipeline import Config
+from pathopipe.pipeline import Config, QualitySettings
 from pathopipe.results.folder import SlideFolder, begun
 from pathopipe.results.outlines import polygons_of
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
@@ -27,7 +27,7 @@ from pathopipe.results.tables import numbers, read_columns, read_table
 from pathopipe.samples import Sample
 from pathopipe.slide import open_slide
 
-STAGES = ("tissue", "tiles", "detect", "segment")
+STAGES = ("tissue", "quality", "tiles", "detect", "segment")
 TYPE_STAGES = ("features", "types")
 """Stages that run, too, where points have types."""
 
@@ -75,6 +75,8 @@ def evaluate_images(
     if problems := [problem for model in models for problem in model_problems(model, config.tiles)]:
         raise RefusalError(*problems)
     _check(images)
+    # Models are compared on all of a field.
+    config = config.model_copy(update={"quality": QualitySettings(exclude=())})
     changes = (None, *PERTURBATIONS) if robustness else (None,)
     titles, total = _titles(models), len(models) * len(images) * len(changes)
     rows = list[Row]()

@@ -12,7 +12,7 @@ from pathopipe.annotations.own.base import Batch, Frame, Tally, unfit
 from pathopipe.annotations.own.reading import read_own_nuclei
 from pathopipe.jobs.job import Job
 from pathopipe.jobs.journal import Journal, pack
-from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.regions import sound_polygons
 from pathopipe.ops.regions import Bins, Mask, origin_of, polygons_to_mask
 from pathopipe.results.outlines import LARGEST_UM
 from pathopipe.units import Grid
@@ -111,7 +111,7 @@ def read_own(
     """
     tissue, tally, spool = job.manifest("tissue"), Tally(), _Spool(journal, first)
     info, bins = tissue["slide_info"], Bins(**tissue["bins"])
-    sieve = _Sieve(grid, polygons_to_mask(tissue_polygons(job), bins), bins, tally)
+    sieve = _Sieve(grid, polygons_to_mask(sound_polygons(job), bins), bins, tally)
     largest = LARGEST_UM / min(grid.mpp_x / grid.factor_x, grid.mpp_y / grid.factor_y)
     frame = Frame(info["width"], info["height"], origin_of(info["bounds"]), largest)
     total = 0

@@ -15,6 +15,11 @@ def tissue_polygons(job: Job[Any]) -> list[shapely.Polygon]:
     return read_tissue(job.input("tissue/tissue.geojson"), job.manifest("tissue"))
 
 
+def sound_polygons(job: Job[Any]) -> list[shapely.Polygon]:
+    """The tissue that `quality` left, in level-0 pixels."""
+    return read_tissue(job.input("quality/sound.geojson"), job.manifest("tissue"))
+
+
 def drawn_regions(job: Job[Any], origin: Origin) -> list[Region]:
     """The regions of the column ``roi`` of the sample sheet; none where it is empty.
 

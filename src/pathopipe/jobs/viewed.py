@@ -10,12 +10,13 @@ import shapely
 from pathopipe.jobs.job import Job
 from pathopipe.jobs.nuclei import measures_of, nuclei_of
 from pathopipe.jobs.pixels import open_slide_of
-from pathopipe.jobs.regions import drawn_regions, tissue_polygons
+from pathopipe.jobs.regions import drawn_regions, sound_polygons
 from pathopipe.ops.regions import origin_of
 from pathopipe.pipeline import ReportSettings
 from pathopipe.reporting.heat import influence_limit
 from pathopipe.reporting.overview import Overview
 from pathopipe.reporting.pictures import color_table, two_sided
+from pathopipe.results.documents import read_json, reading
 from pathopipe.results.heat_map import Square, read_heat_map
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.features import AT_BORDER, MEASURES
@@ -25,7 +26,7 @@ from pathopipe.results.tables import numbers, read_batches, read_columns
 from pathopipe.text import number, quantity
 from pathopipe.units import Grid
 from pathopipe.viewer.document import Document, Room, View, document
-from pathopipe.viewer.layers import Layer, outline_layer
+from pathopipe.viewer.layers import Layer, geojson_layer, outline_layer
 from pathopipe.viewer.nuclei import Part, gather
 from pathopipe.viewer.quadtree import Bounds
 
@@ -49,7 +50,7 @@ class Shown:
 
 def viewed(job: ReportJob, shown: Shown, size: int) -> Document:
     """Pack what the viewer shows; ``size`` is that of the rest of the page, in bytes."""
-    settings, tissue = job.settings, tissue_polygons(job)
+    settings, tissue = job.settings, sound_polygons(job)
     names = [name for name in settings.measures if name in measures_of(job)]
     columns = {column.name: column for column in MEASURES}
     grid = Grid(**job.manifest("segment")["grid"])
@@ -82,6 +83,8 @@ def _parts(job: ReportJob, names: Sequence[str], grid: Grid) -> Iterator[Part]:
 def _layers(job: ReportJob, overview: Overview, tissue: Sequence[shapely.Polygon]) -> Iterator[Layer]:
     yield outline_layer("tissue", "Tissue that was analyzed", tissue, shown=True)
     yield from _drawn_layers(job)
+    if (quality := _quality_layer(job)).polygons:
+        yield quality
     yield outline_layer("tiles", "Tiles of the analysis", _tiles(job), color="#8a93a3")
     if overview.density:
         title = "Nuclear density"
@@ -103,6 +106,14 @@ def _drawn_layers(job: ReportJob) -> Iterator[Layer]:
         labels = [region.name or region.kind for region in chosen for _ in region.polygons]
         if polygons:
             yield outline_layer(name, title, polygons, labels, color=color, shown=True)
+
+
+def _quality_layer(job: ReportJob) -> Layer:
+    """What of the tissue cannot be trusted."""
+    path, bounds = job.input("quality/quality.geojson"), job.manifest("tissue")["slide_info"]["bounds"]
+    content = read_json(path)
+    with reading(path):
+        return geojson_layer("quality", "Quality map", content, origin_of(bounds))
 
 
 def _tiles(job: ReportJob) -> list[shapely.Polygon]:

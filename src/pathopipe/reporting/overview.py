@@ -20,6 +20,14 @@ def image(picture: Picture) -> Markup:
 
 
 @dataclass(frozen=True)
+class QualityLayer:
+    """The quality map over all of the slide; name, color and share of the tissue of each artifact in it."""
+
+    picture: Picture
+    legend: tuple[tuple[str, str, float], ...]
+
+
+@dataclass(frozen=True)
 class Overview:
     """The whole slide, small.
 
@@ -39,6 +47,8 @@ class Overview:
     influence, influence_limit
         Picture, of the size of the thumbnail, of how much the nuclei of each square contribute to the score, and the
         value of its darkest color.
+    quality
+        What of the tissue cannot be trusted; None where all can be.
     """
 
     thumbnail: Picture
@@ -52,6 +62,7 @@ class Overview:
     density_maximum: float = 0.0
     influence: Picture | None = None
     influence_limit: float = 0.0
+    quality: QualityLayer | None = None
 
     @property
     def _scale(self) -> tuple[float, float]:
@@ -67,6 +78,18 @@ class Overview:
         """The thumbnail with the outline of the tissue and the places of the fields."""
         label = "The whole slide with the outline of the tissue that was analyzed."
         return self._drawing(label, image(self.thumbnail))
+
+    @property
+    def quality_map(self) -> Markup | None:
+        """The thumbnail with what cannot be trusted."""
+        if self.quality is None:
+            return None
+        width, height = float(self.thumbnail.width), float(self.thumbnail.height)
+        layer = svg.element(
+            "image", href=self.quality.picture.uri, width=width, height=height, preserveAspectRatio="none"
+        )
+        label = "Map of the slide: tissue that cannot be trusted."
+        return self._drawing(label, svg.group([image(self.thumbnail), layer]))
 
     @property
     def density_map(self) -> Markup | None:

@@ -25,7 +25,9 @@ STAGE_FILES: Final = (
     StageFile("features/features.parquet", "all measures, a row per nucleus"),
     StageFile("types/types.parquet", "types of nuclei with their probabilities"),
     StageFile("segment/nuclei.parquet", "outlines and places of nuclei (GeoParquet)"),
-    StageFile("tissue/tissue.geojson", "outline of the analyzed tissue, for QuPath"),
+    StageFile("tissue/tissue.geojson", "outline of the tissue that was found, for QuPath"),
+    StageFile("quality/sound.geojson", "outline of the analyzed tissue, for QuPath"),
+    StageFile("quality/quality.geojson", "tissue that cannot be trusted, by kind, for QuPath"),
     StageFile("grade/heatmap.geojson", "squares with their influence on the score, for QuPath"),
     StageFile("grade/grade.json", "the grade with everything behind it"),
 )

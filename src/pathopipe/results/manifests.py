@@ -97,6 +97,10 @@ class Manifest(AnyManifest):
     quality: NotRequired[list[WarningEntry]]
     slide_info: NotRequired[SlideInfo]
     tissue_mm2: NotRequired[float]
+    sound_mm2: NotRequired[float]
+    unfit_share: NotRequired[float]
+    shares: NotRequired[dict[str, float]]
+    blur_um: NotRequired[float | None]
     bins: NotRequired[BinsEntry]
     stain: NotRequired[dict[str, Any]]
     sha256: NotRequired[str]
@@ -117,6 +121,7 @@ class Manifest(AnyManifest):
 ENTRIES: Final = MappingProxyType(
     {
         "tissue": ("mpp_x", "mpp_y", "slide_info", "tissue_mm2", "bins", "stain", "quality", "sha256"),
+        "quality": ("model", "sound_mm2", "unfit_share", "shares", "quality"),
         "tiles": ("grid", "halo"),
         "detect": ("model", "grid", "score", "scales", "quality"),
         "segment": ("grid",),

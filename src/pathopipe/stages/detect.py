@@ -14,7 +14,7 @@ from pathopipe.inspection.scales import look
 from pathopipe.jobs.job import Job, Outcome, damage_warning
 from pathopipe.jobs.journal import Span, advance
 from pathopipe.jobs.pixels import open_slide_of
-from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.regions import sound_polygons
 from pathopipe.models.base import NucleusModel, Prediction
 from pathopipe.models.registry import create, find
 from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
@@ -104,6 +104,7 @@ def run(job: Job[DetectSettings]) -> Outcome:
     if job.require_sample().nuclei:
         return _passed_over(job)
     tissue, tiles = job.manifest("tissue"), job.manifest("tiles")
+    sound_mm2 = job.manifest("quality")["sound_mm2"]
     model = _create(job, Stains.from_dict(tissue["stain"]))
     traits, grid = model.traits, Grid(**tiles["grid"])
     if traits.radius > tiles["halo"]:
@@ -113,14 +114,14 @@ def run(job: Job[DetectSettings]) -> Outcome:
     # Tiles begin at whole strides, and so must what is read for them.
     halo, fine = -(-tiles["halo"] // traits.stride) * traits.stride, grid.refined(traits.upsampling)
     bins = Bins(**tissue["bins"])
-    mask = polygons_to_mask(tissue_polygons(job), bins)
+    mask = polygons_to_mask(sound_polygons(job), bins)
     with open_slide_of(job, sweep=True) as slide:
         scan = _Scan(slide, grid, fine, halo, model, mask, bins, job.watch, Semaphore(job.workers))
         found = _scan(job, scan)
         with job.watch.spending("scales"):
-            looks = look(slide, mask, bins, model, tissue["tissue_mm2"], job.workers)
+            looks = look(slide, mask, bins, model, sound_mm2, job.workers)
     mpp = mpp_of(tissue)
-    damaged = found.damage.area_px * mpp.x * mpp.y / 1e6 / max(tissue["tissue_mm2"], 1e-6)
+    damaged = found.damage.area_px * mpp.x * mpp.y / 1e6 / max(sound_mm2, 1e-6)
     if damaged > MAX_DAMAGED_SHARE:
         raise SlideRejectedError(f"{found.damage.sentence}; {min(damaged, 1):.0%} of the tissue is lost")
     if not len(found.seeds):

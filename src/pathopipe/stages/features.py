@@ -15,7 +15,7 @@ from pathopipe.caveats import warning
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import Journal, advance
 from pathopipe.jobs.pixels import open_slide_of
-from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.regions import sound_polygons
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.blocks import by_block
 from pathopipe.ops.border import Border
@@ -223,7 +223,7 @@ def _view(job: Job[FeaturesSettings], slide: Slide) -> _View:
         grid,
         slide.grid(max(_FINEST_MPP, slide.mpp.x, slide.mpp.y)),
         Stains.from_dict(tissue["stain"]),
-        Border(grid, bins, polygons_to_mask(tissue_polygons(job), bins)),
+        Border(grid, bins, polygons_to_mask(sound_polygons(job), bins)),
         frozenset(job.settings.groups),
         job.watch,
     )

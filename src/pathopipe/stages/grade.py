@@ -132,7 +132,7 @@ def _scope(grader: Grader, about: Mapping[str, str], *, given: bool) -> str:
 
 
 def _upstream_warnings(job: GradeJob) -> list[WarningEntry]:
-    manifests = (job.manifest(stage) for stage in ("tissue", "detect", "features"))
+    manifests = (job.manifest(stage) for stage in ("tissue", "quality", "detect", "features"))
     return [entry for manifest in manifests for entry in manifest.get("quality") or []]
 
 

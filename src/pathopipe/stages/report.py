@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from pathopipe import text
 from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
-from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.regions import sound_polygons, tissue_polygons
 from pathopipe.jobs.shown_nuclei import shown_nuclei
 from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
@@ -23,7 +24,7 @@ from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.gallery import TYPICAL_BY, Chosen, choose, driving
 from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.heat import influence_limit, paint
-from pathopipe.reporting.overview import Overview
+from pathopipe.reporting.overview import Overview, QualityLayer
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
 from pathopipe.reporting.views import Nuclei, field_of_view, near, show_galleries
@@ -32,6 +33,7 @@ from pathopipe.results.documents import damaged
 from pathopipe.results.heat_map import Square, read_heat_map
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.outlines import unpack_outlines
+from pathopipe.results.quality import legend_of, read_picture
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
@@ -121,8 +123,8 @@ def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
     thumbnail = pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg")))
     if not info or not mpp or max(thumbnail.width, thumbnail.height) <= 1:
         return None
-    rings = _tissue_rings(job)
-    return Overview(thumbnail, info["width"], info["height"], mpp, rings)
+    rings = _rings(tissue_polygons(job))
+    return Overview(thumbnail, info["width"], info["height"], mpp, rings, quality=_quality(job))
 
 
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
@@ -132,7 +134,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     parts = read_parts(path, [*dict.fromkeys([*measures.PART_COLUMNS, *measures.median_columns(column_names(path))])])
     compared = measures.compared_rows(parts)
     with open_slide_of(job) as slide:
-        survey, rings = _survey(job, slide), _tissue_rings(job)
+        survey, rings = _survey(job, slide), _rings(sound_polygons(job))
         windows = _windows(survey, slide, rings, job.settings.fields)
         squares = read_heat_map(job.input("grade/heatmap.geojson"), tissue)
         windows += _driving(squares, slide) if windows and windows[0].kind != "whole" else []
@@ -266,11 +268,21 @@ def _overview(
         density_maximum=maximum,
         influence=paint(squares, size, whole, limit) if limit else None,
         influence_limit=limit,
+        quality=_quality(job),
     )
 
 
-def _tissue_rings(job: ReportJob) -> Rings:
-    rings = (ring for polygon in tissue_polygons(job) for ring in (polygon.exterior, *polygon.interiors))
+def _quality(job: ReportJob) -> QualityLayer | None:
+    """Return the quality map, where something was found; and the shares of the tissue."""
+    shares = {name: share for name, share in job.manifest("quality").get("shares", {}).items() if share > 0}
+    if not shares:
+        return None
+    data, width, height = read_picture(job.input("quality/quality.png"))
+    return QualityLayer(pictures.Picture(data, "image/png", width, height), legend_of(shares))
+
+
+def _rings(polygons: Sequence[shapely.Polygon]) -> Rings:
+    rings = (ring for polygon in polygons for ring in (polygon.exterior, *polygon.interiors))
     return tuple(np.asarray(ring.coords, np.float64) for ring in rings)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pathopipe.caveats import warning
 from pathopipe.jobs.job import Job, Outcome
-from pathopipe.jobs.regions import drawn_regions, tissue_polygons
+from pathopipe.jobs.regions import drawn_regions, sound_polygons
 from pathopipe.ops.fields import Field, hot_spots
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.regions import Region, distinct_names, origin_of
@@ -35,6 +35,7 @@ from pathopipe.results.schemas.counts import ALL, DENSEST, LARGEST, REGION_LABEL
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, SIGNED
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
+from pathopipe.results.schemas.quality import trust_of
 from pathopipe.results.schemas.statistics import COLUMNS, SUMMARIZED
 from pathopipe.results.schemas.types import TABLE as TYPE_TABLE
 from pathopipe.results.tables import TableWriter, read_batches, read_columns
@@ -72,7 +73,7 @@ class _Nuclei:
 
 @dataclass(frozen=True)
 class _Place:
-    """A region: name and class, tissue in um, areas, and which nuclei lie in it."""
+    """A region: name and class, tissue in um, areas, which nuclei lie in it, and how far the slide can be trusted."""
 
     name: str
     kind: str
@@ -80,6 +81,7 @@ class _Place:
     tissue_mm2: float
     region_mm2: float | None
     inside: Mask
+    trust: tuple[tuple[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class _Group:
 def run(job: StatisticsJob) -> Outcome:
     """Describe the nuclei of a slide, some regions at a time: only so many masks and rows are held."""
     nuclei = _read(job)
-    tissue = tuple(_in_um(job, tissue_polygons(job)))
+    tissue = tuple(_in_um(job, sound_polygons(job)))
     regions, warnings = _regions(job)
     fields = _fields(job, nuclei, tissue)
     with TableWriter(job.output("statistics.parquet"), _SCHEMA, ROWS_PER_GROUP) as table:
@@ -233,7 +235,16 @@ def _places(
     job: StatisticsJob, nuclei: _Nuclei, tissue: tuple[shapely.Polygon, ...], regions: list[Region]
 ) -> Iterator[Callable[[], _Place]]:
     everything = np.ones(len(nuclei.types), np.bool_)
-    whole = _Place(WHOLE_SLIDE, "", tissue, float(job.manifest("tissue")["tissue_mm2"]), None, everything)
+    quality = job.manifest("quality")
+    whole = _Place(
+        WHOLE_SLIDE,
+        "",
+        tissue,
+        float(quality["sound_mm2"]),
+        None,
+        everything,
+        tuple(trust_of(quality, job.manifest("tissue")).items()),
+    )
     yield lambda: whole
     for region in regions:
         yield partial(_place, job, nuclei, tissue, region.name, region.kind, list(region.polygons))
@@ -291,6 +302,8 @@ def _counted(nuclei: _Nuclei, group: _Group) -> Row:
         "nuclear_share": _ratio(float(np.nansum(nuclei.area_um2[rows])) / 1e6, place.tissue_mm2),
         "cut_off_share": _ratio(int(np.count_nonzero(~nuclei.whole[rows])), count),
     }
+    if place.name == WHOLE_SLIDE and group.type == ALL:
+        found |= dict(place.trust)
     return found | (_of_types(nuclei.types[rows]) if group.type == ALL and nuclei.typed else {})
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
-from pathopipe.jobs.regions import tissue_polygons
+from pathopipe.jobs.regions import sound_polygons
 from pathopipe.ops.regions import Bins, cut_mask, polygons_to_mask
 from pathopipe.pipeline import TilesSettings
 from pathopipe.results.manifests import Manifest, mpp_of
@@ -16,11 +17,14 @@ from pathopipe.units import Grid
 
 
 def run(job: Job[TilesSettings]) -> Outcome:
-    """List the tiles that touch tissue, row by row."""
-    tissue = job.manifest("tissue")
+    """List the tiles that touch sound tissue, row by row."""
+    tissue, polygons = job.manifest("tissue"), sound_polygons(job)
+    if not polygons:
+        reasons = [entry["message"] for entry in job.manifest("quality")["quality"]]
+        raise SlideRejectedError("; ".join(reasons) or "no tissue is fit to be measured")
     grid = _grid(tissue, job.settings.mpp)
     bins = Bins(**tissue["bins"])
-    mask = polygons_to_mask(tissue_polygons(job), bins)
+    mask = polygons_to_mask(polygons, bins)
     rows = np.array(list(_tiles(grid, bins, mask, job.settings.size))).reshape(-1, 5)
     x, y, width, height = rows[:, :4].T
     with TableWriter(job.output("tiles.parquet"), SCHEMA) as table:

@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
@@ -19,7 +18,6 @@ from pathopipe.jobs.regions import drawn_regions
 from pathopipe.ops.regions import (
     Bins,
     Region,
-    mask_to_polygons,
     origin_of,
     polygons_cover,
     to_geojson,
@@ -28,6 +26,7 @@ from pathopipe.ops.stain import estimate_stains
 from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark
 from pathopipe.pipeline import TissueSettings
 from pathopipe.results.documents import write_json
+from pathopipe.results.tissue import outline_tissue
 from pathopipe.slide import Slide
 from pathopipe.slide.backend import MAX_DAMAGED_SHARE
 from pathopipe.units import Grid, Mpp
@@ -41,8 +40,6 @@ _MAX_SAMPLES = 48
 _LEAST_UM2 = 100.0
 _LEAST_SIDE_UM = 4.0
 _MOST_MM2 = 16_000.0  # a whole mount of 6 x 4 inches has 15,500
-
-_QUPATH = {"objectType": "annotation", "name": "tissue", "classification": {"name": "Tissue", "color": [0, 158, 115]}}
 
 RGB = NDArray[np.uint8]
 
@@ -67,14 +64,16 @@ def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> 
     view = _view(slide, grid, job)
     _damaged_share(slide)
     tissue = _find(view, grid, slide, job)
-    areas = _write_polygons(job, tissue, bins, slide)
+    size = slide.width_px, slide.height_px
+    outlines, tissue_mm2 = outline_tissue(tissue.tissue, bins, size, slide.backend.bounds)
+    write_json(job.output("tissue.geojson"), outlines)
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
     del view
     samples = list(read_windows(slide, tissue.tissue, bins, _SAMPLE_MPP, _SAMPLE_SIDE, _MAX_SAMPLES))
     damaged = _damaged_share(slide)
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
     found = {
-        "tissue_mm2": round(sum(areas), 6),
+        "tissue_mm2": tissue_mm2,
         "bins": vars(bins),
         "stain": stains.to_dict(),
         "quality": [*image_warnings(slide, samples, stains, tissue), *damage_warning(damaged, "slide")],
@@ -137,17 +136,6 @@ def _wanted(regions: list[Region], bins: Bins) -> NDArray[np.bool_]:
     )
     mask = polygons_cover(wanted, bins) if wanted else np.ones((bins.height, bins.width), np.bool_)
     return mask & ~polygons_cover(ignored, bins) if ignored else mask
-
-
-def _write_polygons(job: Job[TissueSettings], tissue: TissueView, bins: Bins, slide: Slide) -> list[float]:
-    """Write the tissue along the borders of bins; return the area of each piece within the slide, in mm2."""
-    polygons = mask_to_polygons(tissue.tissue, bins)
-    mm2_per_px = bins.bin_um2 / (bins.bin_px_x * bins.bin_px_y) / 1e6
-    frame = shapely.box(0, 0, slide.width_px, slide.height_px)
-    areas = [round(polygon.intersection(frame).area * mm2_per_px, 6) for polygon in polygons]
-    entries = [_QUPATH | {"area_mm2": area} for area in areas]
-    write_json(job.output("tissue.geojson"), to_geojson(polygons, entries, origin_of(slide.backend.bounds)))
-    return areas
 
 
 def _thumbnail(slide: Slide, view: RGB, grid: Grid) -> RGB:

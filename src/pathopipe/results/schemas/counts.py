@@ -29,7 +29,7 @@ ROWS_PER_GROUP: Final = 512
 _RATIOS: Final = ("inflammatory", "stromal")
 SLIDE: Final = (
     Column("nuclei_count", "int64", "", "nuclei outlined in the region, of this type", "Nuclei"),
-    Column("tissue_mm2", "float64", "mm²", "tissue area of the region", "Tissue area"),
+    Column("tissue_mm2", "float64", "mm²", "area of the sound tissue of the region", "Tissue area"),
     Column("nuclei_per_mm2", "float64", "per mm²", "nuclei per mm² of tissue", "Nuclear density"),
     Column(
         "region_mm2",

@@ -1,6 +1,7 @@
 """Columns of ``statistics/statistics.parquet``, a row per region and type of nuclei.
 
-First what is counted, then ``<measure>_<statistic>`` for each measure of nuclei, then ``spatial_<measure>``.
+First what is counted, then how far the slide can be trusted, then ``<measure>_<statistic>`` for each measure of
+nuclei, then ``spatial_<measure>``.
 """
 
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from pathopipe.ops.statistics import STATISTICS as ORDER
 from pathopipe.results.schemas.column import Column, Table, Term
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, ROWS_PER_GROUP, SLIDE, TYPE
 from pathopipe.results.schemas.features import MEASURES, TERMS, term_of
+from pathopipe.results.schemas.quality import QUALITY
 from pathopipe.results.schemas.spatial import SPATIAL
 
 STATISTICS: Final = MappingProxyType(
@@ -44,7 +46,7 @@ DEFINITIONS: Final = MappingProxyType(
     }
 )
 """How they are defined, for the dictionary."""
-SLIDE_TERMS: Final = MappingProxyType({column.name: column.term for column in (*SLIDE, *SPATIAL)})
+SLIDE_TERMS: Final = MappingProxyType({column.name: column.term for column in (*SLIDE, *QUALITY, *SPATIAL)})
 """Of all columns that are no statistic of a measure of nuclei."""
 
 
@@ -76,7 +78,7 @@ SUMMARIZED: Final = tuple(feature.name for feature in MEASURES if feature.name !
 """Measures that have statistics: a direction has no mean like a number's."""
 BY_FEATURE: Final = tuple(_column(f"{name}_{statistic}") for name in SUMMARIZED for statistic in ORDER)
 """Statistics of the measures of nuclei."""
-COLUMNS: Final = (REGION, REGION_CLASS, TYPE, *SLIDE, *BY_FEATURE, *SPATIAL)
+COLUMNS: Final = (REGION, REGION_CLASS, TYPE, *SLIDE, *QUALITY, *BY_FEATURE, *SPATIAL)
 TABLE: Final = Table(COLUMNS, complete=False, rows_per_group=ROWS_PER_GROUP)
-KINDS: Final = MappingProxyType({column.name: column.kind for column in (*SLIDE, *BY_FEATURE, *SPATIAL)})
+KINDS: Final = MappingProxyType({column.name: column.kind for column in (*SLIDE, *QUALITY, *BY_FEATURE, *SPATIAL)})
 """Types of the columns of numbers, by name."""

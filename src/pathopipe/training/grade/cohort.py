@@ -19,6 +19,7 @@ from pathopipe.results.manifests import mpp_of
 from pathopipe.results.reader import Results, SlideResults, open_results
 from pathopipe.results.schemas.counts import ALL, OF_REGIONS, WHOLE_SLIDE
 from pathopipe.results.schemas.features import GROUPS
+from pathopipe.results.schemas.quality import QUALITY
 from pathopipe.results.schemas.statistics import KINDS, split
 from pathopipe.samples import Sample, read_samples
 from pathopipe.training.grade.about import about, check_twins, made_for
@@ -40,6 +41,8 @@ _SIZES: Final = frozenset(
     | {f"spatial_{name}_hot_mm2" for name in ("area", "circularity", "hematoxylin")}
 )
 """Columns that grow with the slide: they would tell a resection from a biopsy, and not a grade."""
+_OF_IMAGE: Final = frozenset(column.name for column in QUALITY)
+"""Columns that are about the slide's preparation and scanner, and not about the tumor."""
 _STANDARD: Final = re.compile(r"spatial_\w+_z(_\d+um)?")
 """Standard scores, which grow with the root of the number of nuclei."""
 _LEAST_KNOWN: Final = 0.8
@@ -261,7 +264,7 @@ def _columns(
     by_family: dict[str, list[tuple[str, str]]] = {}
     for row in (row_of(region, kind) for region in regions for kind in ROWS):
         for column in KINDS:
-            if column not in OF_REGIONS | _SIZES and not _STANDARD.fullmatch(column):
+            if column not in OF_REGIONS | _SIZES | _OF_IMAGE and not _STANDARD.fullmatch(column):
                 by_family.setdefault(f"{row} {_group(column, groups)}", []).append((row, column))
     for name, columns in by_family.items():
         values = np.array([vector(one, columns) for one in rows])
