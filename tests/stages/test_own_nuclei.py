@@ -25,7 +25,7 @@ from pathopipe.units import Grid
 from tests.made import seal
 
 CONFIG = Config(detect=DetectSettings(model="classical"))
-MODEL = ("tissue", "tiles", "detect", "segment")
+MODEL = ("tissue", "quality", "tiles", "detect", "segment")
 SIZE = (1200, 900)
 
 
@@ -73,7 +73,7 @@ class Given:
 
     def __init__(self, folder: Path, sample: Sample) -> None:
         self.folder, self.results, self.sample = folder, folder / "given", sample
-        run(self.results, sample, "tissue", "tiles")
+        run(self.results, sample, "tissue", "quality", "tiles")
 
     def take(self, file: Path, *more: str, workers: int = 1, **columns: Any) -> dict[str, Any]:
         sample = replace(self.sample, nuclei=file, **columns)
@@ -84,15 +84,15 @@ class Given:
 
     def bounds(self, left: int, top: int) -> None:
         """Let the slide declare where its scan begins."""
-        home = self.results / "s" / "tissue"
-        known, tissue = read_json(home / "manifest.json"), read_json(home / "tissue.geojson")
+        home = self.results / "s"
+        known, sound = read_json(home / "tissue" / "manifest.json"), read_json(home / "quality" / "sound.geojson")
         known["slide_info"]["bounds"] = [left, top, 1000, 800]
-        for found in tissue["features"]:
+        for found in sound["features"]:
             moved = shapely.affinity.translate(shapely.geometry.shape(found["geometry"]), -left, -top)
             found["geometry"] = shapely.geometry.mapping(moved)
-        write_json(home / "manifest.json", known)
-        write_json(home / "tissue.geojson", tissue)
-        seal(self.results, "s", "tissue")
+        write_json(home / "tissue" / "manifest.json", known)
+        write_json(home / "quality" / "sound.geojson", sound)
+        seal(self.results, "s", "tissue", "quality")
 
 
 @pytest.fixture(scope="module")
@@ -357,12 +357,12 @@ def test_a_file_that_cannot_be_used_rejects_the_slide_in_a_sentence(given: Given
 
 def test_nuclei_beside_the_tissue_are_those_of_another_slide(tmp_path: Path, by_model: tuple[Path, Sample]) -> None:
     slide = Given(tmp_path, by_model[1])
-    home = slide.results / "s" / "tissue"
-    bins = read_json(home / "manifest.json")["bins"]
+    home = slide.results / "s"
+    bins = read_json(home / "tissue" / "manifest.json")["bins"]
     corner = shapely.geometry.mapping(shapely.box(0, 0, 10 * bins["bin_px_x"], 10 * bins["bin_px_y"]))
     tissue = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": corner, "properties": {}}]}
-    (home / "tissue.geojson").write_text(json.dumps(tissue))
-    seal(slide.results, "s", "tissue")
+    (home / "quality" / "sound.geojson").write_text(json.dumps(tissue))
+    seal(slide.results, "s", "quality")
     inside = shapely.Point(80, 80).buffer(12)
     made = slide.features([feature(A), feature(shapely.affinity.translate(A, 40)), feature(inside)])
     assert "has only 1 of 3 outlines in the tissue: give the file of this slide" in made["reason"]
