@@ -93,7 +93,8 @@ class Nuclei:
         """Values that get the first and the last color; None where the measure is missing everywhere."""
         values = from_codes(self.codes[measure])
         known = values[np.isfinite(values)]
-        return tuple(float(value) for value in np.quantile(known, _SHOWN)) if len(known) else None  # type: ignore[return-value]
+        low, high = np.quantile(known, _SHOWN).tolist() if len(known) else (np.nan, np.nan)
+        return (low, high) if len(known) else None
 
 
 def gather(parts: Iterable[Part], grid: Grid, measures: int) -> Nuclei:
@@ -101,8 +102,8 @@ def gather(parts: Iterable[Part], grid: Grid, measures: int) -> Nuclei:
     kept = [_kept(part, grid) for part in parts]
     if not kept:
         nothing = np.empty(0, np.uint32)
-        codes, points = np.empty((measures, 0), np.uint16), np.empty((0, 2), np.uint16)
-        return Nuclei(nothing, nothing, nothing.astype(np.uint8), codes, points, np.zeros(1, np.int64))
+        unmeasured, undrawn = np.empty((measures, 0), np.uint16), np.empty((0, 2), np.uint16)
+        return Nuclei(nothing, nothing, nothing.astype(np.uint8), unmeasured, undrawn, np.zeros(1, np.int64))
     x, y, kinds, codes, points, counts, rounded = zip(*kept, strict=True)
     ends = np.concatenate([[0], np.cumsum(np.concatenate(counts), dtype=np.int64)])
     stacked = np.concatenate(codes, axis=1), np.concatenate(points)
