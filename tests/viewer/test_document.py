@@ -62,6 +62,13 @@ def test_outlines_enclose_what_they_did():
         assert sorted(map(tuple, points)) == sorted({tuple(point) for point in OCTAGON + np.array([x[row], y[row]])})
 
 
+def test_outlines_that_lie_between_steps_are_said_to_be_drawn_less_exactly():
+    grid = grid_of(Plain(2000, 2000))
+    on, off = (gather([part(np.array([100.0 + more]), np.array([50.0]), 1)], grid, 1) for more in (0, 0.2))
+    assert (on.rounded_um, off.rounded_um) == pytest.approx((0.0, 0.1), abs=1e-9)
+    assert told(made(5).document)["deviation_um"] == 0.3
+
+
 def test_room_is_kept_to_and_what_matters_comes_first():
     whole = made(FEW, slide=Plain(2000, 1500)).document
     size, places = sum(block.size for block in whole.blocks), ((500.0, 500.0, 700.0, 700.0),)
@@ -115,8 +122,8 @@ def test_little_room_makes_the_overview_coarser_and_places_finer():
 
 
 def test_halving_and_joining_reach_the_last_pixel():
-    odd = np.arange(15, dtype=np.uint8).reshape(3, 5, 1).repeat(3, axis=2) * 10
-    assert halved(odd)[..., 0].tolist() == [[30, 50, 65], [105, 125, 140]]
+    odd = (np.arange(15) ** 2).astype(np.uint8).reshape(3, 5, 1).repeat(3, axis=2)
+    assert halved(odd)[..., 0].tolist() == [[16, 32, 49], [111, 157, 196]]
     corner = joined([odd, odd[:, :2], odd[:1], odd[:1, :2]])
     assert corner.shape == (4, 7, 3)
     assert joined([odd, None, None, None]).shape == odd.shape

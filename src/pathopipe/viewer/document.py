@@ -153,7 +153,7 @@ def _manifest(
         "whole": pyramid.whole,
         "levels": [asdict(level) for level in pyramid.levels],
         "unit": [view.grid.factor_x / FINE, view.grid.factor_y / FINE],
-        "deviation_um": DEVIATION_UM,
+        "deviation_um": round(DEVIATION_UM + view.nuclei.rounded_um, 2),
         "digits": DIGITS,
         "types": TYPES,
         "measures": [_measure(view, place, measured) for place in range(len(view.measures))],

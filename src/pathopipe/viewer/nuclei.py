@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,8 @@ class Nuclei:
     codes: NDArray[np.uint16]
     points: NDArray[np.uint16]
     ends: NDArray[np.int64]
+    rounded_um: float = 0.0
+    """How far points were moved to lie on the steps: 0 for outlines that `segment` drew itself."""
 
     def leaves(self) -> list[Leaf]:
         """Nuclei that lie near each other."""
@@ -91,7 +93,8 @@ class Nuclei:
         """Values that get the first and the last color; None where the measure is missing everywhere."""
         values = from_codes(self.codes[measure])
         known = values[np.isfinite(values)]
-        return tuple(float(value) for value in np.quantile(known, _SHOWN)) if len(known) else None  # type: ignore[return-value]
+        low, high = np.quantile(known, _SHOWN).tolist() if len(known) else (np.nan, np.nan)
+        return (low, high) if len(known) else None
 
 
 def gather(parts: Iterable[Part], grid: Grid, measures: int) -> Nuclei:
@@ -99,22 +102,23 @@ def gather(parts: Iterable[Part], grid: Grid, measures: int) -> Nuclei:
     kept = [_kept(part, grid) for part in parts]
     if not kept:
         nothing = np.empty(0, np.uint32)
-        codes, points = np.empty((measures, 0), np.uint16), np.empty((0, 2), np.uint16)
-        return Nuclei(nothing, nothing, nothing.astype(np.uint8), codes, points, np.zeros(1, np.int64))
-    x, y, kinds, codes, points, counts = zip(*kept, strict=True)
+        unmeasured, undrawn = np.empty((measures, 0), np.uint16), np.empty((0, 2), np.uint16)
+        return Nuclei(nothing, nothing, nothing.astype(np.uint8), unmeasured, undrawn, np.zeros(1, np.int64))
+    x, y, kinds, codes, points, counts, rounded = zip(*kept, strict=True)
     ends = np.concatenate([[0], np.cumsum(np.concatenate(counts), dtype=np.int64)])
     stacked = np.concatenate(codes, axis=1), np.concatenate(points)
-    return Nuclei(np.concatenate(x), np.concatenate(y), np.concatenate(kinds), *stacked, ends)
+    return Nuclei(np.concatenate(x), np.concatenate(y), np.concatenate(kinds), *stacked, ends, max(rounded))
 
 
-def _kept(part: Part, grid: Grid) -> tuple[NDArray[np.generic], ...]:
+def _kept(part: Part, grid: Grid) -> tuple[Any, ...]:
     x, y = (np.maximum(np.rint(values), 0).astype(np.uint32) for values in (part.x_px, part.y_px))
     kinds = (part.types + 1).astype(np.uint8) | np.where(part.at_border, _AT_BORDER, 0).astype(np.uint8)
     few, ends = simplify_rings(part.coords, part.offsets, DEVIATION_UM / max(grid.mpp_x, grid.mpp_y))
     places = np.rint(few * FINE).astype(np.int64)
+    off = np.hypot(*((few - places / FINE) * (grid.mpp_x, grid.mpp_y)).T).max(initial=0.0)
     unit = grid.factor_x / FINE, grid.factor_y / FINE
     centers = np.column_stack([np.floor(x / unit[0]), np.floor(y / unit[1])]).astype(np.int64)
     moved = np.diff(places, axis=0, prepend=0)
     first = ends[:-1][np.diff(ends) > 0]
     moved[first] = (places[ends[:-1]] - centers)[np.diff(ends) > 0]
-    return x, y, kinds, to_codes(part.measures), zigzag(moved), np.diff(ends)
+    return x, y, kinds, to_codes(part.measures), zigzag(moved), np.diff(ends), float(off)

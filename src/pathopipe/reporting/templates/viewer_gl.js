@@ -19,6 +19,8 @@
     void main() { float a = shade.a * alpha; paint = vec4(shade.rgb * a, a); }`;
   const UNIFORMS = ["origin", "size", "scale", "ratio", "wide", "dark", "alpha"];
   const MOST_WIDE = 800000;
+  /* What is drawn of an outline, one over the other: whether it is dark, and how wide it is. */
+  const [RIMMED, WIDE, PLAIN] = [[[1, 4], [0, 2]], [[0, 2]], [[0, 0]]];
   const CELL_UM = 128;
   const MANY = 40, SAMPLE = 40000;
   const EMPTY = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
@@ -67,7 +69,8 @@
       const steps = cells.reduce((sum, [, cell]) => sum + cell.count, 0);
       if (2 * steps > most) { this.dots(view, leaves, most); return; }
       this.dots(view, near ? leaves.filter((leaf) => !leaf.points) : leaves, most);
-      this.outlines(view, cells, 8 * steps <= Math.min(most, MOST_WIDE));
+      const room = Math.min(most, MOST_WIDE) / steps;
+      this.outlines(view, cells, room >= 8 ? RIMMED : room >= 4 ? WIDE : PLAIN);
     }
 
     use(program, view) {
@@ -116,17 +119,17 @@
       Object.assign(this.crowd, { key, count: color.length });
     }
 
-    /* Wide lines with a dark rim; where there are many, plain ones. */
-    outlines(view, cells, wide) {
-      const { gl, lines } = this;
+    /* Wide lines with a dark rim; where there are many, wide ones, or plain ones. */
+    outlines(view, cells, passes) {
+      const { gl, lines } = this, plain = passes === PLAIN;
       this.use(lines, view);
       gl.uniform1f(lines.at.alpha, 1);
       for (const [leaf, cell] of cells) {
         this.bind(this.of(leaf, "lines"), 4, 1, cell.start);
         this.place(lines, view, leaf);
-        for (const [dark, across] of wide ? [[1, 4], [0, 2]] : [[0, 0]]) {
+        for (const [dark, across] of passes) {
           gl.uniform1f(lines.at.dark, dark); gl.uniform1f(lines.at.wide, across);
-          gl.drawArraysInstanced(wide ? gl.TRIANGLE_STRIP : gl.LINES, 0, wide ? 4 : 2, cell.count);
+          gl.drawArraysInstanced(plain ? gl.LINES : gl.TRIANGLE_STRIP, 0, plain ? 2 : 4, cell.count);
         }
       }
     }
