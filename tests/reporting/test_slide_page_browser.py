@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from pathopipe.jobs.execution import execute
-from pathopipe.pipeline import ReportSettings
+from pathopipe.jobs.execution import execute, execute_cohort
+from pathopipe.pipeline import CohortSettings, ReportSettings
 from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.relative import cohort_link
 from pathopipe.reporting.slide_page import QualityWarning, StatisticsGroup, StatisticsRow, render_slide
 from pathopipe.results.schemas.column import Term
 from tests.reporting.test_slide_page import graded_page
@@ -80,3 +81,14 @@ def test_a_nucleus_of_a_gallery_is_a_click_away_from_its_place(chromium, report)
         assert number in shown.inner_text(".viewer-chosen h3")
         box = shown.locator(".viewer-stage").bounding_box()
         assert -box["height"] < box["y"] < 900, "the viewer is on the screen"
+
+
+def test_the_link_to_the_cohort_opens_with_the_slides_row(chromium, tmp_path):
+    samples = [finish(tmp_path / "results", name, tmp_path, size=(256, 200), count=3) for name in ("s 1+a", "s 2+a")]
+    for sample in samples:
+        execute("report", sample.slide, tmp_path / "results", ReportSettings(), sample)
+    execute_cohort(tmp_path / "results", samples, CohortSettings())
+    page, _, found = cohort_link("s 2+a").partition("#")
+    with chromium.page((tmp_path / "results" / "s 2+a" / "report" / page).resolve(), address=f"#{found}") as shown:
+        names = [row.inner_text() for row in shown.locator("table.slides tbody th").all()]
+        assert [name.split("\n")[0] for name in names] == ["s 2+a"]

@@ -34,5 +34,5 @@ STAGE_FILES: Final = (
 
 
 def cohort_link(slide: str) -> str:
-    """Address of the cohort's page, which opens at the row of the slide."""
-    return f"../../{COHORT.name}/index.html#{quote(f'slide={slide}', safe='=')}"
+    """Address of the cohort's page, which searches its table for the slide."""
+    return f"../../{COHORT.name}/index.html#q={quote(slide, safe='')}"

@@ -156,7 +156,7 @@ class SlidePage:
 
     @property
     def cohort_link(self) -> str:
-        """Where the cohort's page is, if this page lies in its results folder; it opens at the slide."""
+        """Where the cohort's page is, if this page lies in its results folder; it opens with the slide's row."""
         return cohort_link(self.slide)
 
     @property

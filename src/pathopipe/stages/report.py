@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -13,7 +13,7 @@ from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import sound_polygons, tissue_polygons
-from pathopipe.jobs.shown_nuclei import shown_nuclei
+from pathopipe.jobs.shown_nuclei import chosen_nuclei, gather_nuclei
 from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
 from pathopipe.record import MANIFEST
@@ -21,24 +21,20 @@ from pathopipe.reporting import bins as grids
 from pathopipe.reporting import manifests as reported
 from pathopipe.reporting import measures, pictures
 from pathopipe.reporting.distribution import distribution
-from pathopipe.reporting.gallery import TYPICAL_BY, Chosen, choose, driving
 from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.heat import influence_limit, paint
 from pathopipe.reporting.overview import Overview, QualityLayer
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
-from pathopipe.reporting.views import Nuclei, field_of_view, near, show_galleries
-from pathopipe.results.contents import GradeFile, read_grade, read_parts, read_statistics, read_thumbnail
-from pathopipe.results.documents import damaged
+from pathopipe.reporting.views import field_of_view, show_galleries
+from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_thumbnail
 from pathopipe.results.heat_map import Square, read_heat_map
 from pathopipe.results.manifests import Manifest, read_manifest
-from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.quality import legend_of, read_picture
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import column_names, numbers, read_batches, read_columns
-from pathopipe.units import Grid
 from pathopipe.viewer.packing import scripts
 
 if TYPE_CHECKING:
@@ -138,8 +134,8 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         windows = _windows(survey, slide, rings, job.settings.fields)
         squares = read_heat_map(job.input("grade/heatmap.geojson"), tissue)
         windows += _driving(squares, slide) if windows and windows[0].kind != "whole" else []
-        chosen = _chosen(job, row, grade)
-        nuclei = _gather(job, windows, np.array([number for one in chosen for number in one.ids], np.int64))
+        chosen = chosen_nuclei(job, row, grade)
+        nuclei = gather_nuclei(job, windows, chosen)
         fields = tuple(field_of_view(slide, window, nuclei) for window in windows)
         galleries, crop_um = show_galleries(slide, nuclei, chosen)
         overview = _overview(job, slide, survey, rings, windows, squares)
@@ -210,35 +206,6 @@ def _driving(squares: Sequence[Square], slide: "Slide") -> list[grids.Window]:
         for kind, square in chosen
         if (square.influence > 0) == (kind == "raises")
     ]
-
-
-def _chosen(job: ReportJob, row: Mapping[str, Any], grade: GradeFile) -> tuple[Chosen, ...]:
-    """Choose the nuclei of the galleries: first those that drive the grade, then by what they are like."""
-    drivers, wanted = grade.get("drivers"), job.settings.gallery
-    strongest = drivers["nuclei"] if drivers else []
-    if any(not 0 <= entry["nucleus_id"] < job.manifest("segment")["counts"]["nuclei"] for entry in strongest):
-        raise damaged(job.input("grade/grade.json"))
-    found = {name: tuple(row.get(f"{name}_{at}") for at in ("p25", "p50", "p75")) for name in TYPICAL_BY}
-    quartiles = {name: values for name, values in found.items() if None not in values}
-    return (*driving(strongest, wanted), *choose(shown_nuclei(job, TYPICAL_BY[1:]), quartiles, wanted))
-
-
-def _gather(job: ReportJob, windows: list[grids.Window], gallery: NDArray[np.int64]) -> Nuclei:
-    """Read the nuclei of the windows and of the galleries, one row group of the table at a time."""
-    names = ("nucleus_id", "x_px", "y_px", "area_um2")
-    parts: list[tuple[NDArray[Any], ...]] = []
-    path, grid = job.input("segment/nuclei.parquet"), Grid(**job.manifest("segment")["grid"])
-    for batch in read_batches(path, [*names, "geometry"], NUCLEI):
-        ids, x, y, area = (numbers(batch.column(name)) for name in names)
-        wanted = np.isin(ids, gallery)
-        for window in windows:
-            wanted |= near(window, x, y)
-        rows = np.flatnonzero(wanted)
-        stored = batch.column("geometry")
-        geometry = np.array([stored[row].as_py() for row in rows.tolist()], dtype=object)
-        unpack_outlines(path, geometry, grid)  # only to know that they are sound
-        parts.append((ids[rows], x[rows], y[rows], area[rows], geometry))
-    return Nuclei(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _overview(
