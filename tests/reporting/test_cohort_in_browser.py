@@ -75,6 +75,10 @@ ADDRESSES = {
     "#is.site=%3D&q=s00": ["s002", "s005", "s008"],
     "#q=s003&is.site=%3DNowhere": ["s003"],
     "#warning=pen&sort=slide&down=1&q=s0": ["s080", "s040", "s000"],
+    # What is missing stands last, whichever way.
+    "#q=s00&sort=nuclei_count": [*(f"s00{place}" for place in (0, 1, 2, 3, 4, 5, 6, 8, 9)), "s007"],
+    "#q=s00&sort=nuclei_count&down=1": [*(f"s00{place}" for place in (9, 8, 6, 5, 4, 3, 2, 1, 0)), "s007"],
+    "#q=s00&sort=sheet.site&down=1": [f"s00{place}" for place in (0, 3, 6, 9, 1, 4, 7, 2, 5, 8)],
     "#is.age=%3D41&sort=nuclei_count&from.nuclei_count=1200&unknown=1": ["s205", "s222", "s239"],
 }
 
