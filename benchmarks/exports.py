@@ -38,7 +38,7 @@ ENDINGS = {
 
 def outline(home: Path) -> None:
     """Give the nuclei outlines around their centers, on the working grid, block by block."""
-    path = home / "segment" / "nuclei.parquet"
+    path, side = home / "segment" / "nuclei.parquet", read_json(home / "segment" / MANIFEST)["grid"]["width"]
     table = read_table(path, ["x_px", "y_px", "area_um2", "score"])
     places = np.column_stack([table["x_px"], table["y_px"]])
     places = places[np.lexsort((places[:, 0], *(places // BLOCK_PX).astype(int).T))]
@@ -47,7 +47,7 @@ def outline(home: Path) -> None:
     with TableWriter(path, SCHEMA) as nuclei:
         for start in range(0, len(places), ROWS_PER_GROUP):
             here = places[start : start + ROWS_PER_GROUP]
-            coords = (np.round(here)[:, None] + ring).reshape(-1, 2)
+            coords = np.clip((np.round(here)[:, None] + ring).reshape(-1, 2), 0, side)
             packed = to_wkb(coords, np.arange(len(here) + 1) * POINTS)
             some = {name: numbers(table[name].slice(start, len(here))) for name in ("area_um2", "score")}
             known = {"nucleus_id": np.arange(start, start + len(here)), "x_px": here[:, 0], "y_px": here[:, 1]}

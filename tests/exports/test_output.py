@@ -70,6 +70,21 @@ def test_what_is_there_is_replaced_only_when_told(
     assert (here / "n.csv").stat().st_size > 10_000
 
 
+def test_a_folder_that_is_one_export_is_replaced_as_a_whole(
+    here: Path, finished_results: Path, capsys: pytest.CaptureFixture
+) -> None:
+    name = NAMES["ome-zarr"]
+    assert run("ome-zarr", finished_results, name, "--only", "good") == 0
+    (here / name / "zarr.json").write_text("{}")
+    (here / name / "old").write_text("of an earlier export")
+    assert run("ome-zarr", finished_results, name, "--only", "good") == 2
+    assert "already exists" in capsys.readouterr().err
+    assert run("ome-zarr", finished_results, name, "--only", "good", "--force") == 0
+    assert not (here / name / "old").exists()
+    assert "multiscales" in (here / name / "zarr.json").read_text()
+    assert [path.name for path in here.iterdir()] == [name]
+
+
 def test_standard_output_gets_the_export_and_nothing_else(
     here: Path, finished_results: Path, capfdbinary: pytest.CaptureFixture
 ) -> None:

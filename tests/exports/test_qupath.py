@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 import shapely
 
 import pathopipe
+from pathopipe.errors import ArtifactError
 from pathopipe.exports import qupath
 from pathopipe.exports.selection import Asked, select
+from pathopipe.results.documents import write_json
 from pathopipe.results.reader import SlideResults
 from tests.exports.conftest import BOUNDS, REGIONS
 
@@ -109,3 +112,16 @@ def test_parts_and_threads_leave_no_trace(finished_results: Path, monkeypatch: p
     monkeypatch.setattr(qupath, "_ROWS", 7)
     monkeypatch.setattr(qupath, "_THREADS", 5)
     assert written(finished_results, "good") == whole
+
+
+def test_the_quality_map_is_passed_on_and_a_damaged_one_told(finished_results: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(finished_results, tmp_path / "results"))
+    path = copied / "good" / "quality" / "quality.geojson"
+    fold = {"objectType": "annotation", "name": "fold", "classification": {"name": "fold", "color": [213, 94, 0]}}
+    area = {"type": "Feature", "geometry": shapely.geometry.mapping(shapely.box(0, 0, 9, 9)), "properties": fold}
+    write_json(path, {"type": "FeatureCollection", "features": [area]})
+    found = of_kind(written(copied, "good"), "annotation")
+    assert [one for one in found if one["properties"]["name"] == "fold"] == [json.loads(json.dumps(area))]
+    path.write_text('{"type": "FeatureCollection", "features": [{"geometry": {"type": "Polygon"}}]}')
+    with pytest.raises(ArtifactError, match=r"quality.geojson: is damaged"):
+        written(copied, "good")

@@ -20,9 +20,9 @@ from pathopipe.exports.columns import OUTLINE
 from pathopipe.exports.csv import described
 from pathopipe.exports.format import Format
 from pathopipe.exports.selection import Selection
-from pathopipe.ops.regions import Origin, origin_of, to_geojson
+from pathopipe.ops.regions import Origin, from_geojson, origin_of, to_geojson
 from pathopipe.ops.wkb import from_wkb
-from pathopipe.results.documents import reading
+from pathopipe.results.documents import read_json, reading
 from pathopipe.results.reader import SlideResults
 
 COLORS: Final = MappingProxyType(
@@ -71,7 +71,7 @@ def _gzip(text: bytes) -> bytes:
 
 
 def annotations(selection: Selection, slide: SlideResults) -> list[dict[str, Any]]:
-    """Return tissue and regions as features; of regions those that were asked for."""
+    """Return tissue, its quality map, and regions as features; of regions those that were asked for."""
     asked = selection.asked.regions
     tissue = [(polygon, _annotation("Tissue", "Tissue", locked=True)) for polygon in slide.tissue()]
     regions = [
@@ -81,8 +81,16 @@ def annotations(selection: Selection, slide: SlideResults) -> list[dict[str, Any
     ]
     shapes = [*tissue, *regions]
     content = to_geojson([shape for shape, _ in shapes], [said for _, said in shapes], _origin(slide))
-    features: list[dict[str, Any]] = content["features"]
-    return features
+    return [*content["features"], *_quality(slide)]
+
+
+def _quality(slide: SlideResults) -> list[dict[str, Any]]:
+    """Return the map of tissue that can't be trusted, which is as QuPath reads it; empty where there is none."""
+    path = slide.file("quality", "quality.geojson")
+    content = read_json(path) if path.exists() else {"features": []}
+    with reading(path):
+        from_geojson(content, _origin(slide))  # sound, or damaged
+        return [*content["features"]]
 
 
 def _annotation(name: str, kind: str, *, locked: bool = False) -> dict[str, Any]:
