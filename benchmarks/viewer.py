@@ -98,8 +98,10 @@ def repeat(field: Path, results: Path, slide: Path, times: int) -> int:
     side = FIELD * times
     box = shapely.geometry.mapping(shapely.box(0, 0, side, side))
     feature = {"type": "Feature", "geometry": box, "properties": {}}
-    write_json(home / "tissue" / "tissue.geojson", {"type": "FeatureCollection", "features": [feature]})
-    for stage in ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade"):
+    for name in ("tissue/tissue", "quality/sound"):
+        write_json(home / f"{name}.geojson", {"type": "FeatureCollection", "features": [feature]})
+    write_json(home / "quality" / "quality.geojson", {"type": "FeatureCollection", "features": []})
+    for stage in ("tissue", "quality", "tiles", "detect", "segment", "features", "types", "statistics", "grade"):
         known = json.loads((home / stage / MANIFEST).read_text())
         known["identity"] = str(identify(slide))
         known["outputs"] = {name: sha256(home / stage / name) for name in STAGES[stage].writes}
