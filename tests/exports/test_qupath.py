@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import shapely
 
@@ -95,6 +96,11 @@ def test_columns_are_described_behind_the_features(finished_results: Path) -> No
     said = {column["name"]: column for column in content["columns"]}
     assert said["area_um2"]["schema:unitText"] == "µm²"
     assert {*said} == {*content["features"][0]["properties"]["measurements"]}
+
+
+def test_what_is_no_number_in_single_precision_is_left_out() -> None:
+    values = pa.array([1.5, np.nan, 1e300, None], pa.float64(), from_pandas=False)
+    assert qupath._measurement(values, "a").to_pylist() == ['"a":1.5', None, None, None]
 
 
 def test_packed_is_the_same(finished_results: Path) -> None:
