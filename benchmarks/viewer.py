@@ -99,7 +99,7 @@ def repeat(field: Path, results: Path, slide: Path, times: int) -> int:
     box = shapely.geometry.mapping(shapely.box(0, 0, side, side))
     feature = {"type": "Feature", "geometry": box, "properties": {}}
     write_json(home / "tissue" / "tissue.geojson", {"type": "FeatureCollection", "features": [feature]})
-    for stage in ("tissue", "tiles", "detect", "segment", "features", "types", "statistics", "grade"):
+    for stage in ("tissue", "quality", "tiles", "detect", "segment", "features", "types", "statistics", "grade"):
         known = json.loads((home / stage / MANIFEST).read_text())
         known["identity"] = str(identify(slide))
         known["outputs"] = {name: sha256(home / stage / name) for name in STAGES[stage].writes}
