@@ -52,7 +52,10 @@ class QualitySettings(Section):
         1.5, description="tissue is out of focus if it is blurred more than by a Gaussian of this standard deviation"
     )
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
-        0.6, description="minimum probability of a pen, bubble, fold or debris"
+        0.6, description="probability from which a place is surely under a pen, bubble or debris"
+    )
+    min_fold_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.9, description="probability from which a place is surely in a fold: dense tissue looks similar"
     )
     min_area_um2: Annotated[float, Field(ge=0)] = Field(1500.0, description="ignore areas smaller than this")
     max_unfit: Annotated[float, Field(gt=0, le=1)] = Field(

@@ -15,7 +15,7 @@ from pathopipe.status.slides import look
 
 EARLIER = {"tiles": {"size": 512}, "segment": {"foreground": 0.6}}
 LATER = {"tiles": {"size": 256}, "segment": {"foreground": 0.5}}
-UPSTREAM = {"tiles": ("tissue",), "segment": ("tissue", "tiles", "detect")}
+UPSTREAM = {"tiles": ("tissue", "quality"), "segment": ("tissue", "quality", "tiles", "detect")}
 
 # In a folder for each, jobs that are forks of one process are killed before their first, second, ... change.
 RUN = """

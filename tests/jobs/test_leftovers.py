@@ -34,6 +34,7 @@ def sample(small_slide: Path) -> Sample:
 def leftover(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results folder in which `tiles` was killed after its results were in place."""
     execute("tissue", "s", tmp_path, CONFIG.tissue, sample)
+    execute("quality", "s", tmp_path, CONFIG.quality, sample)
     with monkeypatch.context() as patch:
         patch.setattr(leftovers, "remove", kill)
         with pytest.raises(Killed):

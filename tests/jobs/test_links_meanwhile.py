@@ -19,7 +19,7 @@ from pathopipe.samples import Sample
 from tests.canary import make_canary, put_link, state
 
 LINK = "is a symbolic link, and nothing is written or deleted through one"
-SEGMENT = ("tissue", "tiles", "detect")
+SEGMENT = ("tissue", "quality", "tiles", "detect")
 
 
 @pytest.fixture(scope="module")

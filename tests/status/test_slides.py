@@ -67,20 +67,20 @@ def test_a_slide_that_nobody_touched_waits(tmp_path: Path) -> None:
 
 
 def test_finished_stages_are_done_and_the_next_waits(tmp_path: Path) -> None:
-    finish(tmp_path, "s", "tissue", "tiles")
+    finish(tmp_path, "s", "tissue", "quality", "tiles")
     slide = standing(tmp_path)
-    assert states(slide) == ["done", "done"] + ["waiting"] * (len(ORDER) - 2)
+    assert states(slide) == ["done"] * 3 + ["waiting"] * (len(ORDER) - 3)
     assert (slide.state, slide.begun) == ("begun", True)
     finish(tmp_path, "s", *ORDER)
     assert standing(tmp_path).state == "done"
 
 
 def test_a_stage_with_a_living_owner_runs(tmp_path: Path) -> None:
-    finish(tmp_path, "s", "tissue", "tiles")
+    finish(tmp_path, "s", "tissue", "quality", "tiles")
     lock = Lock(work(tmp_path, "s", "detect", "progress.json", done=25, total=1000, unit="tiles") / "owner.json")
     assert lock.take() is None
     slide = standing(tmp_path)
-    assert states(slide) == ["done", "done", "running"] + ["waiting"] * (len(ORDER) - 3)
+    assert states(slide) == ["done"] * 3 + ["running"] + ["waiting"] * (len(ORDER) - 4)
     assert (slide.state, slide.reported, slide.stages["detect"].share) == (
         "running",
         "detect: 25 of 1,000 tiles",
@@ -129,7 +129,7 @@ def test_a_rejected_slide_counts_as_such_before_its_page_is_written(tmp_path: Pa
 
 
 def test_up_to_the_last_stage_that_was_asked_for_a_slide_is_done(tmp_path: Path) -> None:
-    finish(tmp_path, "s", "tissue", "tiles")
+    finish(tmp_path, "s", "tissue", "quality", "tiles")
     assert standing(tmp_path).up_to("tiles").state == "done"
     assert standing(tmp_path).up_to("detect").state == "begun"
 

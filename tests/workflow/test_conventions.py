@@ -154,13 +154,13 @@ def test_one_file_is_a_target_by_its_path_from_the_results_or_from_here(
     fresh: Project, target: tuple[str, ...]
 ) -> None:
     done = fresh.snakemake("--dry-run", *target)
-    assert jobs(done) == {"tissue": 1, "tiles": 1, "detect": 1, "segment": 1}
+    assert jobs(done) == {"tissue": 1, "quality": 1, "tiles": 1, "detect": 1, "segment": 1}
 
 
 def test_a_results_folder_may_be_a_link(fresh: Project) -> None:
     (fresh.folder / "elsewhere").mkdir()
     fresh.results.symlink_to("elsewhere")
-    assert jobs(fresh.snakemake("--dry-run", "s0/tiles/tiles.parquet")) == {"tissue": 1, "tiles": 1}
+    assert jobs(fresh.snakemake("--dry-run", "s0/tiles/tiles.parquet")) == {"tissue": 1, "quality": 1, "tiles": 1}
 
 
 def test_blanks_in_the_name_of_a_folder_that_is_not_worked_in(fresh: Project) -> None:

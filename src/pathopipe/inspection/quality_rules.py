@@ -16,7 +16,8 @@ from pathopipe.pipeline import QualitySettings
 _OVERSTAINED_OD: Final = 1.25
 _FAINT_OD: Final = 0.06
 _CLIPPED: Final = 0.5
-_DOUBTFUL: Final = 0.6
+_DOUBTFUL_BLUR: Final = 0.6
+_DOUBTFUL_SHARE: Final = 0.55
 _DETAIL: Final = 3.0
 _CALLED: Final = {"fold": "fold", "pen": "pen", "rim": "bubble", "debris": "debris"}
 
@@ -45,13 +46,16 @@ class Rules:
         labels[clipped > _CLIPPED] = NUMBERS["saturated"]
         if self.sharpness:
             limit = self.settings.max_blur_um
-            labels[(found.blur_um > _DOUBTFUL * limit) & (labels == 0)] = DOUBTFUL
-            labels[found.blur_um > limit] = NUMBERS["out of focus"]
+            _name(labels, "out of focus", found.blur_um > _DOUBTFUL_BLUR * limit, found.blur_um > limit)
         for number, name in enumerate(CLASSES):
             if name in _CALLED:
-                labels[found.probabilities[number] > self.settings.min_probability] = NUMBERS[_CALLED[name]]
+                share, sure = found.probabilities[number], self._least_probability(name)
+                _name(labels, _CALLED[name], share > _DOUBTFUL_SHARE * sure, share > sure)
         blur = np.clip(np.rint(found.blur_um / BLUR_STEP_UM), 1, 255).astype(np.uint8)
         return labels, blur if self.sharpness else np.zeros_like(blur)
+
+    def _least_probability(self, name: str) -> float:
+        return self.settings.min_fold_probability if name == "fold" else self.settings.min_probability
 
     def _by_stain(self, features: Floats) -> Labels:
         """Tell stains that are too strong or too weak by the mean density of wide surroundings."""
@@ -61,3 +65,9 @@ class Rules:
         labels[green > _OVERSTAINED_OD] = NUMBERS["overstained"]
         labels[(np.maximum(np.maximum(green, red), blue) < _FAINT_OD) & (detail > _DETAIL)] = NUMBERS["understained"]
         return labels
+
+
+def _name(labels: Labels, name: str, doubtful: NDArray[np.bool_], sure: NDArray[np.bool_]) -> None:
+    """Call bins by a name, in place; a doubt takes the name of none that is sure of another."""
+    labels[doubtful & ((labels == 0) | (labels >= DOUBTFUL))] = NUMBERS[name] + DOUBTFUL
+    labels[sure] = NUMBERS[name]

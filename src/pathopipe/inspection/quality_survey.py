@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pathopipe.ops.quality.bins import CHANNELS, PIXELS, measure_bins
 from pathopipe.ops.quality.surroundings import HALO, describe
@@ -88,7 +89,8 @@ def survey(slide: Slide, grid: Grid, tissue: Mask, look: Look, workers: int) -> 
         labels[inside], blur[inside] = look(np.ascontiguousarray(described[:, inside]), clipped[inside])
         return (place[0] * _SIDE, place[1] * _SIDE), labels, blur
 
-    with ThreadPoolExecutor(workers) as pool:
+    # A block has a thread; threads of their own would make small products of matrices wait for each other.
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         for row in range(rows):
             wanted = [place for near in (row, row + 1) for place in blocks.in_row(near) if place not in measured]
             measured.update(zip(wanted, pool.map(blocks.measure, wanted), strict=True))

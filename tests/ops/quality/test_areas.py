@@ -1,6 +1,7 @@
 """Areas of a quality map: gaps closed, bubbles filled, specks dropped; and what is left of the tissue."""
 
 import numpy as np
+import pytest
 
 from pathopipe.ops.quality.areas import ARTIFACTS, DOUBTFUL, NUMBERS, sound_bins, tidy
 
@@ -35,13 +36,14 @@ def test_blur_must_cover_more_than_others() -> None:
     assert tidy(painted("pen", part), ALL, 100).any()
 
 
-def test_blur_grows_into_what_is_doubtful_beside_it_and_not_elsewhere() -> None:
-    labels = painted("out of focus", np.s_[5:45, 5:30])
-    labels[5:45, 30:40] = labels[50:64, 50:64] = DOUBTFUL
+@pytest.mark.parametrize(("name", "sure"), [("out of focus", 5), ("fold", 20)])
+def test_an_area_grows_into_what_is_doubtful_beside_it_and_not_elsewhere(name: str, sure: int) -> None:
+    labels = painted(name, np.s_[5:45, 5 : 5 + sure])
+    labels[5:45, 5 + sure : 40] = labels[50:64, 50:64] = NUMBERS[name] + DOUBTFUL
     found = tidy(labels, ALL, 50)
-    assert (found[5:45, 5:40] == NUMBERS["out of focus"]).all()
+    assert (found[5:45, 5:40] == NUMBERS[name]).all()
     assert not found[48:, 48:].any()
-    labels[5:45, 9:30] = DOUBTFUL
+    labels[5:45, 5 : 5 + sure // 5 * 4] = NUMBERS[name] + DOUBTFUL
     assert not tidy(labels, ALL, 5).any()
 
 

@@ -12,8 +12,8 @@ from pathopipe.pipeline import Artifact
 ARTIFACTS: Final[tuple[str, ...]] = get_args(Artifact)
 """Names of artifacts; number 0 of a map is sound, number i + 1 the i-th of these."""
 NUMBERS: Final = {name: number for number, name in enumerate(ARTIFACTS, 1)}
-DOUBTFUL: Final = 255
-"""Number of bins that are out of focus if they lie beside such that certainly are."""
+DOUBTFUL: Final = 128
+"""Added to the number of a bin that counts if it lies in an area with bins that are sure."""
 BLUR_STEP_UM: Final = 0.05
 """Of a map of blur in whole numbers."""
 
@@ -21,7 +21,9 @@ _CLOSE: Final = {"bubble": 6, "pen": 2, "fold": 2, "out of focus": 4}
 """Bins over which gaps in areas are closed."""
 _ENCLOSED: Final = 0.55
 """Share of the border of a piece of tissue that must be a rim, so that it lies in the bubble."""
-_SURE_SHARE: Final = 0.35
+_SURE_SHARE: Final = {"fold": 0.5}
+"""Share of the bins of an area that must be sure: dense tissue looks like a fold here and there."""
+_USUAL_SHARE: Final = 0.1
 _FOCUS_AREA: Final = 8.0
 """Blur is judged by wide surroundings: an area of it counts from this many times the least area on."""
 
@@ -38,19 +40,16 @@ def tidy(labels: Labels, tissue: Mask, least: float) -> Labels:
     Parameters
     ----------
     labels
-        uint8 (H, W): numbers of artifacts, as single bins look.
+    uint8 (H, W): numbers of artifacts, as single bins look; with `DOUBTFUL` added where that is not sure.
     tissue
         (H, W): what is to be judged.
     """
     out = np.zeros_like(labels)
     for name in reversed(ARTIFACTS):
-        mask = labels == NUMBERS[name]
-        if not mask.any():
+        sure, doubtful = labels == NUMBERS[name], labels == NUMBERS[name] + DOUBTFUL
+        if not sure.any():
             continue
-        if name == "out of focus":
-            mask = _grown(mask, mask | (labels == DOUBTFUL))
-        elif radius := _CLOSE.get(name):
-            mask = _closed(mask, radius)
+        mask = _grown(sure, sure | doubtful, _CLOSE.get(name, 0), _SURE_SHARE.get(name, _USUAL_SHARE))
         if name == "bubble":
             mask = _filled(mask, tissue)
         area = least * (_FOCUS_AREA if name == "out of focus" else 1)
@@ -86,12 +85,12 @@ def keep_large(mask: Mask, bins: float) -> Mask:
     return np.asarray(large[pieces], np.bool_)
 
 
-def _grown(sure: Mask, doubtful: Mask) -> Mask:
-    """Areas of doubtful bins that are mostly sure (hysteresis, Canny 1986): borders of blur lie beside sharp tissue."""
-    wide = _closed(doubtful, _CLOSE["out of focus"])
+def _grown(sure: Mask, doubtful: Mask, radius: int, share: float) -> Mask:
+    """Close gaps between doubtful bins, and keep the areas with enough sure ones (hysteresis, Canny 1986)."""
+    wide = _closed(doubtful, radius) if radius else doubtful
     _, pieces = cv2.connectedComponents(wide.view(np.uint8), connectivity=8)
-    every, own = (np.bincount(pieces[which], minlength=pieces.max() + 1) for which in (wide, sure))
-    return np.asarray((own > _SURE_SHARE * every)[pieces] & wide, np.bool_)
+    every, own = (np.bincount(pieces[which], minlength=pieces.max() + 1) for which in (doubtful, sure))
+    return np.asarray((own > share * every)[pieces] & wide, np.bool_)
 
 
 def _closed(mask: Mask, radius: int) -> Mask:
