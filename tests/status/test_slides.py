@@ -105,19 +105,19 @@ def test_during_a_run_a_stopped_stage_waits_for_its_turn(tmp_path: Path, living_
 
 
 def test_a_fault_is_told(tmp_path: Path, living_run: None) -> None:
-    finish(tmp_path, "s", "tissue")
+    finish(tmp_path, "s", "tissue", "quality")
     work(tmp_path, "s", "tiles", "fault.json", reason="the disk is full")
     slide = standing(tmp_path)
-    assert states(slide) == ["done", "failed"] + ["waiting"] * (len(ORDER) - 2)
+    assert states(slide) == ["done", "done", "failed"] + ["waiting"] * (len(ORDER) - 3)
     assert (slide.state, slide.reported) == ("failed", "tiles: the disk is full")
 
 
 def test_a_rejection_is_told_from_the_stage_on_that_made_it(tmp_path: Path) -> None:
-    finish(tmp_path, "s", "tissue")
+    finish(tmp_path, "s", "tissue", "quality")
     end = finish(tmp_path, "s", "tiles", state="rejected", reason="no tissue", begin=NOW + 60)
-    finish(tmp_path, "s", *ORDER[2:], state="rejected", reason="no tissue", begin=end)
+    finish(tmp_path, "s", *ORDER[3:], state="rejected", reason="no tissue", begin=end)
     slide = standing(tmp_path)
-    assert states(slide) == ["done"] + ["rejected"] * (len(ORDER) - 1)
+    assert states(slide) == ["done"] * 2 + ["rejected"] * (len(ORDER) - 2)
     assert (slide.state, slide.reported) == ("rejected", "tiles: no tissue")
 
 
@@ -153,7 +153,7 @@ def earlier(tmp_path: Path, living_run: None) -> Path:
     ("how", "done"),
     [
         ({}, len(ORDER)),
-        ({"min_area_um2": 20}, 3),
+        ({"min_area_um2": 20}, 4),
         ({"min_area_um2": 20, "last": "detect"}, len(ORDER)),
         ({"again": "grade"}, ORDER.index("grade")),
     ],
@@ -167,7 +167,7 @@ def test_during_a_run_what_it_will_do_again_waits(earlier: Path, how: dict, done
 def test_what_a_run_has_done_again_is_done(earlier: Path) -> None:
     asked(earlier, min_area_um2=20)
     finish(earlier, "s", "segment", begin=NOW, params={"min_area_um2": 20})
-    assert states(standing(earlier)) == ["done"] * 4 + ["waiting"] * (len(ORDER) - 4)
+    assert states(standing(earlier)) == ["done"] * 5 + ["waiting"] * (len(ORDER) - 5)
 
 
 def test_a_fault_of_an_earlier_run_waits_to_be_tried_again(tmp_path: Path, living_run: None) -> None:
@@ -183,7 +183,7 @@ def test_a_fault_of_an_earlier_run_waits_to_be_tried_again(tmp_path: Path, livin
 def test_results_that_an_earlier_stage_overtook_wait(tmp_path: Path) -> None:
     end = finish(tmp_path, "s", *ORDER)
     finish(tmp_path, "s", "segment", begin=end, reason="other settings")
-    assert states(standing(tmp_path)) == ["done"] * 4 + ["waiting"] * (len(ORDER) - 4)
+    assert states(standing(tmp_path)) == ["done"] * 5 + ["waiting"] * (len(ORDER) - 5)
 
 
 def test_a_stage_that_found_the_same_again_overtakes_nothing(tmp_path: Path) -> None:
