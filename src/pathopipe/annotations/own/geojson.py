@@ -68,7 +68,7 @@ def _outer(polygon: Any, tally: Tally) -> NDArray[np.float64] | None:
     try:
         ring = np.array(polygon[0], np.float64)
         tally.altered["have holes, which are filled"] += len(polygon) > 1
-    except (ValueError, TypeError, IndexError, KeyError):
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError):
         ring = np.empty(0)
     if ring.ndim != 2 or ring.shape[0] < 3 or ring.shape[1] < 2 or not np.isfinite(ring).all():
         tally.left_out["have no valid geometry"] += 1
