@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -76,6 +77,17 @@ class Tally:
     left_out: Counter[str] = field(default_factory=Counter)
     altered: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+
+    @cached_property
+    def drawn(self) -> "Tally":
+        """The same of what QuPath calls annotations: nuclei, or regions beside nuclei."""
+        return Tally()
+
+    def add(self, other: "Tally") -> None:
+        """Count what another tally has counted."""
+        self.found += other.found
+        for name in ("left_out", "altered", "unknown"):
+            getattr(self, name).update(getattr(other, name))
 
     def type_of(self, name: str) -> int:
         """Place in `TYPES` of what a class stands for, also where only its first part says it; -1 for none."""
