@@ -100,6 +100,17 @@ def test_labels_larger_than_numbers_go_are_refused(tmp_path: Path) -> None:
     assert "is not a label image" in told(tmp_path / "a.tif")
 
 
+def test_of_a_stack_it_is_not_known_which_image_counts_and_of_a_pyramid_it_is(tmp_path: Path) -> None:
+    labels = np.zeros((300, 400), np.uint16)
+    labels[10:20, 10:20] = 7
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack([labels, labels]), photometric="minisblack")
+    assert "is not a label image: give one channel" in told(tmp_path / "stack.tif")
+    with tifffile.TiffWriter(tmp_path / "pyramid.tif") as out:
+        out.write(labels)
+        out.write(np.ascontiguousarray(labels[::2, ::2]))
+    assert read(tmp_path / "pyramid.tif")[0][0].numbers.tolist() == [7]
+
+
 def _broken(tag: int, value: int) -> bytes:
     """A TIFF of which the value of a tag was overwritten."""
     out = io.BytesIO()

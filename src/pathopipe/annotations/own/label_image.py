@@ -54,8 +54,11 @@ def _tiff(stream: BinaryIO, size: int, column: str) -> Any:
     import tifffile
     import zarr
 
-    page = tifffile.TiffFile(stream).pages.first
-    if len(page.shape) != 2 or page.dtype is None or page.dtype.kind not in "bui":
+    pages = tifffile.TiffFile(stream).pages
+    page = pages.first
+    # A pyramid's next page is smaller.
+    is_stack = len(pages) > 1 and pages[1].shape == page.shape
+    if len(page.shape) != 2 or page.dtype is None or page.dtype.kind not in "bui" or is_stack:
         raise unfit(column, _NO_LABELS)
     ends = [place + length for place, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends) > size:
