@@ -79,6 +79,18 @@ def test_what_cannot_be_compared_is_said():
     assert nothing.compared == ()
 
 
+def test_slides_whose_cell_is_empty_are_drawn_and_no_group_of_a_test():
+    found = slides(30)
+    twins = Slides([replace(one, row=replace(one.row, patient_slides=f"p{k // 2}")) for k, one in enumerate(found)])
+    site = column("site", ["A"] * 7 + [""] * 11 + ["B"] * 12)
+    (by,) = compare(twins, NAMES, [site])
+    assert "(empty) (11)" in by.compared[0].drawing
+    assert by.compared[0].test is None, "four patients at A are no group"
+    assert by.remark == "", "an empty cell is no other value"
+    (by,) = compare(Slides(found), NAMES, [site])
+    assert {(one.test.groups, one.test.size) for one in by.compared} == {(2, 19)}
+
+
 @pytest.mark.parametrize(
     ("values", "numbers"),
     [
