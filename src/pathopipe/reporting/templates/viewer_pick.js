@@ -82,9 +82,10 @@
     return nucleusAt(x, y, 4 * reach(), ahead);
   }
 
-  /* A nucleus by its number, near a place. */
+  /* A nucleus by its number, looked for from a place outward. */
   async function numbered(number, x, y) {
-    for (const leaf of leavesIn(x, y, x, y)) {
+    const away = (leaf) => Math.hypot(Math.max(leaf.left - x, 0, x - leaf.right), Math.max(leaf.top - y, 0, y - leaf.bottom));
+    for (const leaf of [...Viewer.told.leaves].sort((a, b) => away(a) - away(b))) {
       await leaf.base();
       const row = leaf.ids.indexOf(number);
       if (row >= 0) return { leaf, row };
@@ -96,6 +97,7 @@
     colorsOf, leavesIn, nucleusAt, neighbor, numbered, typeColors: OF_TYPES,
     colorBy(place) { by = place; changed += 1; },
     coloredBy: () => by,
+    isColored: (leaf) => by < 0 || Boolean(leaf.values[by]),
     coloring: () => changed,
   });
 })();
