@@ -134,6 +134,13 @@ def test_a_box_spans_the_quartiles_and_whiskers_end_at_the_last_value_that_is_ne
     assert "<a>" not in drawing
 
 
+def test_long_names_of_groups_are_told_apart():
+    names = ("University Hospital A", "University Hospital B", "a long name of its own", "short")
+    drawing = str(cohort_figures.boxes({name: [Dot(1.0, "s"), Dot(2.0, "t")] for name in names}, "Area", "site"))
+    labels = re.findall(r">([^<>]+) \(2\)</text>", drawing)
+    assert labels == ["Univer…ital A", "Univer…ital B", "a long name…", "short"]
+
+
 def test_of_many_slides_only_those_beyond_the_whiskers_are_drawn():
     dots = [Dot(float(value % 50), str(value)) for value in range(NAMED)]
     drawing = str(cohort_figures.boxes({"a": [*dots, Dot(1000.0, "far")]}, "Area", "site"))

@@ -152,6 +152,16 @@ def test_the_page_is_never_wider_than_the_screen(chromium, file):
             assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_the_link_past_the_header_leads_to_the_content_and_keeps_the_filters(chromium, file):
+    with chromium.page(file, address="#q=s00") as page:
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        assert page.evaluate("location.hash") == "#content"
+        assert page.locator("#shown").inner_text() == "10 of 240 slides"
+        assert page.evaluate("document.getElementById('content').getBoundingClientRect().top") > -1
+
+
 def test_printed_the_table_is_whole_and_its_header_has_words_and_no_arrows(chromium, file):
     with chromium.page(file) as page:
         page.evaluate("dispatchEvent(new Event('beforeprint'))")

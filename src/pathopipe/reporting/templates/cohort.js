@@ -168,6 +168,8 @@
   further.addEventListener("click", () => append(STEP));
   new IntersectionObserver(([entry]) => { if (entry.isIntersecting) append(STEP); }, { root: frame, rootMargin: "600px" }).observe(further);
   addEventListener("hashchange", () => {
+    // An address without a filter leads to a part of the page.
+    if (/^#[^=]+$/.test(location.hash)) return;
     restore();
     if (location.hash.length > 1) form.scrollIntoView();
   });
