@@ -53,6 +53,15 @@ def test_links_lead_to_nuclei_far_from_the_middle_and_the_last_choice_counts(chr
         assert page.get_attribute(".viewer-link", "href") == "#view=10,10,200", "the nucleus is out of sight"
 
 
+def test_the_nucleus_in_the_middle_of_the_whole_slide_unpacks_few_outlines(chromium, tmp_path, small_leaves):
+    one, path = written(tmp_path, 2000)
+    away = (one.x - one.slide.width_px / 2) ** 2 + (one.y - one.slide.height_px / 2) ** 2
+    with chromium.page(path) as page:
+        page.click("[data-do=middle]")
+        page.locator(".viewer-chosen h3", has_text=f"Nucleus {away.argmin()}").wait_for()
+        assert page.evaluate("Viewer.told.leaves.filter((leaf) => leaf.points).length") < len(one.nuclei.leaves()) / 2
+
+
 def test_what_is_drawn_while_the_view_moves_gets_its_colors(chromium, tmp_path, small_leaves):
     one, path = written(tmp_path, 6000, colors=RAMP)
     assert len(one.nuclei.leaves()) > 40
