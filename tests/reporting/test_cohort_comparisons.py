@@ -89,6 +89,7 @@ def test_slides_whose_cell_is_empty_are_drawn_and_no_group_of_a_test():
     assert by.remark == "", "an empty cell is no other value"
     (by,) = compare(Slides(found), NAMES, [site])
     assert {(one.test.groups, one.test.size) for one in by.compared} == {(2, 19)}
+    assert "those whose cell is empty are left out" in rules([by])
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,8 @@ def rules(columns: Sequence[ByColumn]) -> str:
         f"{were} made: groups of at least {SMALLEST_GROUP} slides by the test of Kruskal and Wallis (1952), numbers of "
         f"at least {FEWEST_PAIRS} slides by rank correlation (Spearman 1904). Adjusted p values take account of all of "
         "them (false discovery rate, Benjamini and Hochberg 1995). Slides of one patient with the same value count as "
-        "one, by their mean. Grades are not tested: they are made from such statistics. A difference may have other "
-        "causes than the column, such as the scanner or the stain."
+        "one, by their mean; those whose cell is empty are left out. Grades are not tested: they are made from such "
+        "statistics. A difference may have other causes than the column, such as the scanner or the stain."
     )
 
 
