@@ -18,7 +18,7 @@ from painted import Field, canvas, features, load, truth
 from pathopipe.inspection.quality_rules import Rules
 from pathopipe.models.quality.card import QualityCard
 from pathopipe.models.weights import read_weights_of
-from pathopipe.ops.quality.areas import NUMBERS, tidy
+from pathopipe.ops.quality.areas import ARTIFACTS, NUMBERS, tidy
 from pathopipe.pipeline import QualitySettings
 from pathopipe.slide import open_slide
 from pathopipe.synthetic.artifacts import APERTURES, BUBBLE, DEBRIS, FOLD, PAINTERS, PEN, RIM, Painting, blob, defocus
@@ -138,7 +138,9 @@ def main() -> None:
     """Measure what is asked for, or all."""
     data, out = Path(sys.argv[1]), Path(sys.argv[2])
     wanted = sys.argv[3:] or ["painted", "lost", "blur"]
-    rules = Rules(read_weights_of(out / "quality.safetensors", QualityCard).tensors, QualitySettings(), True)
+    rules = Rules(
+        read_weights_of(out / "quality.safetensors", QualityCard).tensors, QualitySettings(exclude=ARTIFACTS[:5]), True
+    )
     chosen = kept_apart(data)
     if "blur" in wanted:
         blurred(chosen, rules)

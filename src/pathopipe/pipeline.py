@@ -44,7 +44,7 @@ class QualitySettings(Section):
     """Telling sound tissue from what cannot be trusted."""
 
     exclude: tuple[Artifact, ...] = Field(
-        ("pen", "bubble", "fold", "debris", "out of focus"),
+        ("pen", "debris", "out of focus"),
         description="classes of the map that are left out: `pen`, `bubble`, `fold`, `debris`, `out of focus`, "
         "`saturated`, `overstained`, `understained`",
     )

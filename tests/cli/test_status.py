@@ -22,8 +22,8 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     results = tmp_path / "results"
     finish(results, "done", *ORDER)
     finish(results, "rejected", *ORDER, state="rejected", reason="the slide is blank")
-    finish(results, "half", *ORDER[:3])
-    finish(results, "broken", "tissue")
+    finish(results, "half", *ORDER[:4])
+    finish(results, "broken", "tissue", "quality")
     work(results, "broken", "tiles", "fault.json", reason="the disk is full")
     slides = ["done", "rejected", "half", "broken", *(f"later{number}" for number in range(100))]
     sheet = tmp_path / "slides.tsv"
@@ -47,8 +47,8 @@ def test_what_calls_for_attention_is_listed_and_the_rest_counted(
     before = {path: path.stat().st_mtime_ns for path in cohort.rglob("*")}
     lines = ask(capsys, "--results", str(cohort)).splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["slide", "half", "broken", "finished"]
-    assert lines[2].split() == ["broken", "done", "failed", *"-------", "tiles:", "the", "disk", "is", "full"]
-    assert lines[3].split() == ["finished", "4", "3", "3", "2", "2", "2", "2", "2", "2"]
+    assert lines[2].split() == ["broken", "done", "done", "failed", *"-------", "tiles:", "the", "disk", "is", "full"]
+    assert lines[3].split() == ["finished", "4", "4", "3", "3", "2", "2", "2", "2", "2", "2"]
     assert lines[5] == "104 slides: 1 done, 1 rejected, 1 failed, 1 begun, 100 waiting"
     assert "nothing is running" in lines[6]
     assert "takes about" in lines[6]
