@@ -14,7 +14,7 @@ def slide(name: str, grade: str | None = "2", nuclei: float = 1000, **more) -> G
 
 @pytest.mark.parametrize(
     ("rule", "expected", "remark"),
-    [("worst", "3", ""), ("representative", "1", "Grade of a."), ("pooled", "2", "Mean probability 41%.")],
+    [("worst", "3", ""), ("representative", "1", "Grade of a."), ("pooled", "2", "Weighted mean 41%.")],
 )
 def test_each_rule_gives_its_grade(rule, expected, remark):
     slides = [

@@ -79,6 +79,19 @@ def test_what_cannot_be_compared_is_said():
     assert nothing.compared == ()
 
 
+def test_slides_whose_cell_is_empty_are_drawn_and_no_group_of_a_test():
+    found = slides(30)
+    twins = Slides([replace(one, row=replace(one.row, patient_slides=f"p{k // 2}")) for k, one in enumerate(found)])
+    site = column("site", ["A"] * 7 + [""] * 11 + ["B"] * 12)
+    (by,) = compare(twins, NAMES, [site])
+    assert "(empty) (11)" in by.compared[0].drawing
+    assert by.compared[0].test is None, "four patients at A are no group"
+    assert by.remark == "", "an empty cell is no other value"
+    (by,) = compare(Slides(found), NAMES, [site])
+    assert {(one.test.groups, one.test.size) for one in by.compared} == {(2, 19)}
+    assert "those whose cell is empty are left out" in rules([by])
+
+
 @pytest.mark.parametrize(
     ("values", "numbers"),
     [
@@ -120,6 +133,13 @@ def test_a_box_spans_the_quartiles_and_whiskers_end_at_the_last_value_that_is_ne
     assert float(whisker[1]) - float(whisker[0]) == pytest.approx(8 * per_unit, abs=0.1)
     assert "<s1>" not in drawing
     assert "<a>" not in drawing
+
+
+def test_long_names_of_groups_are_told_apart():
+    names = ("University Hospital A", "University Hospital B", "a long name of its own", "short")
+    drawing = str(cohort_figures.boxes({name: [Dot(1.0, "s"), Dot(2.0, "t")] for name in names}, "Area", "site"))
+    labels = re.findall(r">([^<>]+) \(2\)</text>", drawing)
+    assert labels == ["Univer…ital A", "Univer…ital B", "a long name…", "short"]
 
 
 def test_of_many_slides_only_those_beyond_the_whiskers_are_drawn():

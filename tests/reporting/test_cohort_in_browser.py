@@ -93,6 +93,27 @@ def test_the_address_holds_the_filters(chromium, file):
             assert page.locator("#shown").inner_text().startswith(f"{len(names)} of 240 slides")
 
 
+def test_numbers_sort_by_size_grades_in_their_order_and_a_decimal_comma_is_told(chromium, tmp_path):
+    doses, grades = ("0.5", "0.12", "-1", "1e1", "9", "n/a", ""), ("mild", "2", "1")
+    rows = [
+        CohortRow(f"s{k}", "done", None, grades[k % 3], False, {}, {"nuclei_count": 1000 + k}, {"dose": dose})
+        for k, dose in enumerate(doses)
+    ]
+    path = tmp_path / "index.html"
+    path.write_bytes(render_cohort(CohortPage(tuple(map(CohortEntry, rows)), grades, ("dose",), STATISTICS)))
+    with chromium.page(path, address="#sort=sheet.dose") as page:
+        assert shown(page) == ["s2", "s1", "s0", "s4", "s3", "s5", "s6"]
+        page.get_by_role("button", name="Grade").click()
+        assert shown(page) == ["s0", "s3", "s6", "s1", "s4", "s2", "s5"]
+        page.get_by_text("Filter by column").click()
+        limit = page.locator("[name='from.nuclei_count']")
+        limit.fill("1,004")
+        page.locator("#shown", has_text="3 of 7 slides").wait_for()
+        limit.fill("1004,5")
+        page.locator("#shown", has_text="7 of 7 slides. “1004,5” is not a number").wait_for()
+        assert limit.get_attribute("aria-invalid") == "true"
+
+
 def test_groups_are_named_counted_and_closed(chromium, file):
     with chromium.page(file, address="#group=sheet.site&q=s00") as page:
         groups = page.locator(".group th")
@@ -129,6 +150,16 @@ def test_the_page_is_never_wider_than_the_screen(chromium, file):
         for width in (390, 1440, 3840):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_link_past_the_header_leads_to_the_content_and_keeps_the_filters(chromium, file):
+    with chromium.page(file, address="#q=s00") as page:
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        assert page.evaluate("location.hash") == "#content"
+        assert page.locator("#shown").inner_text() == "10 of 240 slides"
+        assert page.evaluate("document.getElementById('content').getBoundingClientRect().top") > -1
 
 
 def test_printed_the_table_is_whole_and_its_header_has_words_and_no_arrows(chromium, file):

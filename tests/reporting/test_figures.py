@@ -121,7 +121,7 @@ def test_a_number_stands_on_its_line_between_its_limits():
 
 @pytest.mark.parametrize(
     ("value", "limits", "part"),
-    [(1e6, (1.5, 2.0), 2), (-1e6, (1.5, 2.0), 0), (3.0, (3.0,), 0), (0.0, (0.0,), 0), (3.1, (3.0,), 1)],
+    [(1e6, (1.5, 2.0), 2), (-1e6, (1.5, 2.0), 0), (3.0, (3.0,), 1), (0.0, (0.0,), 1), (2.9, (3.0,), 0)],
 )
 def test_numbers_far_from_their_limits_and_at_them_stay_on_the_line(value, limits, part):
     drawing = str(figures.number_line(value, limits, "x"))

@@ -31,7 +31,7 @@ def test_a_grader_that_says_nothing_of_it_is_not_spoken_for():
     [
         (0.4, "The score is 0.40 above the limit between 1 and 2."),
         (0.75, "The score is 0.25 below the limit between 2 and 3."),
-        (1.0, "The score is 0 above the limit between 2 and 3."),
+        (1.0, "The score is at the limit between 2 and 3."),
     ],
 )
 def test_the_nearest_limit_is_told(score, words):

@@ -133,7 +133,7 @@ def test_the_rule_is_a_setting_and_stated_on_the_page(copied):
     page = (copied / "cohort" / "index.html").read_text(encoding="utf-8")
     assert [row["patient_grade"] for row in table] == ["2", "2"]
     assert "highest mean probability" in page
-    assert "Mean probability 50%." in page
+    assert "Weighted mean 50%." in page
 
 
 def test_patients_of_one_slide_each_are_in_the_table_alone(copied):

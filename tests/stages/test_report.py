@@ -36,6 +36,11 @@ def page_of(results, slide="s1") -> str:
     return (results / slide / "report" / "report.html").read_text(encoding="utf-8")
 
 
+def told(page: str) -> dict:
+    """What the page tells its viewer."""
+    return json.loads(base64.b64decode(re.search(r'id="v-manifest">([^<]+)<', page)[1]))
+
+
 @pytest.fixture
 def copied(finished, tmp_path):
     shutil.copytree(finished[0], tmp_path / "results")
@@ -198,6 +203,13 @@ def test_a_file_that_vanished_is_a_fault_and_keeps_the_page(finished, copied):
     assert hashlib.sha256(page_of(copied).encode()).hexdigest() == before
 
 
+def test_the_viewer_has_each_measure_that_is_asked_for_once(finished, copied):
+    execute(
+        "report", "s1", copied, ReportSettings(measures=("area_um2", "at_border", "solidity", "area_um2")), finished[1]
+    )
+    assert [measure["name"] for measure in told(page_of(copied))["measures"]] == ["area_um2", "solidity"]
+
+
 def test_the_manifest_names_its_inputs(finished):
     results, _, manifest, _ = finished
     content = (results / "s1" / "grade" / "grade.json").read_bytes()
@@ -207,7 +219,8 @@ def test_the_manifest_names_its_inputs(finished):
 def test_what_drives_the_grade_is_drawn_and_shown_close_up(finished, copied):
     _, sample, _, before = finished
     tissue = read_manifest(copied / "s1" / "tissue" / "manifest.json", "tissue")
-    squares = [Square(500.0 * place, 0.0, 500.0, 500.0, 20, value) for place, value in enumerate((0.2, -0.4, 0.1))]
+    influence = ((20, 0.2), (1, -0.4), (20, 0.1))
+    squares = [Square(500.0 * place, 0.0, 500.0, 500.0, *known) for place, known in enumerate(influence)]
     write_json(copied / "s1" / "grade" / "heatmap.geojson", heat_map_of(squares, tissue))
     path = copied / "s1" / "grade" / "grade.json"
     fields = [vars(square) for square in squares]
@@ -221,6 +234,11 @@ def test_what_drives_the_grade_is_drawn_and_shown_close_up(finished, copied):
         assert (words in page, words in before) == (True, False)
     assert galleries(page)["Drive the grade"] == [(7, "+0.50"), (3, "\u22120.25")]
     assert [page.count(f"<dd>{corner} px</dd>") for corner in ("0, 0", "500, 0")] == [1, 1]
+    assert [shape["label"] for shape in told(page)["layers"][-1]["shapes"]] == [
+        "raises the score by 0.20, 20 nuclei",
+        "lowers the score by 0.40, 1 nucleus",
+        "raises the score by 0.10, 20 nuclei",
+    ]
     execute("report", "s1", copied, ReportSettings(fields=0), sample)
     assert "Raises the score</h3>" not in page_of(copied)
     assert "What drives the grade" in page_of(copied)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pathopipe.pipeline import PatientRule
+from pathopipe.text import percent
 
 RULES: Final[Mapping[PatientRule, str]] = MappingProxyType(
     {
@@ -96,7 +97,7 @@ def _pooled(slides: Sequence[GradedSlide]) -> tuple[str | None, str]:
     }
     # Of equal ones the worse.
     best = max(reversed(grades), key=means.__getitem__)
-    return best, f"Mean probability {means[best]:.0%}."
+    return best, f"Weighted mean {percent(means[best])}."
 
 
 def _weights(slides: Sequence[GradedSlide]) -> list[float]:

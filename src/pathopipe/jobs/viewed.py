@@ -23,7 +23,7 @@ from pathopipe.results.schemas.features import AT_BORDER, MEASURES
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.schemas.tiles import TABLE as TILES
 from pathopipe.results.tables import numbers, read_batches, read_columns
-from pathopipe.text import number, quantity
+from pathopipe.text import count, number
 from pathopipe.units import Grid
 from pathopipe.viewer.document import Document, Room, View, document
 from pathopipe.viewer.layers import Layer, geojson_layer, outline_layer
@@ -51,8 +51,8 @@ class Shown:
 def viewed(job: ReportJob, shown: Shown, size: int) -> Document:
     """Pack what the viewer shows; ``size`` is that of the rest of the page, in bytes."""
     settings, tissue = job.settings, sound_polygons(job)
-    names = [name for name in settings.measures if name in measures_of(job)]
-    columns = {column.name: column for column in MEASURES}
+    columns, known = {column.name: column for column in MEASURES}, measures_of(job)
+    names = [name for name in dict.fromkeys(settings.measures) if name in columns and name in known]
     grid = Grid(**job.manifest("segment")["grid"])
     nuclei = gather(_parts(job, names, grid), grid, len(names))
     with open_slide_of(job) as slide:
@@ -129,10 +129,17 @@ def _heat_layer(squares: Sequence[Square]) -> Layer:
     paint = functools.partial(two_sided, limit=limit)
     colors = paint(np.array([square.influence for square in squares]))
     boxes = [shapely.box(one.x_px, one.y_px, one.x_px + one.width_px, one.y_px + one.height_px) for one in squares]
-    labels = [f"{quantity(one.influence, '', 2)} of the score, {one.nuclei} nuclei" for one in squares]
+    labels = [_influence(one) for one in squares]
     low, high = (_css(color) for color in paint(np.array([-limit, limit])))
     keys = ((low, "lowers the score"), ("#ffffff", "no influence"), (high, "raises the score"))
     return Layer("heat", "Heat map of the grade", boxes, [*map(_css, colors)], labels, filled=True, keys=keys)
+
+
+def _influence(square: Square) -> str:
+    """What the nuclei of a square do to the score, in words."""
+    does = "raises" if square.influence > 0 else "lowers"
+    nuclei = "1 nucleus" if square.nuclei == 1 else f"{count(square.nuclei)} nuclei"
+    return f"{does} the score by {number(abs(square.influence), 2)}, {nuclei}"
 
 
 def _css(color: np.ndarray) -> str:

@@ -153,7 +153,7 @@ def _remark(slides: Slides, column: Column) -> str:
     """Say that slides of one patient with different values count as different patients."""
     values = dict[str, set[str]]()
     for unit, value in zip(slides.units, column.values, strict=True):
-        values.setdefault(unit, set()).add(value)
+        values.setdefault(unit, set()).update({value} - {""})
     several = sum(len(found) > 1 for found in values.values())
     if not several or not column.tested:
         return ""
@@ -168,7 +168,7 @@ def _compared(slides: Slides, statistic: str, column: Column) -> Compared | None
     title, units = axis_title(column_term(statistic)), _units(slides, dots, column)
     if column.numbers is not None:
         pairs = [(x, dot) for x, dot in zip(column.numbers, dots, strict=True) if x is not None and dot]
-        tested = [(as_number(name), value) for name, values in units.items() if name for value in values]
+        tested = [(as_number(name), value) for name, values in units.items() for value in values]
         drawing = cohort_figures.scatter(pairs, column.title, title) if pairs else None
         return Compared(drawing, compare_ranks(*np.array(tested, np.float64).T)) if drawing else None
     groups = {
@@ -180,10 +180,13 @@ def _compared(slides: Slides, statistic: str, column: Column) -> Compared | None
 
 
 def _units(slides: Slides, dots: Sequence[Dot | None], column: Column) -> dict[str, list[float]]:
-    """Return numbers by value of the column, the slides of one patient that share a value taken as one, their mean."""
+    """Return numbers by value of the column, the slides of one patient that share a value taken as one, their mean.
+
+    Slides whose cell is empty are none of them: what they have in common is not known.
+    """
     found = dict[str, dict[str, list[float]]]()
     for unit, dot, value in zip(slides.units, dots, column.values, strict=True):
-        if dot:
+        if dot and value:
             found.setdefault(value, {}).setdefault(unit, []).append(dot.value)
     return {value: [fmean(numbers) for numbers in units.values()] for value, units in found.items()}
 
@@ -198,8 +201,8 @@ def rules(columns: Sequence[ByColumn]) -> str:
         f"{were} made: groups of at least {SMALLEST_GROUP} slides by the test of Kruskal and Wallis (1952), numbers of "
         f"at least {FEWEST_PAIRS} slides by rank correlation (Spearman 1904). Adjusted p values take account of all of "
         "them (false discovery rate, Benjamini and Hochberg 1995). Slides of one patient with the same value count as "
-        "one, by their mean. Grades are not tested: they are made from such statistics. A difference may have other "
-        "causes than the column, such as the scanner or the stain."
+        "one, by their mean; those whose cell is empty are left out. Grades are not tested: they are made from such "
+        "statistics. A difference may have other causes than the column, such as the scanner or the stain."
     )
 
 

@@ -29,6 +29,7 @@ def rows(
     of_patient = {slide: place for place, patient in enumerate(patients) for slide in patient.slides}
     data = {
         "statistics": list(statistics),
+        "order": list(grades),
         "grades": {grade: shade(grade, grades) for grade in grades},
         "warnings": {warning.code: warning.label for entry in entries for warning in entry.marks},
         "patients": [_patient(patient) for patient in patients],

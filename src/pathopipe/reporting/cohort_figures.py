@@ -1,6 +1,7 @@
 """Strips, boxes and scatter plots of the slides of a cohort, as SVG."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ NAMED = 500
 """Dots of a figure that are named when pointed at: of more, the names would be most of the page."""
 _WIDTH, _ROW, _TOP = 460.0, 34.0, 8.0
 _LEFT, _RIGHT = 150.0, 14.0
+_LETTERS = 13
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def boxes(groups: Mapping[str, Sequence[Dot]], title: str, column: str) -> Marku
     """
     values = np.array([dot.value for dots in groups.values() for dot in dots], np.float64)
     x = Axis(*padded(values), _LEFT, _WIDTH - _RIGHT)
-    rows, placed, words = list[Markup](), list[Placed](), list[str]()
+    rows, placed, words, called = list[Markup](), list[Placed](), list[str](), _called(groups)
     for place, (name, dots) in enumerate(groups.items()):
         middle = _TOP + (place + 0.5) * _ROW
-        rows.append(svg.text(_LEFT - 10, middle + 4, f"{shorten(name, 13)} ({count(len(dots))})", "end"))
+        rows.append(svg.text(_LEFT - 10, middle + 4, f"{called[name]} ({count(len(dots))})", "end"))
         if dots:
             low, p25, p50, p75, high = _five(dots)
             rows += _box(x, middle, low, p25, p50, p75, high)
@@ -113,6 +115,13 @@ def boxes(groups: Mapping[str, Sequence[Dot]], title: str, column: str) -> Marku
     base = _TOP + _ROW * len(groups)
     dots_above = marks(placed, 3.0 if len(values) <= 100 else 2.0)
     return svg.figure(_WIDTH, base + 42, label, *_below(x, base, title), *rows, dots_above, class_="chart boxes")
+
+
+def _called(names: Iterable[str]) -> dict[str, str]:
+    """Shorten names of groups: in the middle where the beginning doesn't tell them apart."""
+    short = {name: shorten(name, _LETTERS) for name in names}
+    times, half = Counter(short.values()), _LETTERS // 2
+    return {name: cut if times[cut] == 1 else f"{name[:half]}…{name[-half:]}" for name, cut in short.items()}
 
 
 def _five(dots: Sequence[Dot]) -> tuple[float, float, float, float, float]:

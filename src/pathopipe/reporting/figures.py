@@ -189,13 +189,13 @@ def color_legend(maximum: float, title: str) -> Markup:
 def number_line(value: float, limits: Sequence[float], label: str, names: Sequence[str] = ()) -> Markup:
     """Draw a number on a line that limits, ascending, cut into parts; ``names`` of the parts where they have some.
 
-    A number that is far beyond the limits is drawn at the end.
+    A number at a limit belongs to the part above it, as graders take it; one far beyond is drawn at the end.
     """
     width, top, height = 420.0, 26.0, 20.0
     span = limits[-1] - limits[0] or max(2 * abs(value - limits[0]), 0.1 * abs(limits[0])) or 1.0
     x = Axis(limits[0] - 0.8 * span, limits[-1] + 0.8 * span, 0.0, width)
     ends = [0.0, *(x(limit) for limit in limits), width]
-    here = sum(value > limit for limit in limits)
+    here = sum(value >= limit for limit in limits)
     parts = []
     for place, (left, right) in enumerate(itertools.pairwise(ends)):
         box = {"x": left + 1, "y": top, "width": max(1.0, right - left - 2), "height": height, "rx": 3}

@@ -35,7 +35,7 @@ def _margin(grade: Grade) -> Iterator[str]:
     place = min(range(len(grade.limits)), key=lambda index: abs(grade.limits[index] - score))
     away, side = abs(grade.limits[place] - score), "above" if score >= grade.limits[place] else "below"
     between = f"{grade.grades[place]} and {grade.grades[place + 1]}"
-    yield f"The score is {number(away, 2)} {side} the limit between {between}."
+    yield f"The score is {f'{number(away, 2)} {side}' if away else 'at'} the limit between {between}."
 
 
 def _agreement(grade: Grade) -> Iterator[str]:

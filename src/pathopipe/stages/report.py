@@ -1,51 +1,31 @@
 """The page of one slide: from the artifacts of all stages, and pixels of the few regions that it shows."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-import shapely
-from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping
 
 from pathopipe import text
 from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
-from pathopipe.jobs.regions import sound_polygons, tissue_polygons
 from pathopipe.jobs.shown_nuclei import chosen_nuclei, gather_nuclei
+from pathopipe.jobs.surveyed import bare_overview, fields, overview, survey
 from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
 from pathopipe.record import MANIFEST
-from pathopipe.reporting import bins as grids
 from pathopipe.reporting import manifests as reported
-from pathopipe.reporting import measures, pictures
+from pathopipe.reporting import measures
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.grade_file import grade_of
-from pathopipe.reporting.heat import influence_limit, paint
-from pathopipe.reporting.overview import Overview, QualityLayer
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
 from pathopipe.reporting.views import field_of_view, show_galleries
-from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_thumbnail
-from pathopipe.results.heat_map import Square, read_heat_map
+from pathopipe.results.contents import read_grade, read_parts, read_statistics
 from pathopipe.results.manifests import Manifest, read_manifest
-from pathopipe.results.quality import legend_of, read_picture
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
-from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
-from pathopipe.results.tables import column_names, numbers, read_batches, read_columns
+from pathopipe.results.tables import column_names, read_columns
 from pathopipe.viewer.packing import scripts
 
-if TYPE_CHECKING:
-    from pathopipe.slide import Slide
-
-FIELD_UM = (320.0, 240.0)
-WHOLE = 1.25
-"""An image at most this much larger than a field is shown as a whole."""
-
 ReportJob = Job[ReportSettings]
-Rings = tuple[NDArray[np.float64], ...]
 Manifests = Mapping[str, Manifest]
 
 
@@ -101,7 +81,7 @@ def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -
         facts=reported.slide_facts(manifests["tissue"]),
         rejection=rejected,
         warnings=reported.warnings(manifests),
-        overview=_bare_overview(job, manifests["tissue"]),
+        overview=bare_overview(job, manifests["tissue"]),
         records=reported.stage_records(
             {name: told_by for name, told_by in manifests.items() if told_by["state"] == "done"}
         ),
@@ -113,16 +93,6 @@ def _write_rejected(job: ReportJob, manifests: Manifests, rejected: Rejection) -
     return Outcome({}, details={"state": "rejected", "reason": reason})
 
 
-def _bare_overview(job: ReportJob, tissue: Manifest) -> Overview | None:
-    """Return the thumbnail of a slide that was rejected after it could be looked at."""
-    info, mpp = tissue.get("slide_info"), tissue["mpp_x"]
-    thumbnail = pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg")))
-    if not info or not mpp or max(thumbnail.width, thumbnail.height) <= 1:
-        return None
-    rings = _rings(tissue_polygons(job))
-    return Overview(thumbnail, info["width"], info["height"], mpp, rings, quality=_quality(job))
-
-
 def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     tissue = manifests["tissue"]
     path = job.input("statistics/statistics.parquet")
@@ -130,15 +100,13 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     parts = read_parts(path, [*dict.fromkeys([*measures.PART_COLUMNS, *measures.median_columns(column_names(path))])])
     compared = measures.compared_rows(parts)
     with open_slide_of(job) as slide:
-        survey, rings = _survey(job, slide), _rings(sound_polygons(job))
-        windows = _windows(survey, slide, rings, job.settings.fields)
-        squares = read_heat_map(job.input("grade/heatmap.geojson"), tissue)
-        windows += _driving(squares, slide) if windows and windows[0].kind != "whole" else []
+        found = survey(job, slide)
+        windows = fields(slide, found, job.settings.fields)
         chosen = chosen_nuclei(job, row, grade)
         nuclei = gather_nuclei(job, windows, chosen)
-        fields = tuple(field_of_view(slide, window, nuclei) for window in windows)
+        views = tuple(field_of_view(slide, window, nuclei) for window in windows)
         galleries, crop_um = show_galleries(slide, nuclei, chosen)
-        overview = _overview(job, slide, survey, rings, windows, squares)
+        small = overview(job, slide, found, windows)
     return SlidePage(
         slide=job.slide,
         facts=reported.slide_facts(tissue),
@@ -150,8 +118,8 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         warnings=reported.warnings(manifests),
         grade=grade_of(grade),
         key_figures=measures.key_figures(row),
-        overview=overview,
-        fields=fields,
+        overview=small,
+        fields=views,
         galleries=galleries,
         crop_um=crop_um,
         histograms=tuple(_histograms(job)),
@@ -166,91 +134,6 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         identity=reported.identity_facts(tissue),
         viewer=True,
     )
-
-
-@dataclass(frozen=True)
-class _Survey:
-    """What one pass over all nuclei gives: a fine grid for the density map, and one of half fields."""
-
-    fine: grids.BinCounts
-    coarse: grids.BinCounts
-    scale: grids.DensityScale
-
-
-def _survey(job: ReportJob, slide: "Slide") -> _Survey:
-    mpp, size = slide.mpp, (slide.width_px, slide.height_px)
-    scale = grids.density_scale(max(size[0] * mpp.x, size[1] * mpp.y))
-    fine = grids.BinCounts(*size, scale.bin_um / mpp.x, scale.bin_um / mpp.y)
-    coarse = grids.BinCounts(*size, FIELD_UM[0] / 2 / mpp.x, FIELD_UM[1] / 2 / mpp.y)
-    for batch in read_batches(job.input("segment/nuclei.parquet"), ["x_px", "y_px", "area_um2"], NUCLEI):
-        x, y, area = (numbers(batch.column(name)) for name in ("x_px", "y_px", "area_um2"))
-        fine.add(x, y, area)
-        coarse.add(x, y, area)
-    return _Survey(fine, coarse, scale)
-
-
-def _windows(survey: _Survey, slide: "Slide", rings: Rings, wanted: int) -> list[grids.Window]:
-    size = (float(slide.width_px), float(slide.height_px))
-    if size[0] <= WHOLE * FIELD_UM[0] / slide.mpp.x and size[1] <= WHOLE * FIELD_UM[1] / slide.mpp.y:
-        return [grids.Window("whole", 0.0, 0.0, *size)][:wanted]
-    return grids.choose_windows(survey.coarse, grids.tissue_share(list(rings), survey.coarse), size, wanted)
-
-
-def _driving(squares: Sequence[Square], slide: "Slide") -> list[grids.Window]:
-    """Return the squares that raise and that lower the score most."""
-    sized = [square for square in squares if square.width_px * slide.mpp.x <= FIELD_UM[0]]
-    ends = (("raises", max), ("lowers", min))
-    chosen = ((kind, end(sized, key=lambda square: square.influence)) for kind, end in ends if sized)
-    return [
-        grids.Window(kind, square.x_px, square.y_px, square.width_px, square.height_px)
-        for kind, square in chosen
-        if (square.influence > 0) == (kind == "raises")
-    ]
-
-
-def _overview(
-    job: ReportJob,
-    slide: "Slide",
-    survey: _Survey,
-    rings: Rings,
-    windows: list[grids.Window],
-    squares: Sequence[Square],
-) -> Overview:
-    fine, scale = survey.fine, survey.scale
-    share = grids.tissue_share(list(rings), fine)
-    density = grids.density(fine.counts, share, (scale.bin_um / 1000) ** 2, scale.sigma_um / scale.bin_um)
-    maximum = float(np.nanmax(density)) if np.isfinite(density).any() else 0.0
-    thumbnail = pictures.existing_jpeg(read_thumbnail(job.input("tissue/thumbnail.jpg")))
-    limit = influence_limit(squares)
-    size, whole = (thumbnail.width, thumbnail.height), (slide.width_px, slide.height_px)
-    return Overview(
-        thumbnail=thumbnail,
-        width_px=slide.width_px,
-        height_px=slide.height_px,
-        mpp=slide.mpp.x,
-        tissue_px=rings,
-        windows=tuple(windows),
-        density=pictures.png(pictures.heat(density, maximum)) if maximum > 0 else None,
-        density_extent_px=(fine.columns * fine.bin_x_px, fine.rows * fine.bin_y_px),
-        density_maximum=maximum,
-        influence=paint(squares, size, whole, limit) if limit else None,
-        influence_limit=limit,
-        quality=_quality(job),
-    )
-
-
-def _quality(job: ReportJob) -> QualityLayer | None:
-    """Return the quality map, where something was found; and the shares of the tissue."""
-    shares = {name: share for name, share in job.manifest("quality").get("shares", {}).items() if share > 0}
-    if not shares:
-        return None
-    data, width, height = read_picture(job.input("quality/quality.png"))
-    return QualityLayer(pictures.Picture(data, "image/png", width, height), legend_of(shares))
-
-
-def _rings(polygons: Sequence[shapely.Polygon]) -> Rings:
-    rings = (ring for polygon in polygons for ring in (polygon.exterior, *polygon.interiors))
-    return tuple(np.asarray(ring.coords, np.float64) for ring in rings)
 
 
 def _histograms(job: ReportJob) -> Iterator[Histogram]:

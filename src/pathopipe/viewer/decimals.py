@@ -14,7 +14,7 @@ _MANTISSA, _SIGN = 10, 15
 
 
 def to_codes(values: NDArray[Any]) -> NDArray[np.uint16]:
-    """Round to three significant digits, as `text.number` does, and pack.
+    """Round to three significant digits, and pack: as `text.number` does, which keeps all digits of a thousand, though.
 
     Returns
     -------

@@ -14,9 +14,14 @@
   let items = [], shown = 0, body = null, timer = 0;
 
   const numberOf = (words) => words === undefined || words === "–" ? NaN : Number(words.replaceAll(",", "").replace("−", "-"));
-  const typed = (words) => Number(words.trim().replaceAll(",", "").replace("−", "-"));
+  // Commas stand between thousands: a decimal comma is no number, rather than another one.
+  const typed = (words) => {
+    const plain = words.trim().replace("−", "-");
+    return plain ? Number(/^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$/.test(plain) ? plain.replaceAll(",", "") : plain) : NaN;
+  };
+  const isLimit = (name) => /^(from|to)\./.test(name);
   const placeOf = (list, value) => { const place = list.indexOf(value); return place < 0 ? NaN : place; };
-  const order = Object.keys(stateWords), gradeOrder = Object.keys(data.grades);
+  const order = Object.keys(stateWords), gradeOrder = data.order;
   const inSheet = (row, name) => row.sheet?.[sheet.indexOf(name)] ?? "";
 
   // A value to sort by; NaN and "" stand last in both directions.
@@ -29,7 +34,12 @@
     return numberOf(row.numbers?.[data.statistics.indexOf(key)]);
   };
   const isMissing = (value) => value === "" || Number.isNaN(value);
-  const byValue = (a, b) => typeof a === "string" ? collator.compare(a, b) : a - b;
+  // Numbers by their size, before words: a collator takes 0.12 for more than 0.5.
+  const byText = (a, b) => {
+    const [x, y] = [Number(a), Number(b)];
+    return Number.isNaN(x) - Number.isNaN(y) || (Number.isNaN(x) ? 0 : x - y) || collator.compare(a, b);
+  };
+  const byValue = (a, b) => typeof a === "string" ? byText(a, b) : a - b;
 
   const textOf = (row) => row.text ??= [
     row.slide, stateWords[row.state], row.grade === undefined && row.state === "done" ? "no grade" : row.grade, row.stability,
@@ -107,7 +117,10 @@
     }
     append(many);
     const of = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} slides`;
-    document.getElementById("shown").textContent = rows.length ? of : `${of}: no slide is like this`;
+    const odd = [...form.elements].filter((control) => isLimit(control.name ?? "") && control.value.trim() && Number.isNaN(typed(control.value)));
+    for (const control of form.elements) if (isLimit(control.name ?? "")) control.setAttribute("aria-invalid", String(odd.includes(control)));
+    const unread = odd.map((control) => `. “${control.value.trim()}” is not a number such as 1,234.5, and filters nothing`);
+    document.getElementById("shown").textContent = [rows.length ? of : `${of}: no slide is like this`, ...unread].join("");
   };
 
   const remember = () => {
@@ -155,6 +168,8 @@
   further.addEventListener("click", () => append(STEP));
   new IntersectionObserver(([entry]) => { if (entry.isIntersecting) append(STEP); }, { root: frame, rootMargin: "600px" }).observe(further);
   addEventListener("hashchange", () => {
+    // An address without a filter leads to a part of the page.
+    if (/^#[^=]+$/.test(location.hash)) return;
     restore();
     if (location.hash.length > 1) form.scrollIntoView();
   });

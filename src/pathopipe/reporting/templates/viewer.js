@@ -14,7 +14,7 @@
     toSlide(x, y) { return [(x - this.width / 2) / this.scale + this.x, (y - this.height / 2) / this.scale + this.y]; },
   };
   const fingers = new Map();
-  let stage, canvases, painter, chosen = null, waiting = false, still = 0, from = null;
+  let stage, canvases, painter, chosen = null, waiting = false, still = 0, from = null, turn = 0;
 
   Viewer.redraw = () => {
     if (waiting || !painter) return;
@@ -39,11 +39,18 @@
 
   function note() {
     const [um, finest] = [Viewer.told.mpp[0] / view.scale, Viewer.finest(view)];
-    const words = [`${um.toPrecision(2)} µm per pixel of the screen`];
-    if (finest > 1.5 * um && finest > 1.5 * Viewer.told.finest_um) words.push(`the slide is shown here at ${finest.toPrecision(2)} µm: finer pixels are not in this page`);
+    const words = [`${rounded(um)} µm per pixel of the screen`];
+    if (finest > 1.5 * um && finest > 1.5 * Viewer.told.finest_um) words.push(`the slide is shown here at ${rounded(finest)} µm: finer pixels are not in this page`);
     Viewer.find("note").textContent = `${words.join("; ")}.`;
     Viewer.find("link").href = `#view=${Math.round(view.x)},${Math.round(view.y)},${Math.max(1, Math.round(view.width / view.scale))}`
-      + (chosen ? `&nucleus=${chosen.leaf.ids[chosen.row]}` : "");
+      + (chosen && isSeen(chosen) ? `&nucleus=${chosen.leaf.ids[chosen.row]}` : "");
+  }
+
+  const rounded = (value) => Number(value.toPrecision(2));
+
+  function isSeen({ leaf, row }) {
+    const [x, y] = view.toScreen(leaf.x[row], leaf.y[row]);
+    return x >= 0 && y >= 0 && x <= view.width && y <= view.height;
   }
 
   /* While the view moves, fewer points are drawn. */
@@ -80,13 +87,13 @@
     moved();
   }
 
+  /* The last nucleus that was asked for counts, whichever is unpacked first. */
   async function choose(promise, labels = []) {
-    chosen = await promise;
-    await Viewer.describe(chosen, labels);
-    if (chosen) {
-      const [x, y] = view.toScreen(chosen.leaf.x[chosen.row], chosen.leaf.y[chosen.row]);
-      if (x < 0 || y < 0 || x > view.width || y > view.height) { view.x = chosen.leaf.x[chosen.row]; view.y = chosen.leaf.y[chosen.row]; }
-    }
+    const mine = turn += 1, found = await promise;
+    if (mine !== turn) return;
+    chosen = found;
+    await Viewer.describe(found, labels);
+    if (mine === turn && found && !isSeen(found)) { view.x = found.leaf.x[found.row]; view.y = found.leaf.y[found.row]; }
     Viewer.redraw();
   }
 

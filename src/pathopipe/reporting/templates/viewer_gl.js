@@ -110,8 +110,8 @@
 
     /* Made at rest, where there is time. */
     gather() {
-      const leaves = Viewer.told.leaves.filter((leaf) => leaf.x);
-      const key = `${Viewer.coloring()} ${Math.floor(4 * Math.log2(leaves.length))}`;
+      const leaves = Viewer.told.leaves.filter((leaf) => leaf.x), about = (many) => Viewer.unpacking() ? Math.floor(4 * Math.log2(many + 1)) : many;
+      const key = [Viewer.coloring(), about(leaves.length), about(leaves.filter(Viewer.isColored).length)].join();
       if (this.crowd?.key === key) return;
       this.crowd ??= { at: this.gl.createBuffer(), color: this.gl.createBuffer() };
       const { at, color } = sampled(leaves);

@@ -80,8 +80,11 @@
     return found;
   }
 
-  /* Say what is known of the chosen nucleus, and of its place. */
+  let asked = 0;
+
+  /* Say what is known of the chosen nucleus, and of its place, unless another one was chosen meanwhile. */
   async function describe(chosen, labels) {
+    const turn = asked += 1;
     const panel = find("chosen");
     if (!chosen) {
       panel.replaceChildren(...(labels.length ? [] : [element("p", "No nucleus here.")]), ...labels.map((words) => element("p", words)));
@@ -89,6 +92,7 @@
     }
     const { leaf } = chosen;
     await Promise.all(Viewer.told.measures.map((measure, place) => measure.there && leaf.measure(place)));
+    if (turn !== asked) return;
     const list = element("dl", "", { className: "facts" });
     for (const [label, value, meaning] of rows(chosen)) {
       const pair = element("div");
@@ -101,8 +105,10 @@
   /* What this page holds of the slide, and what it does not. */
   function holds() {
     const { told } = Viewer, lacking = told.measures.filter((measure) => !measure.there).length;
-    const outlined = told.outlined === told.nuclei ? "Each has its outline" : `${count(told.outlined)} have their outline, the others are points`;
-    const words = [`This page holds ${count(told.nuclei)} nuclei. ${outlined}, drawn within ${told.deviation_um} µm of the table's.`];
+    const words = [`This page holds ${told.nuclei === 1 ? "1 nucleus" : `${count(told.nuclei)} nuclei`}.`];
+    if (!told.outlined) words.push("Nuclei are points: there is no outline in it.");
+    else if (told.outlined < told.nuclei) words.push(`${count(told.outlined)} of them have their outline; the others are points.`);
+    if (told.outlined) words.push(`Outlines are drawn within ${told.deviation_um} µm of the table's.`);
     if (lacking) words.push(`${lacking} of ${told.measures.length} measures did not fit.`);
     if (lacking || told.outlined < told.nuclei) words.push("The settings report.max_mb and report.outlines decide how much a page holds.");
     words.push(`Numbers are those of the tables, to ${told.digits} digits.`);

@@ -58,14 +58,14 @@
 
   /* The nucleus at a place: the one whose outline holds it, else the nearest one that `near` (leaf, row) allows. */
   async function nucleusAt(x, y, within, allowed = () => true) {
-    const leaves = leavesIn(x - within, y - within, x + within, y + within);
-    await Promise.all(leaves.map((leaf) => (leaf.outlined ? leaf.outlines() : leaf.base())));
+    const leaves = leavesIn(x - within, y - within, x + within, y + within), close = leavesIn(x, y, x, y);
+    await Promise.all(leaves.map((leaf) => (leaf.outlined && close.includes(leaf) ? leaf.outlines() : leaf.base())));
     let best = null, least = within;
     for (const leaf of leaves) {
       for (let row = 0; row < leaf.count; row += 1) {
         const away = Math.hypot(leaf.x[row] - x, leaf.y[row] - y);
         if (away > Math.max(reach(), within) || !allowed(leaf, row)) continue;
-        const score = leaf.outlined && inside(leaf, row, x, y) ? 0 : away;
+        const score = leaf.points && inside(leaf, row, x, y) ? 0 : away;
         if (score < least || (score === 0 && least > 0)) { best = { leaf, row }; least = score; }
       }
     }
@@ -82,9 +82,10 @@
     return nucleusAt(x, y, 4 * reach(), ahead);
   }
 
-  /* A nucleus by its number, near a place. */
+  /* A nucleus by its number, looked for from a place outward. */
   async function numbered(number, x, y) {
-    for (const leaf of leavesIn(x, y, x, y)) {
+    const away = (leaf) => Math.hypot(Math.max(leaf.left - x, 0, x - leaf.right), Math.max(leaf.top - y, 0, y - leaf.bottom));
+    for (const leaf of [...Viewer.told.leaves].sort((a, b) => away(a) - away(b))) {
       await leaf.base();
       const row = leaf.ids.indexOf(number);
       if (row >= 0) return { leaf, row };
@@ -96,6 +97,7 @@
     colorsOf, leavesIn, nucleusAt, neighbor, numbered, typeColors: OF_TYPES,
     colorBy(place) { by = place; changed += 1; },
     coloredBy: () => by,
+    isColored: (leaf) => by < 0 || Boolean(leaf.values[by]),
     coloring: () => changed,
   });
 })();

@@ -1,0 +1,31 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pathopipe.jobs.surveyed import Survey, fields
+from pathopipe.reporting.bins import BinCounts, DensityScale
+from pathopipe.results.heat_map import Square
+from pathopipe.units import Mpp
+
+SIDE_PX = 4000.0
+SLIDE = SimpleNamespace(width_px=SIDE_PX, height_px=SIDE_PX, mpp=Mpp(0.5, 0.5, "sheet"))
+
+
+@pytest.mark.parametrize(
+    ("influences", "wanted", "kinds"),
+    [
+        ((0.3, 0.2, 0.0), 1, ["densest", "raises"]),
+        ((0.0, -0.1, -0.4), 1, ["densest", "lowers"]),
+        ((0.3, -0.1, -0.4), 1, ["densest", "raises", "lowers"]),
+        ((), 1, ["densest"]),
+        ((0.3, -0.1, -0.4), 0, []),
+    ],
+)
+def test_fields_that_drive_the_grade_are_those_that_raise_or_lower_the_score(influences, wanted, kinds):
+    counts = BinCounts(SIDE_PX, SIDE_PX, 320.0, 240.0)
+    counts.add(np.arange(0, SIDE_PX, 100), np.arange(0, SIDE_PX, 100), np.full(40, 30.0))
+    ring = np.array([[0, 0], [SIDE_PX, 0], [SIDE_PX, SIDE_PX], [0, SIDE_PX], [0, 0]])
+    squares = [Square(500.0 * k, 0.0, 500.0, 500.0, 10, influence) for k, influence in enumerate(influences)]
+    found = fields(SLIDE, Survey(counts, counts, DensityScale(10.0, 40.0), (ring,), squares), wanted)
+    assert [window.kind for window in found] == kinds
