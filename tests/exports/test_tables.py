@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import geopandas
@@ -71,6 +72,19 @@ def test_regions_are_those_that_hold_the_centroid(finished_results: Path, good: 
     rows = good.table("statistics").set_index(["region", "type"])["nuclei_count"]
     for name in ("densest_field", "largest_field"):
         assert frame[name].sum() == rows[name, "all"] > 0
+
+
+def test_a_region_named_like_a_formula_is_text_to_a_spreadsheet(finished_results: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(finished_results, tmp_path / "results"))
+    path = results / "good" / "statistics" / "regions.geojson"
+    name = '=HYPERLINK("http://a.b")'
+    path.write_text(path.read_text().replace('"tumor"', json.dumps(name)))
+    frame = as_csv(asked(results, "good"))
+    rows = frame["region"].dropna()
+    assert {value.split("; ")[0] for value in rows if "HYPERLINK" in value} == {f"'{name}"}
+    assert {value for value in rows if "HYPERLINK" not in value} == {'the "rim"'}
+    stored = pq.read_table(as_geoparquet(asked(results, "good")), columns=["region"])["region"]
+    assert name in stored.to_pylist(), "where nothing runs, names are as they are"
 
 
 def test_types_and_regions_select(finished_results: Path, good: SlideResults) -> None:

@@ -173,6 +173,26 @@ def test_all_problems_are_told_at_once_and_checking_writes_nothing(config: Confi
     assert list(refusal.value.problems) == found
 
 
+def test_a_file_of_nuclei_that_a_run_would_replace_is_refused(config: Config, tmp_path: Path) -> None:
+    """Snakemake deletes a stage's outputs before it runs."""
+    made = tmp_path / "results" / "b" / "segment" / "nuclei.parquet"
+    made.parent.mkdir(parents=True)
+    copied, linked = tmp_path / "results" / "nuclei.parquet", tmp_path / "linked.parquet"
+    for file in (made, copied):
+        file.write_bytes(b"PAR1")
+    linked.symlink_to(made)
+    for file, is_refused in ((made, True), (linked, True), (copied, False)):
+        sheet = tmp_path / "slides.tsv"
+        sheet.write_text(f"slide\tpath\tmpp\tnuclei\nb\tb.png\t0.5\t{file}\n")
+        samples = read_samples(sheet)
+        results = tmp_path / "results"
+        found = list(problems(config, sheet, samples, sort_by_presence(samples, results), results))
+        told = (
+            f"the file of nuclei {file} lies in the results folder, where a run replaces it: copy it to another place"
+        )
+        assert any(told in problem for problem in found) == is_refused
+
+
 def test_the_cohort_is_gathered_again_when_patients_change_and_knows_no_name(config: Config) -> None:
     def digest(sheet: str) -> str:
         Path(config.slides).write_text(sheet)

@@ -2,7 +2,10 @@
 
 import gzip
 import json
-from collections.abc import Sequence
+import resource
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import tifffile
 
 from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute
+from pathopipe.jobs.own_outlines import _Sets
 from pathopipe.ops.raster import rasterize
 from pathopipe.pipeline import Config, DetectSettings
 from pathopipe.results.documents import read_json, write_json
@@ -66,6 +70,18 @@ def write(path: Path, features: Sequence[Any], *, bare: bool = False) -> Path:
     content = list(features) if bare else {"type": "FeatureCollection", "features": list(features)}
     path.write_text(json.dumps(content))
     return path
+
+
+@contextmanager
+def file_limit(most: int) -> Iterator[None]:
+    """Let writes fail beyond so many bytes of a file."""
+    before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
 class Given:
@@ -323,6 +339,90 @@ def test_nuclei_that_people_drew_as_annotations_are_taken_where_nothing_was_dete
 
 
 FAR = shapely.affinity.translate(A, 5000)
+
+
+def test_regions_beside_detections_are_no_nuclei_that_were_given(given: Given) -> None:
+    """As QuPath exports all objects, with its tissue, regions and what lies beside them."""
+    pieces = [feature(shapely.box(x, 0, x + 250, 5), "Fold", "annotation") for x in range(0, 900, 300)]
+    holes = shapely.box(0, 0, 1200, 900).difference(shapely.box(300, 300, 900, 800))
+    regions = [feature(holes, "Tissue", "annotation"), *pieces, feature(holes, "Ignore*", "annotation")]
+    made = given.features([*regions, feature(A, "Tumor"), *regions])
+    assert made["state"] == "done", made["reason"]
+    assert made["quality"] == []
+    assert made["counts"] == {"given": 1, "left_out": 0, "nuclei": 1, "typed": 1}
+    made = given.features([feature(A), *(feature(FAR, kind="annotation") for _ in range(9))])
+    assert made["counts"] == {"given": 10, "left_out": 9, "nuclei": 1, "typed": 0}
+    assert "9 are annotations beside detections" in made["quality"][0]["message"]
+
+
+def test_an_outline_is_as_large_as_its_pixels(tmp_path: Path, small_slide: Path) -> None:
+    """What `features` reads is no larger than what it takes for a nucleus, wherever centers of pixels lie."""
+    slide = Given(tmp_path, Sample("s", small_slide, (0.49, 0.49)))
+    wide = shapely.box(100.45, 100, 304.52, 110)
+    assert wide.bounds[2] - wide.bounds[0] < 100 / 0.49
+    made = slide.features([feature(A), feature(wide)])
+    assert made["grid"]["mpp_x"] == pytest.approx(0.49), "of which 100 µm are no whole number"
+    assert "1 are larger than 100 µm" in made["quality"][0]["message"]
+    slide.features([feature(A), feature(wide)], "features")
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("own_nuclei", "own_outlines"):
+        monkeypatch.setattr(f"pathopipe.jobs.{module}.BLOCK", 256)
+    monkeypatch.setattr("pathopipe.annotations.own.base.PER_BATCH", 7)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_killed_on_the_way_it_goes_on_with_its_file_and_begins_anew_with_another(
+    given: Given, by_model: tuple[Path, Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes, look, done = outlines(by_model[0]), _Sets.look, list[Any]()
+    first = write(given.folder / "first.geojson", [feature(shape) for shape in shapes])
+    moved = [feature(shapely.affinity.translate(shape, 3, 2), "Tumor") for shape in shapes[::-1]]
+    other = write(given.folder / "other.geojson", moved)
+
+    def until(limit: int) -> None:
+        def killed(sets: Any, block: Any) -> Any:
+            if len(done) == limit:
+                raise KeyboardInterrupt
+            done.append(block)
+            return look(sets, block)
+
+        done.clear()
+        monkeypatch.setattr(_Sets, "look", killed)
+
+    def table() -> bytes:
+        return (given.results / "s" / "segment" / "nuclei.parquet").read_bytes()
+
+    expected = {}
+    for file in (first, other):
+        until(-1)
+        given.take(file)
+        expected[file] = table()
+    blocks = len(done)
+    assert blocks > 6
+    for after, limit in ((first, blocks - 4), (other, blocks)):
+        until(4)
+        with pytest.raises(KeyboardInterrupt):
+            given.take(first)
+        until(-1)
+        given.take(after)
+        assert len(done) == limit
+        assert table() == expected[after]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_full_disk_is_a_fault_and_later_the_results_are_the_same(given: Given, by_model: tuple[Path, Sample]) -> None:
+    file = write(given.folder / "full.geojson", [feature(shape) for shape in outlines(by_model[0])])
+    given.take(file)
+    path = given.results / "s" / "segment" / "nuclei.parquet"
+    expected, finished = path.read_bytes(), read_json(path.with_name("manifest.json"))
+    with file_limit(5_000), pytest.raises(FaultError, match="File too large"):
+        run(given.results, replace(given.sample, nuclei=file), "segment")
+    assert path.read_bytes() == expected
+    assert run(given.results, replace(given.sample, nuclei=file), "segment") == finished
+    assert path.read_bytes() == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 
 _PIECE: Final = 2**22
 """Letters that are read at once."""
-_LONGEST: Final = 2**28
+_LONGEST: Final = 2**26
 """Letters of a feature."""
 _CUT: Final = 16
 """Letters before the end of what was read in which an error may come from that end: within a word or an escape."""

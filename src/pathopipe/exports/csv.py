@@ -5,21 +5,30 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
-import pyarrow.csv as pc
+import pyarrow.compute as pc
+import pyarrow.csv
 
+from pathopipe.exports.columns import REGION
 from pathopipe.exports.format import Format
 from pathopipe.exports.selection import Selection
 from pathopipe.results.schemas.column import Column, schema_of
 
+_FORMULA: Final = r"^(\s*[=+\-@])"
+"""What a spreadsheet takes for one."""
 _KINDS: Final = {"string": "string", "int8": "integer", "int64": "integer", "float32": "float", "float64": "double"}
 
 
 def write(selection: Selection, out: BinaryIO) -> int:
-    """Write a row per nucleus; empty where there is no value. Returns how many there are."""
+    """Write a row per nucleus; empty where there is no value. Returns how many there are.
+
+    Names of regions that a spreadsheet would take for a formula get an apostrophe in front.
+    """
     columns, count = selection.columns, 0
-    with pc.CSVWriter(pa.PythonFile(out, "w"), schema_of(columns)) as writer:
+    with pyarrow.csv.CSVWriter(pa.PythonFile(out, "w"), schema_of(columns)) as writer:
         for batch in selection.nuclei(columns):
-            writer.write_batch(batch)
+            names = pc.replace_substring_regex(batch.column(REGION.name), _FORMULA, r"'\1")
+            place = batch.schema.get_field_index(REGION.name)
+            writer.write_batch(batch.set_column(place, batch.schema.field(place), names))
             count += len(batch)
     return count
 

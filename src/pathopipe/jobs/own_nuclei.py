@@ -12,16 +12,14 @@ from pathopipe.annotations.own.base import Batch, Frame, Tally, unfit
 from pathopipe.annotations.own.reading import read_own_nuclei
 from pathopipe.jobs.job import Job
 from pathopipe.jobs.journal import Journal, pack
+from pathopipe.jobs.own_sieve import Sieve, check_place
 from pathopipe.jobs.regions import sound_polygons
-from pathopipe.ops.regions import Bins, Mask, origin_of, polygons_to_mask
+from pathopipe.ops.regions import Bins, origin_of, polygons_to_mask
 from pathopipe.results.outlines import LARGEST_UM
 from pathopipe.units import Grid
 
 BLOCK: Final = 2048
 """Side of the blocks that nuclei belong to by the middle of their box, in pixels of the grid."""
-_MOST_OUTSIDE: Final = 0.01
-"""Share of outlines beyond the slide from which a file is that of another slide."""
-_LEAST_IN_TISSUE: Final = 0.5
 _POINT: Final = 16
 
 Numbers = NDArray[np.int64]
@@ -111,7 +109,7 @@ def read_own(
     """
     tissue, tally, spool = job.manifest("tissue"), Tally(), _Spool(journal, first)
     info, bins = tissue["slide_info"], Bins(**tissue["bins"])
-    sieve = _Sieve(grid, polygons_to_mask(sound_polygons(job), bins), bins, tally)
+    sieve = Sieve(grid, polygons_to_mask(sound_polygons(job), bins), bins, tally)
     largest = LARGEST_UM / min(grid.mpp_x / grid.factor_x, grid.mpp_y / grid.factor_y)
     frame = Frame(info["width"], info["height"], origin_of(info["bounds"]), largest)
     total = 0
@@ -119,58 +117,12 @@ def read_own(
         total += len(batch)
         spool.add(sieve.sift(batch))
         job.progress.update(total, total, "outlines")
-    _check_place(sieve, total, column, frame, in_regions=job.require_sample().roi is not None)
-    own = spool.own(tally)
+    is_drawn, seen = sieve.settle()
+    check_place(seen, tally, column, frame, in_regions=job.require_sample().roi is not None)
+    own = spool.own(is_drawn=is_drawn)
     if not len(own):
         raise unfit(column, f"holds no outline of a nucleus that can be used: {most(tally.left_out, tally.found)}")
     return own, tally
-
-
-@dataclass
-class _Sieve:
-    """Leaves out what can't be a nucleus of the slide."""
-
-    grid: Grid
-    mask: Mask
-    bins: Bins
-    tally: Tally
-    outside: int = 0
-    beside: int = 0
-    first_outside: tuple[float, float] | None = None
-
-    def sift(self, batch: Batch) -> Batch:
-        """Keep what lies in the tissue, in pixels of the grid."""
-        grid = self.grid
-        coords = batch.coords / (grid.factor_x, grid.factor_y)
-        low, high = (reduce.reduceat(coords, batch.offsets[:-1]) for reduce in (np.minimum, np.maximum))
-        outside = np.any((high <= 0) | (low >= (grid.width, grid.height)), axis=1)
-        large = ~outside & np.any((high - low) * (grid.mpp_x, grid.mpp_y) > LARGEST_UM, axis=1)
-        beside = ~outside & ~large & ~self._in_tissue(batch)
-        self._note(outside, large, beside, low)
-        kept, lengths = ~(outside | large | beside), np.diff(batch.offsets)
-        return Batch(
-            coords[np.repeat(kept, lengths)],
-            np.concatenate([[0], np.cumsum(lengths[kept])]),
-            batch.numbers[kept],
-            batch.types[kept],
-            batch.drawn[kept],
-        )
-
-    def _in_tissue(self, batch: Batch) -> NDArray[np.bool_]:
-        """Whether a point of each outline lies in tissue."""
-        places = batch.coords / (self.bins.bin_px_x, self.bins.bin_px_y)
-        column, row = np.clip(places, 0, (self.bins.width - 1, self.bins.height - 1)).astype(np.int64).T
-        return np.logical_or.reduceat(self.mask[row, column], batch.offsets[:-1])
-
-    def _note(self, outside: Mask, large: Mask, beside: Mask, low: NDArray[np.float64]) -> None:
-        if outside.any() and self.first_outside is None:
-            x, y = low[outside][0] * (self.grid.factor_x, self.grid.factor_y)
-            self.first_outside = (float(x), float(y))
-        self.outside += int(outside.sum())
-        self.beside += int(beside.sum())
-        self.tally.left_out["lie outside the slide"] += int(outside.sum())
-        self.tally.left_out["lie outside the tissue or the regions to analyze"] += int(beside.sum())
-        self.tally.left_out[f"are larger than {LARGEST_UM:g} µm"] += int(large.sum())
 
 
 class _Spool:
@@ -192,36 +144,14 @@ class _Spool:
         facts = (start + _POINT * batch.offsets[:-1], np.diff(batch.offsets), np.hstack([*reduced]))
         self._parts.append((*facts, batch.numbers, batch.types, batch.drawn))
 
-    def own(self, tally: Tally) -> OwnNuclei:
-        """Return all of them; what was drawn only where nothing was detected."""
+    def own(self, *, is_drawn: bool) -> OwnNuclei:
+        """Return those that are annotations, or those that are none."""
         none = np.empty(0, np.int64)
         nothing = (none, none, np.empty((0, 4)), none, none.astype(np.int8), none.astype(np.bool_))
         columns = [np.concatenate(column) for column in zip(nothing, *self._parts, strict=True)]
-        drawn = columns.pop()
-        kept = ~drawn if not drawn.all() else np.ones_like(drawn)
-        tally.left_out["are annotations beside detections"] += int((~kept).sum())
+        kept = columns.pop() == is_drawn
         start, length, boxes, numbers, types = (column[kept] for column in columns)
         return OwnNuclei(self._journal, (start, length), boxes, numbers, types)
-
-
-def _check_place(sieve: _Sieve, total: int, column: str, frame: Frame, *, in_regions: bool) -> None:
-    """Refuse the file of another slide."""
-    if not sieve.tally.found:
-        raise unfit(column, "holds no nuclei: export them again, or leave the cell empty to have nuclei found")
-    if sieve.first_outside and sieve.outside > _MOST_OUTSIDE * total:
-        x, y = sieve.first_outside
-        raise unfit(
-            column,
-            f"has {sieve.outside:,} of {total:,} outlines outside the slide, which is {frame.width} x {frame.height} "
-            f"pixels, the first at x {x:.0f}, y {y:.0f}: give the file of this slide, in its level-0 pixels",
-        )
-    within = total - sieve.outside - sieve.beside
-    if total and not in_regions and within < _LEAST_IN_TISSUE * total:
-        raise unfit(
-            column,
-            f"has only {within:,} of {total:,} outlines in the tissue: give the file of this slide, in its level-0 "
-            "pixels",
-        )
 
 
 def most(left_out: Mapping[str, int], total: int) -> str:

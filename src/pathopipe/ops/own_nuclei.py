@@ -17,6 +17,8 @@ from pathopipe.ops.raster import rasterize, runs_of_rings
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+_MOST_AT_ONCE: Final = 2**26
+"""Pixels of the boxes of outlines that are counted together, a byte each."""
 _MATCH: Final = 0.5
 """Two nuclei of which more of the union is shared are the same one; no nucleus has two such partners."""
 
@@ -87,6 +89,11 @@ def pixels_alone(coords: Floats, offsets: Numbers) -> Numbers:
     width, height = (np.ceil(high) - corner).astype(np.int64).T
     # One below the other, by whole pixels, none touches the next.
     tops = np.concatenate([[0], np.cumsum(height)])
+    if len(height) > 1 and tops[-1] * width.max() > _MOST_AT_ONCE:
+        half = len(height) // 2
+        first, rest = (coords[: offsets[half]], coords[offsets[half] :])
+        bounds = (offsets[: half + 1], offsets[half:] - offsets[half])
+        return np.concatenate([pixels_alone(first, bounds[0]), pixels_alone(rest, bounds[1])])
     shift = np.column_stack([corner[:, 0], corner[:, 1] - tops[:-1]])
     moved = coords - np.repeat(shift, np.diff(offsets), axis=0)
     runs = runs_of_rings(moved, offsets, (int(tops[-1]), int(width.max())))

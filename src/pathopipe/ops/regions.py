@@ -188,10 +188,11 @@ def _named(feature: Any) -> tuple[str, str]:
     if isinstance(kind, dict):
         names = kind.get("names")
         kind = kind.get("name") or (": ".join(map(str, names)) if isinstance(names, list) else "")
-    return _plain(properties.get("name")), _plain(kind)
+    return plain(properties.get("name")), plain(kind)
 
 
-def _plain(text: Any) -> str:
+def plain(text: Any) -> str:
+    """Return what a person wrote on one line: at most 100 printable characters; "" for what is no text."""
     words = "".join(letter if letter.isprintable() else " " for letter in text) if isinstance(text, str) else ""
     return " ".join(words.split())[:100]
 

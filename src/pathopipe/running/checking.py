@@ -11,7 +11,7 @@ from typing import Final
 from pathopipe.errors import RefusalError
 from pathopipe.grading.registry import make_grader
 from pathopipe.jobs.chosen_model import model_problems, types_problems
-from pathopipe.pipeline import Config
+from pathopipe.pipeline import STAGES, Config
 from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.features import TERMS
@@ -57,7 +57,9 @@ def problems(config: Config, sheet: Path, samples: list[Sample], presence: Prese
     """Say what is wrong, a sentence each, beyond mistakes of the lines and of the typed configuration themselves."""
     if not config.skip_missing:
         yield from (f"{sheet}: slide {sample.slide}: {_missing(sample)}" for sample in presence.missing)
-    yield from (f"{sheet}: slide {sample.slide}: {odd}" for sample in presence.there for odd in _odd_files(sample))
+    yield from (
+        f"{sheet}: slide {sample.slide}: {odd}" for sample in presence.there for odd in _odd_files(sample, results)
+    )
     yield from _config_problems(config, results)
     yield from _column_problems(config, samples, sheet)
     yield from _roi_problems(presence.there)
@@ -104,13 +106,24 @@ def _roi_problems(samples: Iterable[Sample]) -> Iterator[str]:
             yield f"{roi}: {error}"
 
 
-def _odd_files(sample: Sample) -> Iterator[str]:
-    """A pipe would be waited on forever, a device might never end."""
+def _odd_files(sample: Sample, results: Path) -> Iterator[str]:
+    """A pipe would be waited on forever, a device might never end; what lies in the results is replaced."""
     if not (sample.path.is_file() or sample.path.is_dir()):
         yield f"{sample.path} is neither a file nor a folder: correct the path"
     for column, file in sample.files.items():
         if not file.is_file():
             yield f"the {_CALLED[column]} {file} is not a file: correct the path"
+        elif _is_replaced(file.resolve(), results.resolve()):
+            yield (
+                f"the {_CALLED[column]} {file} lies in the results folder, where a run replaces it: "
+                "copy it to another place"
+            )
+
+
+def _is_replaced(file: Path, results: Path) -> bool:
+    """Whether a stage of any slide writes it."""
+    parts = file.relative_to(results).parts if file.is_relative_to(results) else ()
+    return len(parts) > 2 and parts[1] in STAGES
 
 
 def _exists(path: Path) -> bool:

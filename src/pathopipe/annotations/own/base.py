@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from pathopipe.errors import SlideRejectedError
 from pathopipe.ops.nucleus_types import TYPES, type_named
-from pathopipe.ops.regions import Origin
+from pathopipe.ops.regions import Origin, plain
 
 PER_BATCH: Final = 8192
 Rings = list[NDArray[np.float64]]
@@ -76,17 +78,41 @@ class Tally:
     altered: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
 
+    @cached_property
+    def drawn(self) -> "Tally":
+        """The same of what QuPath calls annotations: nuclei, or regions beside nuclei."""
+        return Tally()
+
+    def add(self, other: "Tally") -> None:
+        """Count what another tally has counted."""
+        self.found += other.found
+        for name in ("left_out", "altered", "unknown"):
+            getattr(self, name).update(getattr(other, name))
+
     def type_of(self, name: str) -> int:
         """Place in `TYPES` of what a class stands for, also where only its first part says it; -1 for none."""
         kind = type_named(name) or type_named(name.partition(":")[0]) if name else None
         if name and kind is None:
-            self.unknown[name] += 1
+            self.unknown[plain(name)] += 1
         return -1 if kind is None else TYPES.index(kind)
 
 
 def unfit(column: str, what: str) -> SlideRejectedError:
     """Say why the file of a column of the sample sheet can't be used; without its path, which may name people."""
     return SlideRejectedError(f"the file in the column '{column}' {what}")
+
+
+@contextmanager
+def readable(column: str, what: str) -> Iterator[None]:
+    """Reject the slide with this sentence if the block, which only reads, fails, but not where the machine does."""
+    try:
+        yield
+    except (SlideRejectedError, MemoryError):
+        raise
+    except Exception as error:  # libraries raise whatever they stumble over
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise unfit(column, what) from error
 
 
 def batched(outlines: Iterable[tuple[Rings, int, int, bool]]) -> Iterator[Batch]:

@@ -28,13 +28,15 @@ def read_geojson(path: Path, frame: Frame, column: str, tally: Tally) -> Iterato
 
 def _outlines_of(features: Iterable[Any], origin: Origin, tally: Tally) -> Iterator[tuple[Rings, int, int, bool]]:
     for number, feature in enumerate(features):
-        tally.found += 1
         kind, name = _kind_of(feature), class_of(feature)
+        is_drawn = kind in _DRAWN_KINDS
+        counted = tally.drawn if is_drawn else tally
+        counted.found += 1
         if kind in _OTHER_KINDS or name.casefold().startswith("ignore"):
-            tally.left_out["are of a class 'Ignore' or are tiles"] += 1
+            counted.left_out["are of a class 'Ignore' or are tiles"] += 1
             continue
-        if rings := _rings_of(feature, tally):
-            yield [ring + origin for ring in rings], number, tally.type_of(name), kind in _DRAWN_KINDS
+        if rings := _rings_of(feature, counted):
+            yield [ring + origin for ring in rings], number, counted.type_of(name), is_drawn
 
 
 def _kind_of(feature: Any) -> str:
@@ -68,7 +70,7 @@ def _outer(polygon: Any, tally: Tally) -> NDArray[np.float64] | None:
     try:
         ring = np.array(polygon[0], np.float64)
         tally.altered["have holes, which are filled"] += len(polygon) > 1
-    except (ValueError, TypeError, IndexError, KeyError):
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError):
         ring = np.empty(0)
     if ring.ndim != 2 or ring.shape[0] < 3 or ring.shape[1] < 2 or not np.isfinite(ring).all():
         tally.left_out["have no valid geometry"] += 1

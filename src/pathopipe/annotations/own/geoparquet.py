@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,24 +10,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from pathopipe.annotations.own.base import PER_BATCH, Batch, Frame, Rings, Tally, batched, unfit
+from pathopipe.annotations.own.base import PER_BATCH, Batch, Frame, Rings, Tally, batched, readable, unfit
 
 _TYPE_COLUMNS: Final = ("given_type", "type", "classification", "class")
+_SLIDE: Final = "slide"
+_DAMAGED: Final = "is no readable GeoParquet: copy or export it again"
 
 
 def read_geoparquet(path: Path, frame: Frame, column: str, tally: Tally) -> Iterator[Batch]:  # noqa: ARG001
     """Read polygons in level-0 pixels as our tables count them, and their types where a column holds names."""
     tally.format = "GeoParquet"
-    try:
-        # A file that it opens itself stays open when it is none.
-        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
-            geometry, kinds = _geometry_of(file), _kinds_of(file)
-            if geometry is None:
-                raise unfit(column, "has no column of polygons in WKB: write it as GeoParquet")
-            names = [geometry, *([kinds] if kinds else [])]
-            yield from batched(_outlines(file, names, tally))
-    except (pa.ArrowException, shapely.errors.ShapelyError) as error:
-        raise unfit(column, "is no readable GeoParquet: copy or export it again") from error
+    # A file that it opens itself stays open when it is none.
+    with readable(column, _DAMAGED), path.open("rb") as stream, pq.ParquetFile(stream) as file:
+        geometry, kinds = _geometry_of(file), _kinds_of(file)
+        if geometry is None:
+            raise unfit(column, "has no column of polygons in WKB: write it as GeoParquet")
+        yield from batched(_outlines(file, geometry, kinds, column, tally))
 
 
 def _geometry_of(file: pq.ParquetFile) -> str | None:
@@ -56,15 +53,28 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _outlines(file: pq.ParquetFile, names: list[str], tally: Tally) -> Iterator[tuple[Rings, int, int, bool]]:
-    numbers = count()
-    for batch in file.iter_batches(PER_BATCH, columns=names):
-        shapes = shapely.from_wkb(np.array(batch[names[0]].to_pylist(), object), on_invalid="ignore")
-        words = batch[names[1]].to_pylist() if len(names) > 1 else [None] * len(batch)
-        for number, shape, word in zip(numbers, shapes.tolist(), words, strict=False):
-            tally.found += 1
+def _outlines(
+    file: pq.ParquetFile, geometry: str, kinds: str | None, column: str, tally: Tally
+) -> Iterator[tuple[Rings, int, int, bool]]:
+    slides, names = set[str](), [geometry, *([kinds] if kinds else [])]
+    if _SLIDE in file.schema_arrow.names:
+        names.append(_SLIDE)
+    for batch in file.iter_batches(PER_BATCH, columns=list(dict.fromkeys(names))):
+        slides |= _slides_of(batch)
+        if len(slides) > 1:
+            raise unfit(column, "holds nuclei of several slides: export this slide alone, with --only")
+        shapes = shapely.from_wkb(np.array(batch[geometry].to_pylist(), object), on_invalid="ignore")
+        words = batch[kinds].to_pylist() if kinds else [None] * len(batch)
+        for shape, word in zip(shapes.tolist(), words, strict=True):
+            number, tally.found = tally.found, tally.found + 1
             if rings := _rings(shape, tally):
                 yield rings, number, tally.type_of(str(word or "")), False
+
+
+def _slides_of(batch: pa.RecordBatch) -> set[str]:
+    """Names of the slides that rows are of, as our exports say it; empty where no text does."""
+    has_names = _SLIDE in batch.schema.names and _is_text(batch.schema.field(_SLIDE).type)
+    return set(batch[_SLIDE].unique().drop_null().to_pylist()) if has_names else set()
 
 
 def _rings(shape: Any, tally: Tally) -> Rings:

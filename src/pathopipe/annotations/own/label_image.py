@@ -4,20 +4,21 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.annotations.own.base import Batch, Frame, Rings, Tally, batched, unfit
+from pathopipe.annotations.own.base import Batch, Frame, Rings, Tally, batched, readable, unfit
 from pathopipe.ops.labeled import largest_parts
 from pathopipe.ops.outline import boxes_of, outline
 
 _BLOCK: Final = 2048
-_MOST_PNG: Final = 2**28
-"""Pixels of an image that is unpacked as a whole."""
+_MOST_UNPACKED: Final = 2**28
+"""Pixels that are unpacked at once: a PNG, or a tile or strip of a TIFF."""
 _PIECES: Final = 3
 """With so many pieces per label, they are taken for a mask."""
+_LARGEST: Final = 2**63 - 1
 _NO_LABELS: Final = "is not a label image: give one channel of whole numbers, 0 background, 1..n nuclei"
 
 Labels = NDArray[np.int32]
@@ -42,30 +43,39 @@ def _opened(path: Path, column: str) -> Iterator[Any]:
     if head.startswith(b"\x89PNG"):
         yield _png(path, head, column)
         return
+    # A file that it opens itself stays open when it is none.
+    with path.open("rb") as stream:
+        with readable(column, "is no readable TIFF: copy or export the labels again"):
+            image = _tiff(stream, path.stat().st_size, column)
+        yield image
+
+
+def _tiff(stream: BinaryIO, size: int, column: str) -> Any:
     import tifffile
     import zarr
 
-    # A file that it opens itself stays open when it is none.
-    with path.open("rb") as stream:
-        try:
-            file = tifffile.TiffFile(stream)
-            page = file.pages.first
-        except (tifffile.TiffFileError, IndexError, ValueError) as error:
-            raise unfit(column, "is no readable TIFF: copy or export the labels again") from error
-        if len(page.shape) != 2 or page.dtype is None or page.dtype.kind not in "bui":
-            raise unfit(column, _NO_LABELS)
-        ends = [place + length for place, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if max(ends, default=0) > path.stat().st_size:
-            raise unfit(column, "is cut off: copy or export the labels again")
-        with page.aszarr() as store:
-            yield zarr.open(store, mode="r")
+    pages = tifffile.TiffFile(stream).pages
+    page = pages.first
+    # A pyramid's next page is smaller.
+    is_stack = len(pages) > 1 and pages[1].shape == page.shape
+    if len(page.shape) != 2 or page.dtype is None or page.dtype.kind not in "bui" or is_stack:
+        raise unfit(column, _NO_LABELS)
+    ends = [place + length for place, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if max(ends) > size:
+        raise unfit(column, "is cut off: copy or export the labels again")
+    if page.is_memmappable:  # often in a single strip
+        return page.asarray(out="memmap").reshape(page.shape)
+    height, width = page.chunks
+    if height * width > _MOST_UNPACKED:
+        raise unfit(column, f"is packed in pieces of {width} x {height} pixels, too large to unpack: write it in tiles")
+    return zarr.open(page.aszarr(), mode="r")
 
 
 def _png(path: Path, head: bytes, column: str) -> NDArray[Any]:
     import cv2
 
     width, height = (int.from_bytes(head[start : start + 4], "big") for start in (16, 20))
-    if width * height > _MOST_PNG:
+    if width * height > _MOST_UNPACKED:
         raise unfit(column, f"is a PNG of {width} x {height} pixels, too large to unpack: give the labels as a TIFF")
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
@@ -78,7 +88,7 @@ def _png(path: Path, head: bytes, column: str) -> NDArray[Any]:
 def _factor(size: tuple[int, int], frame: Frame, column: str) -> int:
     """Level-0 pixels along one of the labels, the same whole number along both axes."""
     whole = (frame.width, frame.height)
-    factor = max(1, round(whole[0] / size[0]))
+    factor = max(1, round(whole[0] / max(size[0], 1)))
     if any(part not in {full // factor, math.ceil(full / factor)} for part, full in zip(size, whole, strict=True)):
         raise unfit(
             column,
@@ -104,12 +114,8 @@ def _outlines(
 
 
 def _read(image: Any, window: tuple[int, int, int, int], column: str) -> NDArray[Any]:
-    try:
+    with readable(column, "is a damaged image: copy or export the labels again"):
         return np.asarray(image[window[0] : window[2], window[1] : window[3]])
-    except OSError:
-        raise
-    except Exception as error:  # whatever its codec raises
-        raise unfit(column, "is a damaged image: copy or export the labels again") from error
 
 
 def _owned(
@@ -117,9 +123,9 @@ def _owned(
 ) -> Iterator[tuple[NDArray[np.float64], int]]:
     """Outlines in pixels of the window, and labels, of those whose largest part begins in its core."""
     inside = window > 0
-    if window.dtype.kind == "i" and (window < 0).any():
-        raise unfit(column, _NO_LABELS)
     names, places = np.unique(window[inside], return_inverse=True)
+    if (window.dtype.kind == "i" and (window < 0).any()) or (len(names) and names[-1] > _LARGEST):
+        raise unfit(column, _NO_LABELS)
     labels = np.zeros((window.shape[0] + 2, window.shape[1] + 2), np.int32)
     labels[1:-1, 1:-1][inside] = places + 1
     pixels = np.bincount(places, minlength=len(names))
