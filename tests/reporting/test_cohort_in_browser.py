@@ -156,8 +156,8 @@ def test_the_link_past_the_header_leads_to_the_content_and_keeps_the_filters(chr
     with chromium.page(file, address="#q=s00") as page:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
+        page.wait_for_function("location.hash === '#content'")
         page.wait_for_timeout(200)
-        assert page.evaluate("location.hash") == "#content"
         assert page.locator("#shown").inner_text() == "10 of 240 slides"
         assert page.evaluate("document.getElementById('content').getBoundingClientRect().top") > -1
 

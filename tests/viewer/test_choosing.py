@@ -38,19 +38,19 @@ def test_links_lead_to_nuclei_far_from_the_middle_and_the_last_choice_counts(chr
     one, path = written(tmp_path, 600)
     first, last = (one.nuclei.leaves()[place] for place in (0, -1))
     ids = [int(leaf.rows[0]) for leaf in (first, last)]
-    heading = ".viewer-chosen h3"
+    heading, link = ".viewer-chosen h3", '.viewer-link[href="#view={}"]'
     with chromium.page(path, address=f"#view=4000,3000,9000&nucleus={ids[0]}") as page:
         page.locator(heading, has_text=f"Nucleus {ids[0]}").wait_for()
-        assert page.get_attribute(".viewer-link", "href").endswith(f"#view=4000,3000,9000&nucleus={ids[0]}")
+        page.locator(link.format(f"4000,3000,9000&nucleus={ids[0]}")).wait_for()
         page.evaluate(SLOW, 0)
         for number in ids:
             page.evaluate("address => { location.hash = address }", f"#view=4000,3000,8000&nucleus={number}")
             page.wait_for_timeout(100)
-        page.wait_for_timeout(1200)
+        page.locator(heading, has_text=f"Nucleus {ids[1]}").wait_for()
+        page.wait_for_timeout(1000)
         assert page.inner_text(heading) == f"Nucleus {ids[1]}", "the slow one came later"
         page.evaluate("location.hash = '#view=10,10,200'")
-        page.wait_for_timeout(200)
-        assert page.get_attribute(".viewer-link", "href") == "#view=10,10,200", "the nucleus is out of sight"
+        page.locator(link.format("10,10,200")).wait_for()  # the nucleus is out of sight
 
 
 def test_the_nucleus_in_the_middle_of_the_whole_slide_unpacks_few_outlines(chromium, tmp_path, small_leaves):
@@ -72,9 +72,7 @@ def test_what_is_drawn_while_the_view_moves_gets_its_colors(chromium, tmp_path, 
         page.wait_for_timeout(400)
         before = page.evaluate("uploads.length")
         page.select_option(".viewer-by", label="Nuclear area")
-        page.wait_for_timeout(1500)
-        assert page.evaluate("uploads.length") > before
-        assert page.evaluate("uploads.at(-1).has(0xffdddddd)") is False
+        page.wait_for_function("before => uploads.length > before && !uploads.at(-1).has(0xffdddddd)", arg=before)
 
 
 @pytest.mark.parametrize(
