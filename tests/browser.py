@@ -55,9 +55,12 @@ class Chromium:
             page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """A browser for all tests of a session."""
+    """A browser for the tests of a module.
+
+    Not of a session: while playwright is open, no other test can run an event loop of its own.
+    """
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("there is no Chromium here: install Debian's package chromium")
