@@ -111,6 +111,7 @@ class Slide:
                 "slide_info": {"width": width, "height": height, "levels": 1, "format": "png", "bounds": None},
                 "bins": vars(self.bins()),
             },
+            "quality": {},
             "detect": {"model": {"name": "open", "sha256": None}, "score": 0.7, "scales": RIGHT},
             "segment": {"grid": vars(Grid.at(MPP, mpp, width, height)), "counts": {"nuclei": len(self.order)}},
         }

@@ -59,7 +59,7 @@ def prepare(
     home, count = results / "s1", len(nuclei["type"])
     known = {"state": "rejected" if rejected else "done", "reason": rejected, "counts": {"nuclei": count}}
     known |= {"mpp_x": 0.25, "mpp_y": 0.25, "quality": list(quality)}
-    for stage in ("tissue", "detect", "segment", "features", "types", "statistics"):
+    for stage in ("tissue", "quality", "detect", "segment", "features", "types", "statistics"):
         write_json(home / stage / "manifest.json", manifest(stage, "s1", **known))
         known["quality"] = []
     features = {name: nuclei[name] for name in FEATURES}

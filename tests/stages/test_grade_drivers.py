@@ -79,7 +79,7 @@ def prepare(results: Path, bounds: list[int] | None = None, rejected: str | None
     count = len(nuclei["x_px"])
     known = {"slide_info": info, "bins": bins, "whole_only": sorted(CUT_OFF), "counts": {"nuclei": count}}
     known |= {"state": "rejected" if rejected else "done", "reason": rejected}
-    for stage in ("tissue", "detect", "segment", "features", "types", "statistics"):
+    for stage in ("tissue", "quality", "detect", "segment", "features", "types", "statistics"):
         write_json(home / stage / "manifest.json", manifest(stage, "s1", **known))
     places = {name: nuclei[name] for name in ("x_px", "y_px")}
     features = {name: nuclei[name] for name in (*MEASURES, "at_border")}

@@ -373,7 +373,7 @@ def test_the_regions_are_written_for_qupath_under_the_names_of_the_rows(tmp_path
     known["slide_info"]["bounds"] = [100, 200, 3000, 2000]
     write_json(slide.home / "tissue" / "manifest.json", known)
     tissue = {"type": "Feature", "geometry": shapely.geometry.mapping(shapely.box(-100, -200, 3900, 2800))}
-    write_json(slide.home / "tissue" / "tissue.geojson", {"type": "FeatureCollection", "features": [tissue]})
+    write_json(slide.home / "quality" / "sound.geojson", {"type": "FeatureCollection", "features": [tissue]})
     seal(slide.results, "s")
     boxes = ((-100, -200, 1000, 1000), (900, 800, 9000, 9000), (-190, 0, -110, 50), (0, 0, 100, 100))
     slide.draw(*zip(("tumor", "tumor", "beside", "not this"), ("Tumor", None, None, "Ignore*"), boxes, strict=True))
