@@ -14,7 +14,7 @@ from pathopipe.grading.fields import COLUMNS, FAMILIES, LEAST_NUCLEI, fields_of
 from pathopipe.grading.registry import make_grader
 from pathopipe.models.weights import Loaded, save_weights
 from pathopipe.ops.nucleus_types import TYPES
-from pathopipe.pipeline import GradeSettings
+from pathopipe.pipeline import STATISTICS, GradeSettings
 from pathopipe.results.schemas.features import GROUPS
 from tests.grading.made_nuclei import NAMES, nuclei, parts_of
 
@@ -27,8 +27,9 @@ def grader(families=FAMILIES, seed: int = 0, **changes) -> FieldGrader:
     tensors["quantiles"] = np.sort(100 * rng.random((5, count)), axis=0)
     tensors["calibration"] = np.column_stack([np.linspace(0, 0.99, 40), np.arange(40) % 2, np.ones(40)])
     card = GraderCard(
-        name="g", licence="CC0", architecture=shape, grades=("low", "high"), label="grade", contract=1,
-        scope="Made up.", not_for="For tests.", thresholds=(0.0,), limits=(0.0,), **changes,
+        name="g", licence="CC0", architecture=shape, grades=("low", "high"), label="grade",
+        contract=STATISTICS.contract, scope="Made up.", not_for="For tests.", thresholds=(0.0,), limits=(0.0,),
+        **changes,
     )  # fmt: skip
     return FieldGrader(Loaded(card, "", {name: values.astype(np.float32) for name, values in tensors.items()}))
 

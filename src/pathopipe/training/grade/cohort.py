@@ -209,15 +209,16 @@ def _unusable(sample: Sample, label: str, made: Results) -> str | None:
         return "it has no label"
     if sample.slide not in made or not made[sample.slide].has("statistics"):
         return "the stage statistics has not been finished"
+    slide = made[sample.slide]
     try:
-        sound = made[sample.slide].manifest("statistics")["contract"] == STATISTICS.contract
+        sound = slide.manifest("statistics")["contract"] == STATISTICS.contract
     except ArtifactError:  # which names the file, and that may name a person
         sound = False
     if not sound:
         return "its statistics are damaged, or of another version of pathopipe: run the workflow on it again"
-    if any(made[sample.slide].is_overtaken(stage) for stage in stages_up_to(STATISTICS.name)):
+    if any(slide.is_overtaken(stage) for stage in stages_up_to(STATISTICS.name) if stage in slide.ended):
         return "earlier stages have run again since its statistics were made: run the workflow on it again"
-    rejected = made[sample.slide].rejection()
+    rejected = slide.rejection()
     return f"it was rejected: {rejected[1]}" if rejected else None
 
 
