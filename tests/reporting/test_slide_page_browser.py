@@ -61,8 +61,8 @@ def test_the_search_shows_the_measures_that_fit_and_nothing_else(chromium, tmp_p
 
 
 def test_a_report_fits_a_phone_and_four_sheets_of_paper(chromium, report):
-    with chromium.page(report, (390, 844)) as shown:
-        assert shown.evaluate("document.documentElement.scrollWidth") == 390
+    with chromium.page(report, (360, 800)) as shown:
+        assert shown.evaluate("document.documentElement.scrollWidth") == 360
     with chromium.page(report) as shown:
         for paper in ("A4", "Letter"):
             assert 1 <= len(re.findall(rb"/Type\s*/Page\b", shown.pdf(format=paper))) <= 4
