@@ -68,8 +68,8 @@ def finish(results: Path, count: int) -> Path:
     (home / "tissue" / "tissue.geojson").write_text(json.dumps(tissue))
     (home / "tissue" / "thumbnail.jpg").touch()
     (home / "quality" / "sound.geojson").write_text(json.dumps(tissue))
-    for name in ("quality.geojson", "quality.png"):
-        (home / "quality" / name).touch()
+    write_json(home / "quality" / "quality.geojson", {"type": "FeatureCollection", "features": []})
+    (home / "quality" / "quality.png").touch()
     write_tables(home, nuclei_at(count, side_um))
     grid = {"width": side, "height": side, "factor_x": 1.0, "factor_y": 1.0, "mpp_x": MPP, "mpp_y": MPP}
     whole = {"width": bins, "height": bins, "bin_px_x": CELL, "bin_px_y": CELL, "bin_um2": (CELL * MPP) ** 2}
