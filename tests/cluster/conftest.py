@@ -45,7 +45,7 @@ class ClusterProject(Project):
     """A project whose runs go to Slurm, by the shipped profile, with polls that suit jobs of seconds."""
 
     slurm: LocalSlurm
-    patience_s: ClassVar[int] = 3000
+    patience_s: ClassVar[int] = 1200
 
     @property
     def options(self) -> tuple[str, ...]:

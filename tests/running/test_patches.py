@@ -3,19 +3,21 @@
 import asyncio
 import importlib
 import inspect
+import logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from snakemake import io
+from snakemake.jobs import GroupJob
 from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
 
 from pathopipe.errors import RefusalError
 from pathopipe.running.link_patch import spare_links
 from pathopipe.running.scheduler_patch import calm
-from pathopipe.running.slurm_patch import remember_job_age
+from pathopipe.running.slurm_patch import remember_job_age, report_failed_submissions
 
 SLURM = "snakemake_executor_plugin_slurm"
 
@@ -43,6 +45,7 @@ def test_the_age_of_jobs_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_happens_without_the_plugin(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.delitem(sys.modules, SLURM, raising=False)
     remember_job_age()
+    report_failed_submissions()
     assert SLURM not in sys.modules
     assert not caplog.records
 
@@ -55,6 +58,52 @@ def test_another_plugin_is_told_of_and_left(monkeypatch: pytest.MonkeyPatch, cap
     assert (
         "has no 'get_min_job_age', which pathopipe patches: the run continues without that patch" in record.getMessage()
     )
+
+
+@pytest.fixture
+def slurm_executor(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The installed plugin's way of submitting, patched, where nothing can be written; keeps what it reports."""
+    plugin = importlib.import_module(SLURM)
+    monkeypatch.setattr(plugin.Executor, "run_job", plugin.Executor.run_job)
+    report_failed_submissions()
+    report_failed_submissions()
+    reported = list[tuple[str, str]]()
+    return SimpleNamespace(
+        slurm_logdir=Path("/dev/full/logs"),
+        logger=logging.getLogger("submission"),
+        run_job=plugin.Executor.run_job,
+        reported=reported,
+        _report_job_error_threadsafe=lambda info, message: reported.append((info.job.name, message)),
+    )
+
+
+def test_a_group_that_cannot_be_submitted_fails(slurm_executor: SimpleNamespace) -> None:
+    assert not hasattr(GroupJob, "rule")  # which the plugin asks for
+    group = SimpleNamespace(name="before", is_group=lambda: True, jobs=[])
+    slurm_executor.run_job(slurm_executor, group)
+    ((name, message),) = slurm_executor.reported
+    assert name == "before"
+    assert message.startswith("it can't be submitted: ")
+    assert "/dev/full" in message
+
+
+def test_a_job_that_cannot_be_submitted_is_reported_once(slurm_executor: SimpleNamespace) -> None:
+    job = SimpleNamespace(name="detect", rule=SimpleNamespace(name="detect"), is_group=lambda: False, wildcards={})
+    slurm_executor.run_job(slurm_executor, job)
+    assert [name for name, _ in slurm_executor.reported] == ["detect"]
+
+
+@pytest.mark.parametrize("name", ["run_job", "_report_job_error_threadsafe"])
+def test_another_executor_is_told_of_and_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    others = {"run_job", "_report_job_error_threadsafe"} - {name}
+    executor = SimpleNamespace(**dict.fromkeys(others, print))
+    monkeypatch.setitem(sys.modules, SLURM, SimpleNamespace(Executor=executor))
+    report_failed_submissions()
+    (record,) = caplog.records
+    assert f"has no '{name}', which pathopipe patches: the run continues without that patch" in record.getMessage()
+    assert getattr(executor, "run_job", print) is print
 
 
 def test_the_installed_scheduler_is_calmed(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,13 +14,14 @@ from pathopipe.running.events import send_events
 from pathopipe.running.link_patch import spare_links
 from pathopipe.running.preparing import plan_for
 from pathopipe.running.scheduler_patch import calm
-from pathopipe.running.slurm_patch import remember_job_age
+from pathopipe.running.slurm_patch import remember_job_age, report_failed_submissions
 
 send_events()
 with user_errors():
     PLAN = plan_for(sys.argv, parse_config(config, "config"))
 PLAN.export()
 remember_job_age()
+report_failed_submissions()
 COHORT_SETTINGS = shlex.quote(PLAN.settings("cohort"))
 
 
