@@ -27,9 +27,13 @@ def check(project: Project, *commands: str, **environment: str) -> Trace:
     place, scratch = project.folder, project.folder.parent / "watched"
     seen = traced("sh", "-c", line, folder=place, scratch=scratch, **environment)
     assert seen.code == 0, seen.output
+    stayed(seen)
+    return seen
+
+
+def stayed(seen: Trace) -> None:
     assert seen.attempts == ()
     assert seen.home == ()
-    return seen
 
 
 @watched
@@ -64,9 +68,17 @@ def test_what_stays_on_the_machine_is_no_attempt() -> None:
 @watched
 def test_a_run_and_what_is_asked_about_it(project: Project) -> None:
     """With the default model, in forks of the warm process."""
-    others = ("status --all", "verify results", "cohort", "doctor", "--version")
+    others = ("status --all", "verify results", "cohort", "--version")
     seen = check(project, *(f"pathopipe {command}" for command in ("run --cores 2", *others)))
     assert sum("pathopipe.running.warm_process" in call for call in seen.started) == 1
+
+
+@watched
+def test_the_doctor(tmp_path: Path) -> None:
+    """Whatever it finds: this disk may be almost full."""
+    seen = traced(sys.executable, "-m", "pathopipe", "doctor", folder=tmp_path, scratch=tmp_path / "watched")
+    assert "free disk space here" in seen.output
+    stayed(seen)
 
 
 @watched
