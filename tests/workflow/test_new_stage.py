@@ -111,7 +111,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
     for name in ("src", "workflow", "profiles", "config", "docs", "envs", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)  # compiled kernels as well: to compile them takes a minute
     shutil.copy(ROOT / "Snakefile", folder)
     return folder
 
