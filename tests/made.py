@@ -15,6 +15,7 @@ DETAILS: dict[str, dict[str, Any]] = {
         "tissue_mm2": 0.5,
         "bins": {"width": 4, "height": 3, "bin_px_x": 16.0, "bin_px_y": 16.0, "bin_um2": 64.0},
         "stain": {"source": "default"},
+        "scan": {"glass": None, "noise": None, "blockiness": None, "sharpness": None},
         "quality": [],
         "sha256": "cd" * 32,
     },

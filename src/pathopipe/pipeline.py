@@ -30,7 +30,7 @@ TISSUE: Final = Stage(
     title="Tissue detection",
     help="find tissue, check the image.",
     settings=TissueSettings,
-    contract=3,
+    contract=4,
     reads=(),
     writes=("tissue.geojson", "thumbnail.jpg"),
     demand=Demand(2.0, 0.1, 0.1, 800),
@@ -270,7 +270,7 @@ STATISTICS: Final = Stage(
     title="Statistics",
     help="describe nuclei by slide, region and type.",
     settings=StatisticsSettings,
-    contract=2,
+    contract=3,
     reads=(
         "tissue/manifest.json",
         "quality/manifest.json",
