@@ -442,7 +442,7 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=8,
+    contract=9,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",

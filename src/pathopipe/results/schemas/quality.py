@@ -74,7 +74,7 @@ _SCAN: Final = (
             f"scan_glass_{color}",
             "float64",
             "",
-            f"{color} of empty glass, which tells the white balance; null where none shows, and but for the whole slide",
+            f"white balance: {color} of empty glass; null where none shows, and but for the whole slide",
             f"Glass, {color}",
             formula="median of the smooth, bright and untinted bins of 8 µm around the most frequent gray",
             range="0 to 255",
