@@ -1,4 +1,4 @@
-"""Comparing numbers of slides: by group, by rank, many measures together, for many comparisons at once, and which lie far from the others."""
+"""Comparing numbers of slides: by group, by rank, together, for many comparisons at once, and which lie far off."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -173,14 +173,15 @@ class Scanners:
     def rules(self) -> str:
         """How groups are found, and columns tested."""
         return (
-            "Numbers: stain vectors and strengths, color of glass, noise, compression, sharpness (docs/measures.md), each "
-            "in units of its shortest interval that holds 40% of the slides. Slides are split in two along one of their "
-            "first three principal components (Boley 1998), and the parts again, as long as that leaves a smaller "
-            f"share of squares than in {1 - ALPHA:.0%} of sets of uniform numbers (Tibshirani, Walther and Hastie "
-            f"2001). Fewer than {FEWEST_SLIDES} slides are not split. Columns are tested on all numbers together, "
-            "whether there are groups or not (PERMANOVA with 1,999 permutations; Anderson 2001): groups of at least "
-            f"{SMALLEST_GROUP} slides, or ranks of numbers, of at least {FEWEST_PAIRS}. Slides of one patient with the "
-            "same value count as one. Adjusted p values take account of all columns (Benjamini and Hochberg 1995)."
+            "Numbers: stain vectors and strengths, color of glass, noise, compression, sharpness (docs/measures.md), "
+            "each in units of its shortest interval that holds 40% of the slides. Slides are split in two along one "
+            "of their first three principal components (Boley 1998), and the parts again, as long as that leaves a "
+            f"smaller share of squares than in {1 - ALPHA:.0%} of sets of uniform numbers (Tibshirani, Walther and "
+            f"Hastie 2001). Fewer than {FEWEST_SLIDES} slides are not split. Columns are tested on all numbers "
+            "together, whether there are groups or not (PERMANOVA with 1,999 permutations; Anderson 2001): groups of "
+            f"at least {SMALLEST_GROUP} slides, or ranks of numbers, of at least {FEWEST_PAIRS}. Slides of one patient "
+            "with the same value count as one. Adjusted p values take account of all columns (Benjamini and Hochberg "
+            "1995)."
         )
 
 
