@@ -36,7 +36,7 @@ DETAILS: dict[str, dict[str, Any]] = {
         "quality": [],
     },
     "segment": {"grid": GRID},
-    "features": {"grid": GRID, "mpp_checked_by": "size", "quality": []},
+    "features": {"grid": GRID, "mpp_checked_by": "size", "stain": {"measured": "native"}, "quality": []},
     "types": {"quality": []},
     "statistics": {"quality": [], "fields": {}, "whole_only": []},
     "grade": {"model": {"name": "nottingham-pleomorphism", "sha256": None}, "about": {}, "quality": []},

@@ -191,6 +191,11 @@ class FeaturesSettings(Section):
         ("shape", "texture", "chromatin", "neighborhood"),
         description="groups of measures, beside size, stain and distances, which are always measured",
     )
+    stain: Literal["native", "normalized"] = Field(
+        "native",
+        description="measure pixels as they are, or with their stain normalized to one target (Macenko 2009; "
+        "docs/stain.md)",
+    )
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -203,7 +208,7 @@ FEATURES: Final = Stage(
     title="Measurement",
     help="measure nuclei.",
     settings=FeaturesSettings,
-    contract=4,
+    contract=5,
     reads=(
         "tissue/manifest.json",
         "quality/manifest.json",

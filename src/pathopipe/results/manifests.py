@@ -126,7 +126,7 @@ ENTRIES: Final = MappingProxyType(
         "tiles": ("grid", "halo"),
         "detect": ("model", "grid", "score", "scales", "quality"),
         "segment": ("grid",),
-        "features": ("grid", "mpp_checked_by", "quality"),
+        "features": ("grid", "mpp_checked_by", "stain", "quality"),
         "types": ("quality",),
         "statistics": ("quality", "fields", "whole_only"),
         "grade": ("model", "about", "quality"),
