@@ -1,6 +1,6 @@
 """What scanner-like changes of slides do to what is reported, and which guard notices, as a Markdown table.
 
-    python benchmarks/robustness.py OUT SLIDE [SLIDE …] [--side-um 750] [--stain native normalized] [--changes stain]
+    python benchmarks/robustness.py OUT SLIDE [SLIDE …] [--side-um 750] [--stain native normalized] [--changes WORD]
 
 From the middle of each slide a square of up to ``--side-um`` is taken, changed, saved as PNG, and analyzed with the
 default settings up to `grade`: white balance, gamma, blur, JPEG, noise, resolution (at its true mpp) and stain, which is
@@ -218,7 +218,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     found: dict[str, dict[str, dict]] = {}
     for path, mpp in (one for text in asked.slides for one in named(text)):
-        print(f"\n{path.stem}\n\n| change | nuclei per mm² | mean area, µm² | grade (score) | warnings |\n|---|---|---|---|---|")
+        print(f"\n{path.stem}\n\n| change | nuclei per mm² | mean area, µm² | grade (score) | warnings |")
+        print("|---|---|---|---|---|")
         found[path.stem] = {}
         for name, row in rows(path, mpp, asked):
             found[path.stem][name] = row

@@ -13,6 +13,7 @@ STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
         "out_of_focus": None,
         "mostly_unfit": None,
         "stain_not_normalized": None,
+        "other_stain": None,
         "damaged": 0.05,
     }
 )
