@@ -1,9 +1,9 @@
 """What scanner-like changes of slides do to what is reported, and which guard notices, as a Markdown table.
 
-    python benchmarks/robustness.py OUT SLIDE [SLIDE …] [--side-um 750] [--stain native normalized] [--changes WORD]
+    python benchmarks/robustness.py OUT SLIDE … [--side-um 750] [--stain native normalized] [--changes WORD …]
 
 From the middle of each slide a square of up to ``--side-um`` is taken, changed, saved as PNG, and analyzed with the
-default settings up to `grade`: white balance, gamma, blur, JPEG, noise, resolution (at its true mpp) and stain, which is
+default settings up to `grade`: white balance, gamma, blur, JPEG, noise, resolution (at its true mpp), and stain
 multiplied in optical density. With ``normalized`` the stages from `features` on run again with ``features.stain``.
 SLIDE may be ``FILE=MPP`` where the file states none; a folder stands for all images in it.
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathopipe.evaluation.perturbation import Perturbation, perturb
-from pathopipe.ops.normalization import TARGET, change_of, normalized
+from pathopipe.ops.normalization import TARGET, amplification_of, normalized
 from pathopipe.ops.stain import Stains, estimate_stains
 from pathopipe.slide import open_slide
 from tests.ops.test_stain import EOSIN, HEMATOXYLIN, degrees_between, mixture, unit
@@ -57,9 +57,9 @@ def test_white_stays_white_and_black_does_not_overflow():
     assert found[0, 1].max() < 10
 
 
-def test_the_change_is_a_factor_either_way():
-    assert change_of(TARGET) == 1
-    weak = Stains(hematoxylin_max=TARGET.hematoxylin_max / 4, eosin_max=TARGET.eosin_max, source="macenko")
-    strong = Stains(hematoxylin_max=TARGET.hematoxylin_max, eosin_max=TARGET.eosin_max * 4, source="macenko")
-    assert change_of(weak) == pytest.approx(4)
-    assert change_of(strong) == pytest.approx(4)
+def test_only_a_faint_stain_is_amplified():
+    assert amplification_of(TARGET) == 1
+    weak = Stains(hematoxylin_max=TARGET.hematoxylin_max, eosin_max=TARGET.eosin_max / 4, source="macenko")
+    strong = Stains(hematoxylin_max=TARGET.hematoxylin_max * 2, eosin_max=TARGET.eosin_max * 4, source="macenko")
+    assert amplification_of(weak) == pytest.approx(4)
+    assert amplification_of(strong) == pytest.approx(0.5)

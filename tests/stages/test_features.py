@@ -466,7 +466,7 @@ def test_normalized_stain_gives_the_same_bytes_for_any_blocks_and_workers(tmp_pa
     [
         (Stains(), {}, "the stain colors could not be estimated from this slide"),
         (MINE, {"quality": [{"code": "not_he", "message": "m", "value": 1.0, "threshold": 0}]}, "the colors are not"),
-        (Stains(MINE.hematoxylin, MINE.eosin, 0.2, 0.45, "macenko"), {}, "a stain would have to change 4.1-fold"),
+        (Stains(MINE.hematoxylin, MINE.eosin, 0.2, 0.45, "macenko"), {}, "would have to be strengthened 4.1-fold"),
     ],
 )
 def test_a_stain_that_is_not_known_well_is_left_as_it_is_and_that_is_told(tmp_path, stains, tissue, words):

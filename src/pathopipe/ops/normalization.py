@@ -10,8 +10,8 @@ from pathopipe.ops.stain import Stains, density_tables
 
 TARGET: Final = Stains((0.5867, 0.731, 0.3485), (0.2623, 0.8045, 0.533), 0.82, 0.5, "macenko")
 """Medians of the stains of the 89 fields of BRCA-M2C, on whose slides the shipped grader rests."""
-MOST_CHANGED: Final = 3.0
-"""Factor by which a stain may be changed: beyond it noise and rounding would be most of what is measured."""
+MOST_AMPLIFIED: Final = 3.0
+"""Factor by which a stain may be strengthened: noise and rounding are, too."""
 _STEPS: Final = 4096
 _DARKEST_OD: Final = 2.5
 # Light at an optical density in steps of 1 / 4096: looked up, so that a pixel is the same in any window.
@@ -19,10 +19,9 @@ _LIGHT: Final = np.rint(255 * 10 ** (-np.arange(int(_STEPS * _DARKEST_OD) + 1) /
 _LIGHT.setflags(write=False)
 
 
-def change_of(stains: Stains, target: Stains = TARGET) -> float:
-    """By which factor the stain that differs most from the target's would be changed, above 1 either way."""
-    factors = (target.hematoxylin_max / stains.hematoxylin_max, target.eosin_max / stains.eosin_max)
-    return max(max(factor, 1 / factor) for factor in factors)
+def amplification_of(stains: Stains, target: Stains = TARGET) -> float:
+    """By which factor the fainter stain would be strengthened; below 1 where both are stronger than the target's."""
+    return max(target.hematoxylin_max / stains.hematoxylin_max, target.eosin_max / stains.eosin_max)
 
 
 def normalized(rgb: NDArray[np.uint8], stains: Stains, target: Stains = TARGET) -> NDArray[np.uint8]:

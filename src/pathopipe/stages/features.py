@@ -20,7 +20,7 @@ from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.blocks import by_block
 from pathopipe.ops.border import Border
 from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
-from pathopipe.ops.normalization import MOST_CHANGED, TARGET, change_of, normalized
+from pathopipe.ops.normalization import MOST_AMPLIFIED, TARGET, amplification_of, normalized
 from pathopipe.ops.regions import Bins, polygons_to_mask
 from pathopipe.ops.spatial.graph import delaunay_measures, neighbor_graph
 from pathopipe.ops.spatial.neighbors import differences, measure_neighbors
@@ -235,13 +235,17 @@ def _not_normalized(job: Job[FeaturesSettings]) -> list[dict[str, Any]]:
     if job.settings.stain == "native":
         return []
     stains, told = Stains.from_dict(tissue["stain"]), {entry["code"] for entry in tissue.get("quality") or []}
-    text, change = "the stain was not normalized, and measures of stain and texture are native", change_of(stains)
+    text, factor = (
+        "the stain was not normalized, and measures of stain and texture are native",
+        amplification_of(stains),
+    )
     if stains.source == "default":
         return [warning(_NATIVE, f"{text}: the stain colors could not be estimated from this slide", 0, 2)]
     if told & _OTHER_COLORS:
         return [warning(_NATIVE, f"{text}: the colors are not those of hematoxylin and eosin", 0, 2)]
-    if change > MOST_CHANGED:
-        return [warning(_NATIVE, f"{text}: a stain would have to change {change:.1f}-fold", change, MOST_CHANGED)]
+    if factor > MOST_AMPLIFIED:
+        why = f"a stain is so faint that it would have to be strengthened {factor:.1f}-fold"
+        return [warning(_NATIVE, f"{text}: {why}", factor, MOST_AMPLIFIED)]
     return []
 
 
