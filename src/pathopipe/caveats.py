@@ -12,6 +12,8 @@ STOPS_GRADE: Final[Mapping[str, float | None]] = MappingProxyType(
         "out_of_scope": None,
         "out_of_focus": None,
         "mostly_unfit": None,
+        "stain_not_normalized": None,
+        "other_stain": None,
         "damaged": 0.05,
     }
 )

@@ -30,7 +30,7 @@ TISSUE: Final = Stage(
     title="Tissue detection",
     help="find tissue, check the image.",
     settings=TissueSettings,
-    contract=3,
+    contract=4,
     reads=(),
     writes=("tissue.geojson", "thumbnail.jpg"),
     demand=Demand(2.0, 0.1, 0.1, 800),
@@ -191,6 +191,11 @@ class FeaturesSettings(Section):
         ("shape", "texture", "chromatin", "neighborhood"),
         description="groups of measures, beside size, stain and distances, which are always measured",
     )
+    stain: Literal["native", "normalized"] = Field(
+        "native",
+        description="measure pixels as they are, or with their stain normalized to one target (Macenko 2009; "
+        "docs/stain.md)",
+    )
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -203,7 +208,7 @@ FEATURES: Final = Stage(
     title="Measurement",
     help="measure nuclei.",
     settings=FeaturesSettings,
-    contract=4,
+    contract=5,
     reads=(
         "tissue/manifest.json",
         "quality/manifest.json",
@@ -270,7 +275,7 @@ STATISTICS: Final = Stage(
     title="Statistics",
     help="describe nuclei by slide, region and type.",
     settings=StatisticsSettings,
-    contract=2,
+    contract=3,
     reads=(
         "tissue/manifest.json",
         "quality/manifest.json",
@@ -442,7 +447,7 @@ COHORT: Final = Stage(
     title="Cohort",
     help="Gather all slides into one table and page.",
     settings=CohortSettings,
-    contract=8,
+    contract=9,
     reads=(
         "tissue/manifest.json",
         "tissue/thumbnail.jpg",

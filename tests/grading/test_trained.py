@@ -145,7 +145,7 @@ def test_a_card_that_was_edited_is_refused(tmp_path, weights, changes):
 def test_a_grader_of_other_statistics_is_refused(tmp_path, weights):
     older = replace(weights.card, contract=weights.card.contract + 1)
     save_weights(tmp_path / "old.safetensors", sealed(older, weights.tensors), weights.tensors)
-    with pytest.raises(RefusalError, match=r"was trained on statistics of contract version 3, .* train it again"):
+    with pytest.raises(RefusalError, match=r"was trained on statistics of contract version 4, .* train it again"):
         make_grader(GradeSettings(grader=str(tmp_path / "old.safetensors")))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pathopipe.ops.comparisons import FAR, adjusted, compare_groups, compare_ranks, robust_z
+from pathopipe.ops.comparisons import FAR, adjusted, compare_groups, compare_many, compare_ranks, robust_z
 
 RNG = np.random.default_rng(7)
 
@@ -52,3 +52,36 @@ def test_values_far_from_the_others_are_told_by_the_median_absolute_deviation():
     assert np.isnan(robust_z([*values, np.nan])[-1])
     assert np.isnan(robust_z([1, 2, 3, 1000])).all(), "too few"
     assert np.isnan(robust_z([5.0] * 15 + [9.0] * 3)).all(), "no spread"
+
+
+def test_a_column_that_goes_with_many_measures_is_found():
+    rng = np.random.default_rng(2)
+    values, site = rng.normal(size=(40, 6)), np.repeat(["A", "B"], 20)
+    values[:20, :2] += 2
+    found = compare_many(values, site)
+    assert (found.size, found.groups) == (40, 2)
+    assert found.p == pytest.approx(1 / 2000)
+    squares = ((values - values.mean(axis=0)) ** 2).sum()
+    inside = sum(((values[site == one] - values[site == one].mean(axis=0)) ** 2).sum() for one in "AB")
+    assert found.effect == pytest.approx(1 - inside / squares)
+    assert found.statistic == pytest.approx((squares - inside) / (inside / 38))
+    by_rank = compare_many(values, np.exp(-values[:, 0] * 3))
+    assert by_rank.groups == 0
+    assert by_rank.p < 0.01
+
+
+def test_columns_that_have_nothing_to_do_with_the_measures_are_found_as_often_as_p_says():
+    rng = np.random.default_rng(3)
+    p = [compare_many(rng.normal(size=(30, 5)), np.repeat(["A", "B", "C"], 10)).p for _ in range(100)]
+    assert 0 <= sum(value < 0.05 for value in p) <= 11
+    assert 30 <= sum(value < 0.5 for value in p) <= 70
+
+
+def test_few_slides_and_single_groups_are_not_tested_together():
+    values = np.random.default_rng(0).normal(size=(12, 3))
+    assert compare_many(values, ["A"] * 12) is None
+    assert compare_many(values, ["A"] * 9 + ["B"] * 3) is None, "three are too few for a group"
+    assert compare_many(values[:9], range(9)) is None
+    assert compare_many(np.ones((12, 3)), ["A", "B"] * 6) is None
+    assert compare_many(values, np.ones(12)) is None
+    assert compare_many(values, ["A"] * 6 + ["B"] * 5 + ["C"]).size == 11

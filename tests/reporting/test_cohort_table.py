@@ -38,7 +38,7 @@ def read(data: bytes) -> list[dict[str, str]]:
 def test_columns_stand_in_order():
     assert list(table_of(ROWS)) == [
         "slide", "state", "reason", "grade", "abstained", "outside_scope", "patient_grade",
-        "patient_slides", "warnings", "outlying", "other_settings", "model", "model_licence",
+        "patient_slides", "warnings", "outlying", "scanner_group", "other_settings", "model", "model_licence",
         "share_of_resamples_1", "share_of_resamples_2", "nuclei_count", "x_mean", "x_sd", "site",
     ]  # fmt: skip
 

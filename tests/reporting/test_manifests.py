@@ -160,3 +160,10 @@ def test_what_nuclei_are_stands_with_who_says_so_and_where_that_holds() -> None:
 def test_without_a_model_nothing_is_said_of_what_nuclei_are() -> None:
     types = made_manifest("types", counts={"nuclei": 200, "unknown": 200}, model=None)
     assert reported.type_facts(types, made_manifest("segment")) == ()
+
+
+def test_the_page_says_with_which_stain_was_measured():
+    (native,) = reported.stain_facts({"stain": {"measured": "native"}})
+    assert (native.label, native.value) == ("Stain of the measures", "as it is on the slide")
+    (other,) = reported.stain_facts({"stain": {"measured": "normalized", "target": {}}})
+    assert other.value.startswith("normalized to the target")

@@ -26,6 +26,7 @@ class LinearGrader:
     scope: str = "Made for tests."
     made_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
+    stains: tuple[str, ...] = ("native",)
     model: tuple[str | None, str | None] = (None, None)
 
     def score(self, described: Described) -> float | None:

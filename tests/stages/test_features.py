@@ -12,11 +12,13 @@ import shapely
 from pydantic import ValidationError
 from scipy import ndimage
 
+from pathopipe.caveats import stops_grade
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
 from pathopipe.jobs.execution import execute
 from pathopipe.models.mpp_guard import GUARDS, SCALES
 from pathopipe.ops.measures import measure_outlines, measure_pixels
+from pathopipe.ops.normalization import TARGET, normalized
 from pathopipe.ops.raster import rasterize
 from pathopipe.ops.regions import Bins, mask_to_polygons, to_geojson
 from pathopipe.ops.shape import measure_shapes
@@ -422,3 +424,59 @@ def test_another_file_in_the_slides_place_is_a_fault_that_keeps_the_results(tmp_
     with pytest.raises(FaultError, match="changed since"):
         slide.run()
     assert slide.bytes() == before
+
+
+MINE = Stains((0.62, 0.70, 0.354), (0.20, 0.90, 0.387), 0.6, 0.45, "macenko")
+
+
+def stained(slide: Slide, stains: Stains = MINE, **tissue: object) -> Slide:
+    """Let a slide have these stains, and its tissue these other entries."""
+    path = slide.results / "field" / "tissue" / "manifest.json"
+    write_json(path, read_json(path) | {"stain": stains.to_dict()} | tissue)
+    return slide
+
+
+def test_normalized_stain_is_that_of_the_target_and_outlines_stay(tmp_path):
+    slide = stained(Slide(tmp_path, discs(500, 700, 150)))
+    native = slide.run()
+    before = pq.read_table(slide.file())
+    manifest = slide.run(stain="normalized")
+    assert (native["stain"], native["quality"]) == ({"measured": "native"}, [])
+    assert manifest["stain"] == {"measured": "normalized", "target": TARGET.to_dict()}
+    traced, image = outlines(slide.labels), normalized(slide.big, MINE)
+    groups = {"texture", "chromatin"}
+    measured = measure_pixels(image, traced.coords, traced.offsets, (MPP, MPP), TARGET, groups)
+    table = pq.read_table(slide.file())
+    assert_measured(table, measured)
+    assert table["area_um2"].equals(before["area_um2"])
+    assert not table["hematoxylin_mean"].equals(before["hematoxylin_mean"])
+
+
+def test_normalized_stain_gives_the_same_bytes_for_any_blocks_and_workers(tmp_path, monkeypatch):
+    slide = stained(Slide(tmp_path, discs(500, 700, 150)))
+    slide.run(stain="normalized")
+    first = slide.bytes()
+    monkeypatch.setattr(features, "_BLOCK", 256)
+    slide.run(3, stain="normalized")
+    assert slide.bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("stains", "tissue", "words"),
+    [
+        (Stains(), {}, "the stain colors could not be estimated from this slide"),
+        (MINE, {"quality": [{"code": "not_he", "message": "m", "value": 1.0, "threshold": 0}]}, "the colors are not"),
+        (Stains(MINE.hematoxylin, MINE.eosin, 0.2, 0.45, "macenko"), {}, "would have to be strengthened 4.1-fold"),
+    ],
+)
+def test_a_stain_that_is_not_known_well_is_left_as_it_is_and_that_is_told(tmp_path, stains, tissue, words):
+    slide = stained(Slide(tmp_path, discs(300, 300, 40)), stains, **tissue)
+    slide.run()
+    native = slide.bytes()
+    manifest = slide.run(stain="normalized")
+    assert slide.bytes() == native
+    assert manifest["stain"] == {"measured": "native"}
+    (warning,) = manifest["quality"]
+    assert warning["code"] == "stain_not_normalized"
+    assert words in warning["message"]
+    assert stops_grade(warning)

@@ -331,3 +331,28 @@ def test_an_unknown_grader_is_refused(tmp_path):
     prepare(tmp_path)
     with pytest.raises(RefusalError, match="no grader 'gleason'"):
         grade(tmp_path, grader="gleason")
+
+
+@pytest.mark.parametrize("measured", ["native", "normalized"])
+def test_a_grader_that_learned_from_another_stain_gives_no_grade(tmp_path, monkeypatch, measured):
+    prepare(tmp_path)
+    path = tmp_path / "s1" / "features" / "manifest.json"
+    write_json(path, json.loads(path.read_text()) | {"stain": {"measured": measured}})
+    learned = LinearGrader({("epithelial", "area_um2_mean"): 1.0})
+    monkeypatch.setattr("pathopipe.stages.grade.make_grader", lambda *_: learned)
+    result = grade(tmp_path)
+    if measured == "native":
+        assert result["grade"] == "2"
+        return
+    assert result["grade"] is None
+    assert result["reason"] == (
+        "The measures were made with normalized stain, but the grader learned from native ones: set "
+        "features.stain=native."
+    )
+
+
+def test_the_shipped_grader_takes_either_stain(tmp_path):
+    prepare(tmp_path)
+    path = tmp_path / "s1" / "features" / "manifest.json"
+    write_json(path, json.loads(path.read_text()) | {"stain": {"measured": "normalized"}})
+    assert grade(tmp_path)["grade"] == "2"

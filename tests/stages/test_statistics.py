@@ -133,11 +133,13 @@ def test_the_first_row_says_how_far_the_slide_can_be_trusted(tmp_path: Path) -> 
     write_json(path, read_json(path) | {"unfit_share": 0.25, "shares": shares, "blur_um": 0.7})
     vectors = {"hematoxylin": [0.6, 0.7, 0.3], "eosin": [0.1, 0.9, 0.2], "hematoxylin_max": 1.1, "eosin_max": 0.9}
     path = slide.home / "tissue" / "manifest.json"
-    write_json(path, read_json(path) | {"stain": vectors | {"source": "macenko"}})
+    scan = {"glass": [240.0, 241.5, 244.0], "noise": 1.2, "blockiness": 0.3, "sharpness": 0.5}
+    write_json(path, read_json(path) | {"stain": vectors | {"source": "macenko"}, "scan": scan})
     seal(slide.results, "s")
     first, *others = slide.run()
     assert (first["unfit_share"], first["blur_um"], first["out_of_focus_share"]) == (0.25, 0.7, shares["out of focus"])
     assert (first["stain_hematoxylin_green"], first["stain_eosin_strength"]) == (0.7, 0.9)
+    assert (first["scan_glass_green"], first["scan_noise"], first["scan_blockiness"]) == (241.5, 1.2, 0.3)
     names = [column.name for column in QUALITY]
     assert all(first[name] is not None for name in names)
     assert all(row[name] is None for row in others for name in names)

@@ -48,6 +48,20 @@ def test_a_slide_is_described(pyramid: Path, tmp_path: Path) -> None:
     assert "out_of_focus" not in {warning["code"] for warning in manifest["quality"]}
 
 
+def test_what_the_scanner_left_is_measured(pyramid: Path, tmp_path: Path) -> None:
+    before = run(tmp_path, pyramid)["scan"]
+    image = tifffile.imread(pyramid, key=0).astype(np.float64)
+    warm = image * (1.0, 0.98, 0.9) + np.random.default_rng(0).normal(0, 4, image.shape)
+    path = tmp_path / "warm.tif"
+    tifffile.imwrite(path, np.clip(warm.round(), 0, 254).astype(np.uint8), photometric="rgb", tile=(256, 256))
+    after = run(tmp_path, path, "other", mpp=(0.5, 0.5))["scan"]
+    red, green, blue = before["glass"]
+    assert after["glass"] == pytest.approx([red, 0.98 * green, 0.9 * blue], abs=2)
+    assert after["noise"] == pytest.approx(np.hypot(before["noise"], 4), rel=0.2)
+    assert after["sharpness"] > before["sharpness"]
+    assert all(value is not None for value in before.values())
+
+
 def test_polygons_are_valid_and_add_up(pyramid: Path, tmp_path: Path) -> None:
     manifest = run(tmp_path, pyramid)
     content = read_json(tmp_path / "results" / "s" / "tissue" / "tissue.geojson")
@@ -85,6 +99,7 @@ def test_a_field_of_view_is_all_tissue(tmp_path: Path) -> None:
     manifest = run(tmp_path, tmp_path / "f.png", mpp=(0.5, 0.5))
     assert manifest["mpp_source"] == "sheet"
     assert manifest["tissue_mm2"] == pytest.approx(600 * 500 * 0.25 / 1e6, rel=0.03)
+    assert manifest["scan"]["glass"] is None
     thumbnail = cv2.imread(str(tmp_path / "results" / "s" / "tissue" / "thumbnail.jpg"))
     assert thumbnail.shape == (500, 600, 3)
 

@@ -174,6 +174,10 @@ class Grader(Protocol):
         """What it grades, in the words of the sheet, by column: ``tissue`` (organs) and ``stain``; the usual first."""
 
     @property
+    def stains(self) -> tuple[str, ...]:
+        """With which settings of ``features.stain`` its measures may have been made."""
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """Regions whose statistics it needs beside those of the whole slide, by their names."""
 

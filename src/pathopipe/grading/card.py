@@ -113,6 +113,8 @@ class GraderCard:
         Largest share of columns outside the range of the slides learned from at which a slide is graded.
     mpp
         Smallest and largest resolution of these slides.
+    stain
+        Whether their measures were made on pixels as they are, or with normalized stain.
     reported
         What a reader should know of the labels: a column that foretells them, few patients.
     seal
@@ -141,6 +143,7 @@ class GraderCard:
     limits: Annotated[tuple[float, ...], Field(max_length=19)] = ()
     foreign: Annotated[float, Field(ge=0, le=1)] = 1.0
     mpp: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.1, 2.0)
+    stain: Literal["native", "normalized"] = "native"
     data: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
     training: Mapping[Text, Entry] = Field(default_factory=dict)
     figures: Mapping[Text, Mapping[Text, float]] = Field(default_factory=dict)

@@ -90,6 +90,11 @@ class CriteriaGrader:
         return self.card.made_for
 
     @property
+    def stains(self) -> tuple[str, ...]:
+        """Either: docs/stain.md has how well it grades with both."""
+        return ("native", "normalized")
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """None: the whole slide is all that the criteria are about."""
         return ()

@@ -85,6 +85,11 @@ class TrainedGrader:
         return self.card.made_for
 
     @property
+    def stains(self) -> tuple[str, ...]:
+        """That of the slides that it learned from."""
+        return (self.card.stain,)
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """Regions whose statistics it learned from, beside those of the whole slide."""
         rows = dict.fromkeys(region_of(row) for row, _ in self.card.architecture.columns)

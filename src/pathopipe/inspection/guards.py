@@ -10,7 +10,7 @@ from pathopipe.caveats import warning
 from pathopipe.errors import SlideRejectedError
 from pathopipe.ops.colors import BRIGHT_LIGHT, Colors, background, colors_of, could_be_stained, rearranged
 from pathopipe.ops.stain import Stains
-from pathopipe.ops.tissue import TissueView, find_tissue, sharpness
+from pathopipe.ops.tissue import TissueView, find_tissue
 from pathopipe.pipeline import TissueSettings
 from pathopipe.slide import Slide
 from pathopipe.units import Mpp
@@ -100,15 +100,22 @@ def no_tissue(view: RGB, bin_um: float, settings: TissueSettings) -> str:
     )
 
 
-def image_warnings(slide: Slide, samples: list[RGB], stains: Stains, tissue: TissueView) -> list[Entry]:
+def image_warnings(
+    slide: Slide, samples: list[RGB], sharp: list[float], stains: Stains, tissue: TissueView
+) -> list[Entry]:
     """Warn about what makes numbers less trustworthy, or leaves the slide without a grade.
+
+    Parameters
+    ----------
+    samples, sharp
+        Windows of the tissue, uint8 (H, W, 3), and the sharpness of each.
 
     Raises
     ------
     SlideRejectedError
         When the image holds no color.
     """
-    return [*color_warnings(samples), *_other_warnings(slide, samples, stains, tissue)]
+    return [*color_warnings(samples), *_other_warnings(slide, sharp, stains, tissue)]
 
 
 def color_warnings(samples: list[RGB]) -> list[Entry]:
@@ -148,8 +155,8 @@ def _foreign(found: Colors, pixels: RGB) -> Entry:
     return warning("not_he", text, found.foreign, _FOREIGN)
 
 
-def _other_warnings(slide: Slide, samples: list[RGB], stains: Stains, tissue: TissueView) -> list[Entry]:
-    blurred = float(np.mean([sharpness(sample) < _BLURRED for sample in samples]))
+def _other_warnings(slide: Slide, sharp: list[float], stains: Stains, tissue: TissueView) -> list[Entry]:
+    blurred = float(np.mean([value < _BLURRED for value in sharp]))
     conflict, pen, strength = _mpp_conflict(slide), tissue.pen_share, stains.hematoxylin_max
     estimated = 0 if stains.source == "default" else 2
     checks = (

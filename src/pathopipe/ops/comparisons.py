@@ -1,4 +1,4 @@
-"""Comparing numbers of slides: by group, by rank, for many comparisons at once, and which lie far from the others."""
+"""Comparing numbers of slides: by group, by rank, together, for many comparisons at once, and which lie far off."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ FAR: Final = 3.5
 """Robust z score from which a value counts as an outlier (Iglewicz and Hoaglin 1993)."""
 _MAD_OF_SD: Final = 0.6745
 """Median absolute deviation of a standard normal distribution."""
+PERMUTATIONS: Final = 1999
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Comparison:
     size, groups
         Values compared, and in how many groups; 0 groups where ranks were correlated.
     statistic
-        H of Kruskal and Wallis, or Spearman's rho.
+        H of Kruskal and Wallis, Spearman's rho, or the pseudo-F of Anderson.
     effect
-        Epsilon squared (0 to 1; Tomczak and Tomczak 2014) of groups, rho of ranks.
+        Epsilon squared (0 to 1; Tomczak and Tomczak 2014) of groups, rho of ranks, or R².
     p
         Without regard to other comparisons.
     """
@@ -71,6 +72,53 @@ def compare_ranks(x: ArrayLike, y: ArrayLike) -> Comparison | None:
     found = spearmanr(pairs[:, 0], pairs[:, 1])
     rho, p = float(found.statistic), float(found.pvalue)
     return Comparison(len(pairs), 0, rho, rho, p)
+
+
+def compare_many(values: ArrayLike, by: Sequence[str] | ArrayLike) -> Comparison | None:
+    """Test whether many measures together go with a column (PERMANOVA; Anderson 2001, McArdle and Anderson 2001).
+
+    The share of the squared distances between slides that the column explains, against those of the same column in
+    1,999 random orders, which are the same at every call.
+
+    Parameters
+    ----------
+    values
+        (n, d), of one scale.
+    by
+        Names of groups (n,), of which those of fewer than `SMALLEST_GROUP` are left out, or numbers (n,), whose ranks
+        count.
+
+    Returns
+    -------
+    None where there are not two groups, fewer than `FEWEST_PAIRS` slides, or nothing differs.
+    """
+    measured, named = np.asarray(values, np.float64), np.asarray(by)
+    if named.dtype.kind in "US":
+        _, codes, sizes = np.unique(named, return_inverse=True, return_counts=True)
+        kept = sizes[codes] >= SMALLEST_GROUP
+        design = (codes[kept, None] == np.flatnonzero(sizes >= SMALLEST_GROUP)[1:]).astype(np.float64)
+        measured, groups = measured[kept], int(np.count_nonzero(sizes >= SMALLEST_GROUP))
+    else:
+        from scipy.stats import rankdata
+
+        design, groups = rankdata(named)[:, None].astype(np.float64), 0
+    if len(measured) < FEWEST_PAIRS or not design.shape[1] or (np.ptp(design, axis=0) == 0).any():
+        return None
+    return _permuted(measured - measured.mean(axis=0), design - design.mean(axis=0), groups)
+
+
+def _permuted(centered: NDArray[np.float64], design: NDArray[np.float64], groups: int) -> Comparison | None:
+    total = float((centered**2).sum())
+    if not total:
+        return None
+    basis = np.linalg.qr(design)[0]
+    explained = float(((basis.T @ centered) ** 2).sum()) / total
+    rng, count = np.random.default_rng(0), len(centered)
+    shares = [float(((basis.T @ centered[rng.permutation(count)]) ** 2).sum()) / total for _ in range(PERMUTATIONS)]
+    # What rounding alone tells apart counts as equal.
+    p = (1 + sum(share >= explained - 1e-12 for share in shares)) / (PERMUTATIONS + 1)
+    rest = (1 - explained) / max(1, count - design.shape[1] - 1)
+    return Comparison(count, groups, explained / design.shape[1] / rest if rest else np.inf, explained, p)
 
 
 def adjusted(p: Sequence[float]) -> list[float]:

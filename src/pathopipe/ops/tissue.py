@@ -38,10 +38,11 @@ _REACH = 4  # bins that roughness and tint, and the means over them, look far
 
 @dataclass(frozen=True)
 class TissueView:
-    """What is where on a coarse view: masks of its shape, and the share of the view that pen covers."""
+    """What is where on a coarse view: the tissue, the share that pen covers, and the color of glass where it shows."""
 
     tissue: Mask
     pen_share: float
+    glass: tuple[float, float, float] | None = None
 
 
 def looks_dark(view: RGB) -> bool:
@@ -73,9 +74,10 @@ def find_tissue(view: RGB, bin_um: float, min_area_mm2: float, margin_um: float)
         view = view.copy()
         view[black] = np.rint(glass)
     scanned = int(black.size - np.count_nonzero(black))
+    shown = _color(glass) if glass_share >= _GLASS_SHARE else None
     pale, threshold = _pale(view, glass)
     if glass_share < _GLASS_SHARE and np.count_nonzero(pale) > 0.5 * scanned:
-        return TissueView(~black, 0.0)
+        return TissueView(~black, 0.0, shown)
     tissue, faint_ink, strong_ink = _colors(view, glass, threshold)
     tissue |= _shrink(pale, _SMEAR)
     bin_mm2 = (bin_um / 1000) ** 2
@@ -83,9 +85,14 @@ def find_tissue(view: RGB, bin_um: float, min_area_mm2: float, margin_um: float)
     del pale, faint_ink, strong_ink
     tissue = _tidy(tissue & ~pen, bin_um, min(min_area_mm2, 0.05 * tissue.size * bin_mm2)) & ~black
     if np.count_nonzero(tissue) >= _ALL_TISSUE_SHARE * scanned > 0:
-        return TissueView(~black, 0.0)
+        return TissueView(~black, 0.0, shown)
     widened = _dilate(tissue, round(margin_um / bin_um)) & ~pen & ~black
-    return TissueView(widened, float(pen.mean()))
+    return TissueView(widened, float(pen.mean()), shown)
+
+
+def _color(values: NDArray[np.float32]) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 @dataclass(frozen=True)

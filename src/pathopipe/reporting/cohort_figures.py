@@ -159,6 +159,38 @@ def _below(x: Axis, base: float, title: str) -> list[Markup]:
     return [*lines, svg.text((x.start + x.end) / 2, base + 36, title, "middle", "title")]
 
 
+def lettered(places: np.ndarray, letters: Sequence[str], names: Sequence[str], titles: tuple[str, str]) -> Markup:
+    """Draw the letter of its group at the place (n, 2) of each slide; of more than `NAMED` dots, and letters of groups.
+
+    ``titles`` are those of the axes.
+    """
+    x = Axis(*padded(places[:, 0]), 62.0, _WIDTH - _RIGHT)
+    y = Axis(*padded(places[:, 1]), 226.0, 10.0)
+    sizes = ", ".join(f"{letter} {count(number_of)}" for letter, number_of in sorted(Counter(letters).items()))
+    if len(letters) <= NAMED:
+        drawn = svg.group(
+            [
+                svg.element(
+                    "text",
+                    svg.element("title", f"{name}: group {letter}"),
+                    letter,
+                    x=x(across),
+                    y=y(up) + 4,
+                    text_anchor="middle",
+                )
+                for (across, up), letter, name in zip(places.tolist(), letters, names, strict=True)
+            ],
+            class_="letters",
+        )
+    else:
+        dots = marks([(x(across), y(up), Dot(0.0, ""), "") for across, up in places.tolist()], 1.5)
+        middles = {one: np.median(places[np.array(letters) == one], axis=0) for one in sorted(set(letters))}
+        named = [svg.text(x(across), y(up) + 4, one, "middle") for one, (across, up) in middles.items()]
+        drawn = svg.group([dots, svg.group(named, class_="letters large")])
+    label = f"{len(letters)} slides by how they were stained and scanned, in groups: {sizes}."
+    return svg.figure(_WIDTH, 272.0, label, *axes(x, y, *titles), drawn, class_="chart scatter")
+
+
 def scatter(pairs: Sequence[tuple[float, Dot]], column: str, title: str) -> Markup:
     """Draw a dot per slide: a number of the sheet to the right, the slide's statistic upward."""
     across = np.array([value for value, _ in pairs], np.float64)

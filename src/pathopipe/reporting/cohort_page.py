@@ -13,6 +13,7 @@ from pathopipe.ops.comparisons import FAR, FEWEST_VALUES
 from pathopipe.reporting import cohort_comparisons, cohort_data, cohort_figures
 from pathopipe.reporting.cohort_comparisons import ByColumn
 from pathopipe.reporting.cohort_entry import STATES, CohortEntry, shade
+from pathopipe.reporting.cohort_scanners import Scanners
 from pathopipe.reporting.cohort_settings import mixed
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.slide_page import QualityWarning
@@ -56,6 +57,8 @@ class CohortPage:
         Names of those that are shown, and compared by each column.
     patients, patient_rule
         Grades of the patients of several slides, and how they are made, a sentence.
+    scanners
+        How the slides were stained and scanned; None where too few are known for that.
     """
 
     entries: tuple[CohortEntry, ...]
@@ -64,6 +67,7 @@ class CohortPage:
     statistics: tuple[str, ...] = ()
     patients: tuple[PatientGrade, ...] = ()
     patient_rule: str = ""
+    scanners: Scanners | None = None
 
     @property
     def resampled(self) -> bool:

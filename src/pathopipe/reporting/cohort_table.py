@@ -47,6 +47,8 @@ class CohortRow:
         Codes of the warnings about the slide with a blank between them; None where it has no results.
     outlying
         Statistics in which the slide lies far from the others, with a blank between them; None where it does in none.
+    scanner_group
+        Which of the slides that were stained or scanned alike it belongs to; None where there are no such groups.
     statistics
         The slide's row of statistics, by column.
     extra
@@ -70,6 +72,7 @@ class CohortRow:
     outside_scope: bool | None = None
     warnings: str | None = None
     outlying: str | None = None
+    scanner_group: str | None = None
     other_settings: str | None = None
     calibrated: bool = False
     patient_grade: str | None = None

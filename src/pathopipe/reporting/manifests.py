@@ -48,6 +48,13 @@ def mpp_facts(features: Manifest) -> tuple[Fact, ...]:
     return (Fact("Resolution check", MPP_CHECKS.get(checked_by, str(checked_by))),) if checked_by else ()
 
 
+def stain_facts(features: Manifest) -> tuple[Fact, ...]:
+    """Return whether stain and texture were measured on pixels as they are, or normalized."""
+    if features["stain"]["measured"] == "native":
+        return (Fact("Stain of the measures", "as it is on the slide"),)
+    return (Fact("Stain of the measures", "normalized to the target of docs/stain.md", "(Macenko 2009)"),)
+
+
 def nuclei_facts(detect: Manifest, segment: Manifest) -> tuple[Fact, ...]:
     """Return which model found the nuclei, and the terms that it may be used under; or that they were given."""
     if nuclei_given(segment):

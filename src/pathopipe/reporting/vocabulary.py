@@ -22,6 +22,8 @@ WARNINGS = MappingProxyType(
         "faint": "Faint stain",
         "overstained": "Strong stain",
         "default_stain": "Stain not estimated",
+        "stain_not_normalized": "Stain not normalized",
+        "other_stain": "Stain unlike the grader's",
     }
 )
 """What the codes of warnings are called, in a word or two."""

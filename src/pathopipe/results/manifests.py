@@ -103,6 +103,7 @@ class Manifest(AnyManifest):
     blur_um: NotRequired[float | None]
     bins: NotRequired[BinsEntry]
     stain: NotRequired[dict[str, Any]]
+    scan: NotRequired[dict[str, Any]]
     sha256: NotRequired[str]
     grid: NotRequired[GridEntry]
     halo: NotRequired[int]
@@ -120,12 +121,12 @@ class Manifest(AnyManifest):
 
 ENTRIES: Final = MappingProxyType(
     {
-        "tissue": ("mpp_x", "mpp_y", "slide_info", "tissue_mm2", "bins", "stain", "quality", "sha256"),
+        "tissue": ("mpp_x", "mpp_y", "slide_info", "tissue_mm2", "bins", "stain", "scan", "quality", "sha256"),
         "quality": ("model", "sound_mm2", "unfit_share", "shares", "quality"),
         "tiles": ("grid", "halo"),
         "detect": ("model", "grid", "score", "scales", "quality"),
         "segment": ("grid",),
-        "features": ("grid", "mpp_checked_by", "quality"),
+        "features": ("grid", "mpp_checked_by", "stain", "quality"),
         "types": ("quality",),
         "statistics": ("quality", "fields", "whole_only"),
         "grade": ("model", "about", "quality"),

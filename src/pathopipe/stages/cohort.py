@@ -11,10 +11,12 @@ from pathopipe.jobs.job import Gathering, Outcome
 from pathopipe.pipeline import COHORT, ORDER
 from pathopipe.provenance import requirements, versions, workflow_folder
 from pathopipe.reporting import manifests as reported
-from pathopipe.reporting.cohort_comparisons import marked
+from pathopipe.reporting.cohort_comparisons import Column, marked
 from pathopipe.reporting.cohort_crate import Made, sheet, write_cohort_crate
 from pathopipe.reporting.cohort_entry import STATES, CohortEntry
 from pathopipe.reporting.cohort_page import CohortPage, render_cohort
+from pathopipe.reporting.cohort_scanners import COLUMN as FOUND
+from pathopipe.reporting.cohort_scanners import Scanners, grouped, scanners, with_column
 from pathopipe.reporting.cohort_settings import mixed, other_settings, settings_of_most
 from pathopipe.reporting.cohort_table import CohortRow, table_of, to_parquet, to_tsv
 from pathopipe.reporting.grade_file import grade_of
@@ -43,18 +45,31 @@ def run(gathering: Gathering) -> Outcome:
         replace(entry, row=_of_patient(_with_settings(entry.row, others), patients.get(entry.row.slide)))
         for entry, _ in found
     ]
-    entries = marked(entries, gathering.settings.statistics)
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
+    entries = marked(entries, gathering.settings.statistics)
+    scanned = _scanners(entries, gathering.settings.columns, grades)
+    entries = grouped(entries, scanned)
     table = table_of([entry.row for entry in entries])
     gathering.output("cohort.tsv").write_bytes(to_tsv(table))
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     several = tuple(dict.fromkeys(patient for patient in patients.values() if len(patient.slides) > 1))
     rule = RULES[gathering.settings.patient_rule]
     shown = gathering.settings
-    page = CohortPage(tuple(entries), grades, shown.columns, shown.statistics, several, rule)
+    extra = shown.columns
+    if scanned is not None and scanned.several:
+        entries, extra = with_column(entries), (*extra, FOUND)
+    page = CohortPage(tuple(entries), grades, extra, shown.statistics, several, rule, scanned)
     gathering.output("index.html").write_bytes(render_cohort(page))
     _write_recipe(gathering, most, others)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
+
+
+def _scanners(entries: Sequence[CohortEntry], names: Sequence[str], grades: Sequence[str]) -> Scanners | None:
+    """Look for groups of slides that were scanned alike, and whether grades and the sheet's columns go with that."""
+    done = [entry for entry in entries if entry.row.state == "done"]
+    columns = [Column(name, tuple(entry.row.extra.get(name, "") for entry in done)) for name in names]
+    given = Column("grade", tuple(entry.row.grade or "" for entry in done), tuple(grades))
+    return scanners(done, [given, *columns] if grades else columns)
 
 
 def describe(gathering: Gathering) -> None:

@@ -20,6 +20,7 @@ from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.blocks import by_block
 from pathopipe.ops.border import Border
 from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
+from pathopipe.ops.normalization import MOST_AMPLIFIED, TARGET, amplification_of, normalized
 from pathopipe.ops.regions import Bins, polygons_to_mask
 from pathopipe.ops.spatial.graph import delaunay_measures, neighbor_graph
 from pathopipe.ops.spatial.neighbors import differences, measure_neighbors
@@ -48,6 +49,9 @@ _FINEST_MPP: Final = 0.25
 # multiple. Medians of annotated nuclei are 13 to 48 um2 in fields of TNBC and NuCLS, and 14 to 52 in those of MoNuSeg
 # but three, whose scale is in doubt (docs/network.md).
 _MEDIAN_UM2: Final = (10.0, 130.0)
+_NATIVE: Final = "stain_not_normalized"
+_OTHER_COLORS: Final = frozenset({"not_he", "implausible_color"})
+"""Warnings under which what was taken for hematoxylin and eosin is something else."""
 _SCHEMA: Final = schema_of(COLUMNS)
 _FROM_PIXELS: Final = tuple(
     column for group, columns in GROUPS.items() if group not in {"distances", "neighborhood"} for column in columns
@@ -81,12 +85,16 @@ class _Rings:
 
 @dataclass(frozen=True)
 class _View:
-    """What every block needs; shared by threads. Outlines lie on ``grid``, pixels are read on ``fine``."""
+    """What every block needs; shared by threads. Outlines lie on ``grid``, pixels are read on ``fine``.
+
+    ``stains`` are the slide's; ``target`` is what pixels are normalized to first, None where they are not.
+    """
 
     slide: Slide
     grid: Grid
     fine: Grid
     stains: Stains
+    target: Stains | None
     border: Border
     groups: frozenset[str]
     watch: Stopwatch
@@ -118,7 +126,10 @@ class _View:
             rgb = self.slide.read(self.fine, x, y, width, height)
         mpp = (self.fine.mpp_x, self.fine.mpp_y)
         with self.watch.spending("pixels"):
-            found |= measure_pixels(rgb, coords - (x, y), rings.offsets, mpp, self.stains, self.groups)
+            if self.target is not None:
+                rgb = normalized(rgb, self.stains, self.target)
+            stains = self.target or self.stains
+            found |= measure_pixels(rgb, coords - (x, y), rings.offsets, mpp, stains, self.groups)
         none = np.full(len(rings), np.nan)
         parts = {kind: [found.get(c.name, none) for c in _FROM_PIXELS if c.kind == kind] for kind in _PACKED}
         packed = {name: np.stack(parts[kind], axis=1).astype(kind) for kind, name in _PACKED.items()}
@@ -187,8 +198,10 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
     """Measure all nuclei of a slide."""
     segment = job.manifest("segment")
     total = int(segment["counts"]["nuclei"])
+    unlike = _not_normalized(job)
+    target = TARGET if job.settings.stain == "normalized" and not unlike else None
     with open_slide_of(job) as slide, job.journal() as journal:
-        nuclei = _Nuclei(job, _view(job, slide), journal, total)
+        nuclei = _Nuclei(job, _view(job, slide, target), journal, total)
         beside = _beside(job, nuclei)
         areas = [np.empty(0)]
         with TableWriter(job.output("features.parquet"), _SCHEMA) as table:
@@ -204,7 +217,8 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
         "grid": segment["grid"],
         "pixels_mpp": [fine.mpp_x, fine.mpp_y],
         "mpp_checked_by": checked_by,
-        "quality": warnings,
+        "stain": {"measured": "native"} if target is None else {"measured": "normalized", "target": target.to_dict()},
+        "quality": [*warnings, *unlike],
     }
     return Outcome(counts={"nuclei": total}, details=details)
 
@@ -215,7 +229,27 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
         pass
 
 
-def _view(job: Job[FeaturesSettings], slide: Slide) -> _View:
+def _not_normalized(job: Job[FeaturesSettings]) -> list[dict[str, Any]]:
+    """Warn where the stain was to be normalized, and the slide's is not known well enough for that."""
+    tissue = job.manifest("tissue")
+    if job.settings.stain == "native":
+        return []
+    stains, told = Stains.from_dict(tissue["stain"]), {entry["code"] for entry in tissue.get("quality") or []}
+    text, factor = (
+        "the stain was not normalized, and measures of stain and texture are native",
+        amplification_of(stains),
+    )
+    if stains.source == "default":
+        return [warning(_NATIVE, f"{text}: the stain colors could not be estimated from this slide", 0, 2)]
+    if told & _OTHER_COLORS:
+        return [warning(_NATIVE, f"{text}: the colors are not those of hematoxylin and eosin", 0, 2)]
+    if factor > MOST_AMPLIFIED:
+        why = f"a stain is so faint that it would have to be strengthened {factor:.1f}-fold"
+        return [warning(_NATIVE, f"{text}: {why}", factor, MOST_AMPLIFIED)]
+    return []
+
+
+def _view(job: Job[FeaturesSettings], slide: Slide, target: Stains | None) -> _View:
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
     grid, bins = Grid(**segment["grid"]), Bins(**tissue["bins"])
     return _View(
@@ -223,6 +257,7 @@ def _view(job: Job[FeaturesSettings], slide: Slide) -> _View:
         grid,
         slide.grid(max(_FINEST_MPP, slide.mpp.x, slide.mpp.y)),
         Stains.from_dict(tissue["stain"]),
+        target,
         Border(grid, bins, polygons_to_mask(sound_polygons(job), bins)),
         frozenset(job.settings.groups),
         job.watch,

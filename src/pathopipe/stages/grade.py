@@ -21,7 +21,7 @@ from pathopipe.results.described import described_slide
 from pathopipe.results.documents import damaged, write_json
 from pathopipe.results.grade_parts import DriversEntry, RegionEntry
 from pathopipe.results.heat_map import Square, heat_map_of, rounded, squares_of
-from pathopipe.results.manifests import WarningEntry, mpp_of, nuclei_given
+from pathopipe.results.manifests import Manifest, WarningEntry, mpp_of, nuclei_given
 from pathopipe.results.names import weights_folder
 from pathopipe.text import sentence
 
@@ -43,7 +43,7 @@ def run(job: GradeJob) -> Outcome:
     if job.manifest("features")["counts"]["nuclei"] != job.manifest("segment")["counts"]["nuclei"]:
         raise damaged(job.input("features/manifest.json"))
     check_nuclei(job)
-    own = _scope_warnings(grader, about)
+    own = [*_scope_warnings(grader, about), *_stain_warnings(grader, job.manifest("features"))]
     warnings = [*_upstream_warnings(job), *own]
     described, others = described_slide(job.input("statistics/statistics.parquet"), grader.regions)
     result = _withheld(grader.grade(partial(nuclei_of, job), described), warnings, job.settings)
@@ -140,6 +140,18 @@ def _scope_warnings(grader: Grader, about: Mapping[str, str]) -> list[dict[str, 
     """Warn where the tissue or stain in the sheet is not what the grader is made for: the number of such columns."""
     reason = out_of_scope(grader, about)
     return [warning("out_of_scope", reason, 1, 0)] if reason else []
+
+
+def _stain_warnings(grader: Grader, features: Manifest) -> list[dict[str, Any]]:
+    """Warn where the grader learned from measures that were made with another setting of ``features.stain``."""
+    measured = features["stain"]["measured"]
+    if measured in grader.stains:
+        return []
+    text = (
+        f"the measures were made with {measured} stain, but the grader learned from {grader.stains[0]} ones: set "
+        f"features.stain={grader.stains[0]}"
+    )
+    return [warning("other_stain", text, 1, 0)]
 
 
 def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settings: GradeSettings) -> GradeResult:

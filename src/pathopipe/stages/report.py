@@ -112,6 +112,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         facts=reported.slide_facts(tissue),
         methods=(
             *reported.mpp_facts(manifests["features"]),
+            *reported.stain_facts(manifests["features"]),
             *reported.nuclei_facts(manifests["detect"], manifests["segment"]),
             *reported.type_facts(manifests["types"], manifests["segment"]),
         ),

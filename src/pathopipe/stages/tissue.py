@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pathopipe.errors import SlideRejectedError
 from pathopipe.identity import full_sha256
 from pathopipe.inspection.guards import check_background, image_warnings, no_tissue
-from pathopipe.inspection.windows import read_windows
+from pathopipe.inspection.windows import choose_windows, read_windows
 from pathopipe.jobs.job import Job, Outcome, damage_warning
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import drawn_regions
@@ -22,8 +22,9 @@ from pathopipe.ops.regions import (
     polygons_cover,
     to_geojson,
 )
+from pathopipe.ops.scan import blockiness, middle_sharpness, noise
 from pathopipe.ops.stain import estimate_stains
-from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark
+from pathopipe.ops.tissue import TissueView, find_tissue, looks_dark, sharpness
 from pathopipe.pipeline import TissueSettings
 from pathopipe.results.documents import write_json
 from pathopipe.results.tissue import outline_tissue
@@ -37,6 +38,7 @@ _THUMBNAIL_SIDE = 1024
 _SAMPLE_MPP = 0.5
 _SAMPLE_SIDE = 256
 _MAX_SAMPLES = 48
+_MAX_NATIVE = 16
 _LEAST_UM2 = 100.0
 _LEAST_SIDE_UM = 4.0
 _MOST_MM2 = 16_000.0  # a whole mount of 6 x 4 inches has 15,500
@@ -70,13 +72,16 @@ def _describe(job: Job[TissueSettings], slide: Slide, known: dict[str, Any]) -> 
     _write_thumbnail(job.output("thumbnail.jpg"), _thumbnail(slide, view, grid))
     del view
     samples = list(read_windows(slide, tissue.tissue, bins, _SAMPLE_MPP, _SAMPLE_SIDE, _MAX_SAMPLES))
+    sharp = [sharpness(sample) for sample in samples]
+    scan = _scan_details(slide, tissue, bins, sharp)
     damaged = _damaged_share(slide)
     stains = estimate_stains(np.concatenate([sample.reshape(-1, 3)[::7] for sample in samples]))
     found = {
         "tissue_mm2": tissue_mm2,
         "bins": vars(bins),
         "stain": stains.to_dict(),
-        "quality": [*image_warnings(slide, samples, stains, tissue), *damage_warning(damaged, "slide")],
+        "scan": scan,
+        "quality": [*image_warnings(slide, samples, sharp, stains, tissue), *damage_warning(damaged, "slide")],
         "sha256": full_sha256(slide.path),
     }
     return Outcome(counts={"samples": len(samples)}, details=known | found)
@@ -125,7 +130,7 @@ def _find(view: RGB, grid: Grid, slide: Slide, job: Job[TissueSettings]) -> Tiss
     inside = found.tissue & _wanted(regions, bins) if regions else found.tissue
     if not inside.any():
         raise SlideRejectedError("there is no tissue within the regions of the column 'roi'")
-    return TissueView(inside, found.pen_share)
+    return TissueView(inside, found.pen_share, found.glass)
 
 
 def _wanted(regions: list[Region], bins: Bins) -> NDArray[np.bool_]:
@@ -162,6 +167,16 @@ def _damaged_share(slide: Slide) -> float:
     if share > MAX_DAMAGED_SHARE:
         raise SlideRejectedError(str(slide.damage))
     return share
+
+
+def _scan_details(slide: Slide, tissue: TissueView, bins: Bins, sharp: list[float]) -> dict[str, Any]:
+    """What the scanner left in the image; noise and blocks are measured on a few windows at the slide's resolution."""
+    native = Grid(slide.width_px, slide.height_px, 1.0, 1.0, slide.mpp.x, slide.mpp.y)
+    places = choose_windows(native, tissue.tissue, bins, _SAMPLE_SIDE, _MAX_NATIVE)
+    windows = [slide.read(native, *place) for place in places]
+    known = {"noise": noise(windows), "blockiness": blockiness(windows), "sharpness": middle_sharpness(sharp)}
+    rounded = {name: None if value is None else round(value, 4) for name, value in known.items()}
+    return {"glass": None if tissue.glass is None else list(tissue.glass), **rounded}
 
 
 def _mpp_details(mpp: Mpp) -> dict[str, Any]:

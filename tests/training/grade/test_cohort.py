@@ -170,3 +170,24 @@ def test_a_region_that_some_slides_lack_is_missing_there_and_one_that_most_lack_
     write_slide(results, "s7", dict.fromkeys(NAMES, 1.0))
     with pytest.raises(RefusalError, match="--region tumor, left: fewer than 80% of the slides have a region of this"):
         read_cohort(sheet, results, "grade", "patient", regions=("tumor, left",))
+
+
+def test_how_the_stain_was_measured_is_learned_and_must_be_the_same_for_all(tmp_path, monkeypatch):
+    def measured(stain, *quality):
+        entries = made.DETAILS["features"] | {"stain": {"measured": stain}, "quality": list(quality)}
+        monkeypatch.setitem(made.DETAILS, "features", entries)
+
+    assert read(tmp_path / "native").stain == "native"
+    measured("normalized")
+    sheet, results = write_cohort(tmp_path)
+    assert read_cohort(sheet, results, "grade", "patient").stain == "normalized"
+    row = dict.fromkeys(NAMES, 0.5)
+    measured("native")
+    write_slide(results, "s4", row)
+    with pytest.raises(RefusalError, match="some slides were measured with normalized stain and some without"):
+        read_cohort(sheet, results, "grade", "patient")
+    measured("native", {"code": "stain_not_normalized", "message": "m", "value": 0.0, "threshold": 2})
+    write_slide(results, "s4", row)
+    found = read_cohort(sheet, results, "grade", "patient")
+    assert found.left_out == {"s4": "its stain could not be normalized (features.stain)"}
+    assert found.stain == "normalized"

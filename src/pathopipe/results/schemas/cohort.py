@@ -27,6 +27,12 @@ SLIDE: Final = (
         "statistics, of those that cohort.statistics names, in which the slide lies far from the others, separated by "
         "spaces",
     ),
+    Column(
+        "scanner_group",
+        "string",
+        "",
+        "group of slides that were stained or scanned alike, A the largest; empty where there are no groups",
+    ),
     Column("other_settings", "string", "", "settings that differ from those of most slides, as for --set"),
     Column("model", "string", "", "model that found the nuclei"),
     Column("model_licence", "string", "", "terms of use of its results"),

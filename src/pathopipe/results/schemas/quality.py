@@ -68,6 +68,50 @@ _STAIN: Final = (
         for stain in _STAINS
     ),
 )
+_SCAN: Final = (
+    *(
+        Column(
+            f"scan_glass_{color}",
+            "float64",
+            "",
+            f"white balance: {color} of empty glass; null where none shows, and but for the whole slide",
+            f"Glass, {color}",
+            formula="median of the smooth, bright and untinted bins of 8 µm around the most frequent gray",
+            range="0 to 255",
+        )
+        for color in _COLORS
+    ),
+    Column(
+        "scan_noise",
+        "float64",
+        "gray levels",
+        "standard deviation of the noise of green at the slide's resolution; null but for the whole slide",
+        "Noise",
+        formula="10th percentile over squares of 16 pixels without clipped values, of up to 16 windows of tissue",
+        source="Immerkær 1996",
+    ),
+    Column(
+        "scan_blockiness",
+        "float64",
+        "",
+        "compression: how much more green steps at the borders of blocks of 8 pixels than within, 0 without JPEG's "
+        "blocks; null but for the whole slide",
+        "Blocks of compression",
+        formula="mean absolute second difference across borders / within blocks − 1, in the same windows",
+        source="after Fan and de Queiroz 2003",
+        range="from 0",
+    ),
+    Column(
+        "scan_sharpness",
+        "float64",
+        "",
+        "detail of 1 to 2 pixels against that of 2 to 4, at 0.5 µm per pixel; null but for the whole slide",
+        "Sharpness",
+        formula="median over up to 48 windows of tissue of the ratio of variances of differences of Gaussians",
+        source="Burt and Adelson 1983",
+        range="from 0",
+    ),
+)
 QUALITY: Final = (
     UNFIT,
     *(
@@ -83,6 +127,7 @@ QUALITY: Final = (
     ),
     BLUR,
     *_STAIN,
+    *_SCAN,
 )
 
 
@@ -90,7 +135,14 @@ def trust_of(quality: Mapping[str, Any], tissue: Mapping[str, Any]) -> dict[str,
     """Return the values of these columns, by the manifests of the stages `quality` and `tissue`."""
     shares = {share_column(name): float(share) for name, share in quality["shares"].items()}
     known: dict[str, float | None] = {UNFIT.name: float(quality["unfit_share"]), BLUR.name: quality.get("blur_um")}
-    return known | shares | _stain_of(tissue["stain"])
+    return known | shares | _stain_of(tissue["stain"]) | _scan_of(tissue["scan"])
+
+
+def _scan_of(scan: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the columns of the scanner, None where they could not be measured."""
+    glass = scan["glass"] or (None, None, None)
+    colors = {f"scan_glass_{color}": value for color, value in zip(_COLORS, glass, strict=True)}
+    return colors | {f"scan_{name}": scan[name] for name in ("noise", "blockiness", "sharpness")}
 
 
 def _stain_of(stain: Mapping[str, Any]) -> dict[str, float | None]:

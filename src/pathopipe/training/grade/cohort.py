@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,7 @@ _NOBODY: Final = "\0"
 _READERS: Final = 2
 
 Floats = NDArray[np.float64]
+StainOfMeasures = Literal["native", "normalized"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Cohort:
         Slides of the sheet that can't be learned from, and why.
     fields, field_families
         Fields (M, d) of each slide, and their columns; both empty where no fields were asked for.
+    stain
+        How the measures of all slides were made (``features.stain``).
     """
 
     slides: tuple[str, ...]
@@ -90,6 +93,7 @@ class Cohort:
     made_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[Floats, ...] = ()
     field_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stain: StainOfMeasures = "native"
 
     @property
     def without_patient(self) -> int:
@@ -112,7 +116,7 @@ class Cohort:
         return Cohort(
             some(self.slides), some(self.patients), self.grades, self.truth[places], self.values[places], self.families,
             {name: some(values) for name, values in self.about.items()}, self.left_out, some(self.mpp), self.label,
-            self.made_for, some(self.fields) if self.fields else (), self.field_families,
+            self.made_for, some(self.fields) if self.fields else (), self.field_families, self.stain,
         )  # fmt: skip
 
 
@@ -177,7 +181,19 @@ def read_cohort(
         made_for=made_for(taken),
         fields=seen,
         field_families=field_families,
+        stain=_stain([made[sample.slide] for sample in taken]),
     )
+
+
+def _stain(slides: Sequence[SlideResults]) -> StainOfMeasures:
+    """Return how all slides were measured; a grader can't learn from some of either."""
+    found = {slide.manifest("features")["stain"]["measured"] for slide in slides}
+    if len(found) > 1:
+        raise RefusalError(
+            "some slides were measured with normalized stain and some without (features.stain): run all of them with "
+            "the same setting"
+        )
+    return "normalized" if found == {"normalized"} else "native"
 
 
 def _check_columns(samples: Sequence[Sample], sheet: Path, label: str, group: str) -> None:
@@ -218,8 +234,10 @@ def _unusable(sample: Sample, label: str, made: Results) -> str | None:
         return "its statistics are damaged, or of another version of pathopipe: run the workflow on it again"
     if any(slide.is_overtaken(stage) for stage in stages_up_to(STATISTICS.name) if stage in slide.ended):
         return "earlier stages have run again since its statistics were made: run the workflow on it again"
-    rejected = slide.rejection()
-    return f"it was rejected: {rejected[1]}" if rejected else None
+    if rejected := slide.rejection():
+        return f"it was rejected: {rejected[1]}"
+    told = {entry["code"] for entry in slide.manifest("features").get("quality") or []}
+    return "its stain could not be normalized (features.stain)" if "stain_not_normalized" in told else None
 
 
 def _check_labels(taken: Sequence[Sample], label: str, left_out: Mapping[str, str]) -> None:

@@ -207,6 +207,7 @@ def _card(
         limits=linked.limits,
         foreign=foreign_share(cohort.fields, _MOST_FOREIGN) if kind == "fields" else _foreign(cohort.values),
         mpp=(min(cohort.mpp), max(cohort.mpp)),
+        stain=cohort.stain,
         data=terms.data,
     )
 
