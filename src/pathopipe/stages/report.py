@@ -7,7 +7,7 @@ from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.shown_nuclei import chosen_nuclei, gather_nuclei
-from pathopipe.jobs.surveyed import bare_overview, fields, overview, survey
+from pathopipe.jobs.surveyed import bare_overview, doubts, fields, overview, survey
 from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
 from pathopipe.record import MANIFEST
@@ -52,7 +52,7 @@ def run(job: ReportJob) -> Outcome:
 def _shown(page: SlidePage) -> Shown:
     """What the page shows of the slide: fields that drive the grade come first in the viewer."""
     assert page.overview is not None  # noqa: S101 - every slide that was analyzed has one
-    order = ("raises", "lowers", "largest", "typical", "densest", "whole", "further")
+    order = ("raises", "lowers", "largest", "typical", "densest", "worst", "whole", "further")
     windows = sorted((field.window for field in page.fields), key=lambda window: order.index(window.kind))
     places = [(one.x_px, one.y_px, one.x_px + one.width_px, one.y_px + one.height_px) for one in windows]
     return Shown(page.overview, places)
@@ -104,7 +104,7 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         windows = fields(slide, found, job.settings.fields)
         chosen = chosen_nuclei(job, row, grade)
         nuclei = gather_nuclei(job, windows, chosen)
-        views = tuple(field_of_view(slide, window, nuclei) for window in windows)
+        views = tuple(field_of_view(slide, window, nuclei, doubts(found, window)) for window in windows)
         galleries, crop_um = show_galleries(slide, nuclei, chosen)
         small = overview(job, slide, found, windows)
     return SlidePage(
