@@ -11,6 +11,7 @@ from pathopipe.reporting.bins import Window
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.gallery import Rule
 from pathopipe.reporting.overview import Overview
+from pathopipe.reporting.statistics_rows import OtherRow, OtherRows
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.features import term_of
 
@@ -43,7 +44,8 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         histograms=(slide_page.Histogram(replace(term_of("area_um2"), label=words), distribution([1, 2, 3])),),
         statistics_columns=(words,),
         statistics=(slide_page.StatisticsGroup(words, (row,)),),
-        spatial=(row,),
+        singles=(slide_page.StatisticsGroup(words, (row,)),),
+        other_rows=OtherRows((OtherRow(words, words),), (), 2),
         parts_columns=(Term(words, words, words),),
         parts=(slide_page.PartRow(words, words, (words, words)),),
         compared=(words,),
@@ -58,7 +60,7 @@ def test_a_full_page_is_sound_and_shows_everything(read_page):
     headings = page.visible
     for words in ("What the grade is based on", "Fields of view", "Densest region", "Distributions", "Provenance"):
         assert words in headings
-    for words in ("Regions and types of nuclei", "Statistics of the slide", "How nuclei are arranged"):
+    for words in ("Regions and types of nuclei", "Statistics of the slide", "Region and type of nuclei"):
         assert words in headings
     assert "43.2\u202fµm²" in page.text
     assert len(page.all("script")) == 1, "the search"
@@ -166,7 +168,7 @@ def test_every_nucleus_of_a_field_is_drawn_once_and_can_be_hidden(read_page):
     boxes = [a for a in page.all("input") if a["type"] == "radio"]
     assert [("checked" in a) for a in boxes] == [True, False]
     labels = {a["for"] for a in page.all("label")}
-    assert labels == {a["id"] for a in page.all("input")}
+    assert labels == {a["id"] for a in (*page.all("input"), *page.all("select"))}
 
 
 def test_a_rejected_slide_says_why_and_shows_no_empty_charts(read_page):

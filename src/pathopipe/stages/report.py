@@ -1,6 +1,9 @@
 """The page of one slide: from the artifacts of all stages, and pixels of the few regions that it shows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
 
 from pathopipe import text
 from pathopipe.errors import SlideRejectedError
@@ -17,15 +20,20 @@ from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
+from pathopipe.reporting.statistics_rows import pack_rows
 from pathopipe.reporting.views import field_of_view, show_galleries
-from pathopipe.results.contents import read_grade, read_parts, read_statistics
+from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_values
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
+from pathopipe.results.schemas.statistics import KINDS
 from pathopipe.results.tables import column_names, read_columns
+from pathopipe.viewer.document import Room
 from pathopipe.viewer.packing import scripts
 
 ReportJob = Job[ReportSettings]
+_OF_PAGE: Final = 0.1
+"""Share of the page that rows of statistics may take."""
 Manifests = Mapping[str, Manifest]
 
 
@@ -43,8 +51,8 @@ def run(job: ReportJob) -> Outcome:
         assert rejected is not None  # noqa: S101 - one of the two is there
         return _write_rejected(job, manifests, rejected)
     content = render_slide(page)
-    seen = viewed(job, _shown(page), len(content))
-    job.output("report.html").write_bytes(with_data(content, scripts(seen.blocks)))
+    seen = viewed(job, _shown(page), len(content) + page.other_rows.size)
+    job.output("report.html").write_bytes(with_data(content, scripts((*seen.blocks, *page.other_rows.blocks))))
     shown = sum(len(gallery.crops) for gallery in page.galleries)
     return Outcome({"fields": len(page.fields), "gallery": shown, "outlines": seen.outlined})
 
@@ -98,7 +106,6 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     path = job.input("statistics/statistics.parquet")
     row, grade = read_statistics(path), read_grade(job.input("grade/grade.json"))
     parts = read_parts(path, [*dict.fromkeys([*measures.PART_COLUMNS, *measures.median_columns(column_names(path))])])
-    compared = measures.compared_rows(parts)
     with open_slide_of(job) as slide:
         found = survey(job, slide)
         windows = fields(slide, found, job.settings.fields)
@@ -123,17 +130,34 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         galleries=galleries,
         crop_um=crop_um,
         histograms=tuple(_histograms(job)),
-        statistics_columns=measures.statistics_columns(),
-        statistics=measures.statistics_groups(row, compared),
-        spatial=measures.spatial_rows(row),
-        parts_columns=measures.parts_columns(),
-        parts=measures.parts_rows(parts),
-        compared=measures.compared_columns(compared),
+        **_tables(job, row, parts),
         records=reported.stage_records(manifests),
         versions=reported.version_facts(manifests),
         identity=reported.identity_facts(tissue),
         viewer=True,
     )
+
+
+def _tables(job: ReportJob, row: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the tables of statistics; those of other rows than the first take a tenth of the page at most."""
+    path, compared, there = job.input("statistics/statistics.parquet"), measures.compared_rows(parts), len(parts) - 1
+    names, places = [name for name in column_names(path) if name in KINDS], measures.shown_parts(parts)[1:]
+    values = read_values(path, names, places)
+    known = {name for name, column in zip(names, values.T, strict=True) if np.isfinite(column).any()}
+    groups, singles = measures.statistics_groups(row, compared, known), measures.single_groups(row, known)
+    at = {name: place for place, name in enumerate(names)}
+    values = np.column_stack([values, np.full(len(values), np.nan)])  # last: what the table does not have
+    order = [at.get(name, -1) for name in measures.page_columns(groups, singles)]
+    room = Room(_OF_PAGE * 1e6 * job.settings.max_mb)
+    return {
+        "statistics_columns": measures.statistics_columns(),
+        "statistics": groups,
+        "singles": singles,
+        "other_rows": pack_rows(measures.other_rows(parts, places), values[:, order], room, there),
+        "parts_columns": measures.parts_columns(),
+        "parts": measures.parts_rows(parts),
+        "compared": measures.compared_columns(compared),
+    }
 
 
 def _histograms(job: ReportJob) -> Iterator[Histogram]:
