@@ -89,7 +89,7 @@ def test_every_number_of_another_row_can_be_looked_up(chromium, tmp_path):
         before = shown.locator(".statistics").inner_text()
         assert cells("spatial_clark_evans") == ["–"]
         shown.select_option("#statistics-row", label="</script>, stromal")
-        shown.wait_for_function("document.querySelector('.row-name').textContent.startsWith('</script>')")
+        shown.locator(".row-name", has_text="</script>").first.wait_for()
         for measure in ("area_um2", "circularity", "solidity", "hematoxylin_mean"):
             wanted = [written(other.get(f"{measure}_{statistic}")) for statistic in STATISTICS]
             assert cells(measure)[: len(wanted)] == wanted
