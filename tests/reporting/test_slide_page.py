@@ -8,9 +8,11 @@ import numpy as np
 
 from pathopipe.reporting import close_ups, grade_view, pictures, slide_page
 from pathopipe.reporting.bins import Window
+from pathopipe.reporting.cohort_figures import Spread
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.gallery import Rule
 from pathopipe.reporting.overview import Overview
+from pathopipe.reporting.references import Beside, References
 from pathopipe.reporting.statistics_rows import OtherRow, OtherRows
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.features import term_of
@@ -100,6 +102,9 @@ def graded_page(words: str = "words", **changes) -> slide_page.SlidePage:
         drivers=grade_view.Drivers(
             (grade_view.Driver(words, words, words, words, "#view=5,6,7"),), (7, 9), 250.0, 0.67, (words,)
         ),
+        references=References(
+            words, (Beside(Term(words, words, words), words, 1.0, (Spread(words, 1.0, 2.0, 3.0, 4.0, 5.0),)),)
+        ),
     )
     overview = replace(page.overview, influence=heat, influence_limit=0.5)
     return replace(page, grade=replace(grade, **changes), overview=overview)
@@ -113,6 +118,7 @@ def test_all_that_a_grader_says_is_shown(read_page):
         "Probability of each grade",
         "Not assessed",
         "Grades of regions",
+        "Beside slides of known grades",
         "What drives the grade",
         "The strongest nuclei, by number: 7, 9.",
         "covers 67% of what the score depends on",

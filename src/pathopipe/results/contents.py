@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
 from pathopipe.results.documents import damaged, read_as, reading
-from pathopipe.results.grade_parts import DriversEntry, RegionEntry
+from pathopipe.results.grade_parts import DriversEntry, ReferencesEntry, RegionEntry
 from pathopipe.results.schemas.counts import ALL, REGION, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.statistics import TABLE
 from pathopipe.results.tables import numbers, read_batches, read_table
@@ -61,6 +61,7 @@ class GradeFile(TypedDict):
     not_assessed: NotRequired[list[NotAssessedEntry]]
     figures: NotRequired[dict[str, FigureEntry]]
     card: NotRequired[str]
+    references: NotRequired[ReferencesEntry | None]
     regions: NotRequired[dict[str, RegionEntry]]
     drivers: NotRequired[DriversEntry]
     probabilities: dict[str, float]
