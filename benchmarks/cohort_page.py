@@ -1,9 +1,10 @@
 """The page of a large cohort: its size, how long it takes to make, and to load in headless Chromium.
 
-    python benchmarks/cohort_page.py [--slides 5000]
+    python benchmarks/cohort_page.py [--slides 5000] [--columns 2]
 
-The slides are made up, without files beside the page. Loading lasts from the start of the navigation until the first
-rows of the table are drawn; then come the times to filter, to sort and to show all rows.
+The slides are made up, without files beside the page; columns of the sheet are sites and ages by turns. Loading lasts
+from the start of the navigation until the first rows of the table are drawn; then come the times to filter, to sort and
+to show all rows.
 """
 
 import argparse
@@ -41,8 +42,9 @@ STEPS = {
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--slides", type=int, default=5000)
+    parser.add_argument("--columns", type=int, default=2)
     asked = parser.parse_args()
-    page = made_up(asked.slides)
+    page = made_up(asked.slides, asked.columns)
     began = time.perf_counter()
     content = render_cohort(page)
     print(f"{asked.slides:,} slides: {len(content) / 1e6:.1f} MB, made in {time.perf_counter() - began:.1f} s")
@@ -52,24 +54,28 @@ def main() -> None:
         measure(file)
 
 
-def made_up(slides: int) -> CohortPage:
+def made_up(slides: int, columns: int) -> CohortPage:
     rng = np.random.default_rng(20)
     settings = CohortSettings()
     numbers = rng.lognormal(3, 0.5, (slides, len(settings.statistics)))
     entries = [
-        entry(place, dict(zip(settings.statistics, row, strict=True)), rng)
+        entry(place, dict(zip(settings.statistics, row, strict=True)), columns, rng)
         for place, row in enumerate(numbers.tolist())
     ]
     names = [entry.row.slide for entry in entries]
     patients = tuple(PatientGrade(pair, ("1", "2"), "2") for pair in zip(names[::2], names[1::2], strict=False))
-    return CohortPage(
-        tuple(marked(entries, settings.statistics)), GRADES, ("site", "age"), settings.statistics, patients
-    )
+    shown = tuple(entries[0].row.extra)
+    return CohortPage(tuple(marked(entries, settings.statistics)), GRADES, shown, settings.statistics, patients)
 
 
-def entry(place: int, numbers: dict[str, float], rng: np.random.Generator) -> CohortEntry:
+def entry(place: int, numbers: dict[str, float], columns: int, rng: np.random.Generator) -> CohortEntry:
     name, grade = f"slide_{place:05}", GRADES[place % 3]
-    extra = {"site": f"site {place % 7}", "age": str(rng.integers(30, 90))}
+    extra = {
+        ("age" if number % 2 else "site") + (str(number // 2) if number > 1 else ""): (
+            str(rng.integers(30, 90)) if number % 2 else f"site {place % 7}"
+        )
+        for number in range(columns)
+    }
     if place % 50 == 0:
         return CohortEntry(CohortRow(name, "rejected", "no tissue was found: the slide is blank", extra=extra))
     row = CohortRow(name, "done", None, grade, False, {grade: 0.8}, {**numbers, "nuclei_count": place}, extra)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.samples import Sample, find_sample, read_samples
+from pathopipe.samples import Sample, find_sample, read_samples, shown_columns
 
 
 def sheet(tmp_path: Path, text: str) -> Path:
@@ -239,3 +239,12 @@ def test_files_of_nuclei_are_relative_to_the_sheet_and_those_before_need_those_a
     assert sample.files == {"nuclei": tmp_path / "x/n.geojson", "nuclei_before": tmp_path / "b.parquet"}
     with pytest.raises(RefusalError, match="line 2: nuclei_before is given without nuclei: give the corrected nuclei"):
         read_samples(sheet(tmp_path, f"{header}a\ta.svs\t\tb.parquet\n"))
+
+
+def test_all_columns_are_those_that_may_be_shown(tmp_path: Path) -> None:
+    samples = read_samples(sheet(tmp_path, "slide\tpath\tpatient\tgrade\tstain\tsite\na\ta.svs\tp\t2\tH&E\tx\n"))
+    assert shown_columns(("all",), samples) == ("stain", "site")
+    assert shown_columns(("site",), samples) == ("site",)
+    assert shown_columns(("all", "site"), samples) == ("all", "site")
+    assert shown_columns((), samples) == ()
+    assert shown_columns(("all",), []) == ("all",)

@@ -416,7 +416,9 @@ class CohortSettings(Section):
     """The table and page over all slides."""
 
     columns: tuple[str, ...] = Field(
-        (), description="additional columns of the sample sheet to show, and to compare the statistics by"
+        (),
+        description="columns of the sample sheet to show, and to compare the statistics by; `all`: every one that "
+        "may be shown, so that none may hold a name",
     )
     statistics: tuple[str, ...] = Field(
         (

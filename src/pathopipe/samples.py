@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -30,6 +31,8 @@ COLUMNS = {
 """The columns that the sheet may have, and what they mean; the first two must be there."""
 ABOUT_SLIDE = {"tissue", "stain"}
 """Those of them that may be shown, like additional columns."""
+ALL_COLUMNS = "all"
+"""Stands for all columns of the sheet that may be shown."""
 FILES = ("roi", "nuclei", "nuclei_before")
 """Those of them that name a file beside the slide's."""
 _MAX_ID = 100
@@ -86,6 +89,11 @@ class Sample:
         """What the sheet says of the slide in a column that holds a label, a patient or something additional."""
         known = {"patient": self.patient, "grade": self.grade}
         return (known[column] if column in known else self.extra.get(column)) or ""
+
+
+def shown_columns(asked: Sequence[str], samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The sheet's columns that are to be shown: those asked for, or, for `ALL_COLUMNS` alone, all that may be."""
+    return tuple(samples[0].extra) if tuple(asked) == (ALL_COLUMNS,) and samples else tuple(asked)
 
 
 def read_samples(sheet: Path) -> list[Sample]:

@@ -1,5 +1,6 @@
 """A trained grader: what it says of a slide, when it abstains, and that its file is as it was written."""
 
+import hashlib
 import json
 import struct
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathopipe.grading.trained import TrainedGrader
 from pathopipe.models.weights import save_weights
 from pathopipe.pipeline import GradeSettings
 from pathopipe.training.grade.learning import learn
+from pathopipe.training.grade.references import references_of
 from tests.training.grade.graded_slides import GRADES, NAMES, cohort
 
 SLIDES = cohort(90)
@@ -130,6 +132,38 @@ def test_a_saved_grader_says_the_same(tmp_path, weights):
     assert (found.name, found.grades) == ("mine", GRADES)
     assert found.grade(None, clear(1)).score == TrainedGrader(weights).grade(None, clear(1)).score
     assert found.model[0] is not None
+
+
+def test_a_slide_is_set_beside_the_slides_learned_from(tmp_path, weights):
+    assert TrainedGrader(weights).grade(None, clear(1)).to_dict()["references"] is None
+    card = sealed(replace(weights.card, name="mine", references=references_of(SLIDES)), weights.tensors)
+    save_weights(tmp_path / "mine.safetensors", card, weights.tensors)
+    found = make_grader(GradeSettings(grader=str(tmp_path / "mine.safetensors"))).grade(None, clear(1)).references
+    assert found["label"] == "grade"
+    assert found["groups"] == [{"grade": grade, "slides": 30} for grade in GRADES]
+    (size,) = (one for one in found["statistics"] if one["column"].startswith("area_um2"))
+    assert (size["row"], size["value"]) == ("all", 50.0)
+    middles = [quantiles[2] for quantiles in size["quantiles"]]
+    assert middles == pytest.approx([40, 50, 60], abs=3)
+
+
+def test_a_grader_of_an_earlier_version_has_no_references_and_still_grades(tmp_path, weights):
+    path = tmp_path / "mine.safetensors"
+    settings = saved(path, weights)
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    card = json.loads(header["__metadata__"]["pathopipe"])
+    del card["references"]
+    told = {key: value for key, value in card.items() if key not in {"format", "kind"}} | {"seal": "-"}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name in sorted(weights.tensors):
+        digest.update(weights.tensors[name].tobytes())
+    assert card["seal"] == digest.hexdigest(), "as it was sealed before"
+    header["__metadata__"]["pathopipe"] = json.dumps(card)
+    written = json.dumps(header).encode()
+    path.write_bytes(len(written).to_bytes(8, "little") + written + content[8 + size :])
+    assert make_grader(settings).grade(None, clear(1)).references is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathopipe.reporting.bins import (
     density,
     density_scale,
     tissue_share,
+    worst_window,
 )
 
 points = st.lists(st.tuples(st.floats(0, 999), st.floats(0, 499), st.floats(1, 100)), max_size=60)
@@ -101,3 +102,15 @@ def test_density_maps_stay_small_and_cells_finer_than_the_smoothing(longest_um):
     scale = density_scale(longest_um)
     assert longest_um / scale.bin_um <= 401
     assert scale.bin_um <= 3 * scale.sigma_um
+
+
+def test_the_field_of_the_worst_quality_holds_the_most_of_what_cannot_be_trusted():
+    bins = BinCounts(2000, 1500, 320, 240)
+    doubtful = np.zeros(bins.counts.shape)
+    assert worst_window(bins, doubtful, (2000, 1500)) is None
+    doubtful[0, 0], doubtful[3:5, 4:6] = 1.0, 0.4
+    window = worst_window(bins, doubtful, (2000, 1500))
+    assert (window.kind, window.x_px, window.y_px) == ("worst", 4 * 320, 3 * 240)
+    doubtful[-1, -1] = 9.0
+    window = worst_window(bins, doubtful, (2000, 1500))
+    assert (window.x_px + window.width_px, window.y_px + window.height_px) == (2000, 1500)

@@ -3,9 +3,12 @@ from pathopipe.reporting.measures import (
     compared_rows,
     key_figures,
     median_columns,
+    other_rows,
+    page_columns,
     parts_columns,
     parts_rows,
-    spatial_rows,
+    shown_parts,
+    single_groups,
     statistics_columns,
     statistics_groups,
 )
@@ -35,11 +38,14 @@ def test_key_figures_are_those_that_are_there():
 
 def test_a_table_per_group_has_a_row_per_measure_and_dashes_for_what_is_missing():
     columns, groups = statistics_columns(), statistics_groups(ROW | {"clump_share_mean": 0.25})
-    assert columns == ("Mean", "SD", "CV", "Skewness", "P5", "P25", "Median", "P75", "P95")
+    assert columns == (
+        *("Mean", "SD", "CV", "MAD", "IQR", "Skewness", "Kurtosis"),
+        *("P5", "P10", "P25", "Median", "P75", "P90", "P95"),
+    )
     assert [group.title for group in groups] == ["Size and plain shape", "Chromatin"]
     assert [row.term.label for row in groups[0].rows] == ["Nuclear area", "Circularity"]
-    assert groups[0].rows[0].values == (65.66, 12.0, None, None, None, None, 60.0, None, None)
-    assert groups[1].rows[0].values == (0.25, *[None] * 8)
+    assert groups[0].rows[0].values == (65.66, 12.0, *[None] * 8, 60.0, *[None] * 3)
+    assert groups[1].rows[0].values == (0.25, *[None] * 13)
 
 
 def test_every_measure_with_statistics_has_its_place_in_one_table():
@@ -50,12 +56,38 @@ def test_every_measure_with_statistics_has_its_place_in_one_table():
 
 
 def test_no_statistics_no_table():
-    assert statistics_groups({"nuclei_count": 0}) == spatial_rows({"nuclei_count": 0}) == ()
+    assert statistics_groups({"nuclei_count": 0}) == single_groups({"area_um2_mean": 1.0}) == ()
 
 
 def test_spatial_measures_are_shown_where_they_are_known():
-    (row,) = spatial_rows({"spatial_clark_evans": 0.9, "spatial_degree_mean": None, "area_um2_mean": 3.0})
-    assert (row.term.label, row.values) == ("Clark-Evans index", (0.9,))
+    (group,) = single_groups({"spatial_clark_evans": 0.9, "spatial_degree_mean": None, "area_um2_mean": 3.0})
+    assert [(row.term.label, row.values) for row in group.rows] == [("Clark-Evans index", (0.9,))]
+
+
+def test_what_is_counted_and_the_quality_have_a_table_too():
+    (group,) = single_groups({"nuclei_count": 7, "unfit_share": 0.25, "my_share": 1.0})
+    assert [(row.term.label, row.values) for row in group.rows] == [("Nuclei", (7,)), ("Tissue left out", (0.25,))]
+
+
+def test_what_only_another_row_has_is_a_line_without_a_number():
+    groups = statistics_groups(ROW, known={"perimeter_um_mean"})
+    singles = single_groups(ROW, known={"spatial_clark_evans"})
+    assert [row.name for row in groups[0].rows] == ["area_um2", "perimeter_um", "circularity"]
+    assert [row.values for row in singles[1].rows] == [(None,)]
+    columns = page_columns(groups, singles)
+    assert columns[:2] == ["area_um2_mean", "area_um2_sd"]
+    assert columns[14:15] == ["perimeter_um_mean"]
+    assert columns[-1] == "spatial_clark_evans"
+    assert len(columns) == sum(len(row.values) for group in (*groups, *singles) for row in group.rows)
+
+
+def test_of_too_many_rows_those_of_all_nuclei_are_shown():
+    rows = [
+        {"region": f"r{place}", "type": kind, "nuclei_count": place} for place in range(150) for kind in ("all", "x")
+    ]
+    assert shown_parts(rows[:4]) == [0, 1, 2, 3]
+    assert shown_parts(rows) == list(range(0, 300, 2))
+    assert [(row.name, row.nuclei) for row in other_rows(rows, [2, 3])] == [("r1, all", "1"), ("r1, x", "1")]
 
 
 def test_regions_and_types_are_lines_where_there_is_more_than_the_slide():
@@ -86,7 +118,7 @@ def test_a_measure_is_defined_as_in_the_dictionary():
     assert (area.name, area.definition) == ("area_um2", "Definition: pixels times the area of a pixel.")
     assert perimeter.definition.startswith("Definition: half the crossings")
     assert perimeter.definition.endswith("(Legland, Kiêu and Devaux 2007).")
-    (spatial,) = spatial_rows({"spatial_clark_evans": 0.9})
+    spatial = single_groups({"spatial_clark_evans": 0.9})[0].rows[0]
     assert spatial.name == "spatial_clark_evans"
     assert "Clark and Evans 1954" in spatial.definition
 

@@ -8,9 +8,12 @@ import numpy as np
 
 from pathopipe.reporting import close_ups, grade_view, pictures, slide_page
 from pathopipe.reporting.bins import Window
+from pathopipe.reporting.cohort_figures import Spread
 from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.gallery import Rule
 from pathopipe.reporting.overview import Overview
+from pathopipe.reporting.references import Beside, References
+from pathopipe.reporting.statistics_rows import OtherRow, OtherRows
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.features import term_of
 
@@ -43,7 +46,8 @@ def full_page(words: str = "words") -> slide_page.SlidePage:
         histograms=(slide_page.Histogram(replace(term_of("area_um2"), label=words), distribution([1, 2, 3])),),
         statistics_columns=(words,),
         statistics=(slide_page.StatisticsGroup(words, (row,)),),
-        spatial=(row,),
+        singles=(slide_page.StatisticsGroup(words, (row,)),),
+        other_rows=OtherRows((OtherRow(words, words),), (), 2),
         parts_columns=(Term(words, words, words),),
         parts=(slide_page.PartRow(words, words, (words, words)),),
         compared=(words,),
@@ -58,7 +62,7 @@ def test_a_full_page_is_sound_and_shows_everything(read_page):
     headings = page.visible
     for words in ("What the grade is based on", "Fields of view", "Densest region", "Distributions", "Provenance"):
         assert words in headings
-    for words in ("Regions and types of nuclei", "Statistics of the slide", "How nuclei are arranged"):
+    for words in ("Regions and types of nuclei", "Statistics of the slide", "Region and type of nuclei"):
         assert words in headings
     assert "43.2\u202fµm²" in page.text
     assert len(page.all("script")) == 1, "the search"
@@ -98,6 +102,9 @@ def graded_page(words: str = "words", **changes) -> slide_page.SlidePage:
         drivers=grade_view.Drivers(
             (grade_view.Driver(words, words, words, words, "#view=5,6,7"),), (7, 9), 250.0, 0.67, (words,)
         ),
+        references=References(
+            words, (Beside(Term(words, words, words), words, 1.0, (Spread(words, 1.0, 2.0, 3.0, 4.0, 5.0),)),)
+        ),
     )
     overview = replace(page.overview, influence=heat, influence_limit=0.5)
     return replace(page, grade=replace(grade, **changes), overview=overview)
@@ -111,6 +118,7 @@ def test_all_that_a_grader_says_is_shown(read_page):
         "Probability of each grade",
         "Not assessed",
         "Grades of regions",
+        "Beside slides of known grades",
         "What drives the grade",
         "The strongest nuclei, by number: 7, 9.",
         "covers 67% of what the score depends on",
@@ -166,7 +174,7 @@ def test_every_nucleus_of_a_field_is_drawn_once_and_can_be_hidden(read_page):
     boxes = [a for a in page.all("input") if a["type"] == "radio"]
     assert [("checked" in a) for a in boxes] == [True, False]
     labels = {a["for"] for a in page.all("label")}
-    assert labels == {a["id"] for a in page.all("input")}
+    assert labels == {a["id"] for a in (*page.all("input"), *page.all("select"))}
 
 
 def test_a_rejected_slide_says_why_and_shows_no_empty_charts(read_page):

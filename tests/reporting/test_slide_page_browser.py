@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pathopipe.jobs.execution import execute, execute_cohort
@@ -11,6 +13,9 @@ from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.relative import cohort_link
 from pathopipe.reporting.slide_page import QualityWarning, StatisticsGroup, StatisticsRow, render_slide
 from pathopipe.results.schemas.column import Term
+from pathopipe.results.schemas.statistics import STATISTICS
+from pathopipe.text import number
+from tests.made import seal
 from tests.reporting.test_slide_page import graded_page
 from tests.stages.finished_slide import finish
 
@@ -47,7 +52,7 @@ def test_the_search_shows_the_measures_that_fit_and_nothing_else(chromium, tmp_p
         return StatisticsGroup(title, tuple(StatisticsRow(Term(words, "", f"of {words}"), (1.0,)) for words in labels))
 
     groups = (group("Size", "Area", "Perimeter"), group("Texture", "Contrast of texture", "Entropy"))
-    (tmp_path / "page.html").write_bytes(render_slide(replace(graded_page(), statistics=groups, spatial=())))
+    (tmp_path / "page.html").write_bytes(render_slide(replace(graded_page(), statistics=groups, singles=())))
     with chromium.page(tmp_path / "page.html") as shown:
         rows, folded = shown.locator(".statistics tbody tr"), shown.locator(".statistics details:not([open])")
         assert (rows.count(), folded.count()) == (4, 1)
@@ -58,6 +63,40 @@ def test_the_search_shows_the_measures_that_fit_and_nothing_else(chromium, tmp_p
         assert not any(part.is_visible() for part in shown.locator(".statistics details").all())
         shown.fill("#measure", "")
         assert (shown.inner_text("#measures-shown"), folded.count()) == ("", 1)
+
+
+def written(value: float | None) -> str:
+    """To three significant digits, as the page's script writes what it unpacks."""
+    return number(value if value is None else float(f"{value:.3g}"))
+
+
+def test_every_number_of_another_row_can_be_looked_up(chromium, tmp_path):
+    sample = finish(tmp_path / "results", "s1", tmp_path)
+    path = tmp_path / "results" / "s1" / "statistics" / "statistics.parquet"
+    first = pq.read_table(path).to_pylist()[0]
+    numbers = {name: value for name, value in first.items() if isinstance(value, float)}
+    other = {name: value * 1.37 for name, value in numbers.items() if name != "area_um2_mean"}
+    known = {"region": "</script>", "type": "stromal", "nuclei_count": 123_456, "spatial_clark_evans": -0.000123}
+    pq.write_table(pa.Table.from_pylist([first | {"spatial_clark_evans": None}, known | other]), path)
+    seal(tmp_path / "results", "s1", "statistics")
+    execute("report", "s1", tmp_path / "results", ReportSettings(), sample)
+    with chromium.page(tmp_path / "results" / "s1" / "report" / "report.html") as shown:
+
+        def cells(name: str) -> list[str]:
+            row = shown.locator(".statistics tr", has=shown.locator(f"code:text-is('{name}')"))
+            return row.locator("td").all_text_contents()
+
+        before = shown.locator(".statistics").inner_text()
+        assert cells("spatial_clark_evans") == ["–"]
+        shown.select_option("#statistics-row", label="</script>, stromal")
+        shown.locator(".row-name", has_text="</script>").first.wait_for()
+        for measure in ("area_um2", "circularity", "solidity", "hematoxylin_mean"):
+            wanted = [written(other.get(f"{measure}_{statistic}")) for statistic in STATISTICS]
+            assert cells(measure)[: len(wanted)] == wanted
+        assert cells("nuclei_count") == ["123,456"]
+        assert cells("spatial_clark_evans") == ["\u22120.000123"]
+        shown.select_option("#statistics-row", value="")
+        assert shown.locator(".statistics").inner_text() == before
 
 
 def test_a_report_fits_a_phone_and_four_sheets_of_paper(chromium, report):

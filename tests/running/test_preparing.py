@@ -194,10 +194,14 @@ def test_a_file_of_nuclei_that_a_run_would_replace_is_refused(config: Config, tm
 
 
 def test_the_cohort_is_gathered_again_when_patients_change_and_knows_no_name(config: Config) -> None:
-    def digest(sheet: str) -> str:
+    def digest(sheet: str, *columns: str) -> str:
         Path(config.slides).write_text(sheet)
-        return prepare(config).cohort_params
+        cohort = config.cohort.model_copy(update={"columns": columns})
+        return prepare(config.model_copy(update={"cohort": cohort})).cohort_params
 
     first = digest(SHEET)
     assert digest(SHEET.replace("\tErika\t\t\tH&E", "\tHans\t\t\tH&E")) != first, "two patients"
     assert digest(SHEET.replace("Erika", "Hans")) == first, "one patient, whatever the name"
+    shown = digest(SHEET, "all")
+    assert shown != first, "further columns are shown"
+    assert digest(SHEET.replace("H&E", "PAS"), "all") != shown, "another stain"

@@ -164,6 +164,14 @@ def test_further_columns_are_shown_only_where_listed(copied):
     assert "<b>x</b>" not in page
 
 
+def test_one_word_shows_and_compares_all_columns_that_may_be_shown(copied):
+    rows, page, _ = gather(copied, samples("done", site="A", age="50"), "all")
+    assert (rows[0]["site"], rows[0]["age"]) == ("A", "50")
+    assert "all" not in rows[0]
+    assert "Mustermann" not in page
+    assert '<option value="sheet.age">age</option>' in page
+
+
 def test_a_fault_keeps_the_old_report_but_not_its_numbers(copied):
     fail(copied, "done", "the disk is full")
     rows, page, _ = gather(copied, samples("done"))

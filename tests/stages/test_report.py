@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import shapely
 
 from pathopipe.errors import ArtifactError, FaultError
 from pathopipe.jobs.execution import execute
+from pathopipe.ops.regions import to_geojson
 from pathopipe.pipeline import ReportSettings
 from pathopipe.results.documents import write_json
 from pathopipe.results.heat_map import Square, heat_map_of
@@ -214,6 +216,21 @@ def test_the_manifest_names_its_inputs(finished):
     results, _, manifest, _ = finished
     content = (results / "s1" / "grade" / "grade.json").read_bytes()
     assert manifest["inputs"]["grade/grade.json"] == hashlib.sha256(content).hexdigest()
+
+
+def test_the_field_of_the_worst_quality_is_shown_and_leads_to_its_place(finished, copied):
+    _, sample, _, before = finished
+    folds = [{"classification": {"name": "fold", "color": [213, 94, 0]}, "left_out": False}]
+    areas = to_geojson([shapely.box(640, 480, 1280, 960)], folds, (0, 0))
+    write_json(copied / "s1" / "quality" / "quality.geojson", areas)
+    seal(copied, "s1", "quality")
+    manifest = execute("report", "s1", copied, ReportSettings(), sample)
+    page = page_of(copied)
+    for words in ("Worst quality</h3>", "<dt>Not to be trusted</dt><dd>fold 100%</dd>", 'href="#view=960,720,'):
+        assert (words in page, words in before) == (True, False), words
+    assert manifest["counts"]["fields"] == 4
+    execute("report", "s1", copied, ReportSettings(fields=0), sample)
+    assert "Worst quality</h3>" not in page_of(copied)
 
 
 def test_what_drives_the_grade_is_drawn_and_shown_close_up(finished, copied):

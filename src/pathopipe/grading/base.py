@@ -92,6 +92,8 @@ class GradeResult:
         How well the grader does by its card, by name: value and interval, whose ends are None where there is none.
     card
         On what data it was made, and their license, in sentences; empty for a grader without a card.
+    references
+        The slide beside slides of known grades, as in ``grade.json``; None for a grader that knows none.
     reason
         Why it abstains, a sentence; None when it doesn't.
     """
@@ -113,6 +115,7 @@ class GradeResult:
     not_assessed: tuple[NotAssessed, ...] = ()
     figures: Mapping[str, tuple[float, float | None, float | None]] = field(default_factory=dict)
     card: str = ""
+    references: Mapping[str, Any] | None = None
 
     @property
     def stability(self) -> float | None:
@@ -146,6 +149,7 @@ class GradeResult:
             "not_assessed": [vars(item) for item in self.not_assessed],
             "figures": {name: dict(zip(_FIGURE, figure, strict=True)) for name, figure in self.figures.items()},
             "card": self.card,
+            "references": self.references,
             "research_use_only": True,
         }
 

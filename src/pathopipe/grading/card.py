@@ -18,6 +18,8 @@ from pathopipe.models.weights import Tensors
 Kind = Literal["linear", "nominal", "trees", "fields"]
 CALIBRATION: Final = 3
 """Numbers of each slide that prediction sets rest on: nonconformity, place of the true grade, weight."""
+REFERENCE_LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles that a card has of a group of slides."""
 NODES: Final = ("column", "limit", "left", "right", "value")
 """Tensors of trees, see `grading.trees`."""
 _MOST: Final = 200_000
@@ -86,6 +88,33 @@ class GraderShape:
 
 
 @dataclass(frozen=True, config=CHECKED)
+class Reference:
+    """A statistic of the slides learned from: row and column of the table, and `REFERENCE_LEVELS` of it by group."""
+
+    row: Text
+    column: Text
+    quantiles: Annotated[
+        tuple[Annotated[tuple[float, ...], Field(min_length=5, max_length=5)], ...], Field(max_length=20)
+    ]
+
+    def __post_init__(self) -> None:
+        if any(list(values) != sorted(values) for values in self.quantiles):
+            raise ValueError("should have ascending quantiles")
+
+
+@dataclass(frozen=True, config=CHECKED)
+class References:
+    """Some statistics of the slides learned from, by grade: grades with their numbers of slides, and quantiles."""
+
+    groups: Annotated[tuple[tuple[Text, _Count], ...], Field(max_length=20)] = ()
+    statistics: Annotated[tuple[Reference, ...], Field(max_length=100)] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(one.quantiles) != len(self.groups) for one in self.statistics):
+            raise ValueError("should have quantiles of each group")
+
+
+@dataclass(frozen=True, config=CHECKED)
 class GraderCard:
     """What a user must know of a trained grader (Mitchell et al. 2019), and what it takes to grade with it.
 
@@ -117,6 +146,8 @@ class GraderCard:
         Whether their measures were made on pixels as they are, or with normalized stain.
     reported
         What a reader should know of the labels: a column that foretells them, few patients.
+    references
+        What a page shows a slide beside; empty in cards of earlier versions.
     seal
         Digest of the rest of the card and of the tensors.
 
@@ -148,6 +179,7 @@ class GraderCard:
     training: Mapping[Text, Entry] = Field(default_factory=dict)
     figures: Mapping[Text, Mapping[Text, float]] = Field(default_factory=dict)
     reported: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    references: References = References()
     seal: Text = "-"
 
     def __post_init__(self) -> None:
@@ -157,6 +189,8 @@ class GraderCard:
         for name, values in (("thresholds", self.thresholds), ("limits", self.limits)):
             if len(values) != between or list(values) != sorted(values):
                 raise ValueError(f"should have {between} {name}, ascending")
+        if not {grade for grade, _ in self.references.groups} <= {*self.grades}:
+            raise ValueError("should have references of its grades only")
 
 
 def sealed(card: GraderCard, tensors: Tensors) -> GraderCard:
@@ -170,7 +204,10 @@ def is_sealed(card: GraderCard, tensors: Tensors) -> bool:
 
 
 def _digest(card: GraderCard, tensors: Tensors) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(replace(card, seal="-")), sort_keys=True).encode())
+    told = asdict(replace(card, seal="-"))
+    if not card.references.groups:
+        del told["references"]  # which cards of earlier versions did not have
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(np.ascontiguousarray(tensors[name], np.float32).tobytes())
     return digest.hexdigest()

@@ -1,9 +1,9 @@
 """A grader that was trained on slides with known grades: ``pathopipe train grade`` writes it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,8 @@ class TrainedGrader:
             return self._result(reason=reason)
         judged = self.judge(values[None])
         outside = self.places.outside(values[None])[0]
-        return self._said(judged, self._foreign(outside), self._evidence(values, judged))
+        said = self._said(judged, self._foreign(outside), self._evidence(values, judged))
+        return replace(said, references=self._references(described))
 
     def _said(self, judged: Judgment, foreign: str | None, evidence: Iterable[Evidence]) -> GradeResult:
         """What is said of one slide, and why nothing is."""
@@ -125,6 +126,22 @@ class TrainedGrader:
             score=None if np.isnan(judged.scores[0]) else round(float(judged.scores[0]), 4),
             evidence=tuple(evidence),
         )
+
+    def _references(self, described: Described) -> dict[str, Any] | None:
+        """The slide's statistics beside those of the groups of slides that the card knows."""
+        known = self.card.references
+        if not known.groups:
+            return None
+        values = vector(described, [(one.row, one.column) for one in known.statistics]).tolist()
+        return {
+            "label": self.card.label,
+            "groups": [{"grade": grade, "slides": slides} for grade, slides in known.groups],
+            "statistics": [
+                {"row": one.row, "column": one.column, "value": value, "quantiles": [*map(list, one.quantiles)]}
+                for one, value in zip(known.statistics, values, strict=True)
+                if np.isfinite(value)
+            ],
+        }
 
     def judge(self, values: Floats) -> Judgment:
         """Grade slides by their statistics (n, D), whatever speaks against it."""

@@ -1,4 +1,4 @@
-"""Regions that a job reads: the tissue from the results of `tissue`, and those that a person drew."""
+"""Regions that a job reads: the tissue, what of it cannot be trusted, and what a person drew."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import shapely
 
 from pathopipe.errors import RefusalError
 from pathopipe.jobs.job import Job
-from pathopipe.ops.regions import Origin, Region, parse_regions
+from pathopipe.ops.regions import Origin, Region, from_geojson, origin_of, parse_regions
+from pathopipe.results.documents import read_json, reading
 from pathopipe.results.tissue import read_tissue
 
 
@@ -18,6 +19,24 @@ def tissue_polygons(job: Job[Any]) -> list[shapely.Polygon]:
 def sound_polygons(job: Job[Any]) -> list[shapely.Polygon]:
     """The tissue that `quality` left, in level-0 pixels."""
     return read_tissue(job.input("quality/sound.geojson"), job.manifest("tissue"))
+
+
+def doubtful_areas(job: Job[Any]) -> list[tuple[str, shapely.Polygon]]:
+    """The areas of the quality map in level-0 pixels, each with its kind, whether it was left out or not.
+
+    Raises
+    ------
+    ArtifactError
+        When the map is missing or damaged.
+    """
+    path, bounds = job.input("quality/quality.geojson"), job.manifest("tissue")["slide_info"]["bounds"]
+    content = read_json(path)
+    with reading(path):
+        return [
+            (str(feature["properties"]["classification"]["name"]), polygon)
+            for feature in content["features"]
+            for polygon in from_geojson(feature, origin_of(bounds))
+        ]
 
 
 def drawn_regions(job: Job[Any], origin: Origin) -> list[Region]:

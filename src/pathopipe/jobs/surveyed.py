@@ -9,10 +9,11 @@ import shapely
 from numpy.typing import NDArray
 
 from pathopipe.jobs.job import Job
-from pathopipe.jobs.regions import sound_polygons, tissue_polygons
+from pathopipe.jobs.regions import doubtful_areas, sound_polygons, tissue_polygons
 from pathopipe.pipeline import ReportSettings
 from pathopipe.reporting import bins as grids
 from pathopipe.reporting import pictures
+from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.heat import influence_limit, paint
 from pathopipe.reporting.overview import Overview, QualityLayer
 from pathopipe.results.contents import read_thumbnail
@@ -21,6 +22,7 @@ from pathopipe.results.manifests import Manifest
 from pathopipe.results.quality import legend_of, read_picture
 from pathopipe.results.schemas.nuclei import TABLE as NUCLEI
 from pathopipe.results.tables import numbers, read_batches
+from pathopipe.text import percent
 
 if TYPE_CHECKING:
     from pathopipe.slide import Slide
@@ -37,7 +39,8 @@ Rings = tuple[NDArray[np.float64], ...]
 class Survey:
     """What one pass over all nuclei gives: a fine grid for the density map, and one of half fields; and the tissue.
 
-    ``rings`` are those of the analyzed tissue in level-0 pixels, ``squares`` the heat map of the grade.
+    ``rings`` are those of the analyzed tissue in level-0 pixels, ``squares`` the heat map of the grade, ``doubtful``
+    the areas of the quality map with their kinds.
     """
 
     fine: grids.BinCounts
@@ -45,6 +48,7 @@ class Survey:
     scale: grids.DensityScale
     rings: Rings
     squares: Sequence[Square]
+    doubtful: Sequence[tuple[str, shapely.Polygon]] = ()
 
 
 def survey(job: ReportJob, slide: "Slide") -> Survey:
@@ -64,17 +68,31 @@ def survey(job: ReportJob, slide: "Slide") -> Survey:
         fine.add(x, y, area)
         coarse.add(x, y, area)
     squares = read_heat_map(job.input("grade/heatmap.geojson"), job.manifest("tissue"))
-    return Survey(fine, coarse, scale, _rings(sound_polygons(job)), squares)
+    return Survey(fine, coarse, scale, _rings(sound_polygons(job)), squares, doubtful_areas(job))
 
 
 def fields(slide: "Slide", found: Survey, wanted: int) -> list[grids.Window]:
-    """Choose ``wanted`` fields of view, and those that drive the grade; a small image is one field."""
+    """Choose ``wanted`` fields of view, those that drive the grade, and that of the worst quality.
+
+    A small image is one field.
+    """
     size = (float(slide.width_px), float(slide.height_px))
     if size[0] <= WHOLE * FIELD_UM[0] / slide.mpp.x and size[1] <= WHOLE * FIELD_UM[1] / slide.mpp.y:
         return [grids.Window("whole", 0.0, 0.0, *size)][:wanted]
     share = grids.tissue_share(list(found.rings), found.coarse)
     chosen = grids.choose_windows(found.coarse, share, size, wanted)
-    return [*chosen, *_driving(found.squares, slide)] if chosen else []
+    return [*chosen, *_driving(found.squares, slide), *_worst(found, size)] if chosen else []
+
+
+def doubts(found: Survey, window: grids.Window) -> list[Fact]:
+    """Say how much of a field cannot be trusted, by kind; nothing where all of it can be."""
+    x, y = window.x_px, window.y_px
+    box = shapely.box(x, y, x + window.width_px, y + window.height_px)
+    shares = dict[str, float]()
+    for kind, area in found.doubtful:
+        shares[kind] = shares.get(kind, 0.0) + float(area.intersection(box).area / box.area)
+    words = ", ".join(f"{kind} {percent(share)}" for kind, share in shares.items() if share > 0)
+    return [Fact("Not to be trusted", words)] if words else []
 
 
 def _driving(squares: Sequence[Square], slide: "Slide") -> list[grids.Window]:
@@ -87,6 +105,13 @@ def _driving(squares: Sequence[Square], slide: "Slide") -> list[grids.Window]:
         for kind, sign, square in chosen
         if sign * square.influence > 0
     ]
+
+
+def _worst(found: Survey, size: tuple[float, float]) -> list[grids.Window]:
+    """Return the field of the worst quality; none where nothing was found."""
+    share = grids.tissue_share(list(_rings([area for _, area in found.doubtful])), found.coarse)
+    window = grids.worst_window(found.coarse, share, size)
+    return [window] if window else []
 
 
 def overview(job: ReportJob, slide: "Slide", found: Survey, windows: Sequence[grids.Window]) -> Overview:

@@ -112,7 +112,7 @@ def tissue_share(rings_px: list[NDArray[np.float64]], bins: BinCounts) -> NDArra
 
 @dataclass(frozen=True)
 class Window:
-    """A field of view in level-0 pixels; ``kind`` says why: whole, densest, typical, largest or further."""
+    """A field of view in level-0 pixels; ``kind`` says why, see `close_ups.WINDOWS`."""
 
     kind: str
     x_px: float
@@ -154,6 +154,20 @@ def choose_windows(bins: BinCounts, tissue: Floats, slide_px: tuple[float, float
             size = (min(2 * bins.bin_x_px, slide_px[0]), min(2 * bins.bin_y_px, slide_px[1]))
             chosen.append(Window(kind, float(x[column]), float(y[row]), *size))
     return chosen
+
+
+def worst_window(bins: BinCounts, doubtful: Floats, slide_px: tuple[float, float]) -> Window | None:
+    """Return the field of two by two bins with the most tissue that cannot be trusted; None where there is none.
+
+    Of equal fields the one to the upper left is taken. ``doubtful`` is such a share of each bin.
+    """
+    covered = _pairs(doubtful)
+    row, column = divmod(int(np.argmax(covered)), covered.shape[1])
+    if not covered[row, column] > 0:
+        return None
+    x = float(_origins(covered.shape[1], bins.bin_x_px, slide_px[0])[column])
+    y = float(_origins(covered.shape[0], bins.bin_y_px, slide_px[1])[row])
+    return Window("worst", x, y, min(2 * bins.bin_x_px, slide_px[0]), min(2 * bins.bin_y_px, slide_px[1]))
 
 
 def _rankings(counts: Floats, sums: Floats, how_many: int) -> list[tuple[str, Floats]]:

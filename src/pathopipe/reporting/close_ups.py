@@ -24,6 +24,7 @@ WINDOWS = {
     "further": ("Further region", "Chosen so that the fields cover the range of nuclear density."),
     "raises": ("Raises the score", "Of the squares of the heat map, the nuclei in this one raise the score most."),
     "lowers": ("Lowers the score", "Of the squares of the heat map, the nuclei in this one lower the score most."),
+    "worst": ("Worst quality", "The field with the most tissue that the quality map says cannot be trusted."),
 }
 
 

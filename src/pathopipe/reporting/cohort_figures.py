@@ -1,4 +1,4 @@
-"""Strips, boxes and scatter plots of the slides of a cohort, as SVG."""
+"""Strips, boxes and scatter plots of slides, as SVG."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,18 @@ class Dot:
     value: float
     name: str
     class_: str = ""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a box shows of a group: quantiles, of which the first and the last are the ends of its whiskers."""
+
+    name: str
+    low: float
+    p25: float
+    p50: float
+    p75: float
+    high: float
 
 
 Placed = tuple[float, float, Dot, str]
@@ -115,6 +127,20 @@ def boxes(groups: Mapping[str, Sequence[Dot]], title: str, column: str) -> Marku
     base = _TOP + _ROW * len(groups)
     dots_above = marks(placed, 3.0 if len(values) <= 100 else 2.0)
     return svg.figure(_WIDTH, base + 42, label, *_below(x, base, title), *rows, dots_above, class_="chart boxes")
+
+
+def beside(value: float, groups: Sequence[Spread], unit: str, label: str) -> Markup:
+    """Draw a box per group, and a number of one slide as a line across them."""
+    numbers = [value, *(end for group in groups for end in (group.low, group.high))]
+    x = Axis(*padded(np.array(numbers)), _LEFT, _WIDTH - _RIGHT)
+    called, drawn = _called([group.name for group in groups]), list[Markup]()
+    for place, group in enumerate(groups):
+        middle = _TOP + (place + 0.5) * _ROW
+        drawn.append(svg.text(_LEFT - 10, middle + 4, called[group.name], "end"))
+        drawn += _box(x, middle, group.low, group.p25, group.p50, group.p75, group.high)
+    base = _TOP + _ROW * len(groups)
+    line = svg.element("line", x1=x(value), x2=x(value), y1=_TOP, y2=base, class_="this-slide")
+    return svg.figure(_WIDTH, base + 42, label, *_below(x, base, unit), *drawn, line, class_="chart boxes")
 
 
 def _called(names: Iterable[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathopipe import text
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.grade_view import Driver, Drivers, Evidence, Grade, RegionGrade
+from pathopipe.reporting.references import references_of
 from pathopipe.reporting.vocabulary import FIGURES, in_words
 from pathopipe.results.contents import EvidenceEntry, FigureEntry, GradeFile
 from pathopipe.results.grade_parts import DrivingField
@@ -40,6 +41,7 @@ def grade_of(content: GradeFile) -> Grade | None:
         card=str(content.get("card") or ""),
         regions=_regions(content),
         drivers=_drivers(content),
+        references=references_of(content.get("references")),
     )
 
 

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from pathopipe.reporting import figures
 from pathopipe.reporting.fact import Fact
+from pathopipe.reporting.references import References
 from pathopipe.reporting.vocabulary import in_words
 from pathopipe.text import anything, number, percent, quantity
 
@@ -127,6 +128,7 @@ class Grade:
     card: str = ""
     regions: tuple[RegionGrade, ...] = ()
     drivers: Drivers | None = None
+    references: References | None = None
 
     @property
     def stable(self) -> str:

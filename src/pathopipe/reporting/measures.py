@@ -7,14 +7,15 @@ from typing import Any, Final
 from pathopipe import text
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.slide_page import PartRow, StatisticsGroup, StatisticsRow
+from pathopipe.reporting.statistics_rows import OtherRow
 from pathopipe.results.schemas.column import Column, Term
-from pathopipe.results.schemas.counts import ALL, REGION, REGION_LABELS, TYPE
+from pathopipe.results.schemas.counts import ALL, REGION, REGION_LABELS, SLIDE, TYPE
 from pathopipe.results.schemas.features import GROUPS, term_of
+from pathopipe.results.schemas.quality import QUALITY
 from pathopipe.results.schemas.spatial import SPATIAL
 from pathopipe.results.schemas.statistics import SLIDE_TERMS, STATISTICS, SUMMARIZED, column_term
 
 Row = Mapping[str, Any]
-_SHOWN: Final = ("mean", "sd", "cv", "skew", "p05", "p25", "p50", "p75", "p95")
 _TABLES: Final = MappingProxyType(
     {
         "Size and plain shape": ("size",),
@@ -27,6 +28,9 @@ _TABLES: Final = MappingProxyType(
     }
 )
 """Titles of the tables, and the groups of measures in each."""
+_SINGLES: Final = MappingProxyType(
+    {"Counts, areas and quality": (*SLIDE, *QUALITY), "How nuclei are arranged": SPATIAL}
+)
 PART_COLUMNS: Final = (
     "nuclei_count",
     "nuclei_per_mm2",
@@ -61,23 +65,31 @@ def key_figures(row: Row) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def statistics_groups(row: Row, compared: Sequence[Row] = ()) -> tuple[StatisticsGroup, ...]:
+def statistics_groups(
+    row: Row, compared: Sequence[Row] = (), known: Collection[str] = ()
+) -> tuple[StatisticsGroup, ...]:
     """Return a table per group of measures, with a row per measure that has statistics.
 
-    ``compared`` are rows of other regions and types of nuclei, whose medians stand beside.
+    ``compared`` are rows of other regions and types of nuclei, whose medians stand beside; ``known`` are columns that
+    any of them has.
     """
     groups = (
-        StatisticsGroup(title, tuple(_rows(row, compared, [column for name in names for column in GROUPS[name]])))
+        StatisticsGroup(
+            title, tuple(_rows(row, compared, known, [column for name in names for column in GROUPS[name]]))
+        )
         for title, names in _TABLES.items()
     )
     return tuple(group for group in groups if group.rows)
 
 
-def _rows(row: Row, compared: Sequence[Row], columns: Sequence[Column]) -> Iterator[StatisticsRow]:
+def _rows(
+    row: Row, compared: Sequence[Row], known: Collection[str], columns: Sequence[Column]
+) -> Iterator[StatisticsRow]:
     for column in columns:
         name = column.name
-        values = tuple(row.get(f"{name}_{statistic}") for statistic in _SHOWN)
-        if any(value is not None for value in values):
+        own = [f"{name}_{statistic}" for statistic in STATISTICS]
+        values = tuple(row.get(column) for column in own)
+        if any(value is not None for value in values) or not {*own}.isdisjoint(known):
             medians = tuple(other.get(f"{name}_p50") for other in compared)
             yield StatisticsRow(term_of(name), values, name, _definition(column), medians)
 
@@ -111,17 +123,29 @@ def median_columns(known: Collection[str]) -> tuple[str, ...]:
 
 def statistics_columns() -> tuple[str, ...]:
     """Return the names of the columns of these tables."""
-    return tuple(_short(name) for name in _SHOWN)
+    return tuple(_short(name) for name in STATISTICS)
 
 
-def spatial_rows(row: Row) -> tuple[StatisticsRow, ...]:
-    """Return the spatial measures that are known, with their value as the only one."""
-    known = ((column, row.get(column.name)) for column in SPATIAL)
-    return tuple(
-        StatisticsRow(column.term, (value,), column.name, _definition(column))
-        for column, value in known
-        if value is not None
-    )
+def single_groups(row: Row, known: Collection[str] = ()) -> tuple[StatisticsGroup, ...]:
+    """Return what is counted, how far the slide can be trusted, and spatial measures: with one value each.
+
+    Those that the row has, or that are among the ``known`` columns.
+    """
+    groups = (StatisticsGroup(title, tuple(_singles(row, known, columns))) for title, columns in _SINGLES.items())
+    return tuple(group for group in groups if group.rows)
+
+
+def _singles(row: Row, known: Collection[str], columns: Sequence[Column]) -> Iterator[StatisticsRow]:
+    for column in columns:
+        value = row.get(column.name)
+        if value is not None or column.name in known:
+            yield StatisticsRow(column.term, (value,), column.name, _definition(column))
+
+
+def page_columns(groups: Sequence[StatisticsGroup], singles: Sequence[StatisticsGroup]) -> list[str]:
+    """Names of the columns of ``statistics.parquet`` that these tables show, in the order of the page's cells."""
+    measured = [f"{row.name}_{statistic}" for group in groups for row in group.rows for statistic in STATISTICS]
+    return [*measured, *(row.name for group in singles for row in group.rows)]
 
 
 def parts_columns() -> tuple[Term, ...]:
@@ -133,12 +157,24 @@ def parts_rows(rows: Sequence[Row]) -> tuple[PartRow, ...]:
     """Return a line per region and type, where there are others than the whole slide and all nuclei."""
     if len(rows) < 2:
         return ()
-    if len(rows) > _MOST_PARTS:
-        rows = [row for row in rows if row[TYPE.name] == ALL][:_MOST_PARTS]
     return tuple(
         PartRow(_called(row[REGION.name]), row[TYPE.name], tuple(_written(row.get(name)) for name in PART_COLUMNS))
-        for row in rows
+        for row in (rows[place] for place in shown_parts(rows))
     )
+
+
+def shown_parts(rows: Sequence[Row]) -> list[int]:
+    """Places of the rows that are shown: all, or of too many the first ones of all nuclei of a region."""
+    if len(rows) <= _MOST_PARTS:
+        return [*range(len(rows))]
+    return [place for place, row in enumerate(rows) if row[TYPE.name] == ALL][:_MOST_PARTS]
+
+
+def other_rows(rows: Sequence[Row], places: Sequence[int]) -> list[OtherRow]:
+    """Name some of the rows, with how many nuclei each has."""
+    named = compared_columns([rows[place] for place in places])
+    counts = (text.count(rows[place].get("nuclei_count")) for place in places)
+    return [OtherRow(name, nuclei) for name, nuclei in zip(named, counts, strict=True)]
 
 
 def _called(region: str) -> str:

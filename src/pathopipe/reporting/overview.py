@@ -11,7 +11,8 @@ from pathopipe.reporting.bins import Window
 from pathopipe.reporting.pictures import Picture
 from pathopipe.text import quantity
 
-LETTERS = "ABCDEFGHIJKLMN"
+LETTERS = "ABCDEFGHIJKLMNO"
+"""Names of the fields of view: as many as settings allow, two that drive the grade, and that of the worst quality."""
 
 
 def image(picture: Picture) -> Markup:

@@ -14,6 +14,7 @@ from pathopipe.reporting.grade_view import Grade
 from pathopipe.reporting.overview import LETTERS, Overview
 from pathopipe.reporting.pages import render
 from pathopipe.reporting.relative import STAGE_FILES, StageFile, cohort_link
+from pathopipe.reporting.statistics_rows import OtherRows
 from pathopipe.reporting.vocabulary import WARNINGS, in_words
 from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, number, quantity
@@ -136,7 +137,8 @@ class SlidePage:
     histograms: tuple[Histogram, ...] = ()
     statistics_columns: tuple[str, ...] = ()
     statistics: tuple[StatisticsGroup, ...] = ()
-    spatial: tuple[StatisticsRow, ...] = ()
+    singles: tuple[StatisticsGroup, ...] = ()
+    other_rows: OtherRows = OtherRows()  # noqa: RUF009 - immutable
     parts_columns: tuple[Term, ...] = ()
     parts: tuple[PartRow, ...] = ()
     compared: tuple[str, ...] = ()
@@ -179,8 +181,8 @@ _VIEWER: Final = (
 
 def render_slide(page: SlidePage) -> bytes:
     """Render the report of one slide as a self-contained HTML page, without the data of its viewer."""
-    scripts = ["statistics.js"] if page.statistics else []
-    scripts, styles = ([*scripts, *_VIEWER], ["slide.css", "viewer.css"]) if page.viewer else (scripts, ["slide.css"])
+    tables = ["statistics.js"] if page.statistics else []
+    scripts, styles = ([*_VIEWER, *tables], ["slide.css", "viewer.css"]) if page.viewer else (tables, ["slide.css"])
     return render("slide.html", scripts, styles, page=page, letters=LETTERS)
 
 

@@ -58,8 +58,8 @@ def _outline(nuclei: Nuclei, row: int, grid: Grid, x: int, y: int) -> Outline:
     return Outline(int(nuclei.ids[row]), points, float(nuclei.area_um2[row]))
 
 
-def field_of_view(slide: "Slide", window: Window, nuclei: Nuclei) -> FieldOfView:
-    """Read a field and draw the nuclei in it and across its border."""
+def field_of_view(slide: "Slide", window: Window, nuclei: Nuclei, doubts: Sequence[Fact] = ()) -> FieldOfView:
+    """Read a field and draw the nuclei in it and across its border; ``doubts`` are said beside its other facts."""
     grid = _display_grid(slide)
     x, y = round(window.x_px / grid.factor_x), round(window.y_px / grid.factor_y)
     width = min(max(1, round(window.width_px / grid.factor_x)), grid.width - x)
@@ -69,7 +69,7 @@ def field_of_view(slide: "Slide", window: Window, nuclei: Nuclei) -> FieldOfView
     outlines = (_outline(nuclei, row, grid, x, y) for row in np.flatnonzero(close).tolist())
     seen = tuple(outline for outline in outlines if _touches(outline, width, height))
     inside = nuclei.area_um2[near(window, nuclei.x_px, nuclei.y_px, reach=0.0)]
-    return FieldOfView(window, picture, grid.mpp_x, seen, _field_facts(slide, window, inside))
+    return FieldOfView(window, picture, grid.mpp_x, seen, (*doubts, *_field_facts(slide, window, inside)))
 
 
 def _touches(outline: Outline, width: int, height: int) -> bool:

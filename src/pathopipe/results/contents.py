@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NotRequired
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import TypedDict  # pydantic wants this one up to Python 3.11
 
 from pathopipe.results.documents import damaged, read_as, reading
-from pathopipe.results.grade_parts import DriversEntry, RegionEntry
+from pathopipe.results.grade_parts import DriversEntry, ReferencesEntry, RegionEntry
 from pathopipe.results.schemas.counts import ALL, REGION, TYPE, WHOLE_SLIDE
 from pathopipe.results.schemas.statistics import TABLE
-from pathopipe.results.tables import read_table
+from pathopipe.results.tables import numbers, read_batches, read_table
 
+Floats = NDArray[np.float64]
 _THUMBNAIL_SIDE: Final = 4096
 _THUMBNAIL_BYTES: Final = 2**25
 
@@ -58,6 +61,7 @@ class GradeFile(TypedDict):
     not_assessed: NotRequired[list[NotAssessedEntry]]
     figures: NotRequired[dict[str, FigureEntry]]
     card: NotRequired[str]
+    references: NotRequired[ReferencesEntry | None]
     regions: NotRequired[dict[str, RegionEntry]]
     drivers: NotRequired[DriversEntry]
     probabilities: dict[str, float]
@@ -104,6 +108,25 @@ def read_parts(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = read_table(path, [REGION.name, TYPE.name, *columns], TABLE).to_pylist()
     return rows
+
+
+def read_values(path: Path, columns: Sequence[str], rows: Sequence[int]) -> Floats:
+    """Return numbers (rows, columns) of some rows of ``statistics.parquet``, nan where there is none.
+
+    Rows are named by their places, in ascending order.
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing or damaged.
+    """
+    found, start = list[Floats](), 0
+    for batch in read_batches(path, [*columns], TABLE):
+        here = [row - start for row in rows if start <= row < start + len(batch)]
+        parts = [np.asarray(numbers(batch.column(name)), np.float64)[here] for name in columns]
+        found.append(np.reshape(parts, (len(columns), len(here))).T)
+        start += len(batch)
+    return np.concatenate(found)
 
 
 def read_thumbnail(path: Path) -> bytes:

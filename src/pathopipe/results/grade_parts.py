@@ -13,6 +13,30 @@ class RegionEntry(TypedDict):
     reason: str | None
 
 
+class ReferenceGroup(TypedDict):
+    """A grade, and how many of the slides that the grader learned from have it."""
+
+    grade: str
+    slides: int
+
+
+class ReferenceStatistic(TypedDict):
+    """A statistic by row and column of its table: of this slide, and quantiles (5, 25, 50, 75, 95%) of each group."""
+
+    row: str
+    column: str
+    value: float
+    quantiles: list[list[float]]
+
+
+class ReferencesEntry(TypedDict):
+    """The slide beside slides that the grader learned from, by their grades; ``label`` is the column of these."""
+
+    label: str
+    groups: list[ReferenceGroup]
+    statistics: list[ReferenceStatistic]
+
+
 class DrivingField(TypedDict):
     """A field in level-0 pixels, its nuclei, and what they contribute to the score."""
 

@@ -16,7 +16,7 @@ from pathopipe.results.folder import SlideFolder
 from pathopipe.results.names import weights_folder
 from pathopipe.results.schemas.features import TERMS
 from pathopipe.results.schemas.statistics import KINDS
-from pathopipe.samples import ABOUT_SLIDE, COLUMNS, Sample
+from pathopipe.samples import ABOUT_SLIDE, COLUMNS, Sample, shown_columns
 
 _CALLED: Final = {"roi": "roi", "nuclei": "file of nuclei", "nuclei_before": "file of nuclei before correction"}
 
@@ -87,7 +87,7 @@ def _column_problems(config: Config, samples: list[Sample], sheet: Path) -> Iter
     """Say why a column can't be shown, and which can: those that the program does not know itself."""
     extra = ", ".join(samples[0].extra) if samples else ""
     shown = f"columns that can be shown: {extra}" if extra else "it has no other columns that could be shown"
-    for name in config.cohort.columns:
+    for name in shown_columns(config.cohort.columns, samples):
         if name in COLUMNS and name not in ABOUT_SLIDE:
             yield f"cohort.columns: '{name}' can't be shown ({COLUMNS[name]}); of {sheet}, {shown}"
         elif samples and name not in samples[0].extra:

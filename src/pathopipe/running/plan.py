@@ -20,7 +20,7 @@ from pathopipe.provenance import workflow_folder
 from pathopipe.record import MANIFEST, Stage
 from pathopipe.results.folder import SlideFolder, manifest_name
 from pathopipe.results.names import CACHE, CONDA_ENV, CRATE, weights_folder
-from pathopipe.samples import ID_PATTERN, Sample
+from pathopipe.samples import ID_PATTERN, Sample, shown_columns
 
 _COSTLIEST: Final = max(ORDER, key=lambda stage: demand_of(stage).s_per_mm2)
 
@@ -216,12 +216,12 @@ class Plan:
 
         Of the patients only which slides are of the same one: a digest of names could be guessed.
         """
-        first = dict[str, str]()
+        first, columns = dict[str, str](), shown_columns(self.config.cohort.columns, self.samples)
         shown = [
             [
                 sample.slide,
                 first.setdefault(sample.patient, sample.slide) if sample.patient else "",
-                *(sample.extra.get(name, "") for name in self.config.cohort.columns),
+                *(sample.extra.get(name, "") for name in columns),
             ]
             for sample in self.samples
         ]

@@ -28,7 +28,7 @@ from pathopipe.results.folder import SlideFolder
 from pathopipe.results.manifests import GIVEN, digests_of, model_of, nuclei_given
 from pathopipe.results.schemas.counts import OF_REGIONS
 from pathopipe.results.unfinished import fault_of
-from pathopipe.samples import Sample
+from pathopipe.samples import Sample, shown_columns
 
 THUMBNAIL_PX = 124
 EMBEDDED = 300
@@ -54,11 +54,10 @@ def run(gathering: Gathering) -> Outcome:
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     several = tuple(dict.fromkeys(patient for patient in patients.values() if len(patient.slides) > 1))
     rule = RULES[gathering.settings.patient_rule]
-    shown = gathering.settings
-    extra = shown.columns
+    extra = _columns(gathering)
     if scanned is not None and scanned.several:
         entries, extra = with_column(entries), (*extra, FOUND)
-    page = CohortPage(tuple(entries), grades, extra, shown.statistics, several, rule, scanned)
+    page = CohortPage(tuple(entries), grades, extra, gathering.settings.statistics, several, rule, scanned)
     gathering.output("index.html").write_bytes(render_cohort(page))
     _write_recipe(gathering, most, others)
     return Outcome({state: sum(entry.row.state == state for entry in entries) for state in STATES})
@@ -148,7 +147,11 @@ def _shares(grade: Grade | None) -> dict[str, float]:
 
 def _extra(gathering: Gathering, sample: Sample) -> dict[str, str]:
     """Return the sheet's columns that the configuration names; what identifies a patient is not among them."""
-    return {name: sample.extra.get(name, "") for name in gathering.settings.columns}
+    return {name: sample.extra.get(name, "") for name in _columns(gathering)}
+
+
+def _columns(gathering: Gathering) -> tuple[str, ...]:
+    return shown_columns(gathering.settings.columns, gathering.samples)
 
 
 def _entry(gathering: Gathering, row: CohortRow) -> CohortEntry:

@@ -163,4 +163,5 @@ def _withheld(result: GradeResult, warnings: Sequence[Mapping[str, Any]], settin
         return result
     remedy = " (set grade.out_of_scope to get one anyway)" if stops["code"] in ABOUT_SCOPE else ""
     reason = sentence(stops["message"].rstrip(".") + remedy)
-    return replace(result, grade=None, probabilities={}, score=None, prediction_set=None, coverage=None, reason=reason)
+    taken = replace(result, grade=None, probabilities={}, score=None, prediction_set=None, coverage=None)
+    return replace(taken, references=None, reason=reason)

@@ -1,13 +1,16 @@
 """The page of one slide: from the artifacts of all stages, and pixels of the few regions that it shows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
 
 from pathopipe import text
 from pathopipe.errors import SlideRejectedError
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.shown_nuclei import chosen_nuclei, gather_nuclei
-from pathopipe.jobs.surveyed import bare_overview, fields, overview, survey
+from pathopipe.jobs.surveyed import bare_overview, doubts, fields, overview, survey
 from pathopipe.jobs.viewed import Shown, viewed
 from pathopipe.pipeline import STAGES, ReportSettings
 from pathopipe.record import MANIFEST
@@ -17,15 +20,20 @@ from pathopipe.reporting.distribution import distribution
 from pathopipe.reporting.grade_file import grade_of
 from pathopipe.reporting.slide_crate import write_slide_crate
 from pathopipe.reporting.slide_page import Histogram, Rejection, SlidePage, render_slide, with_data
+from pathopipe.reporting.statistics_rows import pack_rows
 from pathopipe.reporting.views import field_of_view, show_galleries
-from pathopipe.results.contents import read_grade, read_parts, read_statistics
+from pathopipe.results.contents import read_grade, read_parts, read_statistics, read_values
 from pathopipe.results.manifests import Manifest, read_manifest
 from pathopipe.results.schemas.features import AT_BORDER, CUT_OFF, term_of
 from pathopipe.results.schemas.features import TABLE as FEATURES
+from pathopipe.results.schemas.statistics import KINDS
 from pathopipe.results.tables import column_names, read_columns
+from pathopipe.viewer.document import Room
 from pathopipe.viewer.packing import scripts
 
 ReportJob = Job[ReportSettings]
+_OF_PAGE: Final = 0.1
+"""Share of the page that rows of statistics may take."""
 Manifests = Mapping[str, Manifest]
 
 
@@ -43,8 +51,8 @@ def run(job: ReportJob) -> Outcome:
         assert rejected is not None  # noqa: S101 - one of the two is there
         return _write_rejected(job, manifests, rejected)
     content = render_slide(page)
-    seen = viewed(job, _shown(page), len(content))
-    job.output("report.html").write_bytes(with_data(content, scripts(seen.blocks)))
+    seen = viewed(job, _shown(page), len(content) + page.other_rows.size)
+    job.output("report.html").write_bytes(with_data(content, scripts((*seen.blocks, *page.other_rows.blocks))))
     shown = sum(len(gallery.crops) for gallery in page.galleries)
     return Outcome({"fields": len(page.fields), "gallery": shown, "outlines": seen.outlined})
 
@@ -52,7 +60,7 @@ def run(job: ReportJob) -> Outcome:
 def _shown(page: SlidePage) -> Shown:
     """What the page shows of the slide: fields that drive the grade come first in the viewer."""
     assert page.overview is not None  # noqa: S101 - every slide that was analyzed has one
-    order = ("raises", "lowers", "largest", "typical", "densest", "whole", "further")
+    order = ("raises", "lowers", "largest", "typical", "densest", "worst", "whole", "further")
     windows = sorted((field.window for field in page.fields), key=lambda window: order.index(window.kind))
     places = [(one.x_px, one.y_px, one.x_px + one.width_px, one.y_px + one.height_px) for one in windows]
     return Shown(page.overview, places)
@@ -98,13 +106,12 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
     path = job.input("statistics/statistics.parquet")
     row, grade = read_statistics(path), read_grade(job.input("grade/grade.json"))
     parts = read_parts(path, [*dict.fromkeys([*measures.PART_COLUMNS, *measures.median_columns(column_names(path))])])
-    compared = measures.compared_rows(parts)
     with open_slide_of(job) as slide:
         found = survey(job, slide)
         windows = fields(slide, found, job.settings.fields)
         chosen = chosen_nuclei(job, row, grade)
         nuclei = gather_nuclei(job, windows, chosen)
-        views = tuple(field_of_view(slide, window, nuclei) for window in windows)
+        views = tuple(field_of_view(slide, window, nuclei, doubts(found, window)) for window in windows)
         galleries, crop_um = show_galleries(slide, nuclei, chosen)
         small = overview(job, slide, found, windows)
     return SlidePage(
@@ -124,17 +131,34 @@ def _page(job: ReportJob, manifests: Manifests) -> SlidePage:
         galleries=galleries,
         crop_um=crop_um,
         histograms=tuple(_histograms(job)),
-        statistics_columns=measures.statistics_columns(),
-        statistics=measures.statistics_groups(row, compared),
-        spatial=measures.spatial_rows(row),
-        parts_columns=measures.parts_columns(),
-        parts=measures.parts_rows(parts),
-        compared=measures.compared_columns(compared),
+        **_tables(job, row, parts),
         records=reported.stage_records(manifests),
         versions=reported.version_facts(manifests),
         identity=reported.identity_facts(tissue),
         viewer=True,
     )
+
+
+def _tables(job: ReportJob, row: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the tables of statistics; those of other rows than the first take a tenth of the page at most."""
+    path, compared, there = job.input("statistics/statistics.parquet"), measures.compared_rows(parts), len(parts) - 1
+    names, places = [name for name in column_names(path) if name in KINDS], measures.shown_parts(parts)[1:]
+    values = read_values(path, names, places)
+    known = {name for name, column in zip(names, values.T, strict=True) if np.isfinite(column).any()}
+    groups, singles = measures.statistics_groups(row, compared, known), measures.single_groups(row, known)
+    at = {name: place for place, name in enumerate(names)}
+    values = np.column_stack([values, np.full(len(values), np.nan)])  # last: what the table does not have
+    order = [at.get(name, -1) for name in measures.page_columns(groups, singles)]
+    room = Room(_OF_PAGE * 1e6 * job.settings.max_mb)
+    return {
+        "statistics_columns": measures.statistics_columns(),
+        "statistics": groups,
+        "singles": singles,
+        "other_rows": pack_rows(measures.other_rows(parts, places), values[:, order], room, there),
+        "parts_columns": measures.parts_columns(),
+        "parts": measures.parts_rows(parts),
+        "compared": measures.compared_columns(compared),
+    }
 
 
 def _histograms(job: ReportJob) -> Iterator[Histogram]:

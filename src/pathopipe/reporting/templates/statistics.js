@@ -27,7 +27,31 @@
     shown.textContent = asked.length ? `${found} of ${words.size} measures` : "";
   };
 
+  /* Another region or type of nuclei: its numbers take the place of the first row's. */
+  const chosen = document.getElementById("statistics-row");
+  const tables = [...document.querySelectorAll(".statistics table[data-values]")];
+  const cells = tables.flatMap((table) =>
+    [...table.tBodies[0].rows].flatMap((row) => [...row.cells].slice(1, 1 + Number(table.dataset.values))));
+  const names = [...document.querySelectorAll(".statistics .row-name")];
+  const first = new Map([...cells, ...names].map((cell) => [cell, cell.textContent]));
+  const counted = cells.find((cell) => cell.parentElement.querySelector("code")?.textContent === "nuclei_count");
+
+  const show = async () => {
+    const option = chosen.selectedOptions[0], name = option.value;
+    if (name && typeof DecompressionStream === "undefined") {
+      chosen.value = "";
+      shown.textContent = "This browser is too old to unpack other rows; a version from 2023 or later can.";
+      return;
+    }
+    const codes = name ? await Viewer.codes(name) : null;
+    if (chosen.value !== name) return;
+    cells.forEach((cell, place) => { cell.textContent = codes ? Viewer.written(codes[place]) : first.get(cell); });
+    if (codes && counted) counted.textContent = option.dataset.nuclei;
+    for (const cell of names) cell.textContent = codes ? option.textContent : first.get(cell);
+  };
+
   tools.hidden = false;
+  chosen?.addEventListener("change", show);
   tools.addEventListener("submit", (event) => event.preventDefault());
   search.addEventListener("input", update);
 })();

@@ -145,6 +145,10 @@ const Viewer = {};
 
   Object.assign(Viewer, {
     value, written, tile,
+    codes: async (name) => {
+      const bytes = await inflated(name);
+      return new Columns(bytes).take(bytes.length / 2, 2);
+    },
     unpacking: () => busy + waiting.length > 0,
     read() {
       const told = JSON.parse(new TextDecoder().decode(bytesOf("v-manifest")));

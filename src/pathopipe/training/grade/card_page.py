@@ -33,6 +33,7 @@ def _lines(card: GraderCard, sha256: str, found: dict[str, Any]) -> Iterator[str
         yield ""
     yield from _confusion(card, found)
     yield from _worth(found)
+    yield from _references(card)
 
 
 def _confusion(card: GraderCard, found: dict[str, Any]) -> Iterator[str]:
@@ -64,3 +65,14 @@ def _worth(found: dict[str, Any]) -> Iterator[str]:
             "|---|---|",
         )
         yield from (f"| {', '.join(row['families'])} | {row['drop']:.3f} |" for row in found["importance"])
+
+
+def _references(card: GraderCard) -> Iterator[str]:
+    if not card.references.groups:
+        return
+    groups = [f"{grade} ({slides} slides)" for grade, slides in card.references.groups]
+    yield from ("", "## Slides learned from", "", "Medians, in brackets the middle half; reports show them.", "")
+    yield from (f"| nuclei | statistic | {' | '.join(groups)} |", "|---|---" + "|---" * len(groups) + "|")
+    for one in card.references.statistics:
+        cells = [f"{middle:.4g} ({low:.4g} to {high:.4g})" for _, low, middle, high, _ in one.quantiles]
+        yield f"| {one.row} | {one.column} | {' | '.join(cells)} |"

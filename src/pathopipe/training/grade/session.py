@@ -12,7 +12,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.evaluation.grade_metrics import FIGURES
 from pathopipe.evaluation.grade_plot import reliability_plot
 from pathopipe.files import write_whole
-from pathopipe.grading.card import GraderCard, Kind, sealed
+from pathopipe.grading.card import GraderCard, Kind, References, sealed
 from pathopipe.grading.predictors import range_of
 from pathopipe.models.weights import save_weights
 from pathopipe.provenance import sha256
@@ -22,6 +22,7 @@ from pathopipe.training.grade.cohort import Cohort, read_cohort
 from pathopipe.training.grade.learning import Terms, check_card, learn
 from pathopipe.training.grade.nested import Progress, Tested, evaluation, test
 from pathopipe.training.grade.order import is_known
+from pathopipe.training.grade.references import references_of
 from pathopipe.training.grade.worth import chance, curve, foretold, importance
 
 _LEAST_PATIENTS: Final = 5
@@ -235,4 +236,6 @@ def _with_figures(
         "seed": request.seed,
         "coverage of the prediction sets tested": request.coverage,
     }
-    return replace(card, figures=figures, training=training, reported=tuple(reported))
+    # Of fields it learned no statistics of slides.
+    references = References() if request.kinds[0] == "fields" else references_of(cohort)
+    return replace(card, figures=figures, training=training, reported=tuple(reported), references=references)
