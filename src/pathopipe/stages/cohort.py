@@ -47,14 +47,14 @@ def run(gathering: Gathering) -> Outcome:
     ]
     grades = tuple(dict.fromkeys(grade for _, known in found for grade in known))
     entries = marked(entries, gathering.settings.statistics)
-    scanned = _scanners(entries, gathering.settings.columns, grades)
+    extra = _columns(gathering)
+    scanned = _scanners(entries, extra, grades)
     entries = grouped(entries, scanned)
     table = table_of([entry.row for entry in entries])
     gathering.output("cohort.tsv").write_bytes(to_tsv(table))
     gathering.output("cohort.parquet").write_bytes(to_parquet(table))
     several = tuple(dict.fromkeys(patient for patient in patients.values() if len(patient.slides) > 1))
     rule = RULES[gathering.settings.patient_rule]
-    extra = _columns(gathering)
     if scanned is not None and scanned.several:
         entries, extra = with_column(entries), (*extra, FOUND)
     page = CohortPage(tuple(entries), grades, extra, gathering.settings.statistics, several, rule, scanned)
