@@ -11,7 +11,8 @@ with the stain of the target (`ops.normalization`), estimated anew on each image
   range between nuclei. Unchanged, normalized is compared with native.
 
 Where the stain could not be estimated, or would have to be strengthened more than threefold, the image is left as it
-is; the column "normalized" counts the others. A finished field is kept in OUT and is not computed again: delete OUT to start anew.
+is; the column "normalized" counts the others. A finished field is kept in OUT and is not computed again: delete OUT to
+start anew.
 """
 
 import argparse
