@@ -5,7 +5,7 @@
 From the middle of each slide a square of up to ``--side-um`` is taken, changed, saved as PNG, and analyzed with the
 default settings up to `grade`: white balance, gamma, blur, JPEG, noise, resolution (at its true mpp), and stain
 multiplied in optical density. With ``normalized`` the stages from `features` on run again with ``features.stain``.
-SLIDE may be ``FILE=MPP`` where the file states none; a folder stands for all images in it.
+SLIDE may be ``FILE=MPP`` where the file states none; a folder stands for its images, every n-th with ``--every n``.
 
 A row holds nuclei per mm² and mean nuclear area, with the change against the unchanged image, the grade and its score
 (with normalized stain after a slash), and the warnings (those in bold stop the grade). With several slides there is a
@@ -179,28 +179,31 @@ def rows(path: Path, mpp: float | None, asked: argparse.Namespace) -> Iterator[t
         yield name, json.loads(kept.read_text(encoding="utf-8"))
 
 
-def named(text: str) -> list[tuple[Path, float | None]]:
+def named(text: str, every: int) -> list[tuple[Path, float | None]]:
     path, _, mpp = text.partition("=")
-    found = sorted(Path(path).iterdir()) if Path(path).is_dir() else [Path(path)]
+    found = sorted(Path(path).iterdir())[::every] if Path(path).is_dir() else [Path(path)]
     return [(one, float(mpp) if mpp else None) for one in found]
 
 
 def kept_grades(found: dict[str, dict[str, dict]], asked: argparse.Namespace) -> Iterator[str]:
-    """How many slides keep their grade, get another one, and get none, of those that have one unchanged."""
+    """How many slides keep their grade, get another one, and get none, of those that have one unchanged.
+
+    Unchanged, normalized is compared with native; changed, each with the same kind.
+    """
     heads = " | ".join(f"{kind}: grade kept, another, none; mean shift of the score" for kind in asked.stain)
     yield f"| change | {heads} |"
     yield "|---" * (1 + len(asked.stain)) + "|"
     for name in asked.changes:
         cells = []
         for kind in asked.stain:
+            against = "native" if name == "unchanged" else kind
+            before = [rows["unchanged"][against] for rows in found.values()]
             pairs = [
-                (rows["unchanged"][kind], rows[name][kind])
-                for rows in found.values()
-                if rows["unchanged"][kind].get("grade")
+                (one, rows[name][kind]) for one, rows in zip(before, found.values(), strict=True) if one.get("grade")
             ]
-            kept = sum(after.get("grade") == before["grade"] for before, after in pairs)
+            kept = sum(after.get("grade") == one["grade"] for one, after in pairs)
             none = sum(not after.get("grade") for _, after in pairs)
-            shifts = [after["score"] - before["score"] for before, after in pairs if after.get("score") is not None]
+            shifts = [after["score"] - one["score"] for one, after in pairs if after.get("score") is not None]
             shift = f"{np.mean(shifts):+.2f} (absolute {np.mean(np.abs(shifts)):.2f})" if shifts else "–"
             cells.append(f"{kept}, {len(pairs) - kept - none}, {none}; {shift}")
         yield f"| {name} | {' | '.join(cells)} |"
@@ -213,11 +216,12 @@ def main() -> None:
     parser.add_argument("--side-um", type=float, default=750.0)
     parser.add_argument("--stain", nargs="+", choices=["native", "normalized"], default=["native", "normalized"])
     parser.add_argument("--changes", nargs="+", default=[""])
+    parser.add_argument("--every", type=int, default=1)
     asked = parser.parse_args()
     asked.changes = [name for name in CHANGES if name == "unchanged" or any(word in name for word in asked.changes)]
     cv2.setNumThreads(1)
     found: dict[str, dict[str, dict]] = {}
-    for path, mpp in (one for text in asked.slides for one in named(text)):
+    for path, mpp in (one for text in asked.slides for one in named(text, asked.every)):
         print(f"\n{path.stem}\n\n| change | nuclei per mm² | mean area, µm² | grade (score) | warnings |")
         print("|---|---|---|---|---|")
         found[path.stem] = {}

@@ -10,8 +10,9 @@ with the stain of the target (`ops.normalization`), estimated anew on each image
   of Spearman's correlation with the unchanged field, and of the absolute median shift in units of the interquartile
   range between nuclei. Unchanged, normalized is compared with native.
 
-Where the stain could not be estimated, or would have to be strengthened more than threefold, the image is left as it is, and counted.
-A finished field is kept in OUT and is not computed again: delete OUT to start anew.
+Where the stain could not be estimated, or would have to be strengthened more than threefold, the image is left as it
+is; the column "normalized" counts the others. A finished field is kept in OUT and is not computed again: delete OUT to
+start anew.
 """
 
 import argparse

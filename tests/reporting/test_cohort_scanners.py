@@ -118,7 +118,7 @@ def test_slides_without_some_numbers_take_no_part_and_measures_of_few_slides_do_
     del entries[3].row.statistics["scan_noise"]
     found = scanners(entries, [])
     assert (len(found.entries), found.left_out) == (31, 1)
-    assert "1 of which not all of these numbers are known take" in found.finding
+    assert "1 slide lacks some of these numbers and is not looked at." in found.finding
     assert grouped(entries, found)[3].row.scanner_group is None
     for entry in entries[:20]:
         for color in ("red", "green", "blue"):
@@ -135,7 +135,7 @@ def test_the_page_says_it_in_words_and_compares_by_group(read_page):
     page = CohortPage(tuple(shown), (), (COLUMN,), ("scan_noise",), scanners=found)
     read = read_page(render_cohort(page))
     assert "Staining and scanning The 36 slides fall into 2 groups" in read.visible
-    assert "site explains" in read.visible
+    assert "site : explains" in read.visible
     assert f"By {COLUMN}" in read.visible
     assert "Kruskal-Wallis test of 2 groups, n = 36" in read.visible
     plain = read_page(render_cohort(CohortPage(tuple(entries))))

@@ -51,7 +51,7 @@ def test_tsv_holds_every_slide_in_the_order_of_the_sheet():
         "outside_scope": "true", "warnings": "pen not_he", "other_settings": "", "model_licence": "CC BY 4.0",
         "share_of_resamples_1": "0.1",
         "share_of_resamples_2": "0.9", "nuclei_count": "10", "x_mean": "0.1", "x_sd": "", "site": "B1",
-        "patient_grade": "", "patient_slides": "", "outlying": "",
+        "patient_grade": "", "patient_slides": "", "outlying": "", "scanner_group": "",
     }  # fmt: skip
     assert rows[1]["reason"] == r"no tissue\nat all"
     assert rows[2]["abstained"] == "true"

@@ -104,7 +104,8 @@ class Scanners:
         """What was found, in sentences."""
         slides, left_out = count(len(self.entries)), ""
         if self.left_out:
-            left_out = f" {count(self.left_out)} of which not all of these numbers are known take no part."
+            lack = "1 slide lacks" if self.left_out == 1 else f"{count(self.left_out)} slides lack"
+            left_out = f" {lack} some of these numbers and {'is' if self.left_out == 1 else 'are'} not looked at."
         if not self.several:
             return (
                 f"No groups: by the color of both stains and of glass, noise, compression and sharpness, the {slides} "
