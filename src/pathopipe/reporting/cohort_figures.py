@@ -30,9 +30,10 @@ class Dot:
 
 @dataclass(frozen=True)
 class Spread:
-    """What a box shows of a group: quantiles, of which the first and the last are the ends of its whiskers."""
+    """What a box shows of a group of slides: quantiles, of which the outer two are the ends of its whiskers."""
 
     name: str
+    slides: int
     low: float
     p25: float
     p50: float
@@ -136,11 +137,12 @@ def beside(value: float, groups: Sequence[Spread], unit: str, label: str) -> Mar
     called, drawn = _called([group.name for group in groups]), list[Markup]()
     for place, group in enumerate(groups):
         middle = _TOP + (place + 0.5) * _ROW
-        drawn.append(svg.text(_LEFT - 10, middle + 4, called[group.name], "end"))
+        drawn.append(svg.text(_LEFT - 10, middle + 4, f"{called[group.name]} ({count(group.slides)})", "end"))
         drawn += _box(x, middle, group.low, group.p25, group.p50, group.p75, group.high)
     base = _TOP + _ROW * len(groups)
     line = svg.element("line", x1=x(value), x2=x(value), y1=_TOP, y2=base, class_="this-slide")
-    return svg.figure(_WIDTH, base + 42, label, *_below(x, base, unit), *drawn, line, class_="chart boxes")
+    height = base + (42 if unit else 22)
+    return svg.figure(_WIDTH, height, label, *_below(x, base, unit), *drawn, line, class_="chart boxes")
 
 
 def _called(names: Iterable[str]) -> dict[str, str]:
