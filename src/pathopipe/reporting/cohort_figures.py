@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pathopipe.reporting import svg
-from pathopipe.reporting.figures import Axis, axes, axis_title, labeled, shorten
+from pathopipe.reporting.figures import Axis, axes, axis_title, shorten, ticks_below
 from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, number
 
@@ -58,9 +58,7 @@ def strip(dots: Sequence[Dot], term: Term) -> Markup:
     middle = svg.element("line", x1=x(p50), x2=x(p50), y1=14.0, y2=base, class_="median")
     drawn = _stacked(dots, x, base - radius - 1, radius)
     marks: list[Markup] = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
-    for value, words in labeled(svg.ticks(low, high, 6)):
-        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
-        marks.append(svg.text(x(value), base + 17, words, "middle", "tick"))
+    marks += ticks_below(x, base, 6)
     label = (
         f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
     )
@@ -180,11 +178,8 @@ def _beside(dots: Sequence[Dot], x: Axis, middle: float) -> list[Placed]:
 
 
 def _below(x: Axis, base: float, title: str) -> list[Markup]:
-    lines = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
-    for value, words in labeled(svg.ticks(x.low, x.high, 5)):
-        lines.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
-        lines.append(svg.text(x(value), base + 17, words, "middle", "tick"))
-    return [*lines, svg.text((x.start + x.end) / 2, base + 36, title, "middle", "title")]
+    axis = svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")
+    return [axis, *ticks_below(x, base, 5), svg.text((x.start + x.end) / 2, base + 36, title, "middle", "title")]
 
 
 def scatter(pairs: Sequence[tuple[float, Dot]], column: str, title: str) -> Markup:
