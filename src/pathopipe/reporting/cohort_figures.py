@@ -45,8 +45,11 @@ Placed = tuple[float, float, Dot, str]
 """X and y of a dot, and its value in words."""
 
 
-def strip(dots: Sequence[Dot], term: Term) -> Markup:
-    """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles."""
+def strip(dots: Sequence[Dot], term: Term, statistic: str | None = None) -> Markup:
+    """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles.
+
+    With the name of the ``statistic``, the page's script finds its place, and that of a number on it.
+    """
     width, base = 460.0, 84.0
     # As many dots as slides in the same space: smaller ones for a large cohort.
     radius = float(np.clip(6 * np.sqrt(60 / len(dots)), 1.5, 6))
@@ -63,7 +66,9 @@ def strip(dots: Sequence[Dot], term: Term) -> Markup:
         f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
     )
     title = svg.text(width / 2, base + 35, axis_title(term), "middle", "title")
-    return svg.figure(width, base + 42, label, band, *marks, drawn, middle, title, class_="chart strip")
+    axis = " ".join(map(repr, (low, high, x.start, x.end, base)))
+    found = {"data_statistic": statistic, "data_axis": axis if statistic else None}
+    return svg.figure(width, base + 42, label, band, *marks, drawn, middle, title, class_="chart strip", **found)
 
 
 def padded(values: np.ndarray) -> tuple[float, float]:
