@@ -132,6 +132,23 @@ def test_groups_are_named_counted_and_closed(chromium, file):
         assert shown(page)[:2] == ["s003", "s004"]
 
 
+def test_a_slide_that_is_searched_for_is_marked_among_the_others(chromium, file):
+    with chromium.page(file) as page:
+        line, words = page.locator(".strip .this-slide"), page.locator(".strip + figcaption")
+        assert (line.count(), words.count()) == (0, 0)
+        page.goto(f"{file.as_uri()}#q=s100")
+        line.nth(1).wait_for(state="attached")
+        assert words.all_inner_texts() == [
+            "s100: 1,100, more than 99 of 238 others.",
+            "s100: 31.0, more than 22 of 238 others.",
+        ]
+        dot = page.locator(".strip circle", has_text="s100: 1,100")
+        assert float(line.first.get_attribute("x1")) == pytest.approx(float(dot.get_attribute("cx")), abs=0.01)
+        page.goto(f"{file.as_uri()}#q=s10")
+        page.locator("#shown", has_text="10 of 240 slides").wait_for()
+        assert (line.count(), words.count()) == (0, 0)
+
+
 def test_text_from_outside_stays_text(chromium, file):
     with chromium.page(file, before="window.alert = () => { window.hit = true }") as page:
         assert page.evaluate("window.hit === undefined")

@@ -1,5 +1,6 @@
 import math
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,6 +74,18 @@ def test_the_legend_spans_the_colors_and_its_ticks_stay_inside():
 )
 def test_labels_of_ticks_differ_and_have_the_same_decimals(low, high, about, labels):
     assert [label for _, label in figures.labeled(svg.ticks(low, high, about))] == labels
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(2747.0, 4871.0), (0.9435, 0.9905), (0.45, 0.497), (0.0, 1e6), (-1e-4, 1e-4)]
+)
+def test_labels_below_an_axis_neither_touch_nor_are_cut(low, high):
+    drawn = "".join(figures.ticks_below(figures.Axis(low, high, 14.0, 446.0), 84.0, 6))
+    found = [(float(x), words) for x, words in re.findall(r'<text x="([\d.]+)"[^>]*>([^<]*)<', drawn)]
+    ends = [(x - 3.6 * len(words), x + 3.6 * len(words)) for x, words in found]
+    assert len(ends) >= 2
+    assert all(left < right for left, right in ((-1, ends[0][0]), *((a[1], b[0]) for a, b in pairwise(ends))))
+    assert ends[-1][1] < 460
 
 
 def test_a_single_tick_keeps_its_digits():

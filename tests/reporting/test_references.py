@@ -25,11 +25,12 @@ def test_the_groups_and_the_slide_are_told_in_words_and_drawn():
     assert shape.of == "all nuclei, Densest field"
     drawing = str(area.drawing)
     assert (
-        'aria-label="Nuclear area, mean of epithelial nuclei: 52.1\u202fµm² in this slide; by grade: low (1,234) 3.00 '
-        '(2.00 to 4.00); high (12) 60.0 (50.0 to 70.0)."'
+        'aria-label="Nuclear area, mean of epithelial nuclei: 52.1\u202fµm² in this slide; by grade: low 3.00 (2.00 '
+        'to 4.00, n = 1,234); high 60.0 (50.0 to 70.0, n = 12)."'
     ) in drawing
     boxes = [float(x) for x in re.findall(r'<rect x="([^"]*)"', drawing)]
     (line,) = (float(x) for x in re.findall(r'<line x1="([^"]*)"[^>]*class="this-slide"', drawing))
+    assert ">low (1,234)<" in drawing
     assert boxes[0] < boxes[1] < line
     assert drawing.count('class="median"') == 2
 

@@ -103,7 +103,7 @@ def graded_page(words: str = "words", **changes) -> slide_page.SlidePage:
             (grade_view.Driver(words, words, words, words, "#view=5,6,7"),), (7, 9), 250.0, 0.67, (words,)
         ),
         references=References(
-            words, (Beside(Term(words, words, words), words, 1.0, (Spread(words, 1.0, 2.0, 3.0, 4.0, 5.0),)),)
+            words, (Beside(Term(words, words, words), words, 1.0, (Spread(words, 7, 1.0, 2.0, 3.0, 4.0, 5.0),)),)
         ),
     )
     overview = replace(page.overview, influence=heat, influence_limit=0.5)

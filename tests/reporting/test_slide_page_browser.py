@@ -1,17 +1,23 @@
 """The slide's page around the viewer, in a real browser."""
 
+import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import shapely
 
 from pathopipe.jobs.execution import execute, execute_cohort
+from pathopipe.ops.regions import to_geojson
 from pathopipe.pipeline import CohortSettings, ReportSettings
 from pathopipe.reporting.fact import Fact
 from pathopipe.reporting.relative import cohort_link
 from pathopipe.reporting.slide_page import QualityWarning, StatisticsGroup, StatisticsRow, render_slide
+from pathopipe.results.documents import write_json
+from pathopipe.results.quality import picture_of
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.statistics import STATISTICS
 from pathopipe.text import number
@@ -19,13 +25,28 @@ from tests.made import seal
 from tests.reporting.test_slide_page import graded_page
 from tests.stages.finished_slide import finish
 
+FOLD = {"classification": {"name": "fold", "color": [213, 94, 0]}, "left_out": False}
+STATISTIC = {"row": "epithelial", "column": "area_um2_mean", "value": 52.1, "quantiles": [[1, 2, 3, 4, 5]] * 3}
+GROUPS = [{"grade": grade, "slides": 12} for grade in "123"]
+BESIDE = {"references": {"label": "grade", "groups": GROUPS, "statistics": [STATISTIC] * 8}}
 LONG = "The slide is unlike those that the grader learned from: 38% of its statistics lie outside of their range. " * 3
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
+    """The page of a slide with a quality map, and a grader that knows other slides."""
     folder = tmp_path_factory.mktemp("report")
     sample = finish(folder / "results", "s1", folder)
+    home = folder / "results" / "s1"
+    write_json(home / "quality" / "quality.geojson", to_geojson([shapely.box(640, 480, 1280, 960)], [FOLD], (0, 0)))
+    (home / "quality" / "quality.png").write_bytes(picture_of(np.full((12, 16), 3, np.uint8)))
+    shares = {"fold": 0.2, "pen": 0.1, "bubble": 0.1, "debris": 0.1, "out of focus": 0.1}
+    for path, told in (
+        (home / "quality" / "manifest.json", {"shares": shares}),
+        (home / "grade" / "grade.json", BESIDE),
+    ):
+        write_json(path, json.loads(path.read_text()) | told)
+    seal(folder / "results", "s1")
     execute("report", "s1", folder / "results", ReportSettings(), sample)
     return folder / "results" / "s1" / "report" / "report.html"
 
@@ -108,7 +129,20 @@ def test_a_report_fits_a_phone_and_four_sheets_of_paper(chromium, report):
         shown.emulate_media(media="print")
         assert not any(shown.locator(part).is_visible() for part in (".viewer", ".statistics", ".files"))
         fields = shown.locator(".field")
-        assert [field.is_visible() for field in fields.all()] == [True] * 3
+        assert [field.is_visible() for field in fields.all()] == [True] * 4
+
+
+def test_signs_in_a_legend_are_as_small_as_its_words(chromium, report):
+    with chromium.page(report) as shown:
+        boxes = [sign.bounding_box() for sign in shown.locator(".swatch").all()]
+        assert [(box["width"], box["height"]) for box in boxes] == [(12, 12)] * 5
+
+
+def test_a_slide_stands_beside_slides_of_known_grades(chromium, report):
+    with chromium.page(report) as shown:
+        assert shown.locator(".references figure").count() == 8
+        line, box = (shown.locator(f".references {part}").first.bounding_box() for part in (".this-slide", ".iqr"))
+        assert line["x"] > box["x"] + box["width"], "52.1 is more than 4"
 
 
 def test_a_nucleus_of_a_gallery_is_a_click_away_from_its_place(chromium, report):

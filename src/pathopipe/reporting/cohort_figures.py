@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pathopipe.reporting import svg
-from pathopipe.reporting.figures import Axis, axes, axis_title, labeled, shorten
+from pathopipe.reporting.figures import Axis, axes, axis_title, shorten, ticks_below
 from pathopipe.results.schemas.column import Term
 from pathopipe.text import count, number
 
@@ -30,9 +30,10 @@ class Dot:
 
 @dataclass(frozen=True)
 class Spread:
-    """What a box shows of a group: quantiles, of which the first and the last are the ends of its whiskers."""
+    """What a box shows of a group of slides: quantiles, of which the outer two are the ends of its whiskers."""
 
     name: str
+    slides: int
     low: float
     p25: float
     p50: float
@@ -44,8 +45,11 @@ Placed = tuple[float, float, Dot, str]
 """X and y of a dot, and its value in words."""
 
 
-def strip(dots: Sequence[Dot], term: Term) -> Markup:
-    """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles."""
+def strip(dots: Sequence[Dot], term: Term, statistic: str | None = None) -> Markup:
+    """Draw one dot per slide along an axis, stacked where they would hide each other, with median and quartiles.
+
+    With the name of the ``statistic``, the page's script finds its place, and that of a number on it.
+    """
     width, base = 460.0, 84.0
     # As many dots as slides in the same space: smaller ones for a large cohort.
     radius = float(np.clip(6 * np.sqrt(60 / len(dots)), 1.5, 6))
@@ -57,14 +61,14 @@ def strip(dots: Sequence[Dot], term: Term) -> Markup:
     middle = svg.element("line", x1=x(p50), x2=x(p50), y1=14.0, y2=base, class_="median")
     drawn = _stacked(dots, x, base - radius - 1, radius)
     marks: list[Markup] = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
-    for value, words in labeled(svg.ticks(low, high, 6)):
-        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
-        marks.append(svg.text(x(value), base + 17, words, "middle", "tick"))
+    marks += ticks_below(x, base, 6)
     label = (
         f"{axis_title(term)} of {len(dots)} slides: median {number(p50)}, quartiles {number(p25)} and {number(p75)}."
     )
     title = svg.text(width / 2, base + 35, axis_title(term), "middle", "title")
-    return svg.figure(width, base + 42, label, band, *marks, drawn, middle, title, class_="chart strip")
+    axis = " ".join(map(repr, (low, high, x.start, x.end, base)))
+    found = {"data_statistic": statistic, "data_axis": axis if statistic else None}
+    return svg.figure(width, base + 42, label, band, *marks, drawn, middle, title, class_="chart strip", **found)
 
 
 def padded(values: np.ndarray) -> tuple[float, float]:
@@ -136,11 +140,12 @@ def beside(value: float, groups: Sequence[Spread], unit: str, label: str) -> Mar
     called, drawn = _called([group.name for group in groups]), list[Markup]()
     for place, group in enumerate(groups):
         middle = _TOP + (place + 0.5) * _ROW
-        drawn.append(svg.text(_LEFT - 10, middle + 4, called[group.name], "end"))
+        drawn.append(svg.text(_LEFT - 10, middle + 4, f"{called[group.name]} ({count(group.slides)})", "end"))
         drawn += _box(x, middle, group.low, group.p25, group.p50, group.p75, group.high)
     base = _TOP + _ROW * len(groups)
     line = svg.element("line", x1=x(value), x2=x(value), y1=_TOP, y2=base, class_="this-slide")
-    return svg.figure(_WIDTH, base + 42, label, *_below(x, base, unit), *drawn, line, class_="chart boxes")
+    height = base + (42 if unit else 22)
+    return svg.figure(_WIDTH, height, label, *_below(x, base, unit), *drawn, line, class_="chart boxes")
 
 
 def _called(names: Iterable[str]) -> dict[str, str]:
@@ -178,11 +183,8 @@ def _beside(dots: Sequence[Dot], x: Axis, middle: float) -> list[Placed]:
 
 
 def _below(x: Axis, base: float, title: str) -> list[Markup]:
-    lines = [svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")]
-    for value, words in labeled(svg.ticks(x.low, x.high, 5)):
-        lines.append(svg.element("line", x1=x(value), x2=x(value), y1=base, y2=base + 4, class_="axis"))
-        lines.append(svg.text(x(value), base + 17, words, "middle", "tick"))
-    return [*lines, svg.text((x.start + x.end) / 2, base + 36, title, "middle", "title")]
+    axis = svg.element("line", x1=x.start, x2=x.end, y1=base, y2=base, class_="axis")
+    return [axis, *ticks_below(x, base, 5), svg.text((x.start + x.end) / 2, base + 36, title, "middle", "title")]
 
 
 def lettered(places: np.ndarray, letters: Sequence[str], names: Sequence[str], titles: tuple[str, str]) -> Markup:

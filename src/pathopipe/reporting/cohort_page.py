@@ -152,8 +152,8 @@ class CohortPage:
     def strips(self) -> list[Markup]:
         """How the statistics are spread over the slides, where at least two slides have them."""
         slides = cohort_comparisons.Slides(self.done, self.grades)
-        drawn = (([dot for dot in slides.dots(name) if dot], column_term(name)) for name in self.statistics)
-        return [cohort_figures.strip(dots, term) for dots, term in drawn if len(dots) > 1]
+        drawn = (([dot for dot in slides.dots(name) if dot], name) for name in self.statistics)
+        return [cohort_figures.strip(dots, column_term(name), name) for dots, name in drawn if len(dots) > 1]
 
     @cached_property
     def comparisons(self) -> list[ByColumn]:

@@ -16,6 +16,10 @@ from pathopipe.text import count, fixed, number, percent, quantity
 
 _WIDTH, _HEIGHT = 460.0, 236.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 20.0, 26.0, 46.0
+_LETTER, _APART = 7.2, 6.0
+"""Width of a digit of a label in the widest of the page's fonts, and what must be between two labels."""
+_BESIDE = 13.0
+"""What a label may reach beyond the ends of its axis."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,7 @@ def axes(x: Axis, y: Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
     """Draw two axes with ticks and titles, and the lines of a grid."""
     bottom = y.start
     marks = [svg.element("line", x1=x.start, x2=x.end, y1=bottom, y2=bottom, class_="axis")]
-    for value, label in labeled(svg.ticks(x.low, x.high, 7)):
-        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=bottom, y2=bottom + 4, class_="axis"))
-        marks.append(svg.text(x(value), bottom + 17, label, "middle", "tick"))
+    marks += ticks_below(x, bottom, 7)
     for value, label in labeled(svg.ticks(y.low, y.high, 4)):
         marks.append(svg.element("line", x1=x.start, x2=x.end, y1=y(value), y2=y(value), class_="grid"))
         marks.append(svg.text(x.start - 6, y(value) + 4, label, "end", "tick"))
@@ -94,6 +96,26 @@ def axes(x: Axis, y: Axis, x_title: str, y_title: str) -> tuple[Markup, ...]:
         "text", y_title, x=12.0, y=middle, text_anchor="middle", class_="title", transform=f"rotate(-90 12 {middle:g})"
     )
     return (svg.group(marks), svg.text((x.start + x.end) / 2, bottom + 36, x_title, "middle", "title"), turned)
+
+
+def ticks_below(x: Axis, bottom: float, about: int) -> list[Markup]:
+    """Draw ticks below an axis, about as many as asked for, or fewer, so that labels neither touch nor are cut."""
+    while about > 2 and _touch(x, about):
+        about -= 1
+    marks = list[Markup]()
+    for value, label in labeled(svg.ticks(x.low, x.high, about)):
+        half = _LETTER * len(label) / 2
+        middle = min(max(x(value), x.start - _BESIDE + half), x.end + _BESIDE - half)
+        marks.append(svg.element("line", x1=x(value), x2=x(value), y1=bottom, y2=bottom + 4, class_="axis"))
+        marks.append(svg.text(middle, bottom + 17, label, "middle", "tick"))
+    return marks
+
+
+def _touch(x: Axis, about: int) -> bool:
+    """Whether labels of so many ticks would touch each other."""
+    ticks = labeled(svg.ticks(x.low, x.high, about))
+    longest = max(len(label) for _, label in ticks)
+    return len(ticks) > 1 and x(ticks[1][0]) - x(ticks[0][0]) < _LETTER * longest + _APART
 
 
 def labeled(ticks: Sequence[float]) -> list[tuple[float, str]]:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from pathopipe.reporting import cohort_figures
 from pathopipe.reporting.cohort_figures import Spread
-from pathopipe.results.grade_parts import ReferencesEntry, ReferenceStatistic
+from pathopipe.results.grade_parts import ReferenceGroup, ReferencesEntry, ReferenceStatistic
 from pathopipe.results.schemas.column import Term
 from pathopipe.results.schemas.counts import ALL, REGION_LABELS
 from pathopipe.results.schemas.statistics import column_term
@@ -30,7 +30,10 @@ class Beside:
     @property
     def drawing(self) -> Markup:
         """A box per group, and a line for the slide."""
-        words = (f"{one.name} {number(one.p50)} ({number(one.p25)} to {number(one.p75)})" for one in self.groups)
+        words = (
+            f"{one.name} {number(one.p50)} ({number(one.p25)} to {number(one.p75)}, n = {count(one.slides)})"
+            for one in self.groups
+        )
         label = f"{self.term.label} of {self.of}: {self.written} in this slide; by grade: {'; '.join(words)}."
         return cohort_figures.beside(self.value, self.groups, self.term.unit, label)
 
@@ -47,12 +50,12 @@ def references_of(entry: ReferencesEntry | None) -> References | None:
     """Read the entry of ``grade.json``; None where there is nothing to show."""
     if not entry or not entry["statistics"]:
         return None
-    names = [f"{group['grade']} ({count(group['slides'])})" for group in entry["groups"]]
-    return References(entry["label"], tuple(_beside(one, names) for one in entry["statistics"]))
+    return References(entry["label"], tuple(_beside(one, entry["groups"]) for one in entry["statistics"]))
 
 
-def _beside(entry: ReferenceStatistic, names: list[str]) -> Beside:
-    spreads = tuple(Spread(name, *quantiles) for name, quantiles in zip(names, entry["quantiles"], strict=True))
+def _beside(entry: ReferenceStatistic, groups: list[ReferenceGroup]) -> Beside:
+    pairs = zip(groups, entry["quantiles"], strict=True)
+    spreads = tuple(Spread(group["grade"], group["slides"], *quantiles) for group, quantiles in pairs)
     region, _, kind = entry["row"].rpartition("/")
     nuclei = "all nuclei" if kind == ALL else f"{kind} nuclei"
     of = f"{nuclei}, {REGION_LABELS.get(region, region)}" if region else nuclei

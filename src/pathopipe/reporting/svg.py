@@ -34,10 +34,12 @@ def _attribute(value: object) -> object:
     return coordinate(float(value)) if isinstance(value, float | np.floating) else value
 
 
-def figure(width: float, height: float, label: str, *children: object, class_: str = "figure") -> Markup:
+def figure(
+    width: float, height: float, label: str, *children: object, class_: str = "figure", **attributes: object
+) -> Markup:
     """Wrap a drawing of ``width`` x ``height`` units, described by ``label`` for those who cannot see it."""
     box = f"0 0 {coordinate(width)} {coordinate(height)}"
-    return element("svg", *children, class_=class_, viewBox=box, role="img", aria_label=label)
+    return element("svg", *children, class_=class_, viewBox=box, role="img", aria_label=label, **attributes)
 
 
 def group(children: Iterable[object], **attributes: object) -> Markup:

@@ -106,6 +106,24 @@
     further.textContent = `Show more: ${(items.length - shown).toLocaleString("en")} are left`;
   };
 
+  // One slide among the others: a line across each strip, and how many lie below.
+  const strips = [...document.querySelectorAll("svg[data-statistic]")];
+  const mark = (row) => {
+    for (const strip of strips) {
+      const figure = strip.parentElement, place = data.statistics.indexOf(strip.dataset.statistic);
+      for (const old of figure.querySelectorAll(".this-slide, figcaption")) old.remove();
+      const value = numberOf(row?.numbers?.[place]);
+      if (Number.isNaN(value)) continue;
+      const [low, high, start, end, base] = strip.dataset.axis.split(" ").map(Number);
+      const x = start + (value - low) / (high - low) * (end - start);
+      const line = strip.appendChild(document.createElementNS(strip.namespaceURI, "line"));
+      for (const [name, at] of Object.entries({ x1: x, x2: x, y1: 8, y2: base, class: "this-slide" })) line.setAttribute(name, at);
+      const others = data.rows.filter((other) => other !== row).map((other) => numberOf(other.numbers?.[place])).filter((other) => !Number.isNaN(other));
+      const below = others.filter((other) => other < value).length.toLocaleString("en");
+      figure.append(make("figcaption", `${row.slide}: ${row.numbers[place]}, more than ${below} of ${others.length.toLocaleString("en")} others.`));
+    }
+  };
+
   const show = (many = STEP) => {
     const asked = state(), rows = filtered(asked);
     for (const old of [...table.tBodies]) old.remove();
@@ -116,6 +134,8 @@
       else heading.removeAttribute("aria-sort");
     }
     append(many);
+    const named = asked.get("q")?.trim();
+    mark(rows.find((row) => row.slide === named) ?? (rows.length === 1 && data.rows.length > 1 ? rows[0] : undefined));
     const of = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} slides`;
     const odd = [...form.elements].filter((control) => isLimit(control.name ?? "") && control.value.trim() && Number.isNaN(typed(control.value)));
     for (const control of form.elements) if (isLimit(control.name ?? "")) control.setAttribute("aria-invalid", String(odd.includes(control)));
