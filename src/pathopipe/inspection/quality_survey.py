@@ -114,7 +114,7 @@ def _window(measured: dict[Place, NDArray[np.float16]], place: Place, size: Plac
             if (block := measured.get((row, column))) is not None:
                 _paste(out, block, row * _SIDE - top, column * _SIDE - left)
     out[..., 3:5] **= 2
-    return np.pad(out, (*pads, (0, 0)), mode="symmetric")
+    return np.pad(out, (*pads, (0, 0)), mode="symmetric") if np.any(pads) else out
 
 
 def _paste(out: Floats, block: NDArray[np.float16], top: int, left: int) -> None:
