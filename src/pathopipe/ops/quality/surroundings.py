@@ -69,7 +69,7 @@ def describe(bins: Floats) -> Floats:
 def _measures(bins: Floats) -> Floats:
     """Return densities, detail of three sizes, and the square of green's density, (7, H, W)."""
     out = np.empty((7, *bins.shape[:2]), np.float32)
-    colors = np.array(cv2.split(bins))
+    colors = np.array(cv2.split(bins), np.float32)
     out[:3], out[3:5], out[5] = densities(colors[:3]), colors[3:5], _laplacian(colors[1])
     np.square(out[1], out=out[6])
     return out
