@@ -21,8 +21,8 @@ from pathopipe.models.weights import save_weights
 from pathopipe.synthetic.artifacts import BUBBLE, DEBRIS
 
 KINDS = ["sound", "focus", "fold", "pen", "bubble", "debris", "focus", "fold", "bubble"]
-IMAGES, IMAGES_CHOSEN, EACH = 450, 54, 3000
-EPOCHS, ROWS, BATCH, RATE = 10, 800_000, 4096, 5e-3
+IMAGES, IMAGES_CHOSEN, EACH = 900, 108, 2000
+EPOCHS, ROWS, BATCH, RATE = 20, 1_200_000, 4096, 5e-3
 # The blur is learned as a low quantile: where structure doesn't tell, tissue counts as sharp.
 QUANTILE = 0.25
 # Sound bins are most of a slide; a rim must be found all around.

@@ -14,7 +14,7 @@ SIDE: Final = 128
 """Bins of 8 µm along the side of the squares of which each is looked at in one place."""
 _WINDOW: Final = 512
 _LEAST: Final = 64
-_STRONG: Final = 0.35
+STRONG: Final = 0.35
 """Blocks as strong as this are those of a JPEG quality of 20 to 30."""
 
 Mask = NDArray[np.bool_]
@@ -57,4 +57,4 @@ def _shows_blocks(slide: Slide, stored: Grid, x: float, y: float) -> bool:
     width, height = min(_WINDOW, stored.width - left), min(_WINDOW, stored.height - top)
     if min(width, height) < _LEAST:
         return False
-    return blockiness(np.ascontiguousarray(slide.read(stored, left, top, width, height)[..., 1])) > _STRONG
+    return blockiness(np.ascontiguousarray(slide.read(stored, left, top, width, height)[..., 1])) > STRONG
