@@ -54,7 +54,7 @@ class QualitySettings(Section):
         1.5, description="tissue is out of focus if it is blurred more than by a Gaussian of this standard deviation"
     )
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
-        0.5, description="probability from which a place is surely under a pen, bubble or debris"
+        0.6, description="probability from which a place is surely under a pen, bubble or debris"
     )
     min_fold_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.9, description="probability from which a place is surely in a fold: dense tissue looks similar"
