@@ -38,10 +38,10 @@ class Field:
     rgb: np.ndarray
 
 
-def load(path: Path, mpp: float, source: str) -> Field:
-    """Read an image at 1 µm per pixel."""
+def load(path: Path, mpp: float, source: str, at: float = 1.0) -> Field:
+    """Read an image at 1 µm per pixel, or at another resolution."""
     with open_slide(path, (mpp, mpp)) as slide:
-        grid = slide.grid(1.0)
+        grid = slide.grid(at)
         return Field(source, path.stem, slide.read(grid, 0, 0, grid.width, grid.height))
 
 

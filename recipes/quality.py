@@ -1,10 +1,11 @@
 """Train the network that tells artifacts for the stage `quality`.
 
-    python recipes/quality.py DATA OUT
+    python recipes/quality.py DATA OUT [WEIGHTS]
 
 DATA is as recipes/sheets.py describes it. Artifacts are painted onto NuInsSeg, BRCA-M2C, TNBC and synthetic fields;
 five organs, ten patients and three patients of these sets are kept apart for choices. Writes OUT/samples.npz (used
-again where it is there) and OUT/quality.safetensors. recipes/quality_test.py measures it on other sources.
+again where it is there) and OUT/quality.safetensors; where WEIGHTS are given, training goes on from these, at a lower
+rate. recipes/quality_test.py measures it on other sources.
 """
 
 import itertools
@@ -17,12 +18,13 @@ from painted import fields, samples
 
 from pathopipe.models.quality.card import CLASSES, QualityArchitecture, QualityCard
 from pathopipe.models.quality.model import judge
-from pathopipe.models.weights import save_weights
+from pathopipe.models.weights import Loaded, Tensors, read_weights_of, save_weights
 from pathopipe.synthetic.artifacts import BUBBLE, DEBRIS
 
 KINDS = ["sound", "focus", "fold", "pen", "bubble", "debris", "focus", "fold", "bubble"]
-IMAGES, IMAGES_CHOSEN, EACH = 450, 54, 3000
-EPOCHS, ROWS, BATCH, RATE = 10, 800_000, 4096, 5e-3
+IMAGES, IMAGES_CHOSEN, EACH = 900, 108, 2000
+EPOCHS, ROWS, BATCH, RATE = 10, 1_000_000, 4096, 5e-3
+RATE_GOING_ON = 1.5e-3
 # The blur is learned as a low quantile: where structure doesn't tell, tissue counts as sharp.
 QUANTILE = 0.25
 # Sound bins are most of a slide; a rim must be found all around.
@@ -66,6 +68,14 @@ class Network(torch.nn.Module):
             values = torch.relu(layer(values))
         return self.layers[-1](values)
 
+    def begin(self, tensors: Tensors) -> None:
+        """Take over weights for input that is not scaled."""
+        for number, layer in enumerate(self.layers):
+            weight, bias = (torch.from_numpy(tensors[f"{kind}_{number}"].copy()) for kind in ("weight", "bias"))
+            if number == 0:
+                weight, bias = weight * self.sd, bias + weight @ self.mean
+            layer.weight.data, layer.bias.data = weight, bias
+
     def tensors(self) -> dict[str, np.ndarray]:
         """Weights for input that is not scaled."""
         found = {}
@@ -88,13 +98,15 @@ def loss(found: torch.Tensor, wanted: torch.Tensor, blur: torch.Tensor) -> torch
     return named + torch.maximum(QUANTILE * off, (QUANTILE - 1) * off).mean()
 
 
-def train(data: dict[str, np.ndarray], shape: QualityArchitecture) -> Network:
+def train(data: dict[str, np.ndarray], shape: QualityArchitecture, start: Loaded[QualityCard] | None) -> Network:
     """Learn with Adam and a rate that falls to nothing along a half cosine."""
     torch.manual_seed(0)
     values = torch.from_numpy(np.ascontiguousarray(data["learned_features"].T))
     wanted, blur = torch.from_numpy(targets(data["learned_labels"])), torch.from_numpy(data["learned_blur"]).float()
     network = Network(values, shape)
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-3)
+    if start:
+        network.begin(start.tensors)
+    optimizer = torch.optim.AdamW(network.parameters(), RATE_GOING_ON if start else RATE, weight_decay=1e-3)
     rows_of_epoch = min(ROWS, len(values))
     steps = EPOCHS * (rows_of_epoch // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -139,7 +151,8 @@ def main() -> None:
     data, out = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(exist_ok=True)
     drawn, shape = made(data, out), QualityArchitecture()
-    tensors = train(drawn, shape).tensors()
+    start = read_weights_of(Path(sys.argv[3]), QualityCard) if len(sys.argv) > 3 else None
+    tensors = train(drawn, shape, start).tensors()
     report(drawn, tensors)
     card = QualityCard(
         name="quality",
@@ -151,7 +164,8 @@ def main() -> None:
             "TNBC, eight patients (Naylor et al. 2018, CC BY 4.0)",
             "synthetic slides of pathopipe (Apache-2.0)",
         ),
-        training={"images": IMAGES, "bins": int(drawn["learned_labels"].size), "epochs": EPOCHS, "quantile": QUANTILE},
+        training={"images": IMAGES, "bins": int(drawn["learned_labels"].size), "epochs": EPOCHS, "quantile": QUANTILE}
+        | ({"continued_from": start.sha256} if start else {}),
     )
     save_weights(out / "quality.safetensors", card, tensors)
 

@@ -9,7 +9,9 @@ from pathopipe.units import CHUNK, MAX_HALO, WORKING_MPP
 
 MAPS: Final = "maps.zarr.zip"
 PatientRule = Literal["worst", "representative", "pooled"]
-Artifact = Literal["pen", "bubble", "fold", "debris", "out of focus", "saturated", "overstained", "understained"]
+Artifact = Literal[
+    "pen", "bubble", "fold", "debris", "out of focus", "saturated", "overstained", "understained", "JPEG blocks"
+]
 """What a quality map tells from sound tissue; of two that meet, the first counts."""
 
 
@@ -46,7 +48,7 @@ class QualitySettings(Section):
     exclude: tuple[Artifact, ...] = Field(
         ("pen", "debris", "out of focus"),
         description="classes of the map that are left out: `pen`, `bubble`, `fold`, `debris`, `out of focus`, "
-        "`saturated`, `overstained`, `understained`",
+        "`saturated`, `overstained`, `understained`, `JPEG blocks`",
     )
     max_blur_um: Annotated[float, Field(gt=0, le=20)] = Field(
         1.5, description="tissue is out of focus if it is blurred more than by a Gaussian of this standard deviation"

@@ -34,8 +34,9 @@ def looked(field: Field, tissue: np.ndarray, workers: int) -> np.ndarray:
         value = np.clip(features[4] * 200, 1, 255).astype(np.uint8)
         return value, value
 
-    for (row, column), labels, _ in survey(field, grid, tissue, look, workers):
-        seen[row : row + labels.shape[0], column : column + labels.shape[1]] = labels
+    for part in survey(field, grid, tissue, look, workers):
+        height, width = part.labels.shape
+        seen[part.row : part.row + height, part.column : part.column + width] = part.labels
     return seen
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import shapely
 
+from pathopipe.evaluation.perturbation import compressed
 from pathopipe.jobs import pixels
 from pathopipe.jobs.execution import execute
+from pathopipe.ops.quality.inks import INKS
 from pathopipe.ops.regions import from_geojson
 from pathopipe.pipeline import QualitySettings, TilesSettings, TissueSettings
 from pathopipe.results.documents import read_json
@@ -90,6 +92,51 @@ def test_an_artifact_is_found_and_left_out(
     assert properties["objectType"] == "annotation"
     assert ("blur_um" in properties) == (name == "out of focus")
     assert [entry["code"] for entry in manifest["quality"]] == ["unfit"]
+
+
+def stroke(painting: Painting, where: tuple[slice, slice], name: str) -> None:
+    """Draw a stroke of ink whose edge is soft."""
+    mask = np.zeros(painting.labels.shape, np.float32)
+    mask[where] = 1
+    painting.density += cv2.GaussianBlur(mask, (0, 0), 12)[..., None] * np.array(INKS[name], np.float32)
+
+
+def inks_of(content: dict[str, Any]) -> dict[str, float]:
+    """Area of each ink in mm2."""
+    found = dict[str, float]()
+    for properties in (entry["properties"] for entry in content["features"]):
+        if "ink" in properties:
+            found[properties["ink"]] = found.get(properties["ink"], 0) + properties["area_mm2"]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(INKS))
+def test_ink_is_told_by_its_color(name: str, tissue: Image, tmp_path: Path) -> None:
+    painting, part = Painting.of(tissue, MPP), np.s_[1000:1400, 300:1800]
+    stroke(painting, part, name)
+    _, content = run(tmp_path, painting.rgb)
+    found = inks_of(content)
+    assert found[name] > 0.6 * 400 * 1500 * MPP**2 / 1e6
+    assert found[name] > 0.98 * sum(found.values())
+
+
+def test_two_inks_are_told_apart(tissue: Image, tmp_path: Path) -> None:
+    painting, area = Painting.of(tissue, MPP), 400 * 1500 * MPP**2 / 1e6
+    for name, part in (("blue", np.s_[200:600, 200:1700]), ("red", np.s_[1000:1400, 200:1700])):
+        stroke(painting, part, name)
+    _, content = run(tmp_path, painting.rgb)
+    found = inks_of(content)
+    assert found["blue"] == pytest.approx(area, rel=0.3)
+    assert found["red"] == pytest.approx(area, rel=0.3)
+
+
+def test_blocks_of_strong_compression_are_reported_and_left(tissue: Image, tmp_path: Path) -> None:
+    manifest, content = run(tmp_path, compressed(tissue, 10))
+    assert manifest["shares"]["JPEG blocks"] > 0.9
+    assert manifest["unfit_share"] == 0
+    assert {entry["properties"]["classification"]["name"] for entry in content["features"]} == {"JPEG blocks"}
+    manifest, _ = run(tmp_path, compressed(tissue, 85))
+    assert manifest["shares"]["JPEG blocks"] == 0
 
 
 def test_what_is_not_excluded_is_reported_and_left(tissue: Image, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from pathopipe.ops.quality.inks import INKS
 from pathopipe.synthetic.artifacts import (
     BUBBLE,
     DEBRIS,
     FOLD,
-    INKS,
     PAINTERS,
     PEN,
     RIM,

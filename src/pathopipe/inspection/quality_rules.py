@@ -16,10 +16,10 @@ from pathopipe.pipeline import QualitySettings
 _OVERSTAINED_OD: Final = 1.25
 _FAINT_OD: Final = 0.06
 _CLIPPED: Final = 0.5
-_DOUBTFUL_BLUR: Final = 0.6
+_DOUBTFUL_BLUR: Final = 0.7
 _DOUBTFUL_SHARE: Final = 0.55
 _DETAIL: Final = 3.0
-_CALLED: Final = {"fold": "fold", "pen": "pen", "rim": "bubble", "debris": "debris"}
+_CALLED: Final = {"fold": "fold", "rim": "bubble", "pen": "pen", "debris": "debris"}
 
 Labels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -43,14 +43,15 @@ class Rules:
         """
         found = judge(self.tensors, features)
         labels = self._by_stain(features)
-        labels[clipped > _CLIPPED] = NUMBERS["saturated"]
         if self.sharpness:
             limit = self.settings.max_blur_um
             _name(labels, "out of focus", found.blur_um > _DOUBTFUL_BLUR * limit, found.blur_um > limit)
-        for number, name in enumerate(CLASSES):
-            if name in _CALLED:
-                share, sure = found.probabilities[number], self._least_probability(name)
-                _name(labels, _CALLED[name], share > _DOUBTFUL_SHARE * sure, share > sure)
+        for name in _CALLED:
+            if name == "pen":
+                # Black is what the scanner could not measure, unless it is ink or dust.
+                labels[clipped > _CLIPPED] = NUMBERS["saturated"]
+            share, sure = found.probabilities[CLASSES.index(name)], self._least_probability(name)
+            _name(labels, _CALLED[name], share > _DOUBTFUL_SHARE * sure, share > sure)
         blur = np.clip(np.rint(found.blur_um / BLUR_STEP_UM), 1, 255).astype(np.uint8)
         return labels, blur if self.sharpness else np.zeros_like(blur)
 

@@ -24,6 +24,29 @@ Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a block of 256 x 256 bins of 4 µm looks like; all is 0 outside of tissue.
+
+    Attributes
+    ----------
+    row, column
+        Its first bin.
+    labels, blur
+        (h, w).
+    colors
+        (h / 2, w / 2, 3): the mean color of every second bin of every second row.
+    """
+
+    row: int
+    column: int
+    labels: Labels
+    blur: Labels
+    colors: Labels
+
+
 Look = Callable[[Floats, Floats], tuple[Labels, Labels]]
 """What makes labels and blur (N,) of features (F, N) and shares of clipped pixels (N,)."""
 
@@ -63,7 +86,7 @@ class _Blocks:
         return found.astype(np.float16)
 
 
-def survey(slide: Slide, grid: Grid, tissue: Mask, look: Look, workers: int) -> Iterator[tuple[Place, Labels, Labels]]:
+def survey(slide: Slide, grid: Grid, tissue: Mask, look: Look, workers: int) -> Iterator[Part]:
     """Look at all tissue.
 
     Parameters
@@ -72,22 +95,19 @@ def survey(slide: Slide, grid: Grid, tissue: Mask, look: Look, workers: int) -> 
         The grid of the tissue's bins, of 8 µm, and its mask.
     look
         Judges bins by their features; called by several threads.
-
-    Yields
-    ------
-    First row and column of a block in bins of 4 µm, its labels and its blur (h, w); both are 0 outside of tissue.
     """
     blocks = _Blocks(slide, grid.refined(IN_CELL * PIXELS), tissue)
     measured = dict[Place, NDArray[np.float16]]()
     rows = math.ceil(blocks.size[0] / _SIDE)
 
-    def judge(place: Place) -> tuple[Place, Labels, Labels]:
+    def judge(place: Place) -> Part:
         inside = blocks.within(place)
         described = describe(_window(measured, place, blocks.size))[:, : inside.shape[0], : inside.shape[1]]
         clipped = measured[place][..., 5].astype(np.float32)
         labels, blur = np.zeros((2, *inside.shape), np.uint8)
         labels[inside], blur[inside] = look(np.ascontiguousarray(described[:, inside]), clipped[inside])
-        return (place[0] * _SIDE, place[1] * _SIDE), labels, blur
+        colors = np.where(inside[::2, ::2, None], measured[place][::2, ::2, :3], 0).astype(np.uint8)
+        return Part(place[0] * _SIDE, place[1] * _SIDE, labels, blur, colors)
 
     # A block has a thread; threads of their own would make small products of matrices wait for each other.
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
@@ -114,7 +134,7 @@ def _window(measured: dict[Place, NDArray[np.float16]], place: Place, size: Plac
             if (block := measured.get((row, column))) is not None:
                 _paste(out, block, row * _SIDE - top, column * _SIDE - left)
     out[..., 3:5] **= 2
-    return np.pad(out, (*pads, (0, 0)), mode="symmetric")
+    return np.pad(out, (*pads, (0, 0)), mode="symmetric") if np.any(pads) else out
 
 
 def _paste(out: Floats, block: NDArray[np.float16], top: int, left: int) -> None:

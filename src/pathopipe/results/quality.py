@@ -1,6 +1,8 @@
 """The files of a quality map: areas that QuPath opens, and a picture for the page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,7 +12,9 @@ import shapely
 from numpy.typing import NDArray
 
 from pathopipe.ops.quality.areas import ARTIFACTS, BLUR_STEP_UM, NUMBERS
-from pathopipe.ops.regions import Bins, mask_to_polygons, origin_of, to_geojson
+from pathopipe.ops.quality.inks import ink_of
+from pathopipe.ops.quality.surroundings import densities
+from pathopipe.ops.regions import Bins, mask_to_polygons, origin_of, polygons_to_mask, to_geojson
 from pathopipe.results.documents import reading
 
 COLORS: Final[Mapping[str, tuple[int, int, int]]] = MappingProxyType(
@@ -23,37 +27,62 @@ COLORS: Final[Mapping[str, tuple[int, int, int]]] = MappingProxyType(
         "saturated": (204, 121, 167),
         "overstained": (128, 0, 64),
         "understained": (0, 158, 115),
+        "JPEG blocks": (230, 159, 0),
     }
 )
-"""Colors of artifacts: Okabe and Ito's (2008), told apart in all kinds of color vision, and two more."""
+"""Colors of artifacts: Okabe and Ito's (2008), told apart in all kinds of color vision, and some more."""
 _ALPHA: Final = 170
 _LONGEST: Final = 1024
 _BYTES: Final = 2**23
+_SOME: Final = 4
+_USUAL_DENSITY: Final = (0.15, 0.3, 0.17)
+"""Mean optical density of tissue, where all of a slide's is under something."""
 
 Labels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
-def areas_of(
-    labels: Labels, blur: Labels, bins: Bins, bounds: list[int] | None, exclude: tuple[str, ...]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Map:
+    """A quality map, on bins of 4 µm.
+
+    Attributes
+    ----------
+    labels, blur
+        uint8 (H, W): numbers of `ARTIFACTS`, and blur in steps of `BLUR_STEP_UM`.
+    colors
+        uint8 (H / 2, W / 2, 3): the mean color of every second bin of every second row; 0 outside of tissue.
+    bins
+        Where the bins are.
+    """
+
+    labels: Labels
+    blur: Labels
+    colors: Labels
+    bins: Bins
+
+
+def areas_of(found: Map, bounds: list[int] | None, exclude: tuple[str, ...]) -> dict[str, Any]:
     """Return the GeoJSON of a map.
 
     Parameters
     ----------
-    labels, blur
-        uint8 (H, W): numbers of `ARTIFACTS`, and blur in steps of `BLUR_STEP_UM`.
     bounds
         What of the canvas was scanned, where the slide says so.
     exclude
         What is left out.
     """
     polygons, entries = list[shapely.Polygon](), list[dict[str, Any]]()
-    mm2_per_px = bins.bin_um2 / (bins.bin_px_x * bins.bin_px_y) / 1e6
+    mm2_per_px = found.bins.bin_um2 / (found.bins.bin_px_x * found.bins.bin_px_y) / 1e6
+    more: dict[str, Callable[[shapely.Polygon, Map], dict[str, Any]]] = {
+        "out of focus": _blur,
+        "pen": partial(_ink, sound=_sound_density(found)),
+    }
     for name in ARTIFACTS:
-        mask = labels == NUMBERS[name]
-        for polygon in mask_to_polygons(mask, bins) if mask.any() else ():
+        mask = found.labels == NUMBERS[name]
+        for polygon in mask_to_polygons(mask, found.bins) if mask.any() else ():
             entry = _entry(name) | {"left_out": name in exclude, "area_mm2": round(polygon.area * mm2_per_px, 6)}
-            entries.append(entry | (_blur(polygon, mask, blur, bins) if name == "out of focus" else {}))
+            entries.append(entry | (more[name](polygon, found) if name in more else {}))
             polygons.append(polygon)
     return to_geojson(polygons, entries, origin_of(bounds))
 
@@ -66,12 +95,35 @@ def _entry(name: str) -> dict[str, Any]:
     }
 
 
-def _blur(polygon: shapely.Polygon, mask: NDArray[np.bool_], blur: Labels, bins: Bins) -> dict[str, float]:
-    """Return the median blur of what of a map lies within the bounds of an area of it."""
-    scale = np.array([bins.bin_px_x, bins.bin_px_y] * 2)
-    left, top, right, bottom = np.rint(np.array(polygon.bounds) / scale).astype(int).tolist()
-    part = np.s_[top:bottom, left:right]
-    return {"blur_um": round(float(np.median(blur[part][mask[part]])) * BLUR_STEP_UM, 2)}
+def _blur(polygon: shapely.Polygon, found: Map) -> dict[str, float]:
+    """Return the median blur of an area."""
+    part, own = _bins_of(polygon, found.bins)
+    return {"blur_um": round(float(np.median(found.blur[part][own])) * BLUR_STEP_UM, 2)}
+
+
+def _ink(polygon: shapely.Polygon, found: Map, sound: Floats) -> dict[str, str]:
+    """Name the color of an area of ink, by what it takes of the light that sound tissue lets through."""
+    (rows, columns), own = _bins_of(polygon, found.bins)
+    colors = found.colors[rows.start // 2 : rows.stop // 2, columns.start // 2 : columns.stop // 2]
+    inked = densities(colors[own[::2, ::2]].astype(np.float32))
+    return {"ink": ink_of(inked.mean(axis=0) - sound)} if len(inked) else {}
+
+
+def _sound_density(found: Map) -> Floats:
+    """Mean optical density of the tissue that nothing is wrong with, (3,), by some of its bins."""
+    some = found.colors[::_SOME, ::_SOME]
+    seen = some[(found.labels[:: 2 * _SOME, :: 2 * _SOME] == 0) & some.any(axis=2)]
+    return densities(seen.astype(np.float32)).mean(axis=0) if len(seen) else np.array(_USUAL_DENSITY, np.float32)
+
+
+def _bins_of(polygon: shapely.Polygon, bins: Bins) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """Return the bounds of an area, in pairs of bins, and its bins within them."""
+    scale = np.array([bins.bin_px_x, bins.bin_px_y])
+    left, top, right, bottom = np.rint(np.array(polygon.bounds) / np.tile(scale, 2)).astype(int).tolist()
+    left, top, right, bottom = left // 2 * 2, top // 2 * 2, (right + 1) // 2 * 2, (bottom + 1) // 2 * 2
+    moved = shapely.transform(polygon, lambda xy: xy - scale * (left, top))
+    own = polygons_to_mask([moved], replace(bins, width=right - left, height=bottom - top))
+    return (slice(top, bottom), slice(left, right)), own
 
 
 def picture_of(labels: Labels) -> bytes:

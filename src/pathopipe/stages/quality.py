@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.caveats import warning
+from pathopipe.inspection.compression import SIDE, strongly_compressed
 from pathopipe.inspection.quality_rules import Rules
 from pathopipe.inspection.quality_survey import IN_CELL, survey
 from pathopipe.jobs.job import Job, Outcome
@@ -23,7 +24,7 @@ from pathopipe.ops.quality.areas import ARTIFACTS, BLUR_STEP_UM, NUMBERS, sound_
 from pathopipe.ops.regions import Bins, origin_of, polygons_to_mask, to_geojson
 from pathopipe.pipeline import QualitySettings
 from pathopipe.results.documents import write_json
-from pathopipe.results.quality import areas_of, picture_of
+from pathopipe.results.quality import Map, areas_of, picture_of
 from pathopipe.results.tissue import outline_tissue
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
@@ -41,11 +42,12 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Map:
-    """Numbers of artifacts and blur of bins of 4 µm, (H, W) each, and the tissue on bins twice as wide."""
+class _Found:
+    """Numbers of artifacts and blur of bins of 4 µm, (H, W) each; colors and tissue on bins twice as wide."""
 
     labels: Labels
     blur: Labels
+    colors: Labels
     tissue: Mask
     grid: Grid
 
@@ -55,10 +57,11 @@ class _Map:
         return Bins(self.grid.width, self.grid.height, self.grid.factor_x, self.grid.factor_y, self.grid.pixel_um2)
 
     @property
-    def bins(self) -> Bins:
-        """The bins of the map."""
+    def map(self) -> Map:
+        """What the areas are made of."""
         fine = self.grid.refined(IN_CELL)
-        return Bins(fine.width, fine.height, fine.factor_x, fine.factor_y, fine.pixel_um2)
+        bins = Bins(fine.width, fine.height, fine.factor_x, fine.factor_y, fine.pixel_um2)
+        return Map(self.labels, self.blur, self.colors, bins)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -85,7 +88,7 @@ def run(job: QualityJob) -> Outcome:
     sound = sound_bins(found.labels, found.tissue, exclude, job.settings.min_area_um2 / found.grid.pixel_um2)
     outlines, sound_mm2 = outline_tissue(sound, found.cells, (info["width"], info["height"]), bounds)
     write_json(job.output("sound.geojson"), outlines)
-    write_json(job.output("quality.geojson"), areas_of(found.labels, found.blur, found.bins, bounds, exclude))
+    write_json(job.output("quality.geojson"), areas_of(found.map, bounds, exclude))
     job.output("quality.png").write_bytes(picture_of(found.labels))
     unfit = 1 - np.count_nonzero(sound) / np.count_nonzero(found.tissue)
     return Outcome(
@@ -108,21 +111,37 @@ def write_empty(job: QualityJob) -> None:
     job.output("quality.png").write_bytes(picture_of(np.zeros((1, 1), np.uint8)))
 
 
-def _look(job: QualityJob, slide: Slide, tensors: Tensors) -> _Map:
+def _look(job: QualityJob, slide: Slide, tensors: Tensors) -> _Found:
     """Look at all tissue, and make areas of what its bins are called."""
     grid = slide.grid(_CELL_UM, covering=True)
     tissue = polygons_to_mask(tissue_polygons(job), Bins(**job.manifest("tissue")["bins"]))
     labels, blur = np.zeros((2, tissue.shape[0] * IN_CELL, tissue.shape[1] * IN_CELL), np.uint8)
+    colors = np.zeros((*tissue.shape, 3), np.uint8)
     rules = Rules(tensors, job.settings, max(slide.mpp.x, slide.mpp.y) <= _COARSEST_UM)
-    for (row, column), part, part_blur in survey(slide, grid, tissue, rules, job.workers):
-        place = np.s_[row : row + part.shape[0], column : column + part.shape[1]]
-        labels[place], blur[place] = part, part_blur
-        job.progress.update(row, len(labels), "rows")
+    for part in survey(slide, grid, tissue, rules, job.workers):
+        _put(labels, part.labels, part.row, part.column)
+        _put(blur, part.blur, part.row, part.column)
+        _put(colors, part.colors, part.row // IN_CELL, part.column // IN_CELL)
+        job.progress.update(part.row, len(labels), "rows")
     if min(slide.width_px * slide.mpp.x, slide.height_px * slide.mpp.y) < _LEAST_SIDE_UM:
         labels[:] = 0
     else:
         _tidy(labels, tissue, job.settings.min_area_um2 / grid.pixel_um2 * IN_CELL**2)
-    return _Map(labels, blur, tissue, grid)
+        _add_compressed(labels, tissue, strongly_compressed(slide, grid, tissue, job.workers))
+    return _Found(labels, blur, colors, tissue, grid)
+
+
+def _put(whole: Labels, part: Labels, row: int, column: int) -> None:
+    whole[row : row + part.shape[0], column : column + part.shape[1]] = part
+
+
+def _add_compressed(labels: Labels, tissue: Mask, squares: Mask) -> None:
+    """Name the tissue of squares, in place, where it has no other name."""
+    for row, column in np.argwhere(squares):
+        top, left = (int(index) * SIDE for index in (row, column))
+        own = tissue[top : top + SIDE, left : left + SIDE].repeat(IN_CELL, axis=0).repeat(IN_CELL, axis=1)
+        part = labels[IN_CELL * top : IN_CELL * top + len(own), IN_CELL * left : IN_CELL * left + own.shape[1]]
+        part[own & (part == 0)] = NUMBERS["JPEG blocks"]
 
 
 def _tidy(labels: Labels, tissue: Mask, least: float) -> None:
@@ -135,7 +154,7 @@ def _tidy(labels: Labels, tissue: Mask, least: float) -> None:
         part[own] = tidy(np.where(own, part, 0).astype(np.uint8), own, least)[own]
 
 
-def _warnings(settings: QualitySettings, found: _Map, unfit: float) -> Iterator[dict[str, Any]]:
+def _warnings(settings: QualitySettings, found: _Found, unfit: float) -> Iterator[dict[str, Any]]:
     """Say what is left out, and that there is no grade where it is most of the tissue."""
     parts = {name: share for name, share in found.shares.items() if name in settings.exclude and share >= _WORTH_SAYING}
     named = ", ".join(f"{name} {share:.0%}" for name, share in parts.items())

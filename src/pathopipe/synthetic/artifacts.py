@@ -12,21 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pathopipe.ops.quality.inks import INKS
+
 WAVELENGTH_UM: Final = 0.55
 APERTURES: Final = (0.5, 0.75, 0.8)
 """Numerical apertures of the objectives of usual scanners."""
-INKS: Final[Mapping[str, tuple[float, float, float]]] = MappingProxyType(
-    {
-        "blue": (1.1, 0.75, 0.2),
-        "green": (1.0, 0.35, 0.8),
-        "red": (0.1, 1.0, 0.8),
-        "black": (1.0, 1.0, 1.0),
-        "violet": (0.7, 1.0, 0.15),
-        "turquoise": (1.0, 0.25, 0.3),
-    }
-)
-"""Optical density of inks for red, green and blue, relative to their strength."""
-
 SOUND, FOLD, PEN, RIM, BUBBLE, DEBRIS = range(6)
 """What a pixel is: of a bubble, its rim and what it encloses."""
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathopipe.models.weights import Loaded
 
 NAME: Final = "quality"
-SHIPPED: Final = {NAME: "696ca7efdb357fa4e44ebd0172ad36a2d8a7d6e8923d23616c2108f85b26aabc"}
+SHIPPED: Final = {NAME: "98f8bd15373fabbc93fdfadcd384349dd2907d6097295a185dc4c3064c30bba4"}
 """Weights in this package, and the SHA-256 of their file."""
 
 

@@ -1,5 +1,6 @@
 """What a bin of a quality map and its surroundings are like: the numbers that a model judges it by."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import cv2
@@ -15,6 +16,8 @@ NEAR: Final = 2.5
 WIDE: Final = 3.0
 WIDEST: Final = 6.0
 _CORE: Final = 7
+_REACH: Final = 16
+"""Bins beyond which nothing counts that is near: more than four standard deviations, and than openings reach."""
 _WHITE: Final = 246.0
 
 FEATURES: Final = (
@@ -47,68 +50,78 @@ def describe(bins: Floats) -> Floats:
     -------
     float32 (25, H, W), as `FEATURES` lists.
     """
-    density = densities(bins[..., :3])
-    whole = np.empty((*bins.shape[:2], 7), np.float32)
-    whole[..., :3], whole[..., 3:5], whole[..., 5] = density, bins[..., 3:5], _laplacian(bins[..., 1])
-    whole[..., 6] = density[..., 1] ** 2
-    size = whole.shape[1] // COARSE, whole.shape[0] // COARSE
-    small = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.float32)
-    near, wide, widest = (
-        _inner(values)
-        for values in (
-            _blurred(whole, NEAR),
-            _enlarged(_blurred(small, WIDE), whole.shape),
-            _enlarged(_blurred(small[..., :3], WIDEST), whole.shape),
-        )
-    )
-    total = density.sum(axis=2)
-    shapes = np.dstack([_least(total), _least(density[..., 1]), _thick(total), *_edges(small, whole.shape)])
-    planes = (*_inner(density), *near[:3], *wide[:3], *widest, *_logs(near), *_logs(wide))
-    return np.stack([*planes, _spread(near), _spread(wide), *_inner(shapes)])
+    whole = _measures(bins)
+    size = whole.shape[2] // COARSE, whole.shape[1] // COARSE
+    small = [np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32) for plane in whole]
+    # What is near reaches less far than what is wide: the rest of the halo need not be looked at bin by bin.
+    rest = HALO - _REACH
+    close = np.ascontiguousarray(whole[:, rest:-rest, rest:-rest])
+    total = close[0] + close[1] + close[2]
+    near = _inner(_blurred(plane, NEAR) for plane in close)
+    wide = _enlarged(_blurred(plane, WIDE) for plane in small)
+    widest = _enlarged(_blurred(plane, WIDEST) for plane in small[:3])
+    shapes = _inner((*close[:3], _least(total), _least(close[1]), _thick(total)))
+    spreads = _spread(near), _spread(wide)
+    parts = shapes[:3], near[:3], wide[:3], widest, _logs(near), _logs(wide), *spreads, shapes[3:]
+    return np.concatenate([*parts, _enlarged(_edges(small[1]))])
 
 
-def _inner(values: Floats) -> Floats:
-    """Leave the halo off, and put channels first."""
-    return np.ascontiguousarray(np.moveaxis(values[HALO:-HALO, HALO:-HALO], -1, 0))
+def _measures(bins: Floats) -> Floats:
+    """Return densities, detail of three sizes, and the square of green's density, (7, H, W)."""
+    out = np.empty((7, *bins.shape[:2]), np.float32)
+    colors = np.array(cv2.split(bins), np.float32)
+    out[:3], out[3:5], out[5] = densities(colors[:3]), colors[3:5], _laplacian(colors[1])
+    np.square(out[1], out=out[6])
+    return out
 
 
-def _enlarged(values: Floats, shape: tuple[int, ...]) -> Floats:
-    return np.asarray(cv2.resize(values, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+def _inner(planes: Iterable[Floats], halo: int = _REACH) -> Floats:
+    """Leave the halo off."""
+    return np.stack([plane[halo:-halo, halo:-halo] for plane in planes])
+
+
+def _enlarged(planes: Iterable[Floats]) -> Floats:
+    """Return the bins within the halo by what was measured on squares of 4 x 4 of them."""
+    rest = HALO // COARSE - 1
+    return _inner((_four_times(plane[rest:-rest, rest:-rest]) for plane in planes), COARSE)
+
+
+def _four_times(plane: Floats) -> Floats:
+    size = plane.shape[1] * COARSE, plane.shape[0] * COARSE
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _logs(part: Floats) -> Floats:
-    return np.asarray(np.log1p(np.maximum(part[3:6], 0)), np.float32)
+    logs = np.maximum(part[3:6], 0)
+    return np.asarray(np.log1p(logs, out=logs), np.float32)
 
 
 def _spread(part: Floats) -> Floats:
-    return np.asarray(np.sqrt(np.maximum(part[6] - part[1] ** 2, 0)), np.float32)
+    return np.asarray(np.sqrt(np.maximum(part[6:7] - part[1:2] ** 2, 0)), np.float32)
 
 
 def _least(values: Floats) -> Floats:
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_CORE, _CORE))
-    return np.asarray(cv2.erode(np.ascontiguousarray(values), around), np.float32)
+    return np.asarray(cv2.erode(values, around), np.float32)
 
 
 def _thick(values: Floats) -> Floats:
     """Density that is left of what is narrower than a fold: an opening."""
-    smooth = _blurred(np.ascontiguousarray(values), 1.0)
+    smooth = _blurred(values, 1.0)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_CORE, _CORE))
     return np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_OPEN, disc), np.float32)
 
 
-def _edges(small: Floats, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+def _edges(green: Floats) -> tuple[Floats, Floats]:
     """Strength and coherence of the structure tensor (Bigun and Granlund 1987) of wide surroundings."""
-    green = np.ascontiguousarray(small[..., 1])
     x, y = (cv2.Sobel(green, cv2.CV_32F, *order, borderType=cv2.BORDER_REFLECT) for order in ((1, 0), (0, 1)))
-    tensor = _blurred(np.dstack([x * x, y * y, x * y]).astype(np.float32), WIDE)
-    sums = tensor[..., 0] + tensor[..., 1]
-    stripes = np.hypot(tensor[..., 0] - tensor[..., 1], 2 * tensor[..., 2]) / (sums + np.float32(1e-4))
-    both = _enlarged(np.dstack([np.sqrt(sums), stripes]).astype(np.float32), shape)
-    return both[..., 0], both[..., 1]
+    xx, yy, xy = (_blurred(product, WIDE) for product in (x * x, y * y, x * y))
+    sums = xx + yy
+    return np.sqrt(sums), np.hypot(xx - yy, 2 * xy) / (sums + np.float32(1e-4))
 
 
 def densities(rgb: Floats) -> Floats:
-    """Optical densities of mean colors, (..., 3) each, against a usual white."""
+    """Optical densities of mean colors, against a usual white."""
     return np.asarray(np.log10(np.float32(_WHITE) / np.maximum(rgb, np.float32(1))), np.float32)
 
 
@@ -118,5 +131,5 @@ def _blurred(values: Floats, sigma: float) -> Floats:
 
 def _laplacian(green: Floats) -> Floats:
     """Square of the Laplacian (H, W), between neighboring bins."""
-    step = cv2.Laplacian(np.ascontiguousarray(green), cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REFLECT)
+    step = cv2.Laplacian(green, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REFLECT)
     return np.asarray(step * step, np.float32)

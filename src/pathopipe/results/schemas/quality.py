@@ -17,13 +17,14 @@ _MEANINGS: Final = MappingProxyType(
         "saturated": "too dark for the scanner",
         "overstained": "stained very strongly",
         "understained": "stained very faintly",
+        "JPEG blocks": "that shows the blocks of a strong JPEG compression",
     }
 )
 
 
 def share_column(artifact: str) -> str:
     """Name the column of the share of tissue that an artifact covers."""
-    return f"{artifact.replace(' ', '_')}_share"
+    return f"{artifact.lower().replace(' ', '_')}_share"
 
 
 UNFIT: Final = Column(
