@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.ops.blocks import by_block
 from pathopipe.ops.chromatin import measure_chromatin
 from pathopipe.ops.contour import measure_contours
 from pathopipe.ops.moments import measure_moments
@@ -15,13 +14,10 @@ from pathopipe.ops.raster import runs_of_rings
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains
 from pathopipe.ops.staining import measure_staining, planes_of
-from pathopipe.ops.texture import coarsening, measure_texture
+from pathopipe.ops.texture import measure_texture
 
 MARGIN_UM: Final = 6.0
 """What has to be seen around a nucleus: its surroundings, and what blurs and openings reach."""
-
-_SIDE: Final = 384
-"""Side in pixels of what is measured at a time: small enough for the fast memory of a processor's core."""
 
 Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
@@ -75,34 +71,6 @@ def measure_pixels(
     -------
     float64 (n,) per measure; NaN for a nucleus that covers no pixel's center.
     """
-    step, reach = coarsening(min(mpp)), (MARGIN_UM / mpp[0] + 1, MARGIN_UM / mpp[1] + 1)
-    columns, order = list[Floats](), list[NDArray[np.int64]]()
-    names: Collection[str] = ()
-    for members in by_block(coords[offsets[:-1]], _SIDE):
-        starts, lengths = offsets[members], np.diff(offsets)[members]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        own = coords[np.repeat(starts - ends[:-1], lengths) + np.arange(ends[-1])]
-        left, top = (int(value) for value in np.maximum((own.min(axis=0) - reach) // step * step, 0))
-        right, bottom = (int(value) for value in np.maximum(np.ceil(own.max(axis=0) + reach), (left + 1, top + 1)))
-        found = _measure_window(
-            np.ascontiguousarray(rgb[top:bottom, left:right]), own - (left, top), ends, mpp, stains, groups
-        )
-        names = found.keys()
-        columns.append(np.stack(list(found.values())))
-        order.append(members)
-    places = np.argsort(np.concatenate(order))
-    return dict(zip(names, np.concatenate(columns, axis=1)[:, places], strict=True))
-
-
-def _measure_window(
-    rgb: NDArray[np.uint8],
-    coords: Floats,
-    offsets: Offsets,
-    mpp: tuple[float, float],
-    stains: Stains,
-    groups: Collection[str],
-) -> Measures:
-    """Measure nuclei that lie close together."""
     runs, planes = runs_of_rings(coords, offsets, rgb.shape[:2]), planes_of(rgb, stains)
     found = measure_staining(runs, rgb, planes, *mpp)
     if "texture" in groups:
