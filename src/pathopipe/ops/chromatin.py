@@ -245,7 +245,8 @@ def _best_split(counts: Floats) -> int:
     for place in range(len(counts) - 1):
         below += counts[place]
         sum_below += place * counts[place]
-        if 0 < below < n:
+        # An empty bin moves nothing from one class to the other.
+        if counts[place] and below < n:
             apart = sum_below / below - (total - sum_below) / (n - below)
             between = below * (n - below) * apart * apart
             if between > best:

@@ -140,8 +140,9 @@ class _View:
         """Return x, y, width and height of what has to be read around outlines, as far as the slide goes."""
         margin = (MARGIN_UM / self.fine.mpp_x + 1, MARGIN_UM / self.fine.mpp_y + 1)
         step = coarsening(min(self.fine.mpp_x, self.fine.mpp_y))
-        low = np.floor((coords.min(axis=0) - margin) / step).astype(np.int64) * step
-        high = np.ceil(coords.max(axis=0) + margin).astype(np.int64)
+        least, most = (np.array([of(coords[:, 0]), of(coords[:, 1])]) for of in (np.min, np.max))
+        low = np.floor((least - margin) / step).astype(np.int64) * step
+        high = np.ceil(most + margin).astype(np.int64)
         x0, y0 = (int(value) for value in np.maximum(low, 0))
         x1, y1 = min(int(high[0]), self.fine.width), min(int(high[1]), self.fine.height)
         return x0, y0, max(x1 - x0, 1), max(y1 - y0, 1)
