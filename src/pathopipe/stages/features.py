@@ -117,7 +117,7 @@ class _View:
         Returns
         -------
         ``row`` int64 (n,) in the table, ``at_border`` int8 (n,), and the measures in the order of the table: ``wide``
-        float64 (n, K) and ``narrow`` float32 (n, L).
+        float64 (K, n) and ``narrow`` float32 (L, n).
         """
         rings = block[0].take(block[1])
         with self.watch.spending("outlines"):
@@ -131,7 +131,7 @@ class _View:
             found |= measure_pixels(rgb, coords - (x, y), rings.offsets, mpp, self.stains, self.groups)
         none = np.full(len(rings), np.nan)
         parts = {kind: [found.get(c.name, none) for c in _FROM_PIXELS if c.kind == kind] for kind in _PACKED}
-        packed = {name: np.stack(parts[kind], axis=1).astype(kind) for kind, name in _PACKED.items()}
+        packed = {name: np.stack(parts[kind]).astype(kind) for kind, name in _PACKED.items()}
         at_border = self.border.touched_by(rings.coords, rings.offsets)
         where: Columns = {_ROW: block[1] + block[2], AT_BORDER.name: at_border.astype(np.int8)}
         return where | packed
@@ -157,7 +157,7 @@ def _unpacked(piece: Mapping[str, NDArray[Any]]) -> Columns:
     found: Columns = {AT_BORDER.name: piece[AT_BORDER.name]}
     for kind, name in _PACKED.items():
         columns = [column.name for column in _FROM_PIXELS if column.kind == kind]
-        found |= dict(zip(columns, piece[name].T, strict=True))
+        found |= dict(zip(columns, piece[name], strict=True))
     return found
 
 
