@@ -45,6 +45,13 @@ def test_the_first_ring_keeps_the_pixel():
     assert labels.tolist() == [[1, 1, 0], [1, 1, 2], [0, 2, 2]]
 
 
+def test_runs_of_a_ring_are_all_of_its_pixels_whatever_lies_over_it():
+    square = np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])
+    runs = runs_of_rings(np.concatenate([square, square + 1]), np.array([0, 4, 8]), (3, 3))
+    assert runs.spans.tolist() == [[0, 0, 2], [1, 0, 2], [1, 1, 3], [2, 1, 3]]
+    assert runs.ends.tolist() == [0, 2, 4]
+
+
 def test_nothing_gives_background():
     assert rasterize(np.empty((0, 2)), np.array([0]), (2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
 

@@ -123,6 +123,15 @@ def test_one_pixel_and_one_color_have_no_shape_of_distribution() -> None:
     assert found["red_p05"] == pytest.approx(found["red_mean"])
 
 
+def test_densities_near_nuclei_are_those_of_the_whole_image(nuclei: MeasuredField) -> None:
+    few = runs_of_labels((nuclei.labels == 1).astype(np.int32), 1)
+    near, whole = planes_of(nuclei.rgb, Stains(), (few, 9, 5)), planes_of(nuclei.rgb, Stains())
+    rows, columns = np.nonzero(nuclei.labels == 1)
+    wanted = np.s_[:, max(rows.min() - 5, 0) : rows.max() + 6, max(columns.min() - 9, 0) : columns.max() + 10]
+    np.testing.assert_array_equal(near[wanted], whole[wanted])
+    assert np.count_nonzero(near) < np.count_nonzero(whole)
+
+
 def test_planes_of_a_view_are_the_same() -> None:
     rgb = field(60, 3).rgb
     assert (planes_of(rgb[::-1, ::-1], Stains()) == planes_of(rgb, Stains())[:, ::-1, ::-1]).all()

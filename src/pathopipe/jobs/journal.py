@@ -7,7 +7,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -110,18 +110,18 @@ class Journal:
 
 
 def advance(
-    journal: Journal, work: Callable[[ItemT], Arrays], items: Sequence[ItemT], workers: int, first: int = 0
+    journal: Journal, work: Callable[[ItemT], Arrays], items: Iterable[ItemT], workers: int, first: int = 0
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Apply ``work`` in ``workers`` threads to the items that are not in the journal yet; yields all results in order.
 
     Item i has number ``first`` + i. A result is kept before it is yielded.
     """
 
-    def make(number: int) -> bytes | None:
-        return None if number in journal else pack(work(items[number - first]))
+    def make(numbered: tuple[int, ItemT]) -> bytes | None:
+        number, item = numbered
+        return None if number in journal else pack(work(item))
 
-    numbers = range(first, first + len(items))
-    for number, made in zip(numbers, ordered_map(make, numbers, workers), strict=True):
+    for number, made in enumerate(ordered_map(make, enumerate(items, first), workers), first):
         if made is not None:
             journal.append(number, made)
         yield unpack(journal.read(number) if made is None else made)

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -32,3 +32,13 @@ def ordered_map(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], wo
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def ahead(items: Iterable[ItemT]) -> Iterator[ItemT]:
+    """Yield items, the next of which a thread makes meanwhile."""
+    source, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, source, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, source, end)
+            yield cast("ItemT", item)

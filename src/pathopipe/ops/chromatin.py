@@ -168,13 +168,7 @@ def _depths(places: Counts, width: int, size: int, longest: int, mpp_x: float, m
     Exact (Meijster, Roerdink and Hesselink 2000): along columns first, then the nearest of those in a row, in which
     the ``longest`` run of pixels leads out of the nucleus after half its length at most.
     """
-    steps, along, highest = np.zeros(size, np.int32), np.zeros(size), 0
-    for place in places:
-        steps[place] = steps[place - width] + 1
-    for place in places[::-1]:
-        steps[place] = min(steps[place], steps[place + width] + 1)
-        along[place] = (steps[place] * mpp_y) ** 2
-        highest = max(highest, steps[place])
+    along, highest = _squares_along_columns(places, width, size, mpp_y)
     begin, end = places[0], places[-1] + 1
     nearest = along[begin:end].copy()
     for reach in range(1, min((longest + 1) // 2, int(highest * mpp_y / mpp_x)) + 1):
@@ -182,10 +176,33 @@ def _depths(places: Counts, width: int, size: int, longest: int, mpp_x: float, m
         square, before, after = (reach * mpp_x) ** 2, along[begin - reach : end - reach], along[begin + reach :]
         for k in range(nearest.size):
             nearest[k] = min(nearest[k], square + min(before[k], after[k]))
+    for k in range(nearest.size):
+        nearest[k] = math.sqrt(nearest[k]) - 0.5 * min(mpp_x, mpp_y)
     depths = np.empty(len(places))
     for k in range(len(places)):
-        depths[k] = math.sqrt(nearest[places[k] - begin]) - 0.5 * min(mpp_x, mpp_y)
+        depths[k] = nearest[places[k] - begin]
     return depths
+
+
+@kernel
+def _squares_along_columns(places: Counts, width: int, size: int, mpp_y: float) -> tuple[Floats, int]:
+    """Squared distances (size,) in um2 up or down to a pixel outside, row by row; and the most steps to one."""
+    steps = np.zeros(size, np.int32)
+    for place in places:
+        steps[place] = 1
+    one = np.int32(1)
+    for row in range(1, size // width):
+        above, here = steps[(row - 1) * width : row * width], steps[row * width : (row + 1) * width]
+        for k in range(width):
+            here[k] *= above[k] + one
+    for row in range(size // width - 2, -1, -1):
+        below, here = steps[(row + 1) * width : (row + 2) * width], steps[row * width : (row + 1) * width]
+        for k in range(width):
+            here[k] = min(here[k], below[k] + one)
+    squares = np.empty(size)
+    for k in range(size):
+        squares[k] = (steps[k] * mpp_y) ** 2
+    return squares, steps.max()
 
 
 @kernel
@@ -228,7 +245,8 @@ def _best_split(counts: Floats) -> int:
     for place in range(len(counts) - 1):
         below += counts[place]
         sum_below += place * counts[place]
-        if 0 < below < n:
+        # An empty bin moves nothing from one class to the other.
+        if counts[place] and below < n:
             apart = sum_below / below - (total - sum_below) / (n - below)
             between = below * (n - below) * apart * apart
             if between > best:
@@ -319,10 +337,12 @@ def _dot_heights(
     aside, up = len(wide[0]) - 1, len(wide[1]) - 1
     across = width - 2 + 2 * aside
     window = _window(plane, top - up, left - aside, rows - 2 + 2 * up, across)
-    fine = _blurred(_blurred(window, narrow[1], across), narrow[0], 1)
+    # Without the rows that the narrow blur does not reach.
+    beyond = (up - len(narrow[1]) + 1) * across
+    fine = _blurred(_blurred(window[beyond : window.size - beyond], narrow[1], across), narrow[0], 1)
     coarse = _blurred(_blurred(window, wide[1], across), wide[0], 1)
     # Both lack, before their first value, what the blurs reach.
-    lag = (up - len(narrow[1]) + 1) * across + aside - len(narrow[0]) + 1
+    lag = aside - len(narrow[0]) + 1
     heights = np.full(rows * width, np.float32(np.inf))
     for row in range(rows - 2):
         one, other = fine[row * across + lag :], coarse[row * across :]
@@ -356,11 +376,20 @@ def _blurred(values: NDArray[np.float32], weights: NDArray[np.float32], step: in
     reach = (len(weights) - 1) * step
     n = values.size - 2 * reach
     out: NDArray[np.float32] = values[reach : reach + n] * weights[0]
-    for k in range(1, len(weights)):
-        weight = weights[k]
+    k = 1
+    while k + 1 < len(weights):
+        # Two weights at a time: half as many sums are put away and fetched again.
+        weight, other = weights[k], weights[k + 1]
         before, after = values[reach - k * step :][:n], values[reach + k * step :][:n]
+        first, last = values[reach - (k + 1) * step :][:n], values[reach + (k + 1) * step :][:n]
         for place in range(n):
-            out[place] += weight * (before[place] + after[place])
+            nearer = out[place] + weight * (before[place] + after[place])
+            out[place] = nearer + other * (first[place] + last[place])
+        k += 2
+    if k < len(weights):
+        before, after = values[:n], values[2 * reach :]
+        for place in range(n):
+            out[place] += weights[k] * (before[place] + after[place])
     return out
 
 
@@ -408,18 +437,21 @@ def _margination(plane: Floats, depth: Floats, mean: float) -> float:
 @kernel
 def _shells(first: Floats, second: Floats, depth: Floats, mean: float, other_mean: float, out: Floats) -> None:
     """Write the means of both planes in each shell over those of the nucleus."""
-    deepest = depth.max()
-    counts, sums, others = np.zeros(SHELLS), np.zeros(SHELLS), np.zeros(SHELLS)
+    deepest, shells = depth.max(), np.empty(len(depth), np.int64)
     for k in range(len(depth)):
-        shell = min(int((1.0 - depth[k] / deepest) * SHELLS), SHELLS - 1)
-        counts[shell] += 1
-        sums[shell] += first[k]
-        others[shell] += second[k]
+        shells[k] = min(int((1.0 - depth[k] / deepest) * SHELLS), SHELLS - 1)
+    # Four sums of each: most pixels lie in the same shell as the one before, and would have to wait for its sum.
+    counts, sums, others = np.zeros((4, SHELLS)), np.zeros((4, SHELLS)), np.zeros((4, SHELLS))
+    for k in range(len(depth)):
+        counts[k % 4, shells[k]] += 1
+        sums[k % 4, shells[k]] += first[k]
+        others[k % 4, shells[k]] += second[k]
     for shell in range(SHELLS):
-        if counts[shell] and mean > 1e-9:
-            out[shell] = sums[shell] / counts[shell] / mean
-        if counts[shell] and other_mean > 1e-9:
-            out[SHELLS + shell] = others[shell] / counts[shell] / other_mean
+        n = counts[:, shell].sum()
+        if n and mean > 1e-9:
+            out[shell] = sums[:, shell].sum() / n / mean
+        if n and other_mean > 1e-9:
+            out[SHELLS + shell] = others[:, shell].sum() / n / other_mean
 
 
 @kernel

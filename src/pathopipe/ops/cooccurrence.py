@@ -39,6 +39,7 @@ COOCCURRENCE: Final = (
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Steps = NDArray[np.int32]
 
 
 @kernel
@@ -62,7 +63,7 @@ def cooccurrence(
     smaller one.
     """
     out = np.full((len(ends) - 1, len(distances), 11), np.nan)
-    found = np.zeros((LEVELS + 1, LEVELS + 1), np.int64)
+    found, logs = np.zeros((4, LEVELS + 1, LEVELS + 1), np.int32), _logs()
     for i in range(len(out)):
         own = runs[ends[i] : ends[i + 1]]
         if len(own) == 0:
@@ -74,8 +75,8 @@ def cooccurrence(
         for k in range(len(distances)):
             if distances[k] > (distances[k - 1] if k else 0):
                 _count(levels, places, width, distances[k], found)
-                _properties(found[low : high + 1, low : high + 1], out[i, k])
-                found[low : high + 1] = 0
+                _properties(_both_ways(found, low, high + 1), logs, out[i, k])
+                found[:, low : high + 1] = 0
     return out
 
 
@@ -97,32 +98,65 @@ def _box(own: Counts, plane: NDArray[np.float32], scale: np.float32, margin: int
 
 
 @kernel
-def _count(levels: Bytes, places: Counts, width: int, distance: int, found: Counts) -> None:
-    """Count pairs of levels."""
+def _count(levels: Bytes, places: Counts, width: int, distance: int, found: Steps) -> None:
+    """Count pairs of levels, those of each direction (4, 33, 33) for itself: no count waits for another one."""
     slant = round(distance * math.sqrt(0.5))
     right, down, falling, rising = distance, distance * width, slant * width + slant, slant * width - slant
     for place in places:
         level = levels[place]
-        found[level, levels[place + right]] += 1
-        found[level, levels[place + falling]] += 1
-        found[level, levels[place + down]] += 1
-        found[level, levels[place + rising]] += 1
+        found[0, level, levels[place + right]] += 1
+        found[1, level, levels[place + falling]] += 1
+        found[2, level, levels[place + down]] += 1
+        found[3, level, levels[place + rising]] += 1
 
 
 @kernel
-def _properties(found: Counts, out: Floats) -> None:
-    """Write the properties of the matrix ``found`` (n, n) with its mirror image."""
-    n = len(found)
+def _both_ways(found: Steps, low: int, after: int) -> Counts:
+    """Pairs of the levels from ``low`` on, of all directions and either way; symmetric (n, n)."""
+    n = after - low
+    pairs = np.empty((n, n), np.int64)
+    for i in range(n):
+        for j in range(i + 1):
+            count = 0
+            for k in range(4):
+                count += found[k, low + i, low + j] + found[k, low + j, low + i]
+            pairs[i, j] = pairs[j, i] = count
+    return pairs
+
+
+@kernel
+def _logs() -> Floats:
+    """Of each number below 4,096, the number times its natural logarithm."""
+    logs = np.zeros(4096)
+    for number in range(1, len(logs)):
+        logs[number] = number * math.log(number)
+    return logs
+
+
+@kernel
+def _properties(pairs: Counts, logs: Floats, out: Floats) -> None:
+    """Write the properties of a symmetric matrix of pairs (n, n)."""
+    n = len(pairs)
     margin, gaps, both = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(2 * n, np.int64)
     product = square = 0
+    joint = 0.0
     for i in range(n):
-        for j in range(n):
-            count = found[i, j] + found[j, i]
-            margin[i] += count
-            gaps[abs(i - j)] += count
-            both[i + j] += count
-            product += count * i * j
-            square += count * count
+        margin[i] += pairs[i, i]
+        gaps[0] += pairs[i, i]
+        both[2 * i] += pairs[i, i]
+        product += pairs[i, i] * i * i
+        square += pairs[i, i] * pairs[i, i]
+        joint += _log_times(pairs[i, i], logs)
+        for j in range(i):
+            count = pairs[i, j]
+            if count:
+                margin[i] += count
+                margin[j] += count
+                gaps[i - j] += 2 * count
+                both[i + j] += 2 * count
+                product += 2 * count * i * j
+                square += 2 * count * count
+                joint += 2 * _log_times(count, logs)
     total = margin.sum()
     if total == 0:
         return
@@ -138,10 +172,12 @@ def _properties(found: Counts, out: Floats) -> None:
     out[0], out[1], out[2], out[3] = contrast / total, dissimilarity / total, homogeneity / total, square / total**2
     if total * second > first * first:
         out[4] = (total * product - first * first) / (total * second - first * first)
-    joint, entropy = _entropy_of_pairs(found, total), _entropy(margin, total)
+    # -sum(p log p) of shares p = count / total, from the logarithms of the counts.
+    joint = math.log(total) - joint / total if square < total * total else 0.0
+    entropy = _entropy(margin, total, logs)
     # Both margins of a symmetric matrix are the same, so that their joint entropy would be twice that of one.
     shared = 2.0 * entropy - joint
-    out[5], out[6] = joint, _entropy(gaps, total)
+    out[5], out[6] = joint, _entropy(gaps, total, logs)
     out[7] = -shared / entropy if entropy > 1e-12 else 0.0
     out[8] = math.sqrt(max(1.0 - math.exp(-2.0 * shared), 0.0))
     shade = prominence = 0.0
@@ -153,24 +189,16 @@ def _properties(found: Counts, out: Floats) -> None:
 
 
 @kernel
-def _entropy_of_pairs(found: Counts, total: int) -> float:
-    """Entropy of a matrix with its mirror image, whose two halves are the same."""
-    entropy = 0.0
-    for i in range(len(found)):
-        entropy -= _plogp(2 * found[i, i] / total)
-        for j in range(i):
-            entropy -= 2 * _plogp((found[i, j] + found[j, i]) / total)
-    return entropy
-
-
-@kernel
-def _entropy(counts: Counts, total: int) -> float:
+def _entropy(counts: Counts, total: int, logs: Floats) -> float:
     entropy = 0.0
     for count in counts:
-        entropy -= _plogp(count / total)
-    return entropy
+        if count == total:
+            return 0.0
+        entropy += _log_times(count, logs)
+    return math.log(total) - entropy / total
 
 
 @kernel
-def _plogp(share: float) -> float:
-    return share * math.log(share) if share > 0 else 0.0
+def _log_times(count: int, logs: Floats) -> float:
+    """A number times its logarithm."""
+    return logs[count] if count < len(logs) else count * math.log(count)

@@ -46,16 +46,7 @@ def hull_perimeters(points: Floats) -> Floats:
 def _hull(points: Floats) -> Floats:
     """Corners (h, 2) of the convex hull, of positive area (Andrew 1979)."""
     n = len(points)
-    order = np.argsort(points[:, 0])
-    for k in range(1, n):
-        # Equal x by y; else nothing moves.
-        at, place = order[k], k
-        while (
-            place > 0 and points[order[place - 1], 0] == points[at, 0] and points[order[place - 1], 1] > points[at, 1]
-        ):
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = at
+    order = _by_x(points)
     hull, size, turn = np.empty((2 * n, 2)), 0, 0
     for step in range(2 * n - 1):
         at = order[step if step < n else 2 * n - 2 - step]
@@ -73,6 +64,35 @@ def _hull(points: Floats) -> Floats:
         if step == n - 1:
             turn = size - 1
     return hull[: size - 1]
+
+
+@kernel
+def _by_x(points: Floats) -> Counts:
+    """Numbers of points (n, 2) by x, and of equal x by y: put into n buckets, and moved from there to their places."""
+    n, low, high = len(points), points[0, 0], points[0, 0]
+    for k in range(1, n):
+        low, high = min(low, points[k, 0]), max(high, points[k, 0])
+    scale = (n - 1) / (high - low) if high > low else 0.0
+    buckets, ends, order = np.empty(n, np.int64), np.zeros(n + 1, np.int64), np.empty(n, np.int64)
+    for k in range(n):
+        buckets[k] = int((points[k, 0] - low) * scale)
+        ends[buckets[k] + 1] += 1
+    for k in range(n):
+        ends[k + 1] += ends[k]
+    for k in range(n):
+        order[ends[buckets[k]]] = k
+        ends[buckets[k]] += 1
+    for k in range(1, n):
+        at, place = order[k], k
+        x, y = points[at, 0], points[at, 1]
+        while place > 0:
+            before = order[place - 1]
+            if points[before, 0] < x or (points[before, 0] == x and points[before, 1] <= y):
+                break
+            order[place] = before
+            place -= 1
+        order[place] = at
+    return order
 
 
 @kernel

@@ -43,44 +43,38 @@ def rasterize(
 def runs_of_rings(
     coords: NDArray[np.float64], offsets: NDArray[np.int64], shape: tuple[int, int], origin: tuple[int, int] = (0, 0)
 ) -> Runs:
-    """Pixels that `rasterize` labels, without an image of them; parameters and errors are the same."""
+    """Pixels of rings, those of each whatever the others cover; parameters and errors are those of `rasterize`."""
     offsets = np.ascontiguousarray(offsets, np.int64)
     if offsets[0] != 0 or offsets[-1] != len(coords) or (np.diff(offsets) < 0).any():
         raise ValueError("offsets must rise from 0 to the number of points")
     local = np.asarray(coords, np.float64).reshape(-1, 2) - (origin[1], origin[0])
     if not np.isfinite(local).all():
         raise ValueError("every coordinate must be finite")
-    return Runs(*_fill(local, offsets, np.zeros(shape, np.bool_)))
+    return Runs(*_fill(local, offsets, *shape))
 
 
 @kernel
 def _paint(spans: NDArray[np.int64], ends: NDArray[np.int64], labels: NDArray[np.int32]) -> None:
     for i in range(len(ends) - 1):
         for k in range(ends[i], ends[i + 1]):
-            labels[spans[k, 0], spans[k, 1] : spans[k, 2]] = i + 1
+            line = labels[spans[k, 0], spans[k, 1] : spans[k, 2]]
+            for x in range(line.size):
+                line[x] = line[x] or i + 1
 
 
 @kernel
 def _fill(
-    coords: NDArray[np.float64], offsets: NDArray[np.int64], taken: NDArray[np.bool_]
+    coords: NDArray[np.float64], offsets: NDArray[np.int64], height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Runs of ring after ring; ``taken`` are the pixels of the rings so far."""
-    height, width = taken.shape
+    """Runs of each ring, as far as they lie in an image of this size."""
     spans, ends, n = np.empty((48 * len(offsets), 3), np.int64), np.zeros(len(offsets), np.int64), 0
     for i in range(offsets.size - 1):
-        start, stop = offsets[i], offsets[i + 1]
-        if start < stop:
-            ring = coords[start:stop]
-            top, bottom = _first_center(ring[:, 1].min(), height), _first_center(ring[:, 1].max(), height)
-            left, right = _first_center(ring[:, 0].min() - 1, width), _first_center(ring[:, 0].max() + 1, width)
-            # In each row, at which centers inside and outside change.
-            flips = np.zeros((bottom - top, right - left + 1), np.bool_)
-            for k in range(stop - start):
-                _mark_edge(ring, k, k + 1 if k + 1 < stop - start else 0, top, left, taken.shape, flips)
-            for y in range(top, bottom):
-                if n + flips.shape[1] > len(spans):
-                    spans = np.concatenate((spans, np.empty((len(spans) + flips.shape[1], 3), np.int64)))
-                n = _add_runs(y, left, taken, flips[y - top], spans, n)
+        if offsets[i] < offsets[i + 1]:
+            ring = coords[offsets[i] : offsets[i + 1]]
+            top, left, flips, count = _flips(ring, height, width)
+            if n + count > len(spans):
+                spans = np.concatenate((spans, np.empty((len(spans) + count, 3), np.int64)))
+            n = _add_runs(top, left, flips, spans, n)
         ends[i + 1] = n
     return spans[:n], ends
 
@@ -92,40 +86,43 @@ def _first_center(place: float, size: int) -> int:
 
 
 @kernel
-def _add_runs(
-    row: int, left: int, taken: NDArray[np.bool_], flips: NDArray[np.bool_], spans: NDArray[np.int64], n: int
-) -> int:
-    """Write the runs of a row whose pixels nobody has; the last flip ends the last of them."""
-    inside = within = False
-    for k in range(flips.size):
-        inside ^= flips[k]
-        free = inside and not taken[row, left + k]
-        if free:
-            taken[row, left + k] = True
-        if free != within:
-            if free:
-                spans[n, 0], spans[n, 1] = row, left + k
-            else:
-                spans[n, 2] = left + k
-                n += 1
-            within = free
-    return n
+def _flips(ring: NDArray[np.float64], height: int, width: int) -> tuple[int, int, NDArray[np.bool_], int]:
+    """First row and column of a ring's box, at which centers of its rows inside and outside change, and how often.
+
+    They do at the first center at or right of where an edge crosses the middle of a row.
+    """
+    count = 0
+    low_x, low_y = high_x, high_y = ring[0, 0], ring[0, 1]
+    for k in range(1, len(ring)):
+        low_x, high_x = min(low_x, ring[k, 0]), max(high_x, ring[k, 0])
+        low_y, high_y = min(low_y, ring[k, 1]), max(high_y, ring[k, 1])
+    top, bottom = _first_center(low_y, height), _first_center(high_y, height)
+    left, right = _first_center(low_x - 1, width), _first_center(high_x + 1, width)
+    flips = np.zeros((bottom - top, right - left + 1), np.bool_)
+    last = len(ring) - 1
+    for k in range(len(ring)):
+        x0, y0, x1, y1 = ring[last, 0], ring[last, 1], ring[k, 0], ring[k, 1]
+        last = k
+        if y0 > y1:
+            x0, y0, x1, y1 = x1, y1, x0, y0
+        for y in range(_first_center(y0, height), _first_center(y1, height)):
+            crossing = x0 + (y + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+            flips[y - top, _first_center(crossing, width) - left] ^= True
+            count += 1
+    return top, left, flips, count
 
 
 @kernel
-def _mark_edge(
-    ring: NDArray[np.float64],
-    start: int,
-    stop: int,
-    top: int,
-    left: int,
-    shape: tuple[int, int],
-    flips: NDArray[np.bool_],
-) -> None:
-    """Flip, in each row whose middle the edge crosses, the first center at or right of it."""
-    if ring[start, 1] > ring[stop, 1]:
-        start, stop = stop, start
-    x0, y0, x1, y1 = ring[start, 0], ring[start, 1], ring[stop, 0], ring[stop, 1]
-    for y in range(_first_center(y0, shape[0]), _first_center(y1, shape[0])):
-        crossing = x0 + (y + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-        flips[y - top, _first_center(crossing, shape[1]) - left] ^= True
+def _add_runs(top: int, left: int, flips: NDArray[np.bool_], spans: NDArray[np.int64], n: int) -> int:
+    """Write the runs between flips; returns how many runs there are then."""
+    for y in range(len(flips)):
+        line, inside = flips[y], False
+        for x in range(line.size):
+            if line[x]:
+                if inside:
+                    spans[n, 2] = left + x
+                    n += 1
+                else:
+                    spans[n, 0], spans[n, 1] = top + y, left + x
+                inside = not inside
+    return n

@@ -22,6 +22,8 @@ STAINING_FEATURES: Final = tuple(f"{plane}_{name}" for plane in PLANES for name 
 BIN_OD: Final = 0.05
 """Width of the bins of the histogram whose entropy is taken."""
 _BINS: Final = 64
+_BUCKETS: Final = 256
+_SQUARE: Final = 32
 _QUANTILES: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 _OF_LEVELS: Final = optical_density(np.arange(256, dtype=np.uint8)).astype(np.float64)
 
@@ -30,10 +32,22 @@ Counts = NDArray[np.int64]
 Planes = NDArray[np.float32]
 
 
-def planes_of(rgb: NDArray[np.uint8], stains: Stains) -> Planes:
-    """Densities of both stains of an image (H, W, 3), as `stain.densities` gives them, but several times as fast."""
-    planes = np.empty((2, *rgb.shape[:2]), np.float32)  # by numpy, which asks for large pages of memory
-    _planes(np.ascontiguousarray(rgb), density_tables(stains), planes)
+def planes_of(rgb: NDArray[np.uint8], stains: Stains, near: tuple[Runs, int, int] | None = None) -> Planes:
+    """Densities of both stains of an image (H, W, 3), as `stain.densities` gives them, but several times as fast.
+
+    Parameters
+    ----------
+    near
+        Nuclei, and columns and rows around their boxes that are wanted: of other pixels, few have a density that is
+        not 0.
+    """
+    shape = rgb.shape[:2]
+    squares = np.ones((-(-shape[0] // _SQUARE), -(-shape[1] // _SQUARE)), np.bool_)
+    if near is not None:
+        squares[:] = False
+        _mark(*near[0], near[1], near[2], squares)
+    planes = np.zeros((2, *shape), np.float32)  # by numpy, which asks for large pages of memory
+    _planes(np.ascontiguousarray(rgb), density_tables(stains), squares, planes)
     return planes
 
 
@@ -84,14 +98,33 @@ def blurred(plane: NDArray[np.float32], sigma_x: float, sigma_y: float) -> NDArr
 
 
 @kernel
-def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], out: Planes) -> None:
+def _mark(runs: Counts, ends: Counts, aside: int, up: int, squares: NDArray[np.bool_]) -> None:
+    """Mark the squares that nuclei and what is around their boxes touch."""
+    for i in range(len(ends) - 1):
+        own = runs[ends[i] : ends[i + 1]]
+        if len(own) > 0:
+            top, left = max(own[0, 0] - up, 0) // _SQUARE, max(own[:, 1].min() - aside, 0) // _SQUARE
+            bottom, right = (own[-1, 0] + up) // _SQUARE + 1, (own[:, 2].max() - 1 + aside) // _SQUARE + 1
+            squares[top:bottom, left:right] = True
+
+
+@kernel
+def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], squares: NDArray[np.bool_], out: Planes) -> None:
+    """Write the densities of the pixels of squares."""
     height, width = rgb.shape[:2]
     for row in range(height):
-        for column in range(width):
-            red, green, blue = rgb[row, column]
-            for stain in range(2):
-                parts = tables[stain]
-                out[stain, row, column] = max(parts[red, 0] + parts[green, 1] + parts[blue, 2], np.float32(0))
+        wanted, square = squares[row // _SQUARE], 0
+        while square < wanted.size:
+            first = square
+            while square < wanted.size and wanted[square]:
+                square += 1
+            begin, end = first * _SQUARE, min(square * _SQUARE, width)
+            colors, one, other = rgb[row, begin:end], out[0, row, begin:end], out[1, row, begin:end]
+            for k in range(one.size):
+                red, green, blue = colors[k, 0], colors[k, 1], colors[k, 2]
+                one[k] = max(tables[0, red, 0] + tables[0, green, 1] + tables[0, blue, 2], np.float32(0))
+                other[k] = max(tables[1, red, 0] + tables[1, green, 1] + tables[1, blue, 2], np.float32(0))
+            square += 1
 
 
 @kernel
@@ -152,13 +185,16 @@ def _describe(values: Floats, room: Floats, out: Floats) -> None:
         low, high = min(low, value), max(high, value)
     mean = total / n
     second = third = fourth = 0.0
-    counts = np.zeros(_BINS, np.int64)
-    for value in values:
-        square = (value - mean) * (value - mean)
+    counts, bins = np.zeros(_BINS, np.int64), np.empty(n, np.int32)
+    for k in range(n):
+        bins[k] = min(int(values[k] / BIN_OD), _BINS - 1)
+    for k in range(n):
+        apart = values[k] - mean
+        square = apart * apart
         second += square
-        third += square * (value - mean)
+        third += square * apart
         fourth += square * square
-        counts[min(int(value / BIN_OD), _BINS - 1)] += 1
+        counts[bins[k]] += 1
     second, third, fourth = second / n, third / n, fourth / n
     out[0], out[1] = mean, math.sqrt(second)
     if second > 1e-12:
@@ -217,28 +253,40 @@ def _quantiles(values: Floats, low: float, high: float, room: Floats, out: Float
     Values are put into buckets of equal width. Only the buckets that hold a quantile are sorted; each holds few values.
     """
     n = len(values)
-    scale = (n - 1) / (high - low) if high > low else 0.0
-    ends = np.zeros(n + 1, np.int64)
-    for value in values:
-        ends[int((value - low) * scale) + 1] += 1
+    scale = (_BUCKETS - 1) / (high - low) if high > low else 0.0
+    buckets, ends = np.empty(n, np.uint8), np.zeros(_BUCKETS, np.int32)
     for k in range(n):
-        ends[k + 1] += ends[k]
-    for value in values:
-        bucket = int((value - low) * scale)
-        room[ends[bucket]] = value
+        buckets[k] = int((values[k] - low) * scale)
+    for bucket in buckets:
         ends[bucket] += 1
-    bucket = done = 0
+    for k in range(1, _BUCKETS):
+        ends[k] += ends[k - 1]
+    places = _wanted(ends, n)
+    for k in range(n):
+        place = places[buckets[k]]
+        if place >= 0:
+            room[place] = values[k]
+            places[buckets[k]] = place + 1
+    for number in range(_BUCKETS):
+        if places[number] >= 0:
+            _insertion_sort(room[ends[number - 1] if number else 0 : ends[number]])
     for k in range(5):
         place = _QUANTILES[k] * (n - 1)
         rank = int(place)
-        after = min(rank + 1, n - 1)
-        for wanted in (rank, after):
+        out[k] = room[rank] + (place - rank) * (room[min(rank + 1, n - 1)] - room[rank])
+
+
+@kernel
+def _wanted(ends: NDArray[np.int32], n: int) -> NDArray[np.int32]:
+    """Where the values of each bucket begin, of those that hold a quantile; -1 of the others."""
+    places, bucket = np.full(_BUCKETS, -1, np.int32), 0
+    for k in range(5):
+        rank = int(_QUANTILES[k] * (n - 1))
+        for wanted in (rank, min(rank + 1, n - 1)):
             while ends[bucket] <= wanted:
                 bucket += 1
-            if ends[bucket] > done:
-                done = ends[bucket]
-                _insertion_sort(room[ends[bucket - 1] if bucket else 0 : done])
-        out[k] = room[rank] + (place - rank) * (room[after] - room[rank])
+            places[bucket] = ends[bucket - 1] if bucket else 0
+    return places
 
 
 @kernel
@@ -264,15 +312,31 @@ def _entropy(counts: Counts, n: int) -> float:
 @kernel
 def _edges(rgb: NDArray[np.uint8], planes: Planes, runs: Counts, of_levels: Floats) -> Floats:
     """Mean drop per plane across the pixel edges of the outline."""
-    height, width = planes.shape[1:]
-    edges, drops = 0, np.zeros(5)
+    pairs = _edge_pixels(runs, planes.shape[1], planes.shape[2])
+    hematoxylin = eosin = red = green = blue = 0.0
+    for k in range(len(pairs)):
+        row, column, y, x = pairs[k]
+        hematoxylin += np.float64(planes[0, row, column]) - np.float64(planes[0, y, x])
+        eosin += np.float64(planes[1, row, column]) - np.float64(planes[1, y, x])
+        red += of_levels[rgb[row, column, 0]] - of_levels[rgb[y, x, 0]]
+        green += of_levels[rgb[row, column, 1]] - of_levels[rgb[y, x, 1]]
+        blue += of_levels[rgb[row, column, 2]] - of_levels[rgb[y, x, 2]]
+    drops = np.array([hematoxylin, eosin, red, green, blue])
+    return drops / len(pairs) if len(pairs) else np.full(5, np.nan)
+
+
+@kernel
+def _edge_pixels(runs: Counts, height: int, width: int) -> Counts:
+    """Rows and columns (E, 4) of the pixels inside and outside of each pixel edge of the outline."""
+    # Above and below a run lies at most its length outside, and a pixel at either end of it.
+    pairs, n = np.empty((2 * ((runs[:, 2] - runs[:, 1]).sum() + len(runs)), 4), np.int64), 0
     above = below = 0
     for k in range(len(runs)):
         row, first, after = runs[k]
         for x, beyond in ((first, first - 1), (after - 1, after)):
             if 0 <= beyond < width:
-                edges += 1
-                _add_drop(rgb, planes, of_levels, row, x, row, beyond, drops)
+                pairs[n, 0], pairs[n, 1], pairs[n, 2], pairs[n, 3] = row, x, row, beyond
+                n += 1
         while runs[above, 0] < row - 1:
             above += 1
         while below < len(runs) and runs[below, 0] <= row:
@@ -285,26 +349,8 @@ def _edges(rgb: NDArray[np.uint8], planes: Planes, runs: Counts, of_levels: Floa
             while x < after:
                 more = next_run < len(runs) and runs[next_run, 0] == y
                 for column in range(x, min(after, runs[next_run, 1]) if more else after):
-                    edges += 1
-                    _add_drop(rgb, planes, of_levels, row, column, y, column, drops)
+                    pairs[n, 0], pairs[n, 1], pairs[n, 2], pairs[n, 3] = row, column, y, column
+                    n += 1
                 x = max(x, runs[next_run, 2]) if more else after
                 next_run += 1
-    return drops / edges if edges else np.full(5, np.nan)
-
-
-@kernel
-def _add_drop(
-    rgb: NDArray[np.uint8],
-    planes: Planes,
-    of_levels: Floats,
-    row: int,
-    column: int,
-    y: int,
-    x: int,
-    drops: Floats,
-) -> None:
-    """Add by how much each density is higher at the first of two pixels."""
-    for stain in range(2):
-        drops[stain] += np.float64(planes[stain, row, column]) - np.float64(planes[stain, y, x])
-    for color in range(3):
-        drops[2 + color] += of_levels[rgb[row, column, color]] - of_levels[rgb[y, x, color]]
+    return pairs[:n]

@@ -72,27 +72,99 @@ def _add_bands(
 
     ``inner`` and ``outer`` say how far a run reaches aside in the rows 0, 1, 2... above and below.
     """
+    for i in range(len(ends) - 1):
+        own = runs[ends[i] : ends[i + 1]]
+        if _is_stack(own):
+            _add_around_stack(own, rgb, stains, inner, outer, of_levels, sums[i])
+        elif len(own) > 0:
+            _add_around(own, rgb, stains, inner, outer, of_levels, sums[i])
+
+
+@kernel
+def _is_stack(own: Counts) -> bool:
+    """Whether a nucleus has one run in each row, each of which lies upon the next: what they reach has no gaps."""
+    if len(own) == 0 or len(own) != own[-1, 0] - own[0, 0] + 1:
+        return False
+    apart = False
+    for k in range(1, len(own)):
+        apart |= own[k, 1] > own[k - 1, 2] or own[k - 1, 1] > own[k, 2]
+    return not apart
+
+
+@kernel
+def _add_around_stack(
+    own: Counts, rgb: Bytes, stains: Planes, inner: Counts, outer: Counts, of_levels: Floats, sums: Floats
+) -> None:
+    """Add the band of a nucleus whose runs are a stack."""
     height, width = stains.shape[1:]
     up = len(outer) - 1
-    for i in range(len(ends) - 1):
-        own, begin, end = runs[ends[i] : ends[i + 1]], 0, 0
-        if len(own) == 0:
-            continue
-        for row in range(max(own[0, 0] - up, 0), min(own[-1, 0] + up + 1, height)):
-            while own[begin, 0] < row - up:
-                begin += 1
-            while end < len(own) and own[end, 0] <= row + up:
-                end += 1
-            near = own[begin:end]
-            first, after, apart = _reached(near, row, outer)
-            hole, rest, inner_apart = _reached(near, row, inner)
-            if apart or inner_apart:
-                _add_apart(near, row, first, after, rgb, stains, inner, outer, of_levels, sums[i])
+    firsts, afters = _reached_by_stack(own, outer, up)
+    holes, rests = _reached_by_stack(own, inner, up)
+    top = own[0, 0] - up
+    hematoxylin = eosin = red = green = blue = pixels = 0.0
+    for row in range(max(top, 0), min(own[-1, 0] + up + 1, height)):
+        first, after = max(firsts[row - top], 0), min(afters[row - top], width)
+        hole, rest = min(holes[row - top], after), max(rests[row - top], first)
+        if hole >= rest:
+            hole = rest = after
+        for begin, end in ((first, hole), (rest, after)):
+            if begin >= end:
                 continue
-            if hole >= rest:
-                hole = rest = after
-            _add(rgb, stains, row, max(first, 0), min(hole, width), of_levels, sums[i])
-            _add(rgb, stains, row, max(rest, 0), min(after, width), of_levels, sums[i])
+            one, other, colors = stains[0, row, begin:end], stains[1, row, begin:end], rgb[row, begin:end]
+            for k in range(one.size):
+                # Five sums side by side: each would have to wait for itself.
+                hematoxylin += one[k]
+                eosin += other[k]
+                red += of_levels[colors[k, 0]]
+                green += of_levels[colors[k, 1]]
+                blue += of_levels[colors[k, 2]]
+            pixels += end - begin
+    sums[0] += hematoxylin
+    sums[1] += eosin
+    sums[2] += red
+    sums[3] += green
+    sums[4] += blue
+    sums[5] += pixels
+
+
+@kernel
+def _reached_by_stack(own: Counts, wide: Counts, up: int) -> tuple[Counts, Counts]:
+    """First column, and the column after the last, that a stack reaches in each row from ``up`` rows above it on."""
+    rows = len(own)
+    lefts, rights = own[:, 1].copy(), own[:, 2].copy()
+    firsts, afters = np.full(rows + 2 * up, lefts.max() + 1), np.full(rows + 2 * up, lefts.min() - 1)
+    for away in range(len(wide)):
+        aside = wide[away]
+        for begin in (up - away, up + away):
+            first, after = firsts[begin : begin + rows], afters[begin : begin + rows]
+            for k in range(rows):
+                first[k] = min(first[k], lefts[k] - aside)
+                after[k] = max(after[k], rights[k] + aside)
+    return firsts, afters
+
+
+@kernel
+def _add_around(
+    own: Counts, rgb: Bytes, stains: Planes, inner: Counts, outer: Counts, of_levels: Floats, sums: Floats
+) -> None:
+    """Add the band of a nucleus of any form."""
+    height, width = stains.shape[1:]
+    up, begin, end = len(outer) - 1, 0, 0
+    for row in range(max(own[0, 0] - up, 0), min(own[-1, 0] + up + 1, height)):
+        while own[begin, 0] < row - up:
+            begin += 1
+        while end < len(own) and own[end, 0] <= row + up:
+            end += 1
+        near = own[begin:end]
+        first, after, apart = _reached(near, row, outer)
+        hole, rest, inner_apart = _reached(near, row, inner)
+        if apart or inner_apart:
+            _add_apart(near, row, first, after, rgb, stains, inner, outer, of_levels, sums)
+            continue
+        if hole >= rest:
+            hole = rest = after
+        _add(rgb, stains, row, max(first, 0), min(hole, width), of_levels, sums)
+        _add(rgb, stains, row, max(rest, 0), min(after, width), of_levels, sums)
 
 
 @kernel
@@ -138,17 +210,20 @@ def _add_apart(
 @kernel
 def _add(rgb: Bytes, stains: Planes, row: int, first: int, after: int, of_levels: Floats, sums: Floats) -> None:
     """Add a run of pixels, if it is one, to the sums of five densities and to the number of pixels."""
+    if first >= after:
+        return
     hematoxylin = eosin = red = green = blue = 0.0
-    for column in range(first, after):
+    one, other, colors = stains[0, row, first:after], stains[1, row, first:after], rgb[row, first:after]
+    for k in range(one.size):
         # Five sums side by side: each would have to wait for itself.
-        hematoxylin += stains[0, row, column]
-        eosin += stains[1, row, column]
-        red += of_levels[rgb[row, column, 0]]
-        green += of_levels[rgb[row, column, 1]]
-        blue += of_levels[rgb[row, column, 2]]
+        hematoxylin += one[k]
+        eosin += other[k]
+        red += of_levels[colors[k, 0]]
+        green += of_levels[colors[k, 1]]
+        blue += of_levels[colors[k, 2]]
     sums[0] += hematoxylin
     sums[1] += eosin
     sums[2] += red
     sums[3] += green
     sums[4] += blue
-    sums[5] += max(after - first, 0)
+    sums[5] += after - first

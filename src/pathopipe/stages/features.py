@@ -6,14 +6,17 @@ sets it against its neighbors follows when all have been measured.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pathopipe.caveats import warning
 from pathopipe.jobs.job import Job, Outcome
-from pathopipe.jobs.journal import Journal, advance
+from pathopipe.jobs.journal import Journal, advance, unpack
+from pathopipe.jobs.parallel import ahead
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import sound_polygons
 from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
@@ -41,8 +44,15 @@ from pathopipe.units import Grid
 
 _BLOCK: Final = 2048
 """Side in pixels that are measured. The larger a block, the less of what is read around it is read twice."""
+_AHEAD: Final = 256
+"""Pixels that blocks begin before multiples of their side, so that what lies around one touches fewer decoded squares.
+
+Those begin at multiples of 512.
+"""
 _ENOUGH_BLOCKS: Final = 16
 """Of a slide with fewer, blocks are half as wide, so that each thread gets some."""
+_GROUPS: Final = 2
+"""Row groups whose nuclei are measured together."""
 _FINEST_MPP: Final = 0.25
 """Pixels are measured at the slide's own resolution, or at this one where that is finer."""
 # Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
@@ -109,13 +119,13 @@ class _View:
         """Side of a block in pixels of ``fine``."""
         return _BLOCK if self.fine.width * self.fine.height >= _ENOUGH_BLOCKS * _BLOCK**2 else _BLOCK // 2
 
-    def measure(self, block: tuple[_Rings, Members]) -> Columns:
-        """Measure some nuclei in a window that shows all of them whole.
+    def measure(self, block: tuple[_Rings, Members, int]) -> Columns:
+        """Measure some nuclei, the first of which is that of a row, in a window that shows all of them whole.
 
         Returns
         -------
-        ``at_border`` int8 (n,), and the measures in the order of the table: ``wide`` float64 (n, K) and ``narrow``
-        float32 (n, L).
+        ``row`` int64 (n,) in the table, ``at_border`` int8 (n,), and the measures in the order of the table: ``wide``
+        float64 (K, n) and ``narrow`` float32 (L, n).
         """
         rings = block[0].take(block[1])
         with self.watch.spending("outlines"):
@@ -132,22 +142,25 @@ class _View:
             found |= measure_pixels(rgb, coords - (x, y), rings.offsets, mpp, stains, self.groups)
         none = np.full(len(rings), np.nan)
         parts = {kind: [found.get(c.name, none) for c in _FROM_PIXELS if c.kind == kind] for kind in _PACKED}
-        packed = {name: np.stack(parts[kind], axis=1).astype(kind) for kind, name in _PACKED.items()}
+        packed = {name: np.stack(parts[kind]).astype(kind) for kind, name in _PACKED.items()}
         at_border = self.border.touched_by(rings.coords, rings.offsets)
-        return {AT_BORDER.name: at_border.astype(np.int8)} | packed
+        where: Columns = {_ROW: block[1] + block[2], AT_BORDER.name: at_border.astype(np.int8)}
+        return where | packed
 
     def _window(self, coords: Floats) -> tuple[int, int, int, int]:
         """Return x, y, width and height of what has to be read around outlines, as far as the slide goes."""
         margin = (MARGIN_UM / self.fine.mpp_x + 1, MARGIN_UM / self.fine.mpp_y + 1)
         step = coarsening(min(self.fine.mpp_x, self.fine.mpp_y))
-        low = np.floor((coords.min(axis=0) - margin) / step).astype(np.int64) * step
-        high = np.ceil(coords.max(axis=0) + margin).astype(np.int64)
+        least, most = (np.array([of(coords[:, 0]), of(coords[:, 1])]) for of in (np.min, np.max))
+        low = np.floor((least - margin) / step).astype(np.int64) * step
+        high = np.ceil(most + margin).astype(np.int64)
         x0, y0 = (int(value) for value in np.maximum(low, 0))
         x1, y1 = min(int(high[0]), self.fine.width), min(int(high[1]), self.fine.height)
         return x0, y0, max(x1 - x0, 1), max(y1 - y0, 1)
 
 
 _PACKED: Final = {"float64": "wide", "float32": "narrow"}
+_ROW: Final = "row"
 
 
 def _unpacked(piece: Mapping[str, NDArray[Any]]) -> Columns:
@@ -155,43 +168,64 @@ def _unpacked(piece: Mapping[str, NDArray[Any]]) -> Columns:
     found: Columns = {AT_BORDER.name: piece[AT_BORDER.name]}
     for kind, name in _PACKED.items():
         columns = [column.name for column in _FROM_PIXELS if column.kind == kind]
-        found |= dict(zip(columns, piece[name].T, strict=True))
+        found |= dict(zip(columns, piece[name], strict=True))
     return found
 
 
 @dataclass(frozen=True)
 class _Nuclei:
-    """All nuclei of the slide, a row group at a time, measured as far as that was not done before."""
+    """All nuclei of the slide: measured first, as far as that was not done before, and read in the table's order then.
+
+    Some row groups at a time, and of these block by block, whatever the order of the nuclei.
+    """
 
     job: Job[FeaturesSettings]
     view: _View
     journal: Journal
     total: int
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], Columns]]:
-        """Yield numbers of nuclei and their measures."""
-        path, done = self.job.input("segment/nuclei.parquet"), 0
-        for batch in read_batches(path, ["nucleus_id", "geometry"], NUCLEI):
-            rings = _Rings(*unpack_outlines(path, batch["geometry"], self.view.grid))
-            yield numbers(batch["nucleus_id"]), self._measured(rings, done)
-            done += len(batch)
-
-    def _measured(self, rings: _Rings, before: int) -> Columns:
-        """Measure a batch block by block, whatever the order of its nuclei.
-
-        It has no more blocks than nuclei, so that numbers from ``before`` on are free for its pieces.
-        """
-        # By the block of the grid that their first point lies in, so that a group is read in one window.
-        groups = list(by_block(rings.coords[rings.offsets[:-1]] * self.view.ratio, self.view.side))
-        work = [(rings, members) for members in groups]
-        found = advance(self.journal, self.view.measure, work, self.job.workers, before)
-        columns, done = dict[str, NDArray[Any]](), before
-        for members, piece in zip(groups, found, strict=True):
-            for name, values in _unpacked(piece).items():
-                columns.setdefault(name, np.empty(len(rings), values.dtype))[members] = values
-            done += len(members)
+    def measure(self) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Measure them; yields what `_View.measure` returns, block by block."""
+        done = 0
+        for piece in advance(self.journal, self.view.measure, self._blocks(), self.job.workers):
+            done += len(piece[_ROW])
             self.job.progress.update(done, self.total, "nuclei")
-        return columns
+            yield piece
+
+    def measured(self) -> Iterator[tuple[NDArray[np.int64], Columns]]:
+        """Yield numbers of nuclei and their measures, which are in the journal."""
+        first = number = 0
+        for batch in self._batches("nucleus_id"):
+            ids, columns, left = numbers(batch), dict[str, NDArray[Any]](), len(batch)
+            while left:
+                piece = unpack(self.journal.read(number))
+                rows = piece[_ROW] - first
+                for name, values in _unpacked(piece).items():
+                    columns.setdefault(name, np.empty(len(ids), values.dtype))[rows] = values
+                number, left = number + 1, left - len(rows)
+            first += len(ids)
+            yield ids, columns
+
+    def _blocks(self) -> Iterator[tuple[_Rings, Members, int]]:
+        """Outlines, those of them that lie in a block, and the row of the first outline."""
+        first = 0
+        for rings in ahead(self._outlines()):
+            # By the block that their first point lies in, so that a group is read in one window.
+            points = rings.coords[rings.offsets[:-1]] * self.view.ratio + _AHEAD
+            for members in by_block(points, self.view.side):
+                yield rings, members, first
+            first += len(rings)
+
+    def _outlines(self) -> Iterator[_Rings]:
+        path = self.job.input("segment/nuclei.parquet")
+        for batch in self._batches("geometry"):
+            yield _Rings(*unpack_outlines(path, batch, self.view.grid))
+
+    def _batches(self, name: str) -> Iterator[pa.Array]:
+        """A column of the nuclei, some row groups at a time."""
+        groups = read_batches(self.job.input("segment/nuclei.parquet"), [name], NUCLEI)
+        while some := list(islice(groups, _GROUPS)):
+            yield pa.concat_arrays([group[name] for group in some])
 
 
 def run(job: Job[FeaturesSettings]) -> Outcome:
@@ -200,12 +234,12 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
     total = int(segment["counts"]["nuclei"])
     unlike = _not_normalized(job)
     target = TARGET if job.settings.stain == "normalized" and not unlike else None
-    with open_slide_of(job) as slide, job.journal() as journal:
+    with open_slide_of(job, sweep=True) as slide, job.journal() as journal:
         nuclei = _Nuclei(job, _view(job, slide, target), journal, total)
         beside = _beside(job, nuclei)
         areas = [np.empty(0)]
         with TableWriter(job.output("features.parquet"), _SCHEMA) as table:
-            for ids, columns in nuclei:
+            for ids, columns in ahead(nuclei.measured()):
                 rows = slice(table.count, table.count + len(ids))
                 areas.append(columns["area_um2"])
                 table.write({"nucleus_id": ids} | columns | {name: values[rows] for name, values in beside.items()})
@@ -273,17 +307,24 @@ def _beside(job: Job[FeaturesSettings], nuclei: _Nuclei) -> Columns:
         raise damaged(job.input("segment/nuclei.parquet"))
     with job.watch.spending("distances"):
         found = _as_stored(measure_neighbors(points, job.workers))
+    compared = _compared(nuclei)
     if "neighborhood" not in job.settings.groups:
         return found | {column.name: np.full(len(points), np.nan) for column in GROUPS["neighborhood"]}
-    compared = {name: np.full(len(points), np.nan) for name in (*COMPARED, "orientation_deg")}
-    for ids, columns in nuclei:
-        for name, values in compared.items():
-            values[ids] = columns.get(name, np.nan)
-            if name in _OF_WHOLE:
-                values[ids[columns[AT_BORDER.name] != 0]] = np.nan  # nor is it what others are compared with
     with job.watch.spending("neighborhood"):
         graph = neighbor_graph(points, workers=job.workers)
         return found | _as_stored(delaunay_measures(points, graph)) | _as_stored(differences(compared, graph))
+
+
+def _compared(nuclei: _Nuclei) -> Columns:
+    """Measure all nuclei; returns what is compared with the neighbors', (N,) each."""
+    compared = {name: np.full(nuclei.total, np.nan) for name in (*COMPARED, "orientation_deg")}
+    for piece in nuclei.measure():
+        columns, rows = _unpacked(piece), piece[_ROW]
+        for name, values in compared.items():
+            values[rows] = columns[name]
+            if name in _OF_WHOLE:
+                values[rows[piece[AT_BORDER.name] != 0]] = np.nan  # nor is it what others are compared with
+    return compared
 
 
 def _as_stored(columns: Mapping[str, NDArray[Any]]) -> Columns:
