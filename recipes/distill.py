@@ -1,10 +1,11 @@
 """Go on training a small network on targets that are half the labels' and half larger networks' (Hinton et al. 2015).
 
     python recipes/distill.py SHEETS TEACHER.safetensors OUT --start WEIGHTS --steps N --rate RATE
-        [--zoom 1.7] [--close-up 1.0] [--organs 1.0] [--seed 11]
+        [--zoom 1.7] [--close-up 1.0] [--organs 1.0] [--soft 0.5] [--seed 11]
 
 TEACHER is that of recipes/teacher.py. On the fields of sheets/open.tsv its maps are averaged with those of `open` of
 before, which is better there; on those of sheets/organs.tsv it stands alone. Points are outlined by the same maps.
+With `open` in its place, `open` alone is the teacher, everywhere. --soft is the teachers' share of the targets.
 --organs is how often the latter are drawn, relative to the sheet. Writes OUT/student.safetensors: of the weights at
 several times those that score best on sheets/validation.tsv and on every fourteenth field of sheets/organs.tsv, which
 are not learned from.
@@ -36,8 +37,6 @@ from pathopipe.training.examples import Example, make_fields, read_examples
 from pathopipe.training.loop import Schedule
 from pathopipe.training.points import turned
 
-# Of the targets, how much is the networks'.
-SOFT = 0.5
 # Of the fields of organs, which are for validation.
 APART = slice(3, None, 14)
 VALIDATIONS = 8
@@ -48,7 +47,7 @@ Maps = Callable[[np.ndarray], np.ndarray]
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("sheets", type=Path)
-    parser.add_argument("teacher", type=Path)
+    parser.add_argument("teacher", help="weights of teacher.py, or 'open'")
     parser.add_argument("out", type=Path)
     parser.add_argument("--start", required=True)
     for name, kind, default in (
@@ -57,6 +56,7 @@ def arguments() -> argparse.Namespace:
         ("zoom", float, 1.7),
         ("close-up", float, 1.0),
         ("organs", float, 1.0),
+        ("soft", float, 0.5),
         ("seed", int, 11),
     ):
         parser.add_argument(f"--{name}", type=kind, default=default, required=default is None)
@@ -79,14 +79,27 @@ def teacher_maps(path: Path) -> Maps:
     return lambda rgb: np.rint((once(rgb) + once(rgb[:, ::-1])[:, :, ::-1]) * (255 / 2)).astype(np.uint8)
 
 
-def with_open(teacher: Maps) -> Maps:
-    """The mean of the teacher's maps and of those of `open` in eight orientations."""
+def open_maps() -> Maps:
+    """What `open` sees in eight orientations, on average."""
     weights = weights_of("open")
-    see = turned(any_size(make_engine(weights, "cpu"), weights.card.architecture))
+    return turned(any_size(make_engine(weights, "cpu"), weights.card.architecture))
+
+
+def with_open(teacher: Maps) -> Maps:
+    """The mean of the teacher's maps and of those of `open`."""
+    see = open_maps()
     return lambda rgb: np.rint((teacher(rgb).astype(np.float32) + see(rgb)) / 2).astype(np.uint8)
 
 
-def softened(example: Example, see: Maps) -> Field:
+def teachers(name: str) -> tuple[Maps, Maps]:
+    """Whose maps are learned on fields of cancer, and on those of organs."""
+    if name == "open":
+        return open_maps(), open_maps()
+    teacher = teacher_maps(Path(name))
+    return with_open(teacher), teacher
+
+
+def softened(example: Example, see: Maps, share: float) -> Field:
     maps = see(example.working)
     (field,) = make_fields([example], lambda _: dict(zip((FOREGROUND, DISTANCE), maps, strict=True)))
     if not example.nuclei:
@@ -95,7 +108,7 @@ def softened(example: Example, see: Maps) -> Field:
     mixed = field.targets.copy()
     for channel, image in enumerate(maps):
         soft = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        mixed[..., channel] = np.rint((1 - SOFT) * mixed[..., channel] + SOFT * soft)
+        mixed[..., channel] = np.rint((1 - share) * mixed[..., channel] + share * soft)
     return replace(field, targets=mixed)
 
 
@@ -107,13 +120,13 @@ def examples_of(sheets: Path) -> tuple[list[Example], list[Example]]:
     return read_examples(read_sheet(sheets / "open.tsv"), 0.5), read_examples(learned, 0.5)
 
 
-def fields_of(cancer: list[Example], organs: list[Example], teacher: Maps, share: float) -> Iterator[Field]:
-    both = with_open(teacher)
+def fields_of(cancer: list[Example], organs: list[Example], given: argparse.Namespace) -> Iterator[Field]:
+    for_cancer, for_organs = teachers(given.teacher)
     for example in cancer:
-        yield softened(example, both)
+        yield softened(example, for_cancer, given.soft)
     for example in organs:
-        field = softened(example, teacher)
-        yield replace(field, share=field.share * share)
+        field = softened(example, for_organs, given.soft)
+        yield replace(field, share=field.share * given.organs)
 
 
 def show(moment: Moment) -> None:
@@ -132,7 +145,7 @@ def main() -> None:
         schedule=Schedule(steps=given.steps, rate=given.rate),
         mpp=start.card.mpp,
         rule=start.card.rule,
-        fields=list(fields_of(cancer, organs, teacher_maps(given.teacher), given.organs)),
+        fields=list(fields_of(cancer, organs, given)),
         validation=read_examples(apart, 0.5),
         start=dict(start.tensors),
         augmentation=Augmentation(zoom=given.zoom, close_up=given.close_up),

@@ -1,6 +1,6 @@
 """The weights of `pathopipe.models.mpp_guard`, and how well they do.
 
-    python recipes/mpp_guard.py measure DATA OUT.tsv     # hours; goes on where it was stopped
+    python recipes/mpp_guard.py measure DATA OUT.tsv [MODEL]    # hours; goes on where it was stopped
     python recipes/mpp_guard.py fit OUT.tsv
 
 DATA holds nuclei/ as `recipes/sheets.py` has it, and nuclei/nuinsseg (NuInsSeg, CC BY 4.0), and in
@@ -86,10 +86,10 @@ def shuffled(found: list[Image]) -> list[Image]:
     return sorted(mixed, key=lambda image: (places[image.of].index(image) + 1) / math.sqrt(len(places[image.of])))
 
 
-def measure(data: Path, out: Path) -> None:
+def measure(data: Path, out: Path, model: str = "open") -> None:
     make = registry.create
-    shared = cache(lambda model: make(model, Stains(), None, "cpu", "auto", 1))
-    detect.create = lambda model, *_: shared(model)  # loaded once
+    shared = cache(lambda name: make(name, Stains(), None, "cpu", "auto", 1))
+    detect.create = lambda name, *_: shared(name)  # loaded once
     known = {(row["set"], row["image"], row["factor"]) for row in read(out)} if out.exists() else set()
     with out.open("a", newline="") as stream, tempfile.TemporaryDirectory() as folder:
         table = csv.writer(stream, delimiter="\t")
@@ -98,14 +98,14 @@ def measure(data: Path, out: Path) -> None:
         mixed = shuffled(list(images(data)))
         for image, factor in (*product(mixed, FACTORS[:3]), *product(mixed, FACTORS[3:])):
             if (image.of, image.path.stem, f"{factor:g}") not in known:
-                found = run(image, factor, Path(folder) / "results")
+                found = run(image, factor, model, Path(folder) / "results")
                 table.writerow((image.of, image.group, image.path.stem, image.mpp, f"{factor:g}", *found))
                 stream.flush()
 
 
-def run(image: Image, factor: float, results: Path) -> tuple[int, str, str, float]:
+def run(image: Image, factor: float, model: str, results: Path) -> tuple[int, str, str, float]:
     """Nuclei, why there are none, what was seen at each scale, and the mean score."""
-    mpp, config = image.mpp * factor, Config()
+    mpp, config = image.mpp * factor, Config.model_validate({"detect": {"model": model}})
     sample = Sample("image", image.path.resolve(), (mpp, mpp))
     for stage in ("tissue", "quality", "tiles", "detect"):
         manifest = execute(stage, sample.slide, results, getattr(config, stage), sample)
@@ -239,4 +239,7 @@ def fit(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    measure(Path(sys.argv[2]), Path(sys.argv[3])) if sys.argv[1] == "measure" else fit(Path(sys.argv[2]))
+    if sys.argv[1] == "measure":
+        measure(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
+    else:
+        fit(Path(sys.argv[2]))

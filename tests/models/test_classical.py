@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pathopipe.models.base import Prediction
 from pathopipe.models.classical import CONSTANTS, TRAITS, ClassicalModel, capped_depth, cleaned
 from pathopipe.ops.stain import Stains, estimate_stains
 from pathopipe.pipeline import TilesSettings
@@ -64,11 +65,16 @@ def test_a_tile_with_its_halo_shows_what_the_whole_shows(y: int, x: int, height:
     y1, x1 = min(SIZE, y + height), min(SIZE, x + width)
     top, left = max(0, y - TRAITS.radius), max(0, x - TRAITS.radius)
     tile = model.predict(rgb[top : y1 + TRAITS.radius, left : x1 + TRAITS.radius])
+    part = model.predict(rgb, (y, x, y1, x1))
+    assert part.seeds.tolist() == [[row - y, column - x] for row, column, _ in within(*seen(whole), y, x, y1, x1)]
+    assert all(np.array_equal(image, whole.maps[name][y:y1, x:x1]) for name, image in part.maps.items())
     for name, image in tile.maps.items():
         assert np.array_equal(image[y - top : y1 - top, x - left : x1 - left], whole.maps[name][y:y1, x:x1])
-    assert within(tile.seeds + np.array([top, left]), tile.scores, y, x, y1, x1) == within(
-        whole.seeds, whole.scores, y, x, y1, x1
-    )
+    assert within(tile.seeds + np.array([top, left]), tile.scores, y, x, y1, x1) == within(*seen(whole), y, x, y1, x1)
+
+
+def seen(found: Prediction) -> tuple[np.ndarray, np.ndarray]:
+    return found.seeds, found.scores
 
 
 def within(seeds: np.ndarray, scores: np.ndarray, y: int, x: int, y1: int, x1: int) -> list[tuple[float, ...]]:

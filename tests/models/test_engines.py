@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from pathopipe.errors import RefusalError
-from pathopipe.models.engine import whole_strides
+from pathopipe.models.architecture import Architecture
+from pathopipe.models.base import Part
+from pathopipe.models.engine import any_size, whole_strides
 from pathopipe.models.engines import has_gpu, make_engine
+from pathopipe.models.network_model import NetworkModel
 from pathopipe.models.torch_engine import compile_network
 from pathopipe.models.weights import Weights
 from tests.models.weights_files import SMALL, write
@@ -34,6 +37,33 @@ def test_the_graph_computes_what_torch_computes(weights: Weights, images: list[n
         assert ours.shape == (2, 2 * image.shape[0], 2 * image.shape[1])
         assert np.ptp(theirs) > 50
         assert np.abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("architecture", [SMALL, Architecture((4, 6, 8, 10), (1, 0, 1, 1), (1, 2, 0))])
+@pytest.mark.parametrize("part", [(48, 40, 112, 104), (0, 40, 50, 104), (61, 53, 130, 160), (77, 0, 78, 1)])
+def test_a_part_is_what_the_whole_image_gives_there(architecture: Architecture, part: Part, tmp_path: Path) -> None:
+    """Bytes may differ by rounding alone: what lies beyond the part is looked at as far as it counts."""
+    weights = write(tmp_path / "w.safetensors", architecture=architecture)
+    image = np.random.default_rng(3).integers(0, 256, (130, 160, 3), dtype=np.uint8)
+    top, left, bottom, right = (2 * value for value in part)
+    for engine in (make_engine(weights, "cpu", "float32"), compile_network(weights, "cpu", "float32")):
+        see = any_size(engine, architecture)
+        found, whole = see(image, part), see(image)
+        assert found.shape == (2, bottom - top, right - left)
+        assert np.abs(found.astype(int) - whole[:, top:bottom, left:right]).max() <= 1
+
+
+def test_the_seeds_of_a_part_are_those_of_the_whole_image(weights: Weights) -> None:
+    model = NetworkModel(weights.card, "", make_engine(weights, "cpu", "float32"))
+    image = np.random.default_rng(4).integers(0, 256, (320, 352, 3), dtype=np.uint8)
+    part = (96, 120, 200, 240)
+    found, whole = model.predict(image, part), model.predict(image)
+    rows, columns = whole.seeds.T
+    inside = (rows >= 192) & (rows < 400) & (columns >= 240) & (columns < 480)
+    assert 0 < inside.sum() < len(rows)
+    np.testing.assert_array_equal(found.seeds + np.array([192, 240]), whole.seeds[inside])
+    np.testing.assert_allclose(found.scores, whole.scores[inside], atol=1e-5)
+    assert {name: one.shape for name, one in found.maps.items()} == dict.fromkeys(("foreground", "barrier"), (208, 240))
 
 
 def test_half_precision_is_close(weights: Weights, images: list[np.ndarray]) -> None:

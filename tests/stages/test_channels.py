@@ -10,7 +10,7 @@ import pytest
 from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute
 from pathopipe.models.architecture import Architecture
-from pathopipe.models.base import Prediction, Traits
+from pathopipe.models.base import Part, Prediction, Traits
 from pathopipe.models.classical import TRAITS, ClassicalModel
 from pathopipe.models.registry import weights_of
 from pathopipe.models.weights import save_weights
@@ -98,9 +98,9 @@ class Typed:
         self.traits: Traits = replace(TRAITS, channels=channels)
         self.inner: ClassicalModel | None = None
 
-    def predict(self, rgb: np.ndarray) -> Prediction:
+    def predict(self, rgb: np.ndarray, part: Part | None = None) -> Prediction:
         assert self.inner
-        found = self.inner.predict(rgb)
+        found = self.inner.predict(rgb, part)
         maps = {**found.maps, TYPE: found.maps["foreground"] // 2}
         return replace(found, maps={name: maps[name] for name in self.traits.channels})
 

@@ -73,6 +73,11 @@ class Architecture:
             max(pixel - first, last - pixel) for pixel in range(self.stride) for first, last in [self._seen(pixel)]
         )
 
+    @property
+    def up_radius(self) -> int:
+        """How far in input pixels the way up looks in what the way down has left it."""
+        return sum(2 * blocks * (FOLD << level) for level, blocks in enumerate(self.up_blocks))
+
     def _seen(self, pixel: int) -> tuple[int, int]:
         """First and last input pixel along an axis that the output at a pixel depends on, by the longest way."""
         first = last = pixel // FOLD

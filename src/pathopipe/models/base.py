@@ -1,6 +1,6 @@
 """What a nucleus model is: an image in, seeds and dense maps out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,9 +14,13 @@ NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}"
 """Pattern of the names of weights: they are parts of file names, settings and pages."""
 
 
+Part = tuple[int, int, int, int]
+"""A part of an image: its first row and column, and the row and the column after its last."""
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """What a model sees in one image of shape (H, W).
+    """What a model sees in one image, or in a part of one, of shape (H, W).
 
     Attributes
     ----------
@@ -34,6 +38,14 @@ class Prediction:
     scores: NDArray[np.float32]
     maps: Channels
     network_s: float = 0.0
+
+    def within(self, part: Part, upsampling: int) -> "Prediction":
+        """What lies in a part of the image, counted from its first pixel."""
+        top, left, bottom, right = (upsampling * value for value in part)
+        inside = np.all((self.seeds >= (top, left)) & (self.seeds < (bottom, right)), axis=1)
+        seeds = self.seeds[inside] - np.array([top, left], np.int32)
+        maps = {name: image[top:bottom, left:right] for name, image in self.maps.items()}
+        return replace(self, seeds=seeds, scores=self.scores[inside], maps=maps)
 
 
 @dataclass(frozen=True)
@@ -83,5 +95,8 @@ class NucleusModel(Protocol):
     def traits(self) -> Traits:
         """Resolution, radius, grid and channels."""
 
-    def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
-        """Find the nuclei of a uint8 (H, W, 3) image. Thread-safe."""
+    def predict(self, rgb: NDArray[np.uint8], part: Part | None = None) -> Prediction:
+        """Find the nuclei of a uint8 (H, W, 3) image. Thread-safe.
+
+        Of a part, the result is what the whole image would give there, counted from its first pixel.
+        """

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.base import TOP_SIDE, Prediction, Traits
+from pathopipe.models.base import TOP_SIDE, Part, Prediction, Traits
 from pathopipe.models.blobs import prominent
 from pathopipe.ops.channels import BARRIER, FOREGROUND
 from pathopipe.ops.stain import Stains, densities, optical_density
@@ -132,8 +132,8 @@ class ClassicalModel:
     sha256: str | None = None
     traits: Traits = TRAITS
 
-    def predict(self, rgb: NDArray[np.uint8]) -> Prediction:
-        """Find the nuclei of a uint8 (H, W, 3) image."""
+    def predict(self, rgb: NDArray[np.uint8], part: Part | None = None) -> Prediction:
+        """Find the nuclei of a uint8 (H, W, 3) image, or of a part of it."""
         c = CONSTANTS
         density = nuclear_density(rgb, self.stains, c)
         background, contrast = local_classes(density, c)
@@ -146,7 +146,8 @@ class ClassicalModel:
         scores = _scores(seeds, density, depth, background, contrast, c)
         likely = scores >= c.doubtful
         maps = {FOREGROUND: _foreground(probability, mask), BARRIER: _barrier(landscape, c)}
-        return Prediction(seeds[likely], scores[likely], maps)
+        found = Prediction(seeds[likely], scores[likely], maps)
+        return found.within(part, 1) if part else found
 
 
 def nuclear_density(rgb: NDArray[np.uint8], stains: Stains, c: Constants = CONSTANTS) -> Image:

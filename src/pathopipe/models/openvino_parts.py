@@ -18,8 +18,8 @@ Image = NDArray[np.uint8]
 
 def compiled(
     model: Any, precision: Precision, workers: int, read: Callable[[NDArray[Any]], NDArray[Any]] = np.array
-) -> Callable[[Image], NDArray[Any]]:
-    """Compile a graph of an image (H, W, 3), to be called by up to ``workers`` threads.
+) -> Callable[..., NDArray[Any]]:
+    """Compile a graph of an image (H, W, 3) and what else it takes, to be called by up to ``workers`` threads.
 
     Each call runs in one thread of its own, so that results don't depend on their number. ``read`` makes a copy of the
     output, which the thread's next call overwrites.
@@ -32,10 +32,10 @@ def compiled(
     }
     network, local = ov.Core().compile_model(model, "CPU", settings), threading.local()
 
-    def run(rgb: Image) -> NDArray[Any]:
+    def run(rgb: Image, *others: NDArray[Any]) -> NDArray[Any]:
         if not hasattr(local, "request"):
             local.request = network.create_infer_request()
-        local.request.infer([rgb[None]])
+        local.request.infer([rgb[None], *others])
         return read(local.request.get_output_tensor(0).data[0])
 
     return run

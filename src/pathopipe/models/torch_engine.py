@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pathopipe.models.architecture import UPSAMPLING
+from pathopipe.models.base import Part
 from pathopipe.models.engine import Engine, Maps, Precision
 from pathopipe.models.network import NucleusNet, fused, load_tensors
 from pathopipe.models.weights import Weights
@@ -62,9 +64,10 @@ def network_engine(network: NucleusNet, device: str, precision: Precision) -> En
         logits = ready(planes.contiguous(memory_format=torch.channels_last))[0].float()
         return torch.sigmoid(logits).mul_(255).round_().to(torch.uint8)
 
-    def run_within_memory(rgb: NDArray[np.uint8]) -> Maps:
+    def run_within_memory(rgb: NDArray[np.uint8], part: Part | None = None) -> Maps:
+        top, left, bottom, right = (UPSAMPLING * value for value in part or (0, 0, *rgb.shape[:2]))
         try:
-            return run(rgb)
+            return run(rgb)[:, top:bottom, left:right]
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
 

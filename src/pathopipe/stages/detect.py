@@ -57,7 +57,7 @@ class _Scan:
     turns: Semaphore
 
     def look(self, tile: Tile) -> Pieces:
-        """Run the model on one tile with its halo, and keep what lies in the tile and in tissue.
+        """Run the model on the part of a tile that holds tissue, with its halo, and keep what lies in tissue.
 
         Returns
         -------
@@ -65,7 +65,9 @@ class _Scan:
         are not empty, by their names in the store, as compressed bytes; ``damaged`` int64 (M, 3) pieces of the slide
         that could not be read where this tile is.
         """
-        x, y, width, height = tile
+        with self.watch.spending("maps"):
+            tissue = self._tissue(tile)
+            x, y, width, height = part = self._part(tile, tissue)
         # Cut off at the slide's border: mirrored beyond it, a nucleus that it cuts would be one with its own image,
         # and its seed on either side.
         left, top = max(0, x - self.halo), max(0, y - self.halo)
@@ -74,28 +76,39 @@ class _Scan:
         with self.watch.spending("reading"):
             rgb = self.slide.read(self.grid, *around)
         with self.turns, self.watch.spending("model"):
-            prediction = self.model.predict(rgb)
+            prediction = self.model.predict(rgb, (y - top, x - left, y - top + height, x - left + width))
         self.watch.spend("network", prediction.network_s)
         with self.watch.spending("maps"):
             damaged = np.array(sorted(self.slide.damaged_in(self.grid, *around)), np.int64).reshape(-1, 3)
-            return {"damaged": damaged} | self._own(prediction, tile, (left, top))
+            return {"damaged": damaged} | self._own(prediction, tile, part, tissue)
 
-    def _own(self, prediction: Prediction, tile: Tile, origin: tuple[int, int]) -> Pieces:
-        """Keep what lies in the tile and in tissue, on the fine grid; ``origin`` is where the prediction begins."""
-        times = self.model.traits.upsampling
-        x, y, width, height = (times * value for value in tile)
-        left, top = (times * value for value in origin)
+    def _tissue(self, tile: Tile) -> NDArray[np.bool_]:
+        """Where a tile holds tissue, on the fine grid."""
+        x, y, width, height = (self.model.traits.upsampling * value for value in tile)
         x_px = (np.arange(x, x + width) + 0.5) * self.fine.factor_x
         y_px = (np.arange(y, y + height) + 0.5) * self.fine.factor_y
-        tissue = cut_mask(self.mask, self.bins, x_px, y_px)
-        seeds = prediction.seeds.astype(np.int64) - (y - top, x - left)
-        inside = np.all((seeds >= 0) & (seeds < (height, width)), axis=1)
-        inside[inside] = tissue[tuple(seeds[inside].T)]
-        maps = np.empty((len(self.model.traits.channels), height, width), np.uint8)
+        return cut_mask(self.mask, self.bins, x_px, y_px)
+
+    def _part(self, tile: Tile, tissue: NDArray[np.bool_]) -> Tile:
+        """The rectangle of a tile, in whole strides, that holds its tissue; the first stride where there is none."""
+        stride, times = self.model.traits.stride, self.model.traits.upsampling
+        rows, columns = np.flatnonzero(tissue.any(axis=1)), np.flatnonzero(tissue.any(axis=0))
+        x, width = _span(columns // times, stride)
+        y, height = _span(rows // times, stride)
+        return tile[0] + x, tile[1] + y, min(width, tile[2] - x), min(height, tile[3] - y)
+
+    def _own(self, prediction: Prediction, tile: Tile, part: Tile, tissue: NDArray[np.bool_]) -> Pieces:
+        """Keep what lies in tissue, on the fine grid; the prediction is of a part of the tile."""
+        times = self.model.traits.upsampling
+        x, y, width, height = (times * value for value in tile)
+        left, top = times * part[0] - x, times * part[1] - y
+        own = np.s_[top : top + times * part[3], left : left + times * part[2]]
+        inside = tissue[own][tuple(prediction.seeds.T)]
+        maps = np.zeros((len(self.model.traits.channels), height, width), np.uint8)
         for name, image in zip(self.model.traits.channels, maps, strict=True):
-            own = prediction.maps[name][y - top : y - top + height, x - left : x - left + width]
-            np.multiply(own, tissue, out=image)
-        found = {"seeds": (seeds[inside] + (y, x)).astype(np.int32), "scores": prediction.scores[inside]}
+            np.multiply(prediction.maps[name], tissue[own], out=image[own])
+        seeds = prediction.seeds[inside] + np.array([y + top, x + left], np.int32)
+        found = {"seeds": seeds, "scores": prediction.scores[inside]}
         return found | chunks(maps, (y, x), CHUNK * times)
 
 
@@ -159,6 +172,12 @@ def write_empty(job: Job[DetectSettings]) -> None:
     with TableWriter(job.output("detections.parquet"), SCHEMA):
         pass
     write_maps(job.output(MAPS), channels, (1, 1), CHUNK, ())
+
+
+def _span(places: NDArray[np.intp], stride: int) -> tuple[int, int]:
+    """Begin and length of the whole strides that hold places, which rise; of the first one where there are none."""
+    first, last = (int(places[0]) // stride, int(places[-1]) // stride) if len(places) else (0, 0)
+    return first * stride, (last + 1 - first) * stride
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pathopipe.models.engine import Engine, Maps
+from pathopipe.models.engine import Look, Maps
 from pathopipe.models.seeds import with_barrier
 from pathopipe.ops.assign import AssignSettings, assign, finish
 from pathopipe.ops.channels import FOREGROUND, Channels
@@ -21,7 +21,7 @@ _UNMARKED: Final = 64
 _UNSURE: Final = (77, 178)
 
 
-def turned(engine: Engine) -> Engine:
+def turned(engine: Look) -> Look:
     """Let an engine see an image in all eight orientations, and average what it says."""
 
     def run(rgb: NDArray[np.uint8]) -> Maps:
@@ -34,7 +34,7 @@ def turned(engine: Engine) -> Engine:
     return run
 
 
-def _looks(engine: Engine, rgb: NDArray[np.uint8]) -> Iterator[Maps]:
+def _looks(engine: Look, rgb: NDArray[np.uint8]) -> Iterator[Maps]:
     """See an image in each of its eight orientations, turned back."""
     for quarter in range(4):
         for mirrored in (False, True):
