@@ -265,14 +265,12 @@ def write_empty(job: Job[FeaturesSettings]) -> None:
 
 def _not_normalized(job: Job[FeaturesSettings]) -> list[dict[str, Any]]:
     """Warn where the stain was to be normalized, and the slide's is not known well enough for that."""
-    tissue = job.manifest("tissue")
     if job.settings.stain == "native":
         return []
+    tissue = job.manifest("tissue")
     stains, told = Stains.from_dict(tissue["stain"]), {entry["code"] for entry in tissue.get("quality") or []}
-    text, factor = (
-        "the stain was not normalized, and measures of stain and texture are native",
-        amplification_of(stains),
-    )
+    text = "the stain was not normalized, and measures of stain and texture are native"
+    factor = amplification_of(stains)
     if stains.source == "default":
         return [warning(_NATIVE, f"{text}: the stain colors could not be estimated from this slide", 0, 2)]
     if told & _OTHER_COLORS:
