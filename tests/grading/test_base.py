@@ -42,6 +42,7 @@ def test_a_result_has_the_content_of_the_contract():
         "not_assessed": [],
         "figures": {},
         "card": "",
+        "references": None,
         "research_use_only": True,
     }
 

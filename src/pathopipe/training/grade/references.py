@@ -1,6 +1,6 @@
 """What a page shows a slide beside: some statistics of the slides that a grader learned from, by grade.
 
-Quantiles of groups only, none of a small one: no slide and no patient can be read from them.
+Quantiles of groups only, and of no small one.
 """
 
 from typing import Final
