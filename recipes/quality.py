@@ -112,8 +112,8 @@ def train(data: dict[str, np.ndarray], shape: QualityArchitecture, start: Loaded
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for epoch in range(EPOCHS):
         order = torch.randperm(len(values))[:rows_of_epoch]
-        for start in range(0, len(order) - BATCH + 1, BATCH):
-            rows = order[start : start + BATCH]
+        for first in range(0, len(order) - BATCH + 1, BATCH):
+            rows = order[first : first + BATCH]
             optimizer.zero_grad()
             now = loss(network(values[rows]), wanted[rows], blur[rows])
             now.backward()

@@ -51,7 +51,7 @@ class QualitySettings(Section):
         "`saturated`, `overstained`, `understained`, `JPEG blocks`",
     )
     max_blur_um: Annotated[float, Field(gt=0, le=20)] = Field(
-        1.5, description="tissue is out of focus if it is blurred more than by a Gaussian of this standard deviation"
+        1.0, description="tissue is out of focus if it is blurred more than by a Gaussian of this standard deviation"
     )
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.6, description="probability from which a place is surely under a pen, bubble or debris"

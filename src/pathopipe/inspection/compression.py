@@ -10,7 +10,7 @@ from pathopipe.ops.quality.blockiness import blockiness
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
 
-SIDE: Final = 128
+SIDE: Final = 256
 """Bins of 8 µm along the side of the squares of which each is looked at in one place."""
 _WINDOW: Final = 512
 _LEAST: Final = 64
@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 
 
 def strongly_compressed(slide: Slide, grid: Grid, tissue: Mask, workers: int) -> Mask:
-    """Tell the squares with tissue, of 128 x 128 bins of 8 µm, in which blocks of 8 x 8 pixels show.
+    """Tell the squares with tissue, of 256 x 256 bins of 8 µm, in which blocks of 8 x 8 pixels show.
 
     Each square is looked at in one window of 512 x 512 pixels as they are stored, where its tissue is.
 
