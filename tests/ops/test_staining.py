@@ -123,6 +123,18 @@ def test_one_pixel_and_one_color_have_no_shape_of_distribution() -> None:
     assert found["red_p05"] == pytest.approx(found["red_mean"])
 
 
+def test_quantiles_where_one_pixel_is_much_darker_than_all_others(nuclei: MeasuredField) -> None:
+    labels = np.zeros(nuclei.labels.shape, np.int32)
+    labels[20:60, 20:60] = 1
+    rgb = np.random.default_rng(3).integers(200, 206, nuclei.rgb.shape).astype(np.uint8)
+    rgb[40, 40] = 0
+    one = made(labels, rgb)
+    found = measure_staining(one.runs, one.rgb, one.planes, *MPP)
+    inside = one.planes[0][labels == 1].astype(np.float64)
+    for share in (5, 25, 50, 75, 95):
+        assert found[f"hematoxylin_p{share:02d}"][0] == pytest.approx(np.percentile(inside, share), rel=1e-12)
+
+
 def test_densities_near_nuclei_are_those_of_the_whole_image(nuclei: MeasuredField) -> None:
     few = runs_of_labels((nuclei.labels == 1).astype(np.int32), 1)
     near, whole = planes_of(nuclei.rgb, Stains(), (few, 9, 5)), planes_of(nuclei.rgb, Stains())

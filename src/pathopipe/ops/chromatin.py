@@ -406,19 +406,29 @@ def _dots(
 ) -> None:
     """Count local maxima of ``dots``; of equal neighbors the first in reading order is one."""
     least = LEAST_DOT * strong
+    highest = _local_maxima(dots, width)
     out[0], out[1], out[2] = 0, 0.0, 0.0
     for k in range(len(places)):
-        place = places[k]
-        value = dots[place]
-        if depth[k] <= RIM_UM or value < least or value <= dots[place - 1] or value < dots[place + 1]:
-            continue
-        highest = True
-        for aside in range(-1, 2):
-            highest &= value > dots[place - width + aside] and value >= dots[place + width + aside]
-        if highest:
-            out[0] += 1
-            if value / strong > out[1]:
-                out[1], out[2] = value / strong, eosin[k] - mean
+        if highest[places[k]]:
+            value = dots[places[k]]
+            if depth[k] > RIM_UM and value >= least:
+                out[0] += 1
+                if value / strong > out[1]:
+                    out[1], out[2] = value / strong, eosin[k] - mean
+
+
+@kernel
+def _local_maxima(values: NDArray[np.float32], width: int) -> Mask:
+    """Where values in a box are higher than those before them in reading order, and no lower than those after them."""
+    begin, end = width + 1, values.size - width - 1
+    highest = np.ones(values.size, np.bool_)
+    highest[:begin], highest[end:] = False, False
+    inner, middle = highest[begin:end], values[begin:end]
+    for step in (1, width - 1, width, width + 1):
+        before, after = values[begin - step : end - step], values[begin + step : end + step]
+        for k in range(middle.size):
+            inner[k] &= (middle[k] > before[k]) & (middle[k] >= after[k])
+    return highest
 
 
 @kernel
@@ -437,21 +447,22 @@ def _margination(plane: Floats, depth: Floats, mean: float) -> float:
 @kernel
 def _shells(first: Floats, second: Floats, depth: Floats, mean: float, other_mean: float, out: Floats) -> None:
     """Write the means of both planes in each shell over those of the nucleus."""
-    deepest, shells = depth.max(), np.empty(len(depth), np.int64)
+    deepest, shells = depth.max(), np.empty(len(depth), np.int32)
     for k in range(len(depth)):
         shells[k] = min(int((1.0 - depth[k] / deepest) * SHELLS), SHELLS - 1)
     # Four sums of each: most pixels lie in the same shell as the one before, and would have to wait for its sum.
-    counts, sums, others = np.zeros((4, SHELLS)), np.zeros((4, SHELLS)), np.zeros((4, SHELLS))
+    sums = np.zeros((4, SHELLS, 4))
     for k in range(len(depth)):
-        counts[k % 4, shells[k]] += 1
-        sums[k % 4, shells[k]] += first[k]
-        others[k % 4, shells[k]] += second[k]
+        mine = sums[k & 3, shells[k]]
+        mine[0] += 1
+        mine[1] += first[k]
+        mine[2] += second[k]
     for shell in range(SHELLS):
-        n = counts[:, shell].sum()
+        n, one, other = sums[:, shell, 0].sum(), sums[:, shell, 1].sum(), sums[:, shell, 2].sum()
         if n and mean > 1e-9:
-            out[shell] = sums[:, shell].sum() / n / mean
+            out[shell] = one / n / mean
         if n and other_mean > 1e-9:
-            out[SHELLS + shell] = others[:, shell].sum() / n / other_mean
+            out[SHELLS + shell] = other / n / other_mean
 
 
 @kernel

@@ -95,7 +95,10 @@ def _is_stack(own: Counts) -> bool:
 def _add_around_stack(
     own: Counts, rgb: Bytes, stains: Planes, inner: Counts, outer: Counts, of_levels: Floats, sums: Floats
 ) -> None:
-    """Add the band of a nucleus whose runs are a stack."""
+    """Add the band of a nucleus whose runs are a stack.
+
+    What `_add` does is written out here: a call for each piece of a row takes longer than its sums.
+    """
     height, width = stains.shape[1:]
     up = len(outer) - 1
     firsts, afters = _reached_by_stack(own, outer, up)
