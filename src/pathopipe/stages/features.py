@@ -14,12 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pathopipe.caveats import warning
+from pathopipe.inspection.sizes import check_mpp
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import Journal, advance, unpack
 from pathopipe.jobs.parallel import ahead
 from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import sound_polygons
-from pathopipe.models.mpp_guard import LEAST_NUCLEI, Doubt, judge
 from pathopipe.ops.blocks import by_block
 from pathopipe.ops.border import Border
 from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
@@ -32,7 +32,7 @@ from pathopipe.ops.texture import coarsening
 from pathopipe.pipeline import FeaturesSettings
 from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged
-from pathopipe.results.manifests import Manifest, model_of, mpp_of, nuclei_given
+from pathopipe.results.manifests import mpp_of
 from pathopipe.results.outlines import unpack_outlines
 from pathopipe.results.schemas.column import schema_of
 from pathopipe.results.schemas.features import AT_BORDER, COLUMNS, CUT_OFF, GROUPS
@@ -55,10 +55,6 @@ _GROUPS: Final = 2
 """Row groups whose nuclei are measured together."""
 _FINEST_MPP: Final = 0.25
 """Pixels are measured at the slide's own resolution, or at this one where that is finer."""
-# Half the nuclei of a slide are smaller than this where its mpp is a fraction of the true one, larger where it is a
-# multiple. Medians of annotated nuclei are 13 to 48 um2 in fields of TNBC and NuCLS, and 14 to 52 in those of MoNuSeg
-# but three, whose scale is in doubt (docs/network.md).
-_MEDIAN_UM2: Final = (10.0, 130.0)
 _NATIVE: Final = "stain_not_normalized"
 _OTHER_COLORS: Final = frozenset({"not_he", "implausible_color"})
 """Warnings under which what was taken for hematoxylin and eosin is something else."""
@@ -245,7 +241,7 @@ def run(job: Job[FeaturesSettings]) -> Outcome:
                 table.write({"nucleus_id": ids} | columns | {name: values[rows] for name, values in beside.items()})
             if table.count != total:
                 raise damaged(job.input("segment/nuclei.parquet"))
-    checked_by, warnings = _check_mpp(np.concatenate(areas), job.manifest("detect"))
+    checked_by, warnings = check_mpp(np.concatenate(areas), job.manifest("detect"))
     fine = nuclei.view.fine
     details = {
         "grid": segment["grid"],
@@ -328,39 +324,3 @@ def _compared(nuclei: _Nuclei) -> Columns:
 def _as_stored(columns: Mapping[str, NDArray[Any]]) -> Columns:
     """Columns in the types of the table: half as large, most of them."""
     return {name: values.astype(_KINDS[name]) for name, values in columns.items()}
-
-
-def _check_mpp(areas: Floats, detect: Manifest) -> tuple[str, list[dict[str, Any]]]:
-    """How the mpp was checked (``scales``, ``size`` or ``nothing``: too few nuclei), and the warning if it failed.
-
-    Sizes alone reveal an mpp that is too wrong for the guard to notice, and serve for models that it does not know.
-    """
-    judged, doubt = False, None
-    if not nuclei_given(detect):
-        judged, doubt = judge(model_of(detect)["name"], len(areas), detect["score"], detect["scales"])
-    if doubt is not None:
-        return "scales", [_doubt(mpp_of(detect).x, doubt)]
-    if len(areas) < LEAST_NUCLEI:
-        return ("scales" if judged else "nothing"), []
-    least, most = _MEDIAN_UM2
-    median = float(np.median(areas))
-    warnings = [] if least <= median <= most else [_impossible(mpp_of(detect).x, median)]
-    return ("scales" if judged else "size"), warnings
-
-
-def _doubt(mpp: float, doubt: Doubt) -> dict[str, Any]:
-    other = "twice" if doubt.side == "small" else "half"
-    message = (
-        f"the mpp of {mpp:.4g} looks too {doubt.side}: nuclei are detected best at about {other} that value; "
-        "check the mpp"
-    )
-    return warning("implausible_mpp", message, round(doubt.value, 4), doubt.threshold)
-
-
-def _impossible(mpp: float, median: float) -> dict[str, Any]:
-    size, limit = ("smaller", _MEDIAN_UM2[0]) if median < _MEDIAN_UM2[0] else ("larger", _MEDIAN_UM2[1])
-    message = (
-        f"half of the nuclei are {size} than {median:.3g} µm², which is hardly possible at an mpp of {mpp:.4g}: "
-        "check the mpp"
-    )
-    return warning("implausible_mpp", message, round(median, 4), limit)
