@@ -16,6 +16,7 @@ from pathopipe.errors import FaultError
 from pathopipe.jobs.execution import execute
 from pathopipe.jobs.journal import Journal
 from pathopipe.jobs.ownership import Lock
+from pathopipe.models.base import Part
 from pathopipe.pipeline import Config
 from pathopipe.results.unfinished import unfinished
 from pathopipe.samples import Sample
@@ -96,11 +97,11 @@ def test_what_was_finished_is_not_done_again(finished: Path, small_slide: Path, 
     shutil.copytree(finished, results)
     shutil.rmtree(results / "s" / "detect")
 
-    def failing(model: NetworkModel, rgb: np.ndarray) -> object:
+    def failing(model: NetworkModel, rgb: np.ndarray, part: Part | None = None) -> object:
         seen.append(rgb.size)
         if len(seen) == 8:
             raise OSError(5, "Input/output error")
-        return predict(model, rgb)
+        return predict(model, rgb, part)
 
     def run() -> dict:
         return execute("detect", "s", results, CONFIG.detect, Sample("s", small_slide, (0.5, 0.5)), 1)
@@ -170,10 +171,10 @@ def test_a_slide_that_changes_while_it_is_read_is_a_fault(
     shutil.copytree(finished, results)
     shutil.copyfile(small_slide, slide)
 
-    def growing(model: NetworkModel, rgb: np.ndarray) -> object:
+    def growing(model: NetworkModel, rgb: np.ndarray, part: Part | None = None) -> object:
         with slide.open("ab") as stream:
             stream.write(b"more")
-        return predict(model, rgb)
+        return predict(model, rgb, part)
 
     monkeypatch.setattr(NetworkModel, "predict", growing)
     before = outputs(results / "s" / "detect")

@@ -10,6 +10,7 @@ import tifffile
 from pathopipe.errors import FaultError
 from pathopipe.jobs import journal
 from pathopipe.jobs.execution import execute
+from pathopipe.models.base import Part
 from pathopipe.pipeline import Config
 from pathopipe.results.documents import read_json
 from pathopipe.results.tables import read_table
@@ -105,11 +106,11 @@ def test_damage_that_an_earlier_job_met_is_counted(
     reference = run(path, tmp_path / "reference", until="detect")
     results = run(path, tmp_path / "results", until="tiles").parent
 
-    def failing(model: ClassicalModel, rgb: np.ndarray) -> object:
+    def failing(model: ClassicalModel, rgb: np.ndarray, part: Part | None = None) -> object:
         calls.append(1)
         if len(calls) == 5:
             raise OSError(5, "Input/output error")
-        return predict(model, rgb)
+        return predict(model, rgb, part)
 
     monkeypatch.setattr(ClassicalModel, "predict", failing)
     with pytest.raises(FaultError):
