@@ -23,8 +23,11 @@ rule all:
 
 rule tissue:
     output: "{slide}/tissue.txt"
+    log: "{slide}/tissue.log"
     retries: 1
-    shell: "printf 'half a line'; env | (grep -c PATHOPIPE_EVENTS || true) > {output}; test {wildcards.slide} = a"
+    shell:
+        "echo 'pathopipe: no luck' > {log}; "
+        "printf 'half a line'; env | (grep -c PATHOPIPE_EVENTS || true) > {output}; test {wildcards.slide} = a"
 """
 
 
@@ -53,6 +56,7 @@ def test_what_snakemake_tells(tmp_path: Path, options: tuple[str, ...]) -> None:
         if event["what"] != "progress":
             whats[slides[event["job"]]].append(event["what"])
     assert whats == {"a": ["started", "finished"], "b": ["started", "failed"] * 2}
+    assert [event["said"] for event in events if event["what"] == "failed"] == ["pathopipe: no luck"] * 2
     assert {"what": "progress", "done": 1, "total": 3} in events
     assert {(event["stage"], event["grouped"]) for event in events if event["what"] == "started"} == {("tissue", False)}
     assert (tmp_path / "a" / "tissue.txt").read_text() == "0\n"

@@ -14,7 +14,7 @@ def finished(job: int) -> dict[str, Any]:
 
 
 def failed(job: int, grouped: bool = False) -> dict[str, Any]:
-    return {"what": "failed", "job": job, "grouped": grouped}
+    return {"what": "failed", "job": job, "grouped": grouped, "said": ""}
 
 
 def progress_after(*events: dict[str, Any]) -> Progress:

@@ -57,6 +57,16 @@ def test_a_failure_is_told_with_its_reason(results: Path) -> None:
     ]
 
 
+def test_a_failure_is_told_with_its_reason_also_where_the_next_try_has_begun_its_log(results: Path) -> None:
+    log = results / "logged" / "logs" / "detect.log"
+    log.write_text("")
+    events = [StageEvent("failed", "detect", "logged", said=said) for said in ("pathopipe: no space", "42 tiles")]
+    assert reported(results, *events) == [
+        "logged: detect failed: no space (1 of 5)",
+        "logged: detect failed: was stopped before it finished, or ran out of memory: run again (1 of 5)",
+    ]
+
+
 def test_the_log_of_a_failure_tells_its_path_unless_it_is_of_an_earlier_time(results: Path) -> None:
     log = results / "full" / "logs" / "detect.log"
     log.parent.mkdir()

@@ -5,10 +5,12 @@ that the Snakefile adds: an installed plugin would have to be chosen by ``--logg
 chooses.
 """
 
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -56,13 +58,21 @@ def _started(record: Any) -> dict[str, Any]:
     return {"what": "started", "job": record.jobid, "stage": record.rule_name, "slide": slide, "grouped": record.indent}
 
 
+def _failed(record: Any) -> dict[str, Any]:
+    """With the last line of the job's log: who reads the event later may find that of the next try."""
+    said = ""
+    with contextlib.suppress(OSError, IndexError):
+        said = Path(record.log[0]).read_text(encoding="utf-8", errors="replace").splitlines()[-1]
+    return {"what": "failed", "job": record.jobid, "grouped": record.indent, "said": said}
+
+
 _EVENTS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
     {
         _WARNING: lambda record: {"what": "warning", "sentence": record.sentence},
         "run_info": lambda record: {"what": "planned", "jobs": record.stats},
         "job_info": _started,
         "job_finished": lambda record: {"what": "finished", "job": record.job_id},
-        "job_error": lambda record: {"what": "failed", "job": record.jobid, "grouped": record.indent},
+        "job_error": _failed,
         "progress": lambda record: {"what": "progress", "done": record.done, "total": record.total},
     }
 )

@@ -18,12 +18,15 @@ class StageEvent:
     grouped
         Whether it is one of a group that is submitted together; of a group that failed it is not known whose fault it
         was.
+    said
+        Of one that failed, the last line of its log at that time.
     """
 
     what: Literal["finished", "failed", "again"]
     stage: str
     slide: str
     grouped: bool = False
+    said: str = ""
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Progress:
             case "failed":
                 self.running.pop(event["job"], None)
                 self._failed.add(event["job"])
-                self._report("failed", event["job"], event["grouped"])
+                self._report("failed", event["job"], event["grouped"], event["said"])
 
     def _start(self, job: int, about: tuple[str, str], grouped: bool) -> None:
         self.jobs[job] = about
@@ -82,7 +85,9 @@ class Progress:
             self._failed.remove(job)
             self._report("again", job, grouped)
 
-    def _report(self, what: Literal["finished", "failed", "again"], job: int, grouped: bool = False) -> None:
+    def _report(
+        self, what: Literal["finished", "failed", "again"], job: int, grouped: bool = False, said: str = ""
+    ) -> None:
         stage, slide = self.jobs.get(job, ("", ""))
         if slide:
-            self.events.append(StageEvent(what, stage, slide, grouped))
+            self.events.append(StageEvent(what, stage, slide, grouped, said))

@@ -87,7 +87,7 @@ class ProgressLines:
         if event.grouped and not reason:
             return None
         self.ended.add(event.slide)
-        return f"{event.slide}: {event.stage} failed: {reason or STOPPED}"
+        return f"{event.slide}: {event.stage} failed: {reason or _complaint(event.said) or STOPPED}"
 
     def _end(self, slide: str, stage: str) -> str | None:
         try:
@@ -116,7 +116,12 @@ def why(results: Path, slide: str, stage: str) -> str | None:
         late = reason is None or log.stat().st_mtime >= (work / FAULT).stat().st_mtime
     except OSError:
         lines, late = [], False
-    if late and lines and _COMPLAINT.match(lines[-1]):
-        return lines[-1].removeprefix("pathopipe: ")
+    if late and lines and (complaint := _complaint(lines[-1])):
+        return complaint
     links = find_links(results, of_results([slide]))
     return f"{links[0]}: {LINK}" if links else reason
+
+
+def _complaint(line: str) -> str | None:
+    """What a log's last line complains of."""
+    return line.removeprefix("pathopipe: ") if _COMPLAINT.match(line) else None
