@@ -75,8 +75,10 @@ def finish(results: Path, count: int) -> Path:
     whole = {"width": bins, "height": bins, "bin_px_x": CELL, "bin_px_y": CELL, "bin_um2": (CELL * MPP) ** 2}
     info = {"width": side, "height": side, "levels": 1, "format": "png", "bounds": None}
     stain = {"hematoxylin": [0.65, 0.7, 0.29], "eosin": [0.07, 0.99, 0.11], "hematoxylin_max": 1.0, "eosin_max": 1.0}
+    stain |= {"source": "default", "measured": "native"}
     rest = {"tissue_mm2": (side * MPP) ** 2 / 1e6, "bins": whole, "slide_info": info, "sha256": "0" * 64}
     rest |= {"sound_mm2": rest["tissue_mm2"], "unfit_share": 0.0, "shares": {}}
+    rest |= {"scan": dict.fromkeys(("glass", "noise", "blockiness", "sharpness"))}
     for stage in ("tissue", "quality", "segment", "features", "types"):
         outputs = {name: sha256(home / stage / name) for name in STAGES[stage].writes}
         known = {"slide": "slide", "stage": stage, "state": "done", "reason": None, "contract": STAGES[stage].contract}
@@ -89,7 +91,7 @@ def finish(results: Path, count: int) -> Path:
             "model": {"name": "none", "sha256": None},
         }
         known |= {"identity": "0", "mpp_x": MPP, "mpp_y": MPP, "mpp_source": "sheet", "counts": {"nuclei": count}}
-        known |= {"quality": [], "grid": grid, "mpp_checked_by": "nothing", "stain": stain | {"source": "default"}}
+        known |= {"quality": [], "grid": grid, "mpp_checked_by": "nothing", "stain": stain}
         write_json(home / stage / MANIFEST, known | rest)
     return home
 
