@@ -62,14 +62,16 @@ def write_results(results: Path, side_px: int) -> None:
     mask = {"width": bins, "height": bins, "bin_px_x": 32.0, "bin_px_y": 32.0, "bin_um2": 64.0}
     tissue = made.manifest("tissue", **mpp, slide_info=info, bins=mask)
     detect = made.manifest("detect", **mpp, inputs={"nuclei": "0"}, grid=grid, counts={"seeds": 0})
-    for stage, manifest in (("tissue", tissue), ("detect", detect)):
+    for stage, manifest in (("tissue", tissue), ("quality", made.manifest("quality", **mpp)), ("detect", detect)):
         write_json(home / stage / "manifest.json", manifest)
     box = shapely.geometry.mapping(shapely.box(0, 0, 32 * bins, 32 * bins))
     feature = {"type": "Feature", "geometry": box, "properties": {}}
-    write_json(home / "tissue" / "tissue.geojson", {"type": "FeatureCollection", "features": [feature]})
-    for name in STAGES["detect"].writes:
-        (home / "detect" / name).touch()
-    made.seal(results, "s", "tissue", "detect")
+    for name in ("tissue/tissue", "quality/sound"):
+        write_json(home / f"{name}.geojson", {"type": "FeatureCollection", "features": [feature]})
+    for stage in ("quality", "detect"):
+        for name in STAGES[stage].writes:
+            (home / stage / name).touch()
+    made.seal(results, "s", "tissue", "quality", "detect")
 
 
 def measure(folder: Path, workers: int) -> None:
