@@ -32,7 +32,7 @@ def strongly_compressed(slide: Slide, grid: Grid, tissue: Mask, workers: int) ->
     """
     out = np.zeros(tuple(-(-side // SIDE) for side in tissue.shape), bool)
     places = [(int(row), int(column)) for row, column in np.argwhere(np.ones_like(out))]
-    stored = Grid(slide.width_px, slide.height_px, 1.0, 1.0, slide.mpp.x, slide.mpp.y)
+    stored = slide.stored_grid
 
     def look(place: tuple[int, int]) -> bool:
         top, left = (SIDE * index for index in place)

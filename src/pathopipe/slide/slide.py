@@ -121,6 +121,11 @@ class Slide:
         """Where the first damaged piece lies, and what to do, as a sentence for a rejection; None without damage."""
         return self._damage.sentence
 
+    @property
+    def stored_grid(self) -> Grid:
+        """The grid of the pixels as they are stored."""
+        return Grid(self.width_px, self.height_px, 1.0, 1.0, self.mpp.x, self.mpp.y)
+
     def grid(self, mpp: float, *, covering: bool = False) -> Grid:
         """Lay the grid of about ``mpp`` micrometers per pixel over this slide, to its last pixel where ``covering``."""
         return Grid.at(mpp, self.mpp, self.width_px, self.height_px, covering=covering)

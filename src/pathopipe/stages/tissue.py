@@ -171,9 +171,9 @@ def _damaged_share(slide: Slide) -> float:
 
 def _scan_details(slide: Slide, tissue: TissueView, bins: Bins, sharp: list[float]) -> dict[str, Any]:
     """What the scanner left in the image; noise and blocks are measured on a few windows at the slide's resolution."""
-    native = Grid(slide.width_px, slide.height_px, 1.0, 1.0, slide.mpp.x, slide.mpp.y)
-    places = choose_windows(native, tissue.tissue, bins, _SAMPLE_SIDE, _MAX_NATIVE)
-    windows = [slide.read(native, *place) for place in places]
+    stored = slide.stored_grid
+    places = choose_windows(stored, tissue.tissue, bins, _SAMPLE_SIDE, _MAX_NATIVE)
+    windows = [slide.read(stored, *place) for place in places]
     known = {"noise": noise(windows), "blockiness": blockiness(windows), "sharpness": middle_sharpness(sharp)}
     rounded = {name: None if value is None else round(value, 4) for name, value in known.items()}
     return {"glass": None if tissue.glass is None else list(tissue.glass), **rounded}
