@@ -1,12 +1,16 @@
 """The viewer in a real browser."""
 
+import io
 import json
 import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from scipy import ndimage
 
 from pathopipe import text
 from pathopipe.jobs.execution import execute
@@ -140,6 +144,22 @@ def test_links_layers_colors_and_keys(chromium, path):
         afar = picture(page)
         page.get_by_label(LAYERS[1], exact=True).click()
         assert picture(page) != afar
+
+
+def test_both_ways_of_drawing_show_the_same_outlines(chromium, path):
+    """The plain canvas smooths edges, WebGL does not: so nearly all that one colors lies within a pixel of the other."""
+    drawn = []
+    for before in ("", NO_WEBGL):
+        with chromium.page(path, before=before, address=view_link(800, 600, 120)) as page:
+            page.evaluate("() => { for (const name of ['pixels', 'over']) Viewer.find(name).style.display = 'none'; }")
+            page.wait_for_timeout(400)
+            drawn.append(np.array(Image.open(io.BytesIO(picture(page))).convert("RGB"), int))
+    colored = [shown.max(2) - shown.min(2) > 60 for shown in drawn]
+    assert min(inked.mean() for inked in colored) > 0.002
+    for one, other in (colored, colored[::-1]):
+        assert (one & ndimage.binary_dilation(other)).sum() > 0.99 * one.sum()
+    shared = colored[0] & colored[1]
+    assert np.median(np.abs(drawn[0] - drawn[1])[shared]) < 10
 
 
 def test_names_that_people_give_stay_text(chromium, path, tmp_path):

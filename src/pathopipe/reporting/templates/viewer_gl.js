@@ -4,20 +4,27 @@
   const POINTS = `#version 300 es
     ${PLACE} uniform float wide; in vec2 at; in vec4 color; out vec4 shade;
     void main() { gl_Position = placed(at * scale + origin); gl_PointSize = wide * ratio; shade = color; }`;
+  /* Both ends of a step and its color are looked up by the number of the vertex: two triangles or a line for each step.
+     Instances would say the same, but each costs a renderer in software as much as a drawing of its own. */
   const LINES = `#version 300 es
-    ${PLACE} uniform float wide, dark; in vec4 at; in vec4 color; out vec4 shade;
+    ${PLACE} uniform float wide, dark; uniform int start, corners; uniform highp sampler2D steps; uniform lowp sampler2D colors; out vec4 shade;
     void main() {
+      int which = start + gl_VertexID / corners, corner = gl_VertexID % corners, across = textureSize(steps, 0).x;
+      corner = corner < 3 ? corner : 5 - corner + 3 * (corner / 5);
+      ivec2 texel = ivec2(which % across, which / across);
+      vec4 at = texelFetch(steps, texel, 0);
       vec2 a = at.xy * scale + origin, b = at.zw * scale + origin, along = b - a;
       along = length(along) > 0.0 ? normalize(along) : vec2(1, 0);
-      float end = float(gl_VertexID & 1), side = float(gl_VertexID >> 1) * 2.0 - 1.0;
-      vec2 corner = mix(a, b, end) + along * (end - 0.5) * wide * 0.6 + vec2(-along.y, along.x) * side * wide * 0.5;
-      gl_Position = placed(corner);
+      float end = float(corner & 1), side = float(corner >> 1) * 2.0 - 1.0;
+      gl_Position = placed(mix(a, b, end) + along * (end - 0.5) * wide * 0.6 + vec2(-along.y, along.x) * side * wide * 0.5);
+      vec4 color = texelFetch(colors, texel, 0);
       shade = mix(color, vec4(0.05, 0.03, 0.12, 0.7 * color.a), dark);
     }`;
   const PAINT = `#version 300 es
     precision mediump float; uniform float alpha; in vec4 shade; out vec4 paint;
     void main() { float a = shade.a * alpha; paint = vec4(shade.rgb * a, a); }`;
-  const UNIFORMS = ["origin", "size", "scale", "ratio", "wide", "dark", "alpha"];
+  const UNIFORMS = ["origin", "size", "scale", "ratio", "wide", "dark", "alpha", "start", "corners", "steps", "colors"];
+  const ACROSS = 1024;
   const MOST_WIDE = 800000;
   /* What is drawn of an outline, one over the other: whether it is dark, and how wide it is. */
   const [RIMMED, WIDE, PLAIN] = [[[1, 4], [0, 2]], [[0, 2]], [[0, 0]]];
@@ -93,7 +100,7 @@
       gl.uniform1f(points.at.alpha, 0.85);
       if (leaves.length > MANY && most < total) { this.sample(view, most); return; }
       for (const leaf of leaves) {
-        this.bind(this.of(leaf, "dots"), 2, 0);
+        this.bind(this.of(leaf, "dots"));
         this.place(points, view, leaf);
         gl.drawArrays(gl.POINTS, 0, Math.ceil(leaf.count * Math.min(1, most / total)));
       }
@@ -103,7 +110,7 @@
     /* Some points of many leaves, in one go: that they are many takes longer than their points. */
     sample(view, most) {
       this.gather();
-      this.bind(this.crowd, 2, 0);
+      this.bind(this.crowd);
       this.place(this.points, view, { left: 0, top: 0 });
       this.gl.drawArrays(this.gl.POINTS, 0, Math.min(this.crowd.count, most));
     }
@@ -124,22 +131,27 @@
       const { gl, lines } = this, plain = passes === PLAIN;
       this.use(lines, view);
       gl.uniform1f(lines.at.alpha, 1);
+      gl.uniform1i(lines.at.corners, plain ? 2 : 6);
+      gl.uniform1i(lines.at.steps, 0); gl.uniform1i(lines.at.colors, 1);
       for (const [leaf, cell] of cells) {
-        this.bind(this.of(leaf, "lines"), 4, 1, cell.start);
+        const kept = this.of(leaf, "lines");
+        gl.activeTexture(gl.TEXTURE0); gl.bindTexture(gl.TEXTURE_2D, kept.at);
+        gl.activeTexture(gl.TEXTURE1); gl.bindTexture(gl.TEXTURE_2D, kept.color);
         this.place(lines, view, leaf);
+        gl.uniform1i(lines.at.start, cell.start);
         for (const [dark, across] of passes) {
           gl.uniform1f(lines.at.dark, dark); gl.uniform1f(lines.at.wide, across);
-          gl.drawArraysInstanced(plain ? gl.LINES : gl.TRIANGLE_STRIP, 0, plain ? 2 : 4, cell.count);
+          gl.drawArrays(plain ? gl.LINES : gl.TRIANGLES, 0, cell.count * (plain ? 2 : 6));
         }
       }
     }
 
-    bind(kept, width, divisor, start = 0) {
+    bind(kept) {
       const { gl } = this;
       gl.bindBuffer(gl.ARRAY_BUFFER, kept.at);
-      gl.enableVertexAttribArray(0); gl.vertexAttribPointer(0, width, gl.FLOAT, false, 0, 4 * width * start); gl.vertexAttribDivisor(0, divisor);
+      gl.enableVertexAttribArray(0); gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
       gl.bindBuffer(gl.ARRAY_BUFFER, kept.color);
-      gl.enableVertexAttribArray(1); gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, true, 0, 4 * start); gl.vertexAttribDivisor(1, divisor);
+      gl.enableVertexAttribArray(1); gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, true, 0, 0);
     }
 
     /* Buffers of a leaf, made once; colors again when the coloring changed. */
@@ -151,21 +163,36 @@
         kept.colors = colors;
         const packed = new Uint32Array(kept.order.length), source = new Uint32Array(colors.buffer);
         for (let i = 0; i < packed.length; i += 1) packed[i] = source[kept.order[i]];
-        this.fill(kept.color, packed);
+        if (kept.cells) this.paper(kept.color, packed); else this.fill(kept.color, packed);
       }
       return kept;
     }
 
     made(leaf, what) {
-      const { gl } = this, kept = { at: gl.createBuffer(), color: gl.createBuffer() };
-      const { order, at, cells } = what === "dots" ? dotsOf(leaf) : stepsOf(leaf);
-      this.fill(kept.at, at);
-      return Object.assign(kept, { order, cells });
+      const { gl } = this;
+      if (what === "dots") {
+        const { order, at } = dotsOf(leaf), kept = { at: gl.createBuffer(), color: gl.createBuffer(), order };
+        this.fill(kept.at, at);
+        return kept;
+      }
+      const { order, at, cells } = stepsOf(leaf), kept = { at: gl.createTexture(), color: gl.createTexture(), order, cells };
+      this.paper(kept.at, at);
+      return kept;
     }
 
     fill(buffer, values) {
       this.gl.bindBuffer(this.gl.ARRAY_BUFFER, buffer);
       this.gl.bufferData(this.gl.ARRAY_BUFFER, values, this.gl.STATIC_DRAW);
+    }
+
+    /* Values in rows of a texture: four floats, or four bytes in one number, for each step. */
+    paper(texture, values) {
+      const { gl } = this, floats = values instanceof Float32Array, rows = Math.ceil(values.length / (floats ? 4 : 1) / ACROSS);
+      const padded = new (floats ? Float32Array : Uint8Array)(4 * ACROSS * rows);
+      padded.set(floats ? values : new Uint8Array(values.buffer));
+      gl.bindTexture(gl.TEXTURE_2D, texture);
+      for (const side of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, side, gl.NEAREST);
+      gl.texImage2D(gl.TEXTURE_2D, 0, floats ? gl.RGBA32F : gl.RGBA8, ACROSS, rows, 0, gl.RGBA, floats ? gl.FLOAT : gl.UNSIGNED_BYTE, padded);
     }
   }
 
