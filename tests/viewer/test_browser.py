@@ -162,6 +162,26 @@ def test_both_ways_of_drawing_show_the_same_outlines(chromium, path):
     assert np.median(np.abs(drawn[0] - drawn[1])[shared]) < 10
 
 
+def test_the_viewer_fills_the_screen(chromium, path):
+    with chromium.page(path, address="#view=800,600,120") as page:
+        small = page.locator(".viewer-stage").bounding_box()
+        page.click(".viewer-full")
+        page.wait_for_function("() => document.fullscreenElement")
+        page.wait_for_timeout(300)
+        large = page.locator(".viewer-stage").bounding_box()
+        assert large["width"] > 1.2 * small["width"]
+        assert view(page)[2] == 120, "the same place, larger"
+        assert page.locator(".viewer-note").is_visible() and page.locator(".viewer-by").is_visible()
+        page.click("[data-do=middle]")
+        assert chosen(page)[0] >= 0
+        page.get_by_role("button", name="Leave full screen").click()
+        page.wait_for_function("() => !document.fullscreenElement")
+        page.wait_for_timeout(300)
+        assert page.locator(".viewer-stage").bounding_box()["width"] == small["width"]
+    with chromium.page(path, before="Object.defineProperty(document, 'fullscreenEnabled', { value: false })") as page:
+        assert not page.locator(".viewer-full").is_visible()
+
+
 def test_names_that_people_give_stay_text(chromium, path, tmp_path):
     results = shutil.copytree(path.parents[2], tmp_path / "results")
     left, right = ([[[x, 0], [x + 800, 0], [x + 800, 1200], [x, 1200], [x, 0]]] for x in (0, 800))

@@ -107,7 +107,17 @@
     choose(other.base().then(() => ({ leaf: other, row: same ? row + 1 : 0 })));
   }
 
-  const DO = { closer: () => zoom(STEP ** 2), wider: () => zoom(STEP ** -2), all: whole, middle, next };
+  /* The viewer with its buttons and numbers, alone on the screen; a browser that can't shows no such button. */
+  function full() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else Viewer.find("body").requestFullscreen().catch(() => {});
+  }
+
+  function filled() {
+    Viewer.find("full").textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
+  }
+
+  const DO = { full, closer: () => zoom(STEP ** 2), wider: () => zoom(STEP ** -2), all: whole, middle, next };
 
   function pressed(event) {
     const arrow = ARROWS[event.key];
@@ -205,6 +215,8 @@
     for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, up);
     stage.addEventListener("wheel", wheel, { passive: false });
     for (const button of document.querySelectorAll("#viewer [data-do]")) button.addEventListener("click", DO[button.dataset.do]);
+    Viewer.find("full").hidden = !document.fullscreenEnabled;
+    document.addEventListener("fullscreenchange", filled);
     window.addEventListener("hashchange", follow);
     document.addEventListener("click", again);
     new ResizeObserver(resized).observe(stage);
