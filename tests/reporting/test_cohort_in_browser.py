@@ -74,6 +74,8 @@ ADDRESSES = {
     "#to.area_um2_mean=30&q=s00": ["s000"],
     "#is.site=%3D&q=s00": ["s002", "s005", "s008"],
     "#q=s003&is.site=%3DNowhere": ["s003"],
+    '#q="S00"': [],
+    '#q="S003"': ["s003"],
     "#warning=pen&sort=slide&down=1&q=s0": ["s080", "s040", "s000"],
     # What is missing stands last, whichever way.
     "#q=s00&sort=nuclei_count": [*(f"s00{place}" for place in (0, 1, 2, 3, 4, 5, 6, 8, 9)), "s007"],

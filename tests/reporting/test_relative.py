@@ -10,4 +10,4 @@ def test_files_are_those_that_stages_write_for_the_report_to_lie_beside():
 
 
 def test_the_cohort_is_searched_for_the_slide_whatever_it_is_called():
-    assert cohort_link("s 1&x=#2+/") == "../../cohort/index.html#q=s%201%26x%3D%232%2B%2F"
+    assert cohort_link("s 1&x=#2+/") == "../../cohort/index.html#q=%22s%201%26x%3D%232%2B%2F%22"

@@ -246,9 +246,9 @@ def test_what_is_shown_leads_to_its_place_in_the_viewer_where_there_is_one(read_
 def test_the_files_are_named_in_words_of_where_they_are(read_page):
     shown = read_page(slide_page.render_slide(full_page("s1")))
     assert "These links work where this page lies in its results folder." in shown.visible
-    assert {"../statistics/statistics.parquet", "../../cohort/index.html#q=s1"} <= {*links(shown)}
+    assert {"../statistics/statistics.parquet", "../../cohort/index.html#q=%22s1%22"} <= {*links(shown)}
     rejected = read_page(slide_page.render_slide(slide_page.SlidePage("s1")))
-    assert "../../cohort/index.html#q=s1" in links(rejected)
+    assert "../../cohort/index.html#q=%22s1%22" in links(rejected)
 
 
 def test_a_measure_is_shown_with_its_unit_definition_name_and_medians(read_page):

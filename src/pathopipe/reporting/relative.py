@@ -35,4 +35,5 @@ STAGE_FILES: Final = (
 
 def cohort_link(slide: str) -> str:
     """Address of the cohort's page, which searches its table for the slide."""
-    return f"../../{COHORT.name}/index.html#q={quote(slide, safe='')}"
+    quoted = quote(f'"{slide}"', safe="")
+    return f"../../{COHORT.name}/index.html#q={quoted}"

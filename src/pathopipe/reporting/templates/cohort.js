@@ -47,8 +47,13 @@
     ...(row.warnings ?? []).flatMap(([code, message]) => [data.warnings[code], message]), ...(row.numbers ?? []), ...(row.sheet ?? []),
   ].filter(Boolean).join("\n").toLowerCase();
 
+  // In quotation marks: all of a value, and not a part of it.
+  const wholeOf = (value) => /^"(.+)"$/.exec(value?.trim())?.[1];
   const tests = {
-    q: (value) => (row) => textOf(row).includes(value.trim().toLowerCase()),
+    q: (value) => {
+      const whole = wholeOf(value)?.toLowerCase();
+      return whole ? (row) => textOf(row).split("\n").includes(whole) : (row) => textOf(row).includes(value.trim().toLowerCase());
+    },
     state: (value) => (row) => row.state === value,
     grade: (value) => (row) => row.state === "done" && (row.grade ?? "") === value.slice(1),
     warning: (value) => (row) => value === "-" ? !row.warnings : (row.warnings ?? []).some(([code]) => code === value),
@@ -134,7 +139,7 @@
       else heading.removeAttribute("aria-sort");
     }
     append(many);
-    const named = asked.get("q")?.trim();
+    const named = wholeOf(asked.get("q")) ?? asked.get("q")?.trim();
     mark(rows.find((row) => row.slide === named) ?? (rows.length === 1 && data.rows.length > 1 ? rows[0] : undefined));
     const of = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} slides`;
     const odd = [...form.elements].filter((control) => isLimit(control.name ?? "") && control.value.trim() && Number.isNaN(typed(control.value)));
