@@ -157,7 +157,9 @@ def test_a_nucleus_of_a_gallery_is_a_click_away_from_its_place(chromium, report)
 
 
 def test_the_link_to_the_cohort_opens_with_the_slides_row(chromium, tmp_path):
-    samples = [finish(tmp_path / "results", name, tmp_path, size=(256, 200), count=3) for name in ("s 1+a", "s 2+a", "s 2+ab")]
+    samples = [
+        finish(tmp_path / "results", name, tmp_path, size=(256, 200), count=3) for name in ("s 1+a", "s 2+a", "s 2+ab")
+    ]
     for sample in samples:
         execute("report", sample.slide, tmp_path / "results", ReportSettings(), sample)
     execute_cohort(tmp_path / "results", samples, CohortSettings())
