@@ -147,7 +147,7 @@ def test_links_layers_colors_and_keys(chromium, path):
 
 
 def test_both_ways_of_drawing_show_the_same_outlines(chromium, path):
-    """The plain canvas smooths edges, WebGL does not: so nearly all that one colors lies within a pixel of the other."""
+    """The plain canvas smooths edges, WebGL does not: nearly all that one colors lies within a pixel of the other."""
     drawn = []
     for before in ("", NO_WEBGL):
         with chromium.page(path, before=before, address=view_link(800, 600, 120)) as page:
@@ -171,7 +171,8 @@ def test_the_viewer_fills_the_screen(chromium, path):
         large = page.locator(".viewer-stage").bounding_box()
         assert large["width"] > 1.2 * small["width"]
         assert view(page)[2] == 120, "the same place, larger"
-        assert page.locator(".viewer-note").is_visible() and page.locator(".viewer-by").is_visible()
+        assert page.locator(".viewer-note").is_visible()
+        assert page.locator(".viewer-by").is_visible()
         page.click("[data-do=middle]")
         assert chosen(page)[0] >= 0
         page.get_by_role("button", name="Leave full screen").click()
