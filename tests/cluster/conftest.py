@@ -15,6 +15,7 @@ from pathopipe.errors import RefusalError
 from pathopipe.running.cluster import check_interpreter
 from pathopipe.synthetic import Scene, write_slide
 from tests.cluster.local_slurm import LocalSlurm, local_slurm, missing
+from tests.once import once
 from tests.workflow.conftest import ROOT, Project
 
 GOOD = ("s0", "s1", "s2", "s3")
@@ -57,10 +58,8 @@ class ClusterProject(Project):
         return self.call(*command, **self.slurm.environment)
 
 
-@pytest.fixture(scope="session")
-def at_home(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Four good slides and a corrupt one, run on this machine."""
-    project = Project(tmp_path_factory.mktemp("home"))
+def run_at_home(folder: Path) -> None:
+    project = Project(folder)
     for number, slide in enumerate(GOOD):
         write_slide(Scene(512, 512, seed=number, tissue="field"), project.folder / f"{slide}.tiff", levels=1)
     intact = (project.folder / "s0.tiff").read_bytes()
@@ -69,7 +68,12 @@ def at_home(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.folder / "config.yaml").write_text("detect:\n  model: classical\n")
     done = project.run()
     assert done.returncode == 0, done.stdout + done.stderr
-    return project
+
+
+@pytest.fixture(scope="session")
+def at_home(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Four good slides and a corrupt one, run on this machine."""
+    return Project(once(tmp_path_factory, "home", run_at_home))
 
 
 def write_sheet(project: Project, *slides: str) -> None:

@@ -19,6 +19,7 @@ from pathopipe.results.schemas.features import GROUPS
 from pathopipe.samples import Sample
 from pathopipe.synthetic import Scene, write_slide
 from tests.made import seal
+from tests.once import once
 
 PATIENT = "Mustermann Erika"
 REGIONS = {"tumor": ("Tumor", (0, 0, 350, 600)), 'the "rim"': ("", (300, 0, 500, 600))}
@@ -59,10 +60,8 @@ def _copy_with_bounds(results: Path) -> None:
         (home / stage / "manifest.json").touch()
 
 
-@pytest.fixture(scope="session")
-def finished_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed: copy it."""
-    folder = tmp_path_factory.mktemp("exports") / PATIENT
+def _finish(place: Path) -> None:
+    folder = place / PATIENT
     folder.mkdir()
     write_slide(Scene(700, 600, mpp=0.5, seed=3, tissue="field"), folder / "good.tiff", levels=1)
     cv2.imwrite(str(folder / "blank.png"), np.full((600, 700, 3), 245, np.uint8))
@@ -74,7 +73,12 @@ def finished_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for stage in ORDER:
             execute(stage, sample.slide, folder / "results", getattr(config, stage), sample)
     _copy_with_bounds(folder / "results")
-    return folder / "results"
+
+
+@pytest.fixture(scope="session")
+def finished_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not to be changed: copy it."""
+    return once(tmp_path_factory, "exports", _finish) / PATIENT / "results"
 
 
 @pytest.fixture

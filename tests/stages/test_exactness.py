@@ -1,6 +1,8 @@
 """The nuclei of a slide don't depend on tiles, workers, or where the tile grid happens to lie: no seams."""
 
+import functools
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -42,19 +44,41 @@ def slide(request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue("shared_data") / "slides" / request.param
 
 
-def test_tiles_and_workers_change_no_byte(slide: Path, tmp_path: Path) -> None:
-    reference = run_stages(slide, tmp_path / "whole", size=4096)
+class Runs:
+    """Runs of a slide, each made once: the stages that see no tiles once for each number of workers."""
+
+    def __init__(self, slide: Path, folder: Path) -> None:
+        self._slide, self._folder = slide, folder
+        self._prepared, self.of = functools.cache(self._prepare), functools.cache(self._run)
+
+    def _prepare(self, workers: int) -> Path:
+        results = self._folder / f"prepared {workers}"
+        run_stages(self._slide, results, workers=workers, stages=STAGES[:2])
+        return results
+
+    def _run(self, size: int = 512, workers: int = 1, **detect: str) -> Path:
+        results = self._folder / " ".join([str(size), str(workers), *detect.values()])
+        shutil.copytree(self._prepared(workers), results)
+        return run_stages(self._slide, results, size, workers, STAGES[2:], **detect)
+
+
+@pytest.fixture(scope="module")
+def runs(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(slide, tmp_path_factory.mktemp("runs"))
+
+
+def test_tiles_and_workers_change_no_byte(runs: Runs) -> None:
+    reference = runs.of(4096, 1)
     assert read_table(reference / "tiles" / "tiles.parquet").num_rows == 1
     for size, workers in ((256, 1), (512, 1), (512, 2), (1024, 2)):
-        folder = run_stages(slide, tmp_path / f"{size}-{workers}", size, workers)
+        folder = runs.of(size, workers)
         for name in ("detect/detections.parquet", "detect/maps.zarr.zip", "segment/nuclei.parquet"):
             assert (folder / name).read_bytes() == (reference / name).read_bytes(), (size, workers, name)
 
 
-def test_workers_and_repetition_change_no_byte_of_a_network(slide: Path, tmp_path: Path) -> None:
-    folders = [
-        run_stages(slide, tmp_path / str(n), 512, workers, model="open") for n, workers in enumerate((1, 1, 2, 3))
-    ]
+def test_workers_and_repetition_change_no_byte_of_a_network(slide: Path, runs: Runs, tmp_path: Path) -> None:
+    again = run_stages(slide, tmp_path, 512, 1, model="open", precision="auto")
+    folders = [again, *(runs.of(512, workers, model="open", precision="auto") for workers in (1, 2, 3))]
     for name in ("detect/detections.parquet", "detect/maps.zarr.zip", "segment/nuclei.parquet"):
         assert len({(folder / name).read_bytes() for folder in folders}) == 1, name
 
@@ -74,26 +98,25 @@ def matched(first: np.ndarray, second: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_tiles_change_a_networks_nuclei_by_rounding_only(precision: str, slide: Path, tmp_path: Path) -> None:
-    whole = outlines_of(run_stages(slide, tmp_path / "whole", 4096, model="open", precision=precision))
+def test_tiles_change_a_networks_nuclei_by_rounding_only(precision: str, runs: Runs) -> None:
+    whole = outlines_of(runs.of(4096, 1, model="open", precision=precision))
     for size in (256, 512, 1024):
-        tiled = outlines_of(run_stages(slide, tmp_path / str(size), size, 2, model="open", precision=precision))
+        tiled = outlines_of(runs.of(size, 2, model="open", precision=precision))
         assert matched(whole, tiled) >= 0.999
         assert matched(tiled, whole) >= 0.999
 
 
-def test_precisions_find_the_same_nuclei(slide: Path, tmp_path: Path) -> None:
+def test_precisions_find_the_same_nuclei(runs: Runs) -> None:
     exact, half = (
-        outlines_of(run_stages(slide, tmp_path / precision, 1024, 2, model="open", precision=precision))
-        for precision in ("float32", "bfloat16")
+        outlines_of(runs.of(1024, 2, model="open", precision=precision)) for precision in ("float32", "bfloat16")
     )
     assert abs(len(exact) - len(half)) <= 0.005 * len(exact) + 1
     assert matched(exact, half) > 0.97
 
 
-@pytest.mark.parametrize("model", ["classical", "open"])
-def test_nuclei_do_not_overlap(model: str, slide: Path, tmp_path: Path) -> None:
-    polygons = outlines_of(run_stages(slide, tmp_path, model=model))
+@pytest.mark.parametrize("detect", [{}, {"model": "open", "precision": "auto"}], ids=["classical", "open"])
+def test_nuclei_do_not_overlap(detect: dict[str, str], runs: Runs) -> None:
+    polygons = outlines_of(runs.of(512, 1, **detect))
     assert shapely.is_valid(polygons).all()
     first, second = shapely.STRtree(polygons).query(polygons, predicate="intersects")
     pairs = first < second

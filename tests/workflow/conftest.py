@@ -12,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from pathopipe.synthetic import Scene, write_slide
+from tests.once import once
 
 ROOT = Path(__file__).parents[2]
 PADDING = 1 << 19
@@ -88,12 +89,15 @@ def make_project(folder: Path, slides: int) -> Project:
     return project
 
 
-@pytest.fixture(scope="session")
-def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("finished cohort"), slides=2)
+def run_cohort(folder: Path) -> None:
+    project = make_project(folder, slides=2)
     done = project.run()
     assert done.returncode == 0, done.stdout + done.stderr + log_of(project)
-    return project
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(once(tmp_path_factory, "finished cohort", run_cohort))
 
 
 @pytest.fixture
