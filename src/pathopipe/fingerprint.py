@@ -59,21 +59,29 @@ def _essence(file: Path) -> str:
 def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
     """Return a module's syntax tree as text, without docstrings, and the counted modules that it imports."""
     tree = ast.parse(file.read_bytes())
-    imported = tuple(path for name in _imports(tree) for path in _files(name))
+    imported = tuple(path for name in _imports(tree) for path in _files(_ROOT, name))
     return ast.dump(_bare(tree), annotate_fields=False), imported
 
 
 def _bare(tree: ast.Module) -> ast.Module:
     """The same tree without docstrings."""
-    for node in ast.walk(tree):
+    waiting: list[ast.AST] = [tree]
+    for node in waiting:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
+        waiting.extend(_statements(node))
     return tree
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Statements directly in a node, which are all that imports and docstrings can be: expressions are not looked at."""
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        yield from getattr(node, name, ())
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
     """Names that are imported anywhere in a module, but not for the type checker alone."""
-    for node in ast.iter_child_nodes(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -91,12 +99,15 @@ def _is_text(item: ast.stmt) -> bool:
     return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
 
 
-def _files(name: str) -> Iterator[Path]:
+@functools.cache
+def _files(root: Path, name: str) -> tuple[Path, ...]:
     """Files that are run when a module of this package is imported: its own, and those of the folders around it."""
     package, *parts = name.split(".")
     if package != "pathopipe":
-        return
+        return ()
+    found = list[Path]()
     for length in range(1, len(parts) + 1):
-        place = _ROOT.joinpath(*parts[:length])
+        place = root.joinpath(*parts[:length])
         if ".".join(parts[:length]) not in UNCOUNTED:
-            yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
+            found += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    return tuple(found)
