@@ -27,3 +27,8 @@ class Runs(NamedTuple):
     def __len__(self) -> int:
         """Number of nuclei."""
         return len(self.ends) - 1
+
+    def take(self, first: int, after: int) -> "Runs":
+        """Some nuclei, one after another."""
+        ends = self.ends[first : after + 1]
+        return Runs(self.spans[ends[0] : ends[-1]], ends - ends[0])

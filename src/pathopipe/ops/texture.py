@@ -156,20 +156,28 @@ def _sums(runs: Counts, ends: Counts, image: Bytes, factor: int) -> Floats:
 def _gradient(runs: Counts, ends: Counts, plane: NDArray[np.float32]) -> Floats:
     """Mean and SD (count, 2) of the slope of a plane in its unit per pixel, by central differences."""
     height, width = plane.shape
-    out = np.full((len(ends) - 1, 2), np.nan)
+    out, slopes = np.full((len(ends) - 1, 2), np.nan), np.empty(width)
     for i in range(len(out)):
         n, total, square = 0, 0.0, 0.0
         for k in range(ends[i], ends[i + 1]):
             row, first, after = runs[k]
             above, below = max(row - 1, 0), min(row + 1, height - 1)
             half = 0.5 if 0 < row < height - 1 else 1.0
-            for column in range(first, after):
-                left, right = max(column - 1, 0), min(column + 1, width - 1)
-                dx = np.float64(plane[row, right]) - np.float64(plane[row, left])
-                dx *= 0.5 if right - left == 2 else 1.0
-                dy = (np.float64(plane[below, column]) - np.float64(plane[above, column])) * half
-                slope = math.sqrt(dx * dx + dy * dy)
-                total, square = total + slope, square + slope * slope
+            up, down = plane[above, first:after], plane[below, first:after]
+            # Beyond the image its outer pixels go on.
+            begin, end = max(first, 1), min(after, width - 1)
+            left, right, here = plane[row, begin - 1 : end - 1], plane[row, begin + 1 : end + 1], slopes[begin - first :]
+            for x in range(left.size):
+                here[x] = (np.float64(right[x]) - np.float64(left[x])) * 0.5
+            if first == 0:
+                slopes[0] = np.float64(plane[row, min(1, width - 1)]) - np.float64(plane[row, 0])
+            if after == width:
+                slopes[after - 1 - first] = np.float64(plane[row, width - 1]) - np.float64(plane[row, max(width - 2, 0)])
+            for x in range(up.size):
+                dy = (np.float64(down[x]) - np.float64(up[x])) * half
+                slopes[x] = math.sqrt(slopes[x] * slopes[x] + dy * dy)
+            for x in range(up.size):
+                total, square = total + slopes[x], square + slopes[x] * slopes[x]
             n += after - first
         if n:
             out[i, 0] = total / n

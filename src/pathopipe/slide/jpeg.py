@@ -6,7 +6,7 @@ over), and where tables or descriptions of components can't be right; all of it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,8 @@ from pathopipe.slide.jpeg_tables import tables_can_be
 
 SOI: Final = b"\xff\xd8"
 _EOI: Final = b"\xff\xd9"
-_LAST: Final = {b"\xff\xda", _EOI}  # the scan, and the end of a stream of tables alone
+_SCAN: Final = b"\xff\xda"
+_LAST: Final = {_SCAN, _EOI}  # the scan, and the end of a stream of tables alone
 _FILLING: Final = {0x00, 0xFF}  # 0xff is allowed between segments, and some writers leave zeros
 _WITHOUT_LENGTH: Final = {0x01, *range(0xD0, 0xD8)}
 _FRAMES: Final = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
@@ -54,6 +55,29 @@ def segments_of(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
     SlideRejectedError
         When it is a JPEG of a kind that is not read: lossless, arithmetic, of more than 8 bits.
     """
+    found = data.find(_SCAN)
+    if found >= 0 and (segments := _before_scan(data[: found + 4])) is not None:
+        return list(segments), found
+    walked, scan = _walk(data)
+    _check(walked)
+    return walked, scan
+
+
+@lru_cache(maxsize=64)
+def _before_scan(header: bytes) -> tuple[tuple[int, bytes], ...] | None:
+    """Segments of a stream up to a scan's marker and length; None if that is not what these bytes are.
+
+    The pieces of an image begin alike.
+    """
+    segments, scan = _walk(header)
+    if scan != len(header) - 4:
+        return None
+    _check(segments)
+    return tuple(segments)
+
+
+def _walk(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """Marker segments before the first scan, and where the scan starts."""
     if data[:2] != SOI:
         raise DecodeError("a piece is not a JPEG")
     segments, at = list[tuple[int, bytes]](), 2
@@ -67,7 +91,6 @@ def segments_of(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
         length = 0 if marker in _WITHOUT_LENGTH else int.from_bytes(data[at + 2 : at + 4])
         segments.append((marker, data[at : at + 2 + length]))
         at += 2 + length
-    _check(segments)
     return segments, at
 
 

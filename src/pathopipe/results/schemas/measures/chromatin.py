@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from pathopipe.ops.chromatin import DOT_UM, LEAST_DOT, LEAST_UM2, RIM_UM, SHELLS
+from pathopipe.ops.chromatin import LEAST_DOT, LEAST_UM2, RIM_UM, SHELLS
+from pathopipe.ops.dots import DOT_UM
 from pathopipe.results.schemas.column import Column
 from pathopipe.results.schemas.measures.staining import OD
 
