@@ -106,7 +106,7 @@ def _write(node: ast.AST, write: Callable[[str], None]) -> None:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Don't look for garbage meanwhile: trees have no circles, and to look at all their nodes takes half of the time."""
+    """Don't look for garbage meanwhile: trees have no circles, and to look at all nodes takes half of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
