@@ -1,13 +1,17 @@
 """Fingerprints change with the code that a stage runs, and with nothing else."""
 
 import ast
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pathopipe import fingerprint as module
-from pathopipe.fingerprint import UNCOUNTED, counted, fingerprint
+from pathopipe.fingerprint import UNCOUNTED, computed, counted, fingerprint, handed_down
 from pathopipe.pipeline import COHORT, STAGES
 
 ROOT = Path(module.__file__).parent
@@ -46,11 +50,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def changed(package: Path, stage: str, name: str, text: str) -> bool:
-    before = fingerprint.__wrapped__(stage)
+    before = computed(stage)
     (package / name).write_text(text)
     module._read.cache_clear()
     module._data.cache_clear()
-    return fingerprint.__wrapped__(stage) != before
+    return computed(stage) != before
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,44 @@ def test_templates_count_for_pages(name: str, package: Path) -> None:
 def test_every_stage_has_a_fingerprint_of_its_own() -> None:
     prints = {stage: fingerprint(stage) for stage in ALL}
     assert len(set(prints.values())) == len(prints)
-    assert fingerprint("tissue") == fingerprint.__wrapped__("tissue")
+    assert fingerprint("tissue") == computed("tissue")
+
+
+ASKED = """
+import sys
+from pathopipe import fingerprint as module
+if "told" in sys.argv:
+    module.computed = lambda stage: "computed"
+print(*(module.fingerprint(stage) for stage in ("tissue", "cohort")))
+"""
+
+
+def asked(package: Path, *arguments: str, **environment: str) -> list[str]:
+    """What another process says of a copy of the package."""
+    paths = {**os.environ, "PYTHONPATH": str(package.parent), **environment}
+    command = [sys.executable, "-c", ASKED, *arguments]
+    return subprocess.run(command, env=paths, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_what_a_process_computed_holds_for_those_that_it_starts_while_no_file_changes(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(ROOT, tmp_path / "pathopipe", ignore=shutil.ignore_patterns("__pycache__", "shipped")))
+    code = f"from pathopipe.fingerprint import *; print(handed_down(('tissue', 'cohort'))['{module._HANDED_DOWN}'])"
+    paths = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", code], env=paths, check=True, capture_output=True, text=True).stdout
+    before = asked(copy)
+    assert asked(copy, "told", PATHOPIPE_CODE=told) == before == [computed("tissue"), computed("cohort")]
+    assert (
+        asked(copy, "told", PATHOPIPE_CODE=handed_down(("tissue", "cohort"))[module._HANDED_DOWN]) == ["computed"] * 2
+    )
+    for damaged in ("", "[", "[]", '{"code": 3}', told.replace('"tissue"', '"tiles"')):
+        assert asked(copy, PATHOPIPE_CODE=damaged) == before
+    units = copy / "units.py"
+    units.write_text(units.read_text() + "added = 1\n")
+    after = asked(copy, PATHOPIPE_CODE=told)
+    assert after == asked(copy)
+    assert not {*after} & {*before}
+    shutil.copystat(ROOT / "units.py", units)
+    assert asked(copy, PATHOPIPE_CODE=told) == after
 
 
 def constants(file: Path) -> Iterator[tuple[ast.Module, ast.Constant]]:
@@ -123,7 +164,7 @@ def test_every_constant_of_every_module_that_a_stage_imports_counts(
     stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The module is not written: what is read of it is what would be read of it with another constant."""
-    before, read, tried = fingerprint.__wrapped__(stage), module._read, 0
+    before, read, tried = computed(stage), module._read, 0
     for file in counted(stage):
         for tree, constant in constants(file) if file.suffix == ".py" else ():
             constant.value = f"{constant.value} " if isinstance(constant.value, str) else constant.value + 1
@@ -131,7 +172,7 @@ def test_every_constant_of_every_module_that_a_stage_imports_counts(
             monkeypatch.setattr(
                 module, "_read", lambda path, file=file, other=other: other if path == file else read(path)
             )
-            assert fingerprint.__wrapped__(stage) != before, (file, ast.unparse(constant))
+            assert computed(stage) != before, (file, ast.unparse(constant))
             tried += 1
     assert tried > 20
 

@@ -11,6 +11,8 @@ from typing import ClassVar
 
 import pytest
 
+from pathopipe.fingerprint import handed_down
+from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.synthetic import Scene, write_slide
 from tests.once import once
 
@@ -57,7 +59,7 @@ class Project:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env={**os.environ, "PATH": path, **environment},
+            env={**os.environ, **handed_down((*STAGES, COHORT.name)), "PATH": path, **environment},
             capture_output=True,
             text=True,
             check=False,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pathopipe.results.documents import damaged
 from pathopipe.results.schemas.column import Column, Table
 from pathopipe.results.schemas.counts import REGION, REGION_CLASS, ROWS_PER_GROUP, SLIDE, TYPE, WHOLE_SLIDE
-from pathopipe.results.tables import column_kinds, read_batches
+from pathopipe.results.tables import column_kinds, read_batches, rows_at
 
 MOST_REGIONS: Final = 1_002
 """As many as the stage describes: 1,000 that a person drew, and two fields."""
@@ -76,5 +76,5 @@ def _rows(path: Path, regions: Collection[str] | None = None) -> Iterator[tuple[
         names = batch.column(REGION.name).to_pylist()
         wanted = [place for place, name in enumerate(names) if regions is None or name in regions]
         for start in range(0, len(wanted), _ROWS):
-            for row in batch.take(wanted[start : start + _ROWS]).to_pylist():
+            for row in rows_at(batch, wanted[start : start + _ROWS]).to_pylist():
                 yield str(row[REGION.name]), str(row[TYPE.name]), row

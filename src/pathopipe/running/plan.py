@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pathopipe.demand import demand_of, limit_memory_mb, limit_minutes, limit_threads, tissue_mm2
 from pathopipe.errors import RefusalError
-from pathopipe.fingerprint import fingerprint
+from pathopipe.fingerprint import fingerprint, handed_down
 from pathopipe.models.registry import find
 from pathopipe.pipeline import COHORT, ORDER, STAGES, Config, DetectSettings
 from pathopipe.provenance import workflow_folder
@@ -79,12 +79,15 @@ class Plan:
     def export(self) -> None:
         """Let the rules' commands find the sheet, and this installation where a rule's environment brings none.
 
+        They also take over the fingerprints, as does a Snakemake that this process starts.
+
         The sheet's path is not in the commands, so that moving it makes nothing run again. The commands don't get the
         cache that `pathopipe run` gives to Snakemake: compiled loops in it would run where the results are handed to.
         """
         if os.environ.get("XDG_CACHE_HOME") == str(self.results / CACHE):
             del os.environ["XDG_CACHE_HOME"]
         os.environ["PATHOPIPE_SLIDES"] = str(self.sheet)
+        os.environ.update(handed_down((*STAGES, COHORT.name)))
         os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
 
     @property

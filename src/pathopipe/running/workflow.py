@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from pathopipe.files import remove
+from pathopipe.fingerprint import handed_down
 from pathopipe.jobs.ownership import adopt
+from pathopipe.pipeline import COHORT, STAGES
 from pathopipe.provenance import workflow_folder
 from pathopipe.reporting.cohort_settings import OTHER_SETTINGS
 from pathopipe.results.documents import write_json
@@ -130,7 +132,8 @@ class Run:
         return (*self.place.arguments, *self.selection.forced, *self.arguments)
 
     def _environment(self, events: bool = False) -> dict[str, str]:
-        return environment(self.plan.results, self._passed_on()) | (dict(ASK_FOR_EVENTS) if events else {})
+        found = environment(self.plan.results, self._passed_on()) | handed_down((*STAGES, COHORT.name))
+        return found | (dict(ASK_FOR_EVENTS) if events else {})
 
     def _command(self, *options: str) -> list[str]:
         """Write the configuration where Snakemake finds it, and return what starts it.
