@@ -113,14 +113,13 @@ def _add_around_stack(
         for begin, end in ((first, hole), (rest, after)):
             if begin >= end:
                 continue
-            one, other, colors = stains[0, row, begin:end], stains[1, row, begin:end], rgb[row, begin:end]
-            for k in range(one.size):
+            for x in range(begin, end):
                 # Five sums side by side: each would have to wait for itself.
-                hematoxylin += one[k]
-                eosin += other[k]
-                red += of_levels[colors[k, 0]]
-                green += of_levels[colors[k, 1]]
-                blue += of_levels[colors[k, 2]]
+                hematoxylin += stains[0, row, x]
+                eosin += stains[1, row, x]
+                red += of_levels[rgb[row, x, 0]]
+                green += of_levels[rgb[row, x, 1]]
+                blue += of_levels[rgb[row, x, 2]]
             pixels += end - begin
     sums[0] += hematoxylin
     sums[1] += eosin

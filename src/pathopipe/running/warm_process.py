@@ -32,6 +32,7 @@ _MODULES: Final = (
     *(f"pathopipe.stages.{name}" for name in ORDER),
     "pathopipe.models.blobs",
     "pathopipe.models.network_model",
+    "scipy.spatial",
 )
 _PATIENCE_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1

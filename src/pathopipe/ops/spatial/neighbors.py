@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from pathopipe.ops.spatial.graph import Graph, neighbor_means, orientation_agreement
 
@@ -34,6 +33,8 @@ def measure_neighbors(points_um: Floats, workers: int = 1) -> dict[str, NDArray[
         float64 (N,) per name of `NEAREST`, NaN where there are not as many others, and int64 (N,) per name of
         `WITHIN`. All are exact.
     """
+    from scipy.spatial import cKDTree
+
     count, most = len(points_um), max(NEAREST.values())
     distances, counts = np.full((count, most + 1), np.inf), np.zeros((count, len(WITHIN)), np.int64)
     tree = cKDTree(points_um)

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay, QhullError
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
@@ -114,6 +113,8 @@ def _triangulation(points: Floats, moved: Floats, reach: float, firsts: NDArray[
 
 def _delaunay(points: Floats) -> Indices:
     """Triangulate; int32 (T, 3), none where all points lie on a line."""
+    from scipy.spatial import Delaunay, QhullError
+
     if len(points) < 3:
         return np.empty((0, 3), np.int32)
     try:
