@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.hull import calipers, hull_perimeters
-from pathopipe.ops.rings import normalized_rings, ring_sums, smooth_rings, spaced_points
+from pathopipe.ops.hull import measure_hulls
+from pathopipe.ops.rings import prepared_rings
 
 CONTOUR_FEATURES: Final = (
     "feret_max_um",
@@ -90,17 +90,30 @@ def measure_contours(coords: Floats, offsets: Counts, mpp_x: float, mpp_y: float
     coords = np.ascontiguousarray(coords, np.float64).reshape(-1, 2)
     if not np.isfinite(coords).all():
         raise ValueError("every coordinate must be finite")
-    rings, offsets = normalized_rings(coords, offsets, mpp_x, mpp_y)
-    sums = ring_sums(rings, offsets)
-    points = spaced_points(rings, offsets)
-    smooth = smooth_rings(points, sums)
+    rings, offsets, sums, points, smooth = prepared_rings(coords, offsets, mpp_x, mpp_y)
+    widths, perimeters = measure_hulls(rings, offsets, smooth)
     columns = np.full((len(CONTOUR_FEATURES), len(sums)), np.nan)
-    columns[:4] = calipers(rings, offsets).T
+    columns[:4] = widths.T
     columns[3] = np.minimum(sums[:, 0] / columns[3], 1.0)
-    _measure_points(points, sums, columns[4:6])
-    _measure_smooth(smooth, hull_perimeters(smooth), 4.0 / min(mpp_x, mpp_y), columns[6:12])
-    _measure_harmonics(rings, offsets, sums, columns[12:])
+    _measure(rings, offsets, sums, points, smooth, perimeters, 4.0 / min(mpp_x, mpp_y), columns)
     return dict(zip(CONTOUR_FEATURES, columns, strict=True))
+
+
+@kernel
+def _measure(
+    rings: Floats,
+    offsets: Counts,
+    sums: Floats,
+    points: Floats,
+    smooth: Floats,
+    perimeters: Floats,
+    limit: float,
+    columns: Floats,
+) -> None:
+    """Write the columns from the fifth on."""
+    _measure_points(points, sums, columns[4:6])
+    _measure_smooth(smooth, perimeters, limit, columns[6:12])
+    _measure_harmonics(rings, offsets, sums, columns[12:])
 
 
 @kernel

@@ -16,6 +16,12 @@ Counts = NDArray[np.int64]
 
 
 @kernel
+def measure_hulls(rings: Floats, offsets: Counts, smooth: Floats) -> tuple[Floats, Floats]:
+    """`calipers` of rings, and `hull_perimeters` of smooth ones."""
+    return calipers(rings, offsets), hull_perimeters(smooth)
+
+
+@kernel
 def calipers(points: Floats, offsets: Counts) -> Floats:
     """Largest and smallest Feret diameter, area of the hull, and area of the smallest rectangle around it; (n, 4).
 

@@ -23,6 +23,21 @@ Counts = NDArray[np.int64]
 
 
 @kernel
+def prepared_rings(
+    coords: Floats, offsets: Counts, mpp_x: float, mpp_y: float
+) -> tuple[Floats, Counts, Floats, Floats, Floats]:
+    """All that rings are measured on, in one call: each kernel takes time to be loaded.
+
+    Returns
+    -------
+    What `normalized_rings`, `ring_sums`, `spaced_points` and `smooth_rings` return, in turn.
+    """
+    rings, ends = normalized_rings(coords, offsets, mpp_x, mpp_y)
+    sums, points = ring_sums(rings, ends), spaced_points(rings, ends)
+    return rings, ends, sums, points, smooth_rings(points, sums)
+
+
+@kernel
 def normalized_rings(coords: Floats, offsets: Counts, mpp_x: float, mpp_y: float) -> tuple[Floats, Counts]:
     """Rings in um, with offsets as they are given; each point once, the area positive, the first point 0, 0.
 
