@@ -134,16 +134,14 @@ def _best_split(counts: Counts, n: int, total: int) -> int:
     """
     best, split, below, sum_below = -1.0, 0, 0, 0
     for place in range(len(counts) - 1):
-        # An empty bin moves nothing from one class to the other.
-        if counts[place]:
-            below += counts[place]
-            sum_below += place * counts[place]
-            if below == n:
-                break
-            apart = sum_below / below - (total - sum_below) / (n - below)
-            between = float(below) * (n - below) * apart * apart
-            if between > best:
-                best, split = between, place
+        below += counts[place]
+        sum_below += place * counts[place]
+        # Squared distance of the classes' means, times both sizes, times n squared; no class is ever empty. A bin
+        # without values gives the same as the bin before.
+        apart = float(n * sum_below - total * below)
+        between = apart * apart / (below * (n - below))
+        if between > best:
+            best, split = between, place
     return split
 
 
@@ -153,24 +151,25 @@ def _components(changes: Counts, kind: int, width: int, least: float) -> tuple[i
 
     Pieces of rows are united with those that they touch in the row above (Rosenfeld and Pfaltz 1966).
     """
-    room = np.empty((4, len(changes)), np.int64)
-    firsts, afters, parents, sizes = room[0], room[1], room[2], room[3]
-    n = above = parts = largest = 0
-    for k in range(len(changes)):
-        if changes[k, 1] != kind:
-            continue
-        first, after = changes[k, 0], changes[k + 1, 0]
-        firsts[n], afters[n], parents[n], sizes[n] = first, after, n, after - first
+    pieces, n = np.empty((len(changes) + 1, 4), np.int64), 0
+    for k in range(len(changes) - 1):
+        # No branches: of which kind a piece is would be anybody's guess.
+        pieces[n, 0], pieces[n, 1], pieces[n, 2] = changes[k, 0], changes[k + 1, 0], n
+        n += changes[k, 1] == kind
+    firsts, afters, parents, sizes = pieces[:, 0], pieces[:, 1], pieces[:, 2], pieces[:, 3]
+    above = parts = largest = 0
+    for piece in range(n):
+        first, after = firsts[piece], afters[piece]
+        sizes[piece] = after - first
         while afters[above] + width < first:
             above += 1
         other = above
-        while firsts[other] + width <= after and other < n:
-            root, mine = _root(parents, other), _root(parents, n)
+        while firsts[other] + width <= after and other < piece:
+            root, mine = _root(parents, other), _root(parents, piece)
             if root != mine:
                 parents[root] = mine
                 sizes[mine] += sizes[root]
             other += 1
-        n += 1
     for piece in range(n):
         if parents[piece] == piece:
             parts += sizes[piece] >= least

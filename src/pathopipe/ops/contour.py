@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
-from pathopipe.ops.hull import calipers, hull_perimeters
-from pathopipe.ops.rings import normalized_rings, ring_sums, smooth_rings, spaced_points
+from pathopipe.ops.hull import measure_hulls
+from pathopipe.ops.rings import prepared_rings
 
 CONTOUR_FEATURES: Final = (
     "feret_max_um",
@@ -90,17 +90,30 @@ def measure_contours(coords: Floats, offsets: Counts, mpp_x: float, mpp_y: float
     coords = np.ascontiguousarray(coords, np.float64).reshape(-1, 2)
     if not np.isfinite(coords).all():
         raise ValueError("every coordinate must be finite")
-    rings, offsets = normalized_rings(coords, offsets, mpp_x, mpp_y)
-    sums = ring_sums(rings, offsets)
-    points = spaced_points(rings, offsets)
-    smooth = smooth_rings(points, sums)
+    rings, offsets, sums, points, smooth = prepared_rings(coords, offsets, mpp_x, mpp_y)
+    widths, perimeters = measure_hulls(rings, offsets, smooth)
     columns = np.full((len(CONTOUR_FEATURES), len(sums)), np.nan)
-    columns[:4] = calipers(rings, offsets).T
+    columns[:4] = widths.T
     columns[3] = np.minimum(sums[:, 0] / columns[3], 1.0)
-    _measure_points(points, sums, columns[4:6])
-    _measure_smooth(smooth, hull_perimeters(smooth), 4.0 / min(mpp_x, mpp_y), columns[6:12])
-    _measure_harmonics(rings, offsets, sums, columns[12:])
+    _measure(rings, offsets, sums, points, smooth, perimeters, 4.0 / min(mpp_x, mpp_y), columns)
     return dict(zip(CONTOUR_FEATURES, columns, strict=True))
+
+
+@kernel
+def _measure(
+    rings: Floats,
+    offsets: Counts,
+    sums: Floats,
+    points: Floats,
+    smooth: Floats,
+    perimeters: Floats,
+    limit: float,
+    columns: Floats,
+) -> None:
+    """Write the columns from the fifth on."""
+    _measure_points(points, sums, columns[4:6])
+    _measure_smooth(smooth, perimeters, limit, columns[6:12])
+    _measure_harmonics(rings, offsets, sums, columns[12:])
 
 
 @kernel
@@ -109,7 +122,7 @@ def _measure_points(points: Floats, sums: Floats, columns: Floats) -> None:
     radii = np.empty(points.shape[1])
     for i in range(len(points)):
         for k in range(radii.size):
-            radii[k] = math.hypot(points[i, k, 0] - sums[i, 1], points[i, k, 1] - sums[i, 2])
+            radii[k] = _length(points[i, k, 0] - sums[i, 1], points[i, k, 1] - sums[i, 2])
         columns[0, i], columns[1, i] = radii.mean(), radii.std() / radii.mean()
 
 
@@ -143,8 +156,8 @@ def _curvatures(ring: Floats, limit: float) -> tuple[float, float, float, float,
         after = k + 1 if k + 1 < n else 0
         ax, ay = ring[k, 0] - ring[k - 1, 0], ring[k, 1] - ring[k - 1, 1]
         bx, by = ring[after, 0] - ring[k, 0], ring[after, 1] - ring[k, 1]
-        a, b = math.hypot(ax, ay), math.hypot(bx, by)
-        sides = a * b * math.hypot(ax + bx, ay + by)
+        a, b = _length(ax, ay), _length(bx, by)
+        sides = a * b * _length(ax + bx, ay + by)
         bend = 2 * (ax * by - ay * bx) / sides if sides > 0 else limit
         bend, share = min(max(bend, -limit), limit), (a + b) / 2
         length += share
@@ -163,11 +176,11 @@ def _energies(ring: Floats, length: float) -> Floats:
     """Energies of the first harmonics of a ring, but for a common factor."""
     n, passed = len(ring), 0.0
     sums = np.zeros((_HARMONICS, 4))
-    before_x, before_y = -ring[n - 1] / math.hypot(ring[n - 1, 0], ring[n - 1, 1])
+    before_x, before_y = -ring[n - 1] / _length(ring[n - 1, 0], ring[n - 1, 1])
     for k in range(n):
         after = k + 1 if k + 1 < n else 0
         x, y = ring[after, 0] - ring[k, 0], ring[after, 1] - ring[k, 1]
-        span = math.hypot(x, y)
+        span = _length(x, y)
         # Where the outline changes its direction, at a share of its length, is all that the coefficients are made of.
         turn_x, turn_y = before_x - x / span, before_y - y / span
         cosine, sine = math.cos(2 * math.pi * passed / length), math.sin(2 * math.pi * passed / length)
@@ -183,3 +196,9 @@ def _energies(ring: Floats, length: float) -> Floats:
     for harmonic in range(_HARMONICS):
         energies[harmonic] = (sums[harmonic] ** 2).sum() / (harmonic + 1) ** 4
     return energies
+
+
+@kernel
+def _length(x: float, y: float) -> float:
+    """Length of a vector, in less time than by ``hypot``, which also takes what overflows when it is squared."""
+    return math.sqrt(x * x + y * y)

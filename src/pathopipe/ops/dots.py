@@ -84,12 +84,15 @@ def _dots(
         heights, width = _heights(planes[0], top, left, inner[-1, 0] + 2, inner[:, 2].max() + 1, narrow, wide)
         for run in range(len(inner)):
             row, begin = inner[run, 0], (inner[run, 0] - top) * width - left
-            for column in range(inner[run, 1], inner[run, 2]):
-                value = heights[begin + column]
-                if value >= least and depths[inner[run, 3] + column] > rim and _is_highest(heights, begin + column, width):
-                    out[i, 0] += 1
-                    if value > out[i, 1]:
-                        out[i, 1], out[i, 2] = value, planes[1, row, column] - eosin[i]
+            line, deep = heights[begin + inner[run, 1] - 1 :], depths[inner[run, 3] + inner[run, 1] :]
+            for k in range(inner[run, 2] - inner[run, 1]):
+                # At once, as each by itself is anybody's guess.
+                if (line[k + 1] >= least) & (line[k + 1] > line[k]) & (line[k + 1] >= line[k + 2]) & (deep[k] > rim):
+                    column = inner[run, 1] + k
+                    if _is_highest(heights, begin + column, width):
+                        out[i, 0] += 1
+                        if line[k + 1] > out[i, 1]:
+                            out[i, 1], out[i, 2] = line[k + 1], planes[1, row, column] - eosin[i]
     return out
 
 
@@ -124,11 +127,9 @@ def _heights(
     aside, up = len(wide[0]) - 1, len(wide[1]) - 1
     across = right - left + 2 * aside
     window = _window(plane, top - up, left - aside, bottom - top + 2 * up, across)
-    # Without the rows that the narrow blur does not reach.
-    beyond = (up - len(narrow[1]) + 1) * across
-    fine = _blurred(_blurred(window[beyond : window.size - beyond], narrow[1], across), narrow[0], 1)
-    coarse = _blurred(_blurred(window, wide[1], across), wide[0], 1)
-    # Both lack, before their first value, what the blurs reach.
+    fine, coarse = _blurred_twice(window, narrow[1], wide[1], across)
+    fine, coarse = _blurred(fine, narrow[0]), _blurred(coarse, wide[0])
+    # Both lack, before their first value, what their last blurs reach.
     fine = fine[aside - len(narrow[0]) + 1 :]
     for k in range(coarse.size):
         coarse[k] = fine[k] - coarse[k]
@@ -154,35 +155,72 @@ def _window(plane: Plane, top: int, left: int, rows: int, width: int) -> Plane:
 
 
 @kernel
-def _blurred(values: Plane, weights: Plane, step: int) -> Plane:
-    """Blur values by weights that are a step apart; what has not all values around it is left out."""
-    reach = (len(weights) - 1) * step
+def _blurred_twice(values: Plane, narrow: Plane, wide: Plane, step: int) -> tuple[Plane, Plane]:
+    """Blur values by two halves of weights that are a step apart; what the wide one does not see whole is left out."""
+    reach = (len(wide) - 1) * step
     n = values.size - 2 * reach
-    out: NDArray[np.float32] = values[reach : reach + n] * weights[0]
+    fine: NDArray[np.float32] = values[reach : reach + n] * narrow[0]
+    coarse: NDArray[np.float32] = values[reach : reach + n] * wide[0]
     k = 1
+    while k + 1 < len(narrow):
+        # Two weights at a time: half as many sums are put away and fetched again.
+        one, two, more, most = narrow[k], narrow[k + 1], wide[k], wide[k + 1]
+        a, b, c, d = reach - k * step, reach + k * step, reach - (k + 1) * step, reach + (k + 1) * step
+        before, after, first, last = values[a : a + n], values[b : b + n], values[c : c + n], values[d : d + n]
+        for place in range(n):
+            nearer, farther = before[place] + after[place], first[place] + last[place]
+            fine[place] = (fine[place] + one * nearer) + two * farther
+            coarse[place] = (coarse[place] + more * nearer) + most * farther
+        k += 2
+    if k < len(narrow):
+        _add_weighted(values, narrow[k], k * step, fine)
+    _add_weights(values, wide, k, step, coarse)
+    return fine, coarse
+
+
+@kernel
+def _blurred(values: Plane, weights: Plane) -> Plane:
+    """Blur values by half of the weights; what has not all values around it is left out."""
+    reach = len(weights) - 1
+    out: NDArray[np.float32] = values[reach : values.size - reach] * weights[0]
+    _add_weights(values, weights, 1, 1, out)
+    return out
+
+
+@kernel
+def _add_weights(values: Plane, weights: Plane, k: int, step: int, out: Plane) -> None:
+    """Add to what values are blurred to what the weights from number k on give."""
+    n, middle = out.size, (values.size - out.size) // 2
     while k + 2 < len(weights):
         # Three weights at a time: the fewer sums are put away and fetched again, the better.
         one, two, three = weights[k], weights[k + 1], weights[k + 2]
-        a, b, c = reach - k * step, reach - (k + 1) * step, reach - (k + 2) * step
+        a, b, c = middle - k * step, middle - (k + 1) * step, middle - (k + 2) * step
         before, earlier, first = values[a : a + n], values[b : b + n], values[c : c + n]
-        a, b, c = reach + k * step, reach + (k + 1) * step, reach + (k + 2) * step
+        a, b, c = middle + k * step, middle + (k + 1) * step, middle + (k + 2) * step
         after, later, last = values[a : a + n], values[b : b + n], values[c : c + n]
         for place in range(n):
             total = out[place] + one * (before[place] + after[place])
             total += two * (earlier[place] + later[place])
             out[place] = total + three * (first[place] + last[place])
         k += 3
-    for rest in range(k, len(weights)):
-        before, after = values[reach - rest * step :], values[reach + rest * step :]
-        for place in range(n):
-            out[place] += weights[rest] * (before[place] + after[place])
-    return out
+    while k < len(weights):
+        _add_weighted(values, weights[k], k * step, out)
+        k += 1
+
+
+@kernel
+def _add_weighted(values: Plane, weight: np.float32, away: int, out: Plane) -> None:
+    """Add values so far away on both sides, times a weight."""
+    middle = (values.size - out.size) // 2
+    before, after = values[middle - away :], values[middle + away :]
+    for place in range(out.size):
+        out[place] += weight * (before[place] + after[place])
 
 
 @kernel
 def _is_highest(values: Plane, place: int, width: int) -> bool:
-    """Whether a value is higher than its neighbors before it in reading order, and no lower than those after it."""
+    """Whether a value is higher than the three above it, and no lower than those below, as for those beside it."""
     value, above, below = values[place], place - width, place + width
-    before = max(max(values[place - 1], values[above - 1]), max(values[above], values[above + 1]))
-    after = max(max(values[place + 1], values[below - 1]), max(values[below], values[below + 1]))
+    before = max(max(values[above - 1], values[above]), values[above + 1])
+    after = max(max(values[below - 1], values[below]), values[below + 1])
     return bool(value > before and value >= after)

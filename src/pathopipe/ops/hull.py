@@ -16,6 +16,12 @@ Counts = NDArray[np.int64]
 
 
 @kernel
+def measure_hulls(rings: Floats, offsets: Counts, smooth: Floats) -> tuple[Floats, Floats]:
+    """`calipers` of rings, and `hull_perimeters` of smooth ones."""
+    return calipers(rings, offsets), hull_perimeters(smooth)
+
+
+@kernel
 def calipers(points: Floats, offsets: Counts) -> Floats:
     """Largest and smallest Feret diameter, area of the hull, and area of the smallest rectangle around it; (n, 4).
 
@@ -37,7 +43,7 @@ def hull_perimeters(points: Floats) -> Floats:
         if not np.isnan(points[i, 0, 0]):
             hull, length = _hull(points[i]), 0.0
             for k in range(len(hull)):
-                length += math.hypot(hull[k, 0] - hull[k - 1, 0], hull[k, 1] - hull[k - 1, 1])
+                length += _length(hull[k, 0] - hull[k - 1, 0], hull[k, 1] - hull[k - 1, 1])
             result[i] = length
     return result
 
@@ -98,18 +104,46 @@ def _by_x(points: Floats) -> Counts:
 @kernel
 def _calipers(hull: Floats) -> tuple[float, float, float, float]:
     """Measure a hull, see `calipers`."""
+    n = len(hull)
     widest, narrowest, smallest, doubled = 0.0, math.inf, math.inf, 0.0
-    for k in range(len(hull)):
-        after = (k + 1) % len(hull)
+    # The farthest corners along an edge, from it, and against its direction, go around with it (Toussaint 1983).
+    front = far = back = 0
+    for k in range(n):
+        after = k + 1 if k + 1 < n else 0
         x, y = hull[after, 0] - hull[k, 0], hull[after, 1] - hull[k, 1]
-        length = math.hypot(x, y)
-        low, high, width = 0.0, 0.0, 0.0
-        for m in range(len(hull)):
-            to_x, to_y = hull[m, 0] - hull[k, 0], hull[m, 1] - hull[k, 1]
-            along = to_x * x + to_y * y
-            low, high, width = min(low, along), max(high, along), max(width, x * to_y - y * to_x)
-            widest = max(widest, to_x * to_x + to_y * to_y)
+        front = _farthest(hull, front, x, y)
+        far = _farthest(hull, far if k else front, -y, x)
+        back = _farthest(hull, back if k else far, -x, -y)
+        low, high = _along(hull, k, back, x, y), _along(hull, k, front, x, y)
+        width, length = _along(hull, k, far, -y, x), _length(x, y)
         narrowest = min(narrowest, width / length)
         smallest = min(smallest, width * (high - low) / (length * length))
         doubled += hull[k, 0] * hull[after, 1] - hull[k, 1] * hull[after, 0]
+        for m in range(k + 1, n):
+            to_x, to_y = hull[m, 0] - hull[k, 0], hull[m, 1] - hull[k, 1]
+            widest = max(widest, to_x * to_x + to_y * to_y)
     return math.sqrt(widest), narrowest, doubled / 2, smallest
+
+
+@kernel
+def _farthest(hull: Floats, at: int, x: float, y: float) -> int:
+    """The corner farthest in a direction, looked for from another one on, the way that the hull goes."""
+    n = len(hull)
+    for _ in range(n):
+        after = at + 1 if at + 1 < n else 0
+        if (hull[after, 0] - hull[at, 0]) * x + (hull[after, 1] - hull[at, 1]) * y <= 0:
+            break
+        at = after
+    return at
+
+
+@kernel
+def _along(hull: Floats, k: int, m: int, x: float, y: float) -> float:
+    """How far a corner lies from another one in a direction, times the length of that."""
+    return (hull[m, 0] - hull[k, 0]) * x + (hull[m, 1] - hull[k, 1]) * y
+
+
+@kernel
+def _length(x: float, y: float) -> float:
+    """Length of a vector, in less time than by ``hypot``, which also takes what overflows when it is squared."""
+    return math.sqrt(x * x + y * y)

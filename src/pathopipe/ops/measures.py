@@ -1,6 +1,7 @@
 """All measures of some nuclei that rest on their outlines and pixels, by group."""
 
 import math
+import threading
 from collections.abc import Collection
 from typing import Final
 
@@ -13,7 +14,7 @@ from pathopipe.ops.moments import measure_moments
 from pathopipe.ops.raster import runs_of_rings
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains
-from pathopipe.ops.staining import measure_staining, planes_of
+from pathopipe.ops.staining import Room, measure_staining, planes_of
 from pathopipe.ops.texture import measure_texture
 
 MARGIN_UM: Final = 6.0
@@ -22,6 +23,17 @@ MARGIN_UM: Final = 6.0
 Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
 Measures = dict[str, Floats]
+
+
+_MINE: Final = threading.local()
+
+
+def _room() -> Room:
+    """The memory of this thread for stains."""
+    if not hasattr(_MINE, "room"):
+        _MINE.room = Room()
+    room: Room = _MINE.room
+    return room
 
 
 def measure_outlines(coords: Floats, offsets: Offsets, mpp: tuple[float, float], groups: Collection[str]) -> Measures:
@@ -72,7 +84,8 @@ def measure_pixels(
     float64 (n,) per measure; NaN for a nucleus that covers no pixel's center.
     """
     runs = runs_of_rings(coords, offsets, rgb.shape[:2])
-    planes = planes_of(rgb, stains, (runs, math.ceil(MARGIN_UM / mpp[0]), math.ceil(MARGIN_UM / mpp[1])))
+    near = (runs, math.ceil(MARGIN_UM / mpp[0]), math.ceil(MARGIN_UM / mpp[1]))
+    planes = planes_of(rgb, stains, near, _room())
     found = measure_staining(runs, rgb, planes, *mpp)
     if "texture" in groups:
         found |= measure_texture(runs, planes[0], stains.hematoxylin_max, math.sqrt(mpp[0] * mpp[1]))

@@ -70,8 +70,8 @@ def zernike_coefficients() -> NDArray[np.complex128]:
     return rows
 
 
-_REAL: Final = np.ascontiguousarray(zernike_coefficients().real)
-_IMAGINARY: Final = np.ascontiguousarray(zernike_coefficients().imag)
+_REAL: Final = np.ascontiguousarray(zernike_coefficients().real.T)
+_IMAGINARY: Final = np.ascontiguousarray(zernike_coefficients().imag.T)
 
 
 def measure_moments(runs: Runs, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
@@ -245,9 +245,11 @@ def _monomials(runs: Counts, x: float, y: float, mpp_x: float, mpp_y: float) -> 
 @kernel
 def _zernike(monomials: Floats, magnitudes: Floats) -> None:
     """Write the magnitudes of the moments of ``ZERNIKE``."""
-    for row in range(len(_REAL)):
-        real, imaginary = 0.0, 0.0
-        for k in range(len(monomials)):
-            real += _REAL[row, k] * monomials[k]
-            imaginary += _IMAGINARY[row, k] * monomials[k]
-        magnitudes[row] = math.hypot(real, imaginary)
+    real, imaginary = np.zeros(_REAL.shape[1]), np.zeros(_REAL.shape[1])
+    for k in range(len(monomials)):
+        # All moments side by side: the sum of one would have to wait for itself.
+        for row in range(real.size):
+            real[row] += _REAL[k, row] * monomials[k]
+            imaginary[row] += _IMAGINARY[k, row] * monomials[k]
+    for row in range(real.size):
+        magnitudes[row] = math.hypot(real[row], imaginary[row])

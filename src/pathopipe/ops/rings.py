@@ -23,6 +23,21 @@ Counts = NDArray[np.int64]
 
 
 @kernel
+def prepared_rings(
+    coords: Floats, offsets: Counts, mpp_x: float, mpp_y: float
+) -> tuple[Floats, Counts, Floats, Floats, Floats]:
+    """All that rings are measured on, in one call: each kernel takes time to be loaded.
+
+    Returns
+    -------
+    What `normalized_rings`, `ring_sums`, `spaced_points` and `smooth_rings` return, in turn.
+    """
+    rings, ends = normalized_rings(coords, offsets, mpp_x, mpp_y)
+    sums, points = ring_sums(rings, ends), spaced_points(rings, ends)
+    return rings, ends, sums, points, smooth_rings(points, sums)
+
+
+@kernel
 def normalized_rings(coords: Floats, offsets: Counts, mpp_x: float, mpp_y: float) -> tuple[Floats, Counts]:
     """Rings in um, with offsets as they are given; each point once, the area positive, the first point 0, 0.
 
@@ -144,7 +159,7 @@ def _perimeter(ring: Floats) -> float:
     """Length of a closed ring."""
     length, before = 0.0, len(ring) - 1
     for k in range(len(ring)):
-        length += math.hypot(ring[k, 0] - ring[before, 0], ring[k, 1] - ring[before, 1])
+        length += _length(ring[k, 0] - ring[before, 0], ring[k, 1] - ring[before, 1])
         before = k
     return length
 
@@ -154,12 +169,12 @@ def _space(ring: Floats, points: Floats) -> None:
     """Write points at equal distances along a ring, from its first point on."""
     step = _perimeter(ring) / POINTS
     edge, passed, n = 0, 0.0, len(ring)
-    length = math.hypot(ring[1, 0] - ring[0, 0], ring[1, 1] - ring[0, 1])
+    length = _length(ring[1, 0] - ring[0, 0], ring[1, 1] - ring[0, 1])
     for k in range(POINTS):
         while edge < n - 1 and passed + length < k * step:
             edge, passed = edge + 1, passed + length
             after = (edge + 1) % n
-            length = math.hypot(ring[after, 0] - ring[edge, 0], ring[after, 1] - ring[edge, 1])
+            length = _length(ring[after, 0] - ring[edge, 0], ring[after, 1] - ring[edge, 1])
         share = min((k * step - passed) / length, 1.0)
         after = edge + 1 if edge + 1 < n else 0
         for axis in range(2):
@@ -189,3 +204,9 @@ def _smoothed(points: Floats, length: float, area: float) -> Floats:
     # A ring that winds around itself can lose nearly all of its area.
     result *= math.sqrt(area / max(left, area / 4))
     return result
+
+
+@kernel
+def _length(x: float, y: float) -> float:
+    """Length of a vector, in less time than by ``hypot``, which also takes what overflows when it is squared."""
+    return math.sqrt(x * x + y * y)

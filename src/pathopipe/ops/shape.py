@@ -55,14 +55,13 @@ def measure_shapes(runs: Runs, mpp_x: float, mpp_y: float) -> dict[str, Floats]:
         * ``circularity``: 4 pi area / perimeter squared (Cox 1927), clipped at 1, which the digital estimate of a
           disc's perimeter can pass by two percent.
     """
-    pixels, moments, crossings = _tally(*runs)
+    pixels, moments, crossings, solidity = _measure(*runs)
     present = pixels > 0
     area = np.where(present, pixels * (mpp_x * mpp_y), np.nan)
     # Not as a matrix product, whose last bits depend on how many nuclei there are.
     lengths = [times * length for times, length in zip(crossings.T, crofton_weights(mpp_x, mpp_y), strict=True)]
     perimeter = np.where(present, lengths[0] + lengths[1] + lengths[2] + lengths[3], np.nan)
     major, minor = _axes(pixels, moments, mpp_x, mpp_y)
-    solidity = _solidities(*runs, pixels)
     with np.errstate(invalid="ignore", divide="ignore"):
         eccentricity = np.where(major > 0, np.sqrt(1.0 - np.minimum(1.0, (minor / major) ** 2)), 0.0)
         circularity = np.minimum(1.0, 4.0 * math.pi * area / perimeter**2)
@@ -112,6 +111,13 @@ def _axes(pixels: Counts, moments: Counts, mpp_x: float, mpp_y: float) -> tuple[
     xx, yy, xy = xx * mpp_x**2, yy * mpp_y**2, xy * mpp_x * mpp_y
     half, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     return 4.0 * np.sqrt(np.maximum(half + spread, 0.0)), 4.0 * np.sqrt(np.maximum(half - spread, 0.0))
+
+
+@kernel
+def _measure(runs: Counts, ends: Counts) -> tuple[Counts, Counts, Counts, Floats]:
+    """What `_tally` and `_solidities` return."""
+    pixels, moments, crossings = _tally(runs, ends)
+    return pixels, moments, crossings, _solidities(runs, ends, pixels)
 
 
 @kernel

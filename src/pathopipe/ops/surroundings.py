@@ -47,37 +47,34 @@ def means_around(
     -------
     For each reach (n, 5): of hematoxylin, eosin, red, green and blue; NaN where nothing is around.
     """
-    means, sums, inner = list[Floats](), np.zeros((len(runs), 6)), _ITSELF
+    wides = [_ITSELF]
     for reach_x, reach_y in reaches:
         away = np.arange(int(reach_y) + 1) / reach_y
-        outer = np.array([int(reach_x * math.sqrt(1.0 - part * part) + 1e-9) for part in away])
-        _add_bands(*runs, rgb, stains, inner, outer, of_levels, sums)
-        means.append(sums[:, :5] / np.where(sums[:, 5:] > 0, sums[:, 5:], np.nan))
-        inner = outer
-    return means
+        wides.append(np.array([int(reach_x * math.sqrt(1.0 - part * part) + 1e-9) for part in away]))
+    sums = np.zeros((len(reaches), len(runs), 6))
+    _add_bands(*runs, rgb, stains, tuple(wides), of_levels, sums)
+    return [ring[:, :5] / np.where(ring[:, 5:] > 0, ring[:, 5:], np.nan) for ring in sums]
 
 
 @kernel
 def _add_bands(
-    runs: Counts,
-    ends: Counts,
-    rgb: Bytes,
-    stains: Planes,
-    inner: Counts,
-    outer: Counts,
-    of_levels: Floats,
-    sums: Floats,
+    runs: Counts, ends: Counts, rgb: Bytes, stains: Planes, wides: tuple[Counts, ...], of_levels: Floats, sums: Floats
 ) -> None:
-    """Add the band of each nucleus to its sums (n, 6): five densities, and the number of pixels.
+    """Write the sums (rings, n, 6) over what is within each reach: five densities, and the number of pixels.
 
-    ``inner`` and ``outer`` say how far a run reaches aside in the rows 0, 1, 2... above and below.
+    ``wides`` say how far a run reaches aside in the rows 0, 1, 2... above and below: a nucleus itself, then each reach.
+    A nucleus' bands follow one another, while what they lie on is in the processor's cache.
     """
     for i in range(len(ends) - 1):
         own = runs[ends[i] : ends[i + 1]]
-        if _is_stack(own):
-            _add_around_stack(own, rgb, stains, inner, outer, of_levels, sums[i])
-        elif len(own) > 0:
-            _add_around(own, rgb, stains, inner, outer, of_levels, sums[i])
+        stack = _is_stack(own)
+        for ring in range(len(wides) - 1):
+            if ring:
+                sums[ring, i] = sums[ring - 1, i]
+            if stack:
+                _add_around_stack(own, rgb, stains, wides[ring], wides[ring + 1], of_levels, sums[ring, i])
+            elif len(own) > 0:
+                _add_around(own, rgb, stains, wides[ring], wides[ring + 1], of_levels, sums[ring, i])
 
 
 @kernel
@@ -113,14 +110,13 @@ def _add_around_stack(
         for begin, end in ((first, hole), (rest, after)):
             if begin >= end:
                 continue
-            one, other, colors = stains[0, row, begin:end], stains[1, row, begin:end], rgb[row, begin:end]
-            for k in range(one.size):
+            for x in range(begin, end):
                 # Five sums side by side: each would have to wait for itself.
-                hematoxylin += one[k]
-                eosin += other[k]
-                red += of_levels[colors[k, 0]]
-                green += of_levels[colors[k, 1]]
-                blue += of_levels[colors[k, 2]]
+                hematoxylin += stains[0, row, x]
+                eosin += stains[1, row, x]
+                red += of_levels[rgb[row, x, 0]]
+                green += of_levels[rgb[row, x, 1]]
+                blue += of_levels[rgb[row, x, 2]]
             pixels += end - begin
     sums[0] += hematoxylin
     sums[1] += eosin

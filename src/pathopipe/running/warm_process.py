@@ -33,6 +33,7 @@ _MODULES: Final = (
     "pathopipe.models.blobs",
     "pathopipe.models.network_model",
     "rocrate.rocrate",
+    "scipy.spatial",
 )
 _PATIENCE_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1

@@ -17,8 +17,8 @@ from pathopipe.units import MAX_MPP, MIN_MPP, Grid, Mpp
 
 _CACHE_BYTES = 16 << 20
 _CACHE_BYTES_PER_THREAD = 8 << 20
-_CACHE_BYTES_OF_ROWS = 100 << 20
-_ROWS = 4
+_CACHE_BYTES_OF_ROWS = 150 << 20
+_ROWS = 6
 _MAX_SOURCE_PIXELS = 1 << 24
 
 

@@ -5,6 +5,7 @@ sets it against its neighbors follows when all have been measured.
 """
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -25,7 +26,7 @@ from pathopipe.ops.border import Border
 from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
 from pathopipe.ops.normalization import MOST_AMPLIFIED, TARGET, amplification_of, normalized
 from pathopipe.ops.regions import Bins, polygons_to_mask
-from pathopipe.ops.spatial.graph import delaunay_measures, neighbor_graph
+from pathopipe.ops.spatial.graph import Graph, delaunay_measures, neighbor_graph
 from pathopipe.ops.spatial.neighbors import differences, measure_neighbors
 from pathopipe.ops.stain import Stains
 from pathopipe.ops.texture import coarsening
@@ -299,14 +300,25 @@ def _beside(job: Job[FeaturesSettings], nuclei: _Nuclei) -> Columns:
     points = np.column_stack([places.pop("x_px") * mpp.x, places.pop("y_px") * mpp.y])
     if len(points) != nuclei.total:
         raise damaged(job.input("segment/nuclei.parquet"))
+    with ThreadPoolExecutor(1) as pool:
+        # Where nuclei lie is known before what they are like.
+        arranging = pool.submit(_arranged, job, points)
+        compared = _compared(nuclei)
+        found, graph = arranging.result()
+    if graph is None:
+        return found | {column.name: np.full(len(points), np.nan) for column in GROUPS["neighborhood"]}
+    return found | _as_stored(differences(compared, graph))
+
+
+def _arranged(job: Job[FeaturesSettings], points: Floats) -> tuple[Columns, Graph | None]:
+    """Measure what follows from where nuclei lie, in um; and the graph of their neighbors, if it is asked for."""
     with job.watch.spending("distances"):
         found = _as_stored(measure_neighbors(points, job.workers))
-    compared = _compared(nuclei)
     if "neighborhood" not in job.settings.groups:
-        return found | {column.name: np.full(len(points), np.nan) for column in GROUPS["neighborhood"]}
+        return found, None
     with job.watch.spending("neighborhood"):
         graph = neighbor_graph(points, workers=job.workers)
-        return found | _as_stored(delaunay_measures(points, graph)) | _as_stored(differences(compared, graph))
+        return found | _as_stored(delaunay_measures(points, graph)), graph
 
 
 def _compared(nuclei: _Nuclei) -> Columns:
