@@ -201,8 +201,20 @@ def _check_values(part: pa.Table, path: Path, table: Table) -> None:
         may_lack = (is_float and not table.complete) or column.optional
         if values.null_count and not may_lack:
             raise damaged(path)
-        if is_float and not (np.isfinite(found := numbers(values)) | (may_lack & np.isnan(found))).all():
+        if not is_float or _all_finite(values, column.kind):
+            continue
+        if not (np.isfinite(found := numbers(values)) | (may_lack & np.isnan(found))).all():
             raise damaged(path)
+
+
+def _all_finite(values: pa.ChunkedArray, kind: str) -> bool:
+    """Whether everything in memory is finite, whatever lies where a value lacks: a tenth of the time of `numbers`."""
+    size = np.dtype(kind).itemsize
+    for chunk in values.chunks:
+        held = chunk.buffers()[1]
+        if len(chunk) and not (held and np.isfinite(np.frombuffer(held, kind, len(chunk), chunk.offset * size)).all()):
+            return False
+    return True
 
 
 def _is_text(kind: pa.DataType) -> bool:
