@@ -74,7 +74,7 @@ def _bare(tree: ast.Module) -> ast.Module:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Statements directly in a node, which are all that imports and docstrings can be: expressions are not looked at."""
+    """Statements directly in a node: imports and docstrings are statements, so expressions are not looked at."""
     for name in ("body", "orelse", "handlers", "finalbody", "cases"):
         yield from getattr(node, name, ())
 

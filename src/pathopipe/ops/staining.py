@@ -204,10 +204,9 @@ def _describe(values: Floats, room: Floats, out: Floats) -> None:
     n, total, low, high = len(values), 0.0, values[0], values[0]
     for value in values:
         total += value
-        # Rarely, and so in less time than the smaller and the larger one of each two.
-        if value < low:
+        if value < low:  # noqa: PLR1730 (rarely, and so in less time than ``min``)
             low = value
-        if value > high:
+        if value > high:  # noqa: PLR1730
             high = value
     mean = total / n
     second = third = fourth = 0.0
