@@ -72,6 +72,22 @@ def test_other_code_does_not_count(name: str, package: Path) -> None:
     assert not changed(package, "detect", name, FILES[name] + "added = 1\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    pass\nexcept OSError:\n    IMPORT\n",
+        "try:\n    pass\nfinally:\n    IMPORT\n",
+        "if v:\n    pass\nelse:\n    IMPORT\n",
+        "match v:\n    case 1:\n        IMPORT\n",
+        "class A:\n    async def b(self):\n        with v:\n            IMPORT\n",
+    ],
+)
+def test_imports_count_wherever_they_are(text: str, package: Path) -> None:
+    imported = text.replace("IMPORT", "from pathopipe.new import other")
+    assert changed(package, "detect", "models/net.py", imported)
+    assert changed(package, "detect", "new/other.py", "y = 2\n")
+
+
 def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
     text = "import pathopipe.new.area as area\nSIDE = (3)  # three\n\n\n\ndef run():\n\n    return SIDE\n"
     assert not changed(package, "detect", "models/net.py", text)

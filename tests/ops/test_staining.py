@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage, stats
 
 from pathopipe.ops.stain import Stains, densities
-from pathopipe.ops.staining import BIN_OD, PLANES, STAINING_FEATURES, measure_staining, planes_of
+from pathopipe.ops.staining import BIN_OD, PLANES, STAINING_FEATURES, Room, measure_staining, planes_of
 from tests.ops.measured_field import MeasuredField, field, made
 from tests.ops.strategies import runs_of_labels
 
@@ -142,6 +142,14 @@ def test_densities_near_nuclei_are_those_of_the_whole_image(nuclei: MeasuredFiel
     wanted = np.s_[:, max(rows.min() - 5, 0) : rows.max() + 6, max(columns.min() - 9, 0) : columns.max() + 10]
     np.testing.assert_array_equal(near[wanted], whole[wanted])
     assert np.count_nonzero(near) < np.count_nonzero(whole)
+
+
+def test_planes_in_memory_that_held_others_are_the_same(nuclei: MeasuredField) -> None:
+    room, few = Room(), nuclei.runs.take(0, 3)
+    planes_of(np.zeros((300, 300, 3), np.uint8), Stains(), room=room)
+    used = planes_of(nuclei.rgb, Stains(), (few, 9, 5), room)
+    assert (used == planes_of(nuclei.rgb, Stains(), (few, 9, 5))).all()
+    assert (used == 0).mean() > 0.2
 
 
 def test_planes_of_a_view_are_the_same() -> None:

@@ -295,3 +295,11 @@ def test_luma_and_chroma_become_the_colors_of_libjpeg() -> None:
     ycc = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     expected = np.asarray(Image.fromarray(ycc, "YCbCr").convert("RGB")).astype(int)
     assert np.abs(jpeg.to_rgb(ycc).astype(int) - expected).max() <= 1
+
+
+def test_the_marker_of_a_scan_within_another_segment_is_none() -> None:
+    comment = b"\xff\xfe\x00\x08\xff\xda\x00\x0cab"
+    segments, scan = jpeg.segments_of(INTACT[:2] + comment + INTACT[2:])
+    plain, before = jpeg.segments_of(INTACT)
+    assert scan == before + len(comment)
+    assert segments == [(0xFE, comment), *plain]

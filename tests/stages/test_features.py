@@ -15,6 +15,7 @@ from scipy import ndimage
 from pathopipe.caveats import stops_grade
 from pathopipe.errors import FaultError
 from pathopipe.identity import identify
+from pathopipe.jobs import blocks_of_nuclei
 from pathopipe.jobs.execution import execute
 from pathopipe.models.mpp_guard import GUARDS, SCALES
 from pathopipe.ops.measures import measure_outlines, measure_pixels
@@ -29,7 +30,6 @@ from pathopipe.results.schemas.features import COLUMNS, GROUPS
 from pathopipe.results.schemas.measures.neighborhood import COMPARED
 from pathopipe.results.tables import TableWriter
 from pathopipe.samples import Sample
-from pathopipe.stages import features
 from pathopipe.units import Grid, Mpp
 from tests.made import manifest, seal
 from tests.ops.strategies import outlines, runs_of_labels
@@ -306,7 +306,7 @@ def test_neither_workers_nor_read_sizes_change_a_byte(tmp_path, monkeypatch):
     first = slide.bytes()
     slide.run(workers=2)
     assert slide.bytes() == first
-    monkeypatch.setattr(features, "_BLOCK", 64)
+    monkeypatch.setattr(blocks_of_nuclei, "_BLOCK", 64)
     slide.run(workers=2)
     assert slide.bytes() == first
 
@@ -331,8 +331,8 @@ class StoppedError(Exception):
 
 def test_a_job_that_was_stopped_goes_on_where_it_was_and_leaves_the_same_bytes(tmp_path, monkeypatch):
     slide = Slide(tmp_path, discs(500, 700, 150))
-    monkeypatch.setattr(features, "_BLOCK", 128)
-    measure, measured, limit = features.measure_pixels, [], [10**6]
+    monkeypatch.setattr(blocks_of_nuclei, "_BLOCK", 128)
+    measure, measured, limit = blocks_of_nuclei.measure_pixels, [], [10**6]
 
     def stopping(rgb, coords, offsets, *more):
         if len(measured) >= limit[0]:
@@ -340,7 +340,7 @@ def test_a_job_that_was_stopped_goes_on_where_it_was_and_leaves_the_same_bytes(t
         measured.append(len(offsets) - 1)
         return measure(rgb, coords, offsets, *more)
 
-    monkeypatch.setattr(features, "measure_pixels", stopping)
+    monkeypatch.setattr(blocks_of_nuclei, "measure_pixels", stopping)
     slide.run()
     whole, first = slide.bytes(), list(measured)
     assert len(first) > 10
@@ -456,7 +456,7 @@ def test_normalized_stain_gives_the_same_bytes_for_any_blocks_and_workers(tmp_pa
     slide = stained(Slide(tmp_path, discs(500, 700, 150)))
     slide.run(stain="normalized")
     first = slide.bytes()
-    monkeypatch.setattr(features, "_BLOCK", 256)
+    monkeypatch.setattr(blocks_of_nuclei, "_BLOCK", 256)
     slide.run(3, stain="normalized")
     assert slide.bytes() == first
 

@@ -7,7 +7,6 @@ piece of a row touches the next row's. Of the pixels, only the places are kept a
     . . # # . .        8 10           touches both pieces above, by edges or corners: one clump of five pixels
 """
 
-import math
 from typing import Final
 
 import numpy as np
@@ -106,12 +105,11 @@ def _changes(own: Counts, kinds: Kinds, width: int) -> Counts:
 @kernel
 def _otsu(values: Floats) -> float:
     """Threshold between the darker and the lighter pixels of a nucleus; its largest value where all are equal."""
-    low = high = values[0]
+    low = high = float(values[0])
     for value in values:
-        # Rarely, and so in less time than the smaller and the larger one of each two.
-        if value < low:
+        if value < low:  # noqa: PLR1730 (rarely, and so in less time than ``min``)
             low = value
-        if value > high:
+        if value > high:  # noqa: PLR1730
             high = value
     width = (high - low) / _BINS
     if width < 1e-9:
@@ -122,7 +120,7 @@ def _otsu(values: Floats) -> float:
     counts = np.zeros(_BINS, np.int64)
     for place in bins:
         counts[place] += 1
-        total += place
+        total += int(place)
     return low + (_best_split(counts, len(values), total) + 0.5) * width
 
 

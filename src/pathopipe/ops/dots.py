@@ -120,9 +120,7 @@ def _inner(own: Counts, depths: Floats, pixel: int, rim: float) -> Counts:
 
 
 @kernel
-def _heights(
-    plane: Plane, top: int, left: int, bottom: int, right: int, narrow: Half, wide: Half
-) -> tuple[Plane, int]:
+def _heights(plane: Plane, top: int, left: int, bottom: int, right: int, narrow: Half, wide: Half) -> tuple[Plane, int]:
     """Difference of two blurs of a plane in a box, row by row, and from one row to the next."""
     aside, up = len(wide[0]) - 1, len(wide[1]) - 1
     across = right - left + 2 * aside
@@ -221,6 +219,6 @@ def _add_weighted(values: Plane, weight: np.float32, away: int, out: Plane) -> N
 def _is_highest(values: Plane, place: int, width: int) -> bool:
     """Whether a value is higher than the three above it, and no lower than those below, as for those beside it."""
     value, above, below = values[place], place - width, place + width
-    before = max(max(values[above - 1], values[above]), values[above + 1])
-    after = max(max(values[below - 1], values[below]), values[below + 1])
+    before = max(values[above - 1], values[above], values[above + 1])
+    after = max(values[below - 1], values[below], values[below + 1])
     return bool(value > before and value >= after)

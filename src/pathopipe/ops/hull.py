@@ -140,7 +140,7 @@ def _farthest(hull: Floats, at: int, x: float, y: float) -> int:
 @kernel
 def _along(hull: Floats, k: int, m: int, x: float, y: float) -> float:
     """How far a corner lies from another one in a direction, times the length of that."""
-    return (hull[m, 0] - hull[k, 0]) * x + (hull[m, 1] - hull[k, 1]) * y
+    return float((hull[m, 0] - hull[k, 0]) * x + (hull[m, 1] - hull[k, 1]) * y)
 
 
 @kernel

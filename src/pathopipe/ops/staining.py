@@ -137,6 +137,8 @@ def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], squares: NDArra
         while square < wanted.size:
             if not wanted[square]:
                 out[:, row, square * _SQUARE : (square + 1) * _SQUARE] = 0
+                square += 1
+                continue
             first = square
             while square < wanted.size and wanted[square]:
                 square += 1
@@ -146,7 +148,6 @@ def _planes(rgb: NDArray[np.uint8], tables: NDArray[np.float32], squares: NDArra
                 red, green, blue = colors[k, 0], colors[k, 1], colors[k, 2]
                 one[k] = max(tables[0, red, 0] + tables[0, green, 1] + tables[0, blue, 2], np.float32(0))
                 other[k] = max(tables[1, red, 0] + tables[1, green, 1] + tables[1, blue, 2], np.float32(0))
-            square += 1
 
 
 @kernel
@@ -204,10 +205,9 @@ def _describe(values: Floats, room: Floats, out: Floats) -> None:
     n, total, low, high = len(values), 0.0, values[0], values[0]
     for value in values:
         total += value
-        # Rarely, and so in less time than the smaller and the larger one of each two.
-        if value < low:
+        if value < low:  # noqa: PLR1730 (rarely, and so in less time than ``min``)
             low = value
-        if value > high:
+        if value > high:  # noqa: PLR1730
             high = value
     mean = total / n
     second = third = fourth = 0.0

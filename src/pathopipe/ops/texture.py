@@ -155,34 +155,40 @@ def _sums(runs: Counts, ends: Counts, image: Bytes, factor: int) -> Floats:
 @kernel
 def _gradient(runs: Counts, ends: Counts, plane: NDArray[np.float32]) -> Floats:
     """Mean and SD (count, 2) of the slope of a plane in its unit per pixel, by central differences."""
-    height, width = plane.shape
-    out, slopes = np.full((len(ends) - 1, 2), np.nan), np.empty(width)
+    out, slopes = np.full((len(ends) - 1, 2), np.nan), np.empty(plane.shape[1])
     for i in range(len(out)):
         n, total, square = 0, 0.0, 0.0
         for k in range(ends[i], ends[i + 1]):
             row, first, after = runs[k]
-            above, below = max(row - 1, 0), min(row + 1, height - 1)
-            half = 0.5 if 0 < row < height - 1 else 1.0
-            up, down = plane[above, first:after], plane[below, first:after]
-            # Beyond the image its outer pixels go on.
-            begin, end = max(first, 1), min(after, width - 1)
-            left, right, here = plane[row, begin - 1 : end - 1], plane[row, begin + 1 : end + 1], slopes[begin - first :]
-            for x in range(left.size):
-                here[x] = (np.float64(right[x]) - np.float64(left[x])) * 0.5
-            if first == 0:
-                slopes[0] = np.float64(plane[row, min(1, width - 1)]) - np.float64(plane[row, 0])
-            if after == width:
-                slopes[after - 1 - first] = np.float64(plane[row, width - 1]) - np.float64(plane[row, max(width - 2, 0)])
-            for x in range(up.size):
-                dy = (np.float64(down[x]) - np.float64(up[x])) * half
-                slopes[x] = math.sqrt(slopes[x] * slopes[x] + dy * dy)
-            for x in range(up.size):
-                total, square = total + slopes[x], square + slopes[x] * slopes[x]
-            n += after - first
+            mine = slopes[: after - first]
+            _write_slopes(plane, row, first, after, mine)
+            for slope in mine:
+                total, square = total + slope, square + slope * slope
+            n += mine.size
         if n:
             out[i, 0] = total / n
             out[i, 1] = math.sqrt(max(square / n - (total / n) ** 2, 0.0))
     return out
+
+
+@kernel
+def _write_slopes(plane: NDArray[np.float32], row: int, first: int, after: int, out: Floats) -> None:
+    """Write the slopes of a run of pixels; where the image ends, from a pixel to its only neighbor."""
+    height, width = plane.shape
+    line, half = plane[row], 0.5 if 0 < row < height - 1 else 1.0
+    begin, end = max(first, 1), min(after, width - 1)
+    if begin < end:
+        left, right, here = line[begin - 1 : end - 1], line[begin + 1 : end + 1], out[begin - first :]
+        for x in range(left.size):
+            here[x] = (np.float64(right[x]) - np.float64(left[x])) * 0.5
+    if first == 0:
+        out[0] = np.float64(line[min(1, width - 1)]) - np.float64(line[0])
+    if after == width:
+        out[after - 1 - first] = np.float64(line[width - 1]) - np.float64(line[max(width - 2, 0)])
+    up, down = plane[max(row - 1, 0), first:after], plane[min(row + 1, height - 1), first:after]
+    for x in range(out.size):
+        dy = (np.float64(down[x]) - np.float64(up[x])) * half
+        out[x] = math.sqrt(out[x] * out[x] + dy * dy)
 
 
 @kernel

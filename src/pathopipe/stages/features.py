@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pathopipe.caveats import warning
 from pathopipe.inspection.sizes import check_mpp
+from pathopipe.jobs.blocks_of_nuclei import ROW, Rings, View, unpacked
 from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import Journal, advance, unpack
 from pathopipe.jobs.parallel import ahead
@@ -23,15 +24,12 @@ from pathopipe.jobs.pixels import open_slide_of
 from pathopipe.jobs.regions import sound_polygons
 from pathopipe.ops.blocks import by_block
 from pathopipe.ops.border import Border
-from pathopipe.ops.measures import MARGIN_UM, measure_outlines, measure_pixels
-from pathopipe.ops.normalization import MOST_AMPLIFIED, TARGET, amplification_of, normalized
+from pathopipe.ops.normalization import MOST_AMPLIFIED, TARGET, amplification_of
 from pathopipe.ops.regions import Bins, polygons_to_mask
 from pathopipe.ops.spatial.graph import Graph, delaunay_measures, neighbor_graph
 from pathopipe.ops.spatial.neighbors import differences, measure_neighbors
 from pathopipe.ops.stain import Stains
-from pathopipe.ops.texture import coarsening
 from pathopipe.pipeline import FeaturesSettings
-from pathopipe.provenance import Stopwatch
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import mpp_of
 from pathopipe.results.outlines import unpack_outlines
@@ -43,15 +41,11 @@ from pathopipe.results.tables import TableWriter, numbers, read_batches, read_co
 from pathopipe.slide import Slide
 from pathopipe.units import Grid
 
-_BLOCK: Final = 2048
-"""Side in pixels that are measured. The larger a block, the less of what is read around it is read twice."""
 _AHEAD: Final = 256
 """Pixels that blocks begin before multiples of their side, so that what lies around one touches fewer decoded squares.
 
 Those begin at multiples of 512.
 """
-_ENOUGH_BLOCKS: Final = 16
-"""Of a slide with fewer, blocks are half as wide, so that each thread gets some."""
 _GROUPS: Final = 2
 """Row groups whose nuclei are measured together."""
 _FINEST_MPP: Final = 0.25
@@ -60,113 +54,12 @@ _NATIVE: Final = "stain_not_normalized"
 _OTHER_COLORS: Final = frozenset({"not_he", "implausible_color"})
 """Warnings under which what was taken for hematoxylin and eosin is something else."""
 _SCHEMA: Final = schema_of(COLUMNS)
-_FROM_PIXELS: Final = tuple(
-    column for group, columns in GROUPS.items() if group not in {"distances", "neighborhood"} for column in columns
-)
-
 _OF_WHOLE: Final = CUT_OFF | {"orientation_deg"}
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 Members = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Rings:
-    """Outlines on the working grid: points (M, 2) as x, y of all rings in turn; ring i ends at ``offsets[i + 1]``."""
-
-    coords: Floats
-    offsets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def take(self, members: Members) -> "_Rings":
-        """Return some of them."""
-        starts, lengths = self.offsets[members], np.diff(self.offsets)[members]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return _Rings(self.coords[rows], offsets)
-
-
-@dataclass(frozen=True)
-class _View:
-    """What every block needs; shared by threads. Outlines lie on ``grid``, pixels are read on ``fine``.
-
-    ``stains`` are the slide's; ``target`` is what pixels are normalized to first, None where they are not.
-    """
-
-    slide: Slide
-    grid: Grid
-    fine: Grid
-    stains: Stains
-    target: Stains | None
-    border: Border
-    groups: frozenset[str]
-    watch: Stopwatch
-
-    @property
-    def ratio(self) -> tuple[float, float]:
-        """Pixels of ``fine`` along one of ``grid``, x and y."""
-        return self.grid.factor_x / self.fine.factor_x, self.grid.factor_y / self.fine.factor_y
-
-    @property
-    def side(self) -> int:
-        """Side of a block in pixels of ``fine``."""
-        return _BLOCK if self.fine.width * self.fine.height >= _ENOUGH_BLOCKS * _BLOCK**2 else _BLOCK // 2
-
-    def measure(self, block: tuple[_Rings, Members, int]) -> Columns:
-        """Measure some nuclei, the first of which is that of a row, in a window that shows all of them whole.
-
-        Returns
-        -------
-        ``row`` int64 (n,) in the table, ``at_border`` int8 (n,), and the measures in the order of the table: ``wide``
-        float64 (K, n) and ``narrow`` float32 (L, n).
-        """
-        rings = block[0].take(block[1])
-        with self.watch.spending("outlines"):
-            found = measure_outlines(rings.coords, rings.offsets, (self.grid.mpp_x, self.grid.mpp_y), self.groups)
-        coords = rings.coords * self.ratio
-        x, y, width, height = self._window(coords)
-        with self.watch.spending("reading"):
-            rgb = self.slide.read(self.fine, x, y, width, height)
-        mpp = (self.fine.mpp_x, self.fine.mpp_y)
-        with self.watch.spending("pixels"):
-            if self.target is not None:
-                rgb = normalized(rgb, self.stains, self.target)
-            stains = self.target or self.stains
-            found |= measure_pixels(rgb, coords - (x, y), rings.offsets, mpp, stains, self.groups)
-        none = np.full(len(rings), np.nan)
-        parts = {kind: [found.get(c.name, none) for c in _FROM_PIXELS if c.kind == kind] for kind in _PACKED}
-        packed = {name: np.stack(parts[kind]).astype(kind) for kind, name in _PACKED.items()}
-        at_border = self.border.touched_by(rings.coords, rings.offsets)
-        where: Columns = {_ROW: block[1] + block[2], AT_BORDER.name: at_border.astype(np.int8)}
-        return where | packed
-
-    def _window(self, coords: Floats) -> tuple[int, int, int, int]:
-        """Return x, y, width and height of what has to be read around outlines, as far as the slide goes."""
-        margin = (MARGIN_UM / self.fine.mpp_x + 1, MARGIN_UM / self.fine.mpp_y + 1)
-        step = coarsening(min(self.fine.mpp_x, self.fine.mpp_y))
-        least, most = (np.array([of(coords[:, 0]), of(coords[:, 1])]) for of in (np.min, np.max))
-        low = np.floor((least - margin) / step).astype(np.int64) * step
-        high = np.ceil(most + margin).astype(np.int64)
-        x0, y0 = (int(value) for value in np.maximum(low, 0))
-        x1, y1 = min(int(high[0]), self.fine.width), min(int(high[1]), self.fine.height)
-        return x0, y0, max(x1 - x0, 1), max(y1 - y0, 1)
-
-
-_PACKED: Final = {"float64": "wide", "float32": "narrow"}
-_ROW: Final = "row"
-
-
-def _unpacked(piece: Mapping[str, NDArray[Any]]) -> Columns:
-    """Name the columns of what `_View.measure` returned."""
-    found: Columns = {AT_BORDER.name: piece[AT_BORDER.name]}
-    for kind, name in _PACKED.items():
-        columns = [column.name for column in _FROM_PIXELS if column.kind == kind]
-        found |= dict(zip(columns, piece[name], strict=True))
-    return found
 
 
 @dataclass(frozen=True)
@@ -177,15 +70,15 @@ class _Nuclei:
     """
 
     job: Job[FeaturesSettings]
-    view: _View
+    view: View
     journal: Journal
     total: int
 
     def measure(self) -> Iterator[Mapping[str, NDArray[Any]]]:
-        """Measure them; yields what `_View.measure` returns, block by block."""
+        """Measure them; yields what `View.measure` returns, block by block."""
         done = 0
         for piece in advance(self.journal, self.view.measure, self._blocks(), self.job.workers):
-            done += len(piece[_ROW])
+            done += len(piece[ROW])
             self.job.progress.update(done, self.total, "nuclei")
             yield piece
 
@@ -196,14 +89,14 @@ class _Nuclei:
             ids, columns, left = numbers(batch), dict[str, NDArray[Any]](), len(batch)
             while left:
                 piece = unpack(self.journal.read(number))
-                rows = piece[_ROW] - first
-                for name, values in _unpacked(piece).items():
+                rows = piece[ROW] - first
+                for name, values in unpacked(piece).items():
                     columns.setdefault(name, np.empty(len(ids), values.dtype))[rows] = values
                 number, left = number + 1, left - len(rows)
             first += len(ids)
             yield ids, columns
 
-    def _blocks(self) -> Iterator[tuple[_Rings, Members, int]]:
+    def _blocks(self) -> Iterator[tuple[Rings, Members, int]]:
         """Outlines, those of them that lie in a block, and the row of the first outline."""
         first = 0
         for rings in ahead(self._outlines()):
@@ -213,10 +106,10 @@ class _Nuclei:
                 yield rings, members, first
             first += len(rings)
 
-    def _outlines(self) -> Iterator[_Rings]:
+    def _outlines(self) -> Iterator[Rings]:
         path = self.job.input("segment/nuclei.parquet")
         for batch in self._batches("geometry"):
-            yield _Rings(*unpack_outlines(path, batch, self.view.grid))
+            yield Rings(*unpack_outlines(path, batch, self.view.grid))
 
     def _batches(self, name: str) -> Iterator[pa.Array]:
         """A column of the nuclei, some row groups at a time."""
@@ -278,10 +171,10 @@ def _not_normalized(job: Job[FeaturesSettings]) -> list[dict[str, Any]]:
     return []
 
 
-def _view(job: Job[FeaturesSettings], slide: Slide, target: Stains | None) -> _View:
+def _view(job: Job[FeaturesSettings], slide: Slide, target: Stains | None) -> View:
     tissue, segment = job.manifest("tissue"), job.manifest("segment")
     grid, bins = Grid(**segment["grid"]), Bins(**tissue["bins"])
-    return _View(
+    return View(
         slide,
         grid,
         slide.grid(max(_FINEST_MPP, slide.mpp.x, slide.mpp.y)),
@@ -325,7 +218,7 @@ def _compared(nuclei: _Nuclei) -> Columns:
     """Measure all nuclei; returns what is compared with the neighbors', (N,) each."""
     compared = {name: np.full(nuclei.total, np.nan) for name in (*COMPARED, "orientation_deg")}
     for piece in nuclei.measure():
-        columns, rows = _unpacked(piece), piece[_ROW]
+        columns, rows = unpacked(piece), piece[ROW]
         for name, values in compared.items():
             values[rows] = columns[name]
             if name in _OF_WHOLE:
