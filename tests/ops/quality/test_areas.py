@@ -59,6 +59,17 @@ def test_nothing_outside_of_the_tissue_is_named() -> None:
     assert not tidy(painted("pen", np.s_[:, :]), tissue, 10)[:, 32:].any()
 
 
+def test_ink_has_a_margin_within_the_tissue_and_others_have_none() -> None:
+    tissue = ALL.copy()
+    tissue[:, 41:] = False
+    for name, reach in (("pen", 2), ("debris", 0)):
+        found = tidy(painted(name, np.s_[20:40, 20:40]), tissue, 10)
+        assert (found[20 - reach : 40 + reach, 30] == NUMBERS[name]).all()
+        assert not found[: 20 - reach].any()
+        assert found[30, 40] == (NUMBERS[name] if reach else 0)
+        assert not found[:, 41:].any()
+
+
 def test_the_first_of_two_that_meet_counts() -> None:
     labels = painted(ARTIFACTS[2], np.s_[:, :])
     labels[20:40, 20:40] = NUMBERS[ARTIFACTS[0]]
