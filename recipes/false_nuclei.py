@@ -1,26 +1,22 @@
 """Count nuclei that `open` sees where there are none: in ink and folds, on glass and keratin.
 
-    python recipes/false_nuclei.py DATA OUT [chosen]
+    python recipes/false_nuclei.py DATA OUT
 
-Ink and folds are painted onto tissue of MoNuSeg and GlaS, mirrored to squares of 640 µm at 0.5 µm per pixel; with
-`chosen` onto the fields of NuInsSeg, BRCA-M2C and TNBC that choices are made on. All stages up to `segment` run on each
-image with and without what was painted, and with nothing left out. A nucleus whose center lies where something was
-painted is false if the image without it has none within 3 µm, and neither has the upper layer of a fold by itself: its
-nuclei are real. How many are false if those of the upper layer count as false, too, is printed beside it. `after` are
-those on the tissue that `quality` leaves, with folds left out, too. Of CMU-1-Small-Region, whose pieces without nuclei
-are listed in recipes/sheets.py, all nuclei there are false.
+Ink and folds are painted onto tissue of MoNuSeg and GlaS, mirrored to squares of 640 µm at 0.5 µm per pixel. All stages
+up to `segment` run on each image with and without what was painted, and with nothing left out. A nucleus whose center
+lies where something was painted is false if the image without it has none within 3 µm. `after` are those on the tissue
+that `quality` leaves, with folds left out, too. Of CMU-1-Small-Region, whose pieces without nuclei are listed in
+recipes/sheets.py, all nuclei there are false.
 """
 
 import csv
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-import painted as drawn
 import shapely
-from painted import Field, canvas, load
+from painted import canvas, load
 from scipy.spatial import cKDTree
 from sheets import WITHOUT_NUCLEI
 
@@ -37,7 +33,6 @@ LABEL = {"pen": PEN, "fold": FOLD}
 CMU_MPP = 0.499
 REACH_PX = 3.0 / MPP
 LEFT_OUT = QualitySettings(exclude=("pen", "debris", "out of focus", "fold"))
-COUNTED = ("false", "false after", "true or false after", "with the upper layer's", "with the upper layer's after")
 
 
 def nuclei(sample: Sample, folder: Path, quality: QualitySettings) -> np.ndarray:
@@ -68,69 +63,36 @@ def saved(rgb: np.ndarray, folder: Path, name: str) -> Sample:
     return Sample(name, folder / f"{name}.png", (MPP, MPP))
 
 
-def tested(data: Path) -> Iterator[Field]:
-    """Fields of the sources that no quality map was learned from, at 0.5 µm per pixel, in turns."""
+def fields(data: Path) -> list[tuple[Path, float]]:
+    """Images of the sources that no quality map was learned from, with their resolution, in turns."""
     first = [(path, 0.25) for path in sorted((data / "nuclei/monuseg_train/images").iterdir())]
     rows = csv.DictReader((data / "grade/glas_train/slides.tsv").open(), delimiter="\t")
     second = [(data / "grade/glas_train" / row["path"], float(row["mpp"])) for row in rows]
-    for pair in zip(first[::7], second[::20], strict=False):
-        yield from (load(path, mpp, "", MPP) for path, mpp in pair)
+    return [each for pair in zip(first[::7], second[::20], strict=False) for each in pair]
 
 
-def chosen(data: Path) -> Iterator[Field]:
-    """Fields that choices are made on, at 0.5 µm per pixel, in turns."""
-    fields = drawn.fields(data)[1]
-    parts = [[field for field in fields if field.source == source] for source in sorted({f.source for f in fields})]
-    for number in range(IMAGES):
-        part = parts[number % len(parts)]
-        field = part[7 * number % len(part)]
-        folder = data / "nuclei" / field.source / "images"
-        path = next(path for path in folder.iterdir() if path.stem == field.name)
-        yield load(path, 0.5 if field.source == "brca_m2c" else 0.25, "", MPP)
-
-
-def layers(rgb: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[Painting, list[np.ndarray]]:
-    """Paint two artifacts of a kind; also what each of them adds to the image, as an image by itself."""
-    painting, added = Painting.of(rgb, MPP), []
-    for _ in range(2):
-        before = painting.density
-        PAINTERS[kind](painting, rng)
-        alone = Painting(np.maximum(painting.density - before, 0), MPP)
-        added.append(alone.rgb)
-    return painting, added
-
-
-def far(found: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
-    """Which nuclei (N, 2) lie further than 3 µm from all others, (N,)."""
-    known = np.concatenate(others)
-    return cKDTree(known).query(found)[0] > REACH_PX if len(known) else np.ones(len(found), bool)
-
-
-def painted(fields: Iterator[Field], out: Path) -> None:
+def painted(data: Path, out: Path) -> None:
     """Print false nuclei per mm2 of ink and of folds."""
-    counts, areas = {kind: np.zeros(len(COUNTED)) for kind in LABEL}, dict.fromkeys(LABEL, 0.0)
-    for number, field in enumerate(list(fields)[:IMAGES]):
+    counts = {kind: np.zeros(4) for kind in LABEL}
+    for number, (path, mpp) in enumerate(fields(data)[:IMAGES]):
         rng = np.random.default_rng((11, number))
-        rgb = canvas(field, rng, SIDE)
+        rgb = canvas(load(path, mpp, "", MPP), rng, SIDE)
         clean = nuclei(saved(rgb, out, f"clean_{number}"), out, QualitySettings(exclude=()))
         for kind, label in LABEL.items():
-            painting, added = layers(rgb, kind, rng)
+            painting = Painting.of(rgb, MPP)
+            for _ in range(2):
+                PAINTERS[kind](painting, rng)
             sample = saved(painting.rgb, out, f"{kind}_{number}")
             found = nuclei(sample, out / "all", QualitySettings(exclude=()))
-            upper = [
-                nuclei(saved(one, out, f"upper_{number}_{place}"), out / "all", QualitySettings(exclude=()))
-                for place, one in enumerate(added if kind == "fold" else ())
-            ]
             within = painting.labels[tuple(np.clip(found.astype(int), 0, SIDE - 1).T[::-1])] == label
-            left = within & shapely.contains_xy(sound(sample, out / "left"), *found.T)
-            false, strictly = far(found, [clean, *upper]), far(found, [clean])
-            areas[kind] += (painting.labels == label).sum() * MPP**2 / 1e6
-            rows = (within & false, left & false, left, within & strictly, left & strictly)
-            counts[kind] += [row.sum() for row in rows]
-            print(kind, number, round(areas[kind], 3), counts[kind].tolist(), flush=True)
-    for kind, values in counts.items():
-        rates = ", ".join(f"{name} {value / areas[kind]:.1f}" for name, value in zip(COUNTED, values, strict=True))
-        print(f"{kind}: {areas[kind]:.2f} mm2, per mm2: {rates}")
+            far = cKDTree(clean).query(found)[0] > REACH_PX if len(clean) else np.ones(len(found), bool)
+            left = shapely.contains_xy(sound(sample, out / "left"), *found.T)
+            mm2 = (painting.labels == label).sum() * MPP**2 / 1e6
+            counts[kind] += [mm2, (within & far).sum(), (within & far & left).sum(), (within & left).sum()]
+            print(kind, number, counts[kind].round(3).tolist(), flush=True)
+    for kind, (mm2, before, after, any_after) in counts.items():
+        rates = f"false per mm2 {before / mm2:.1f}, after {after / mm2:.1f}, true or false after {any_after / mm2:.1f}"
+        print(f"{kind}: {mm2:.2f} mm2, {rates}")
 
 
 def real(data: Path, out: Path) -> None:
@@ -141,18 +103,17 @@ def real(data: Path, out: Path) -> None:
         for x, y, width, height in WITHOUT_NUCLEI:
             within = ((found >= (x, y)) & (found < (x + width, y + height))).all(axis=1).sum()
             print(
-                f"CMU-1, {name}: {within} nuclei in {width * height * CMU_MPP**2 / 1e6:.3f} mm2 at {x}, {y}", flush=True
+                f"CMU-1, {name}: {within} nuclei in {width * height * 0.499**2 / 1e6:.3f} mm2 at {x}, {y}", flush=True
             )
 
 
 def main() -> None:
     """Measure both."""
-    data, out, choosing = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] == ["chosen"]
+    data, out = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in (out, out / "all", out / "left"):
         folder.mkdir(parents=True, exist_ok=True)
-    if not choosing:
-        real(data, out)
-    painted(chosen(data) if choosing else tested(data), out)
+    real(data, out)
+    painted(data, out)
 
 
 if __name__ == "__main__":

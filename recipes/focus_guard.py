@@ -1,11 +1,12 @@
 """Measure what `out_of_focus` of the stage `tissue` notices: it sets the limit of sharpness in `inspection.guards`.
 
-    python recipes/focus_guard.py DATA
+    python recipes/focus_guard.py DATA OUT [WORD …]
 
 Fields are blurred by a Gaussian, resampled, compressed and made noisy, and looked at as the stage looks at them: in
 windows of 128 um at 0.5 um per pixel. BRCA-M2C, TNBC and NuCLS are what the limit was chosen on; MoNuSeg, GlaS (its
 training part), and the two slides (the tissue in their middle) were not looked at for it; of NuInsSeg every second
-field. Prints the median of sharpness of each set and change, and how many fields are told to be out of focus.
+field. Prints the median of sharpness of each set and change, and how many fields are told to be out of focus; where
+words are given, of the changes whose names hold one of them.
 """
 
 import csv
@@ -104,18 +105,19 @@ def seen(rgb: RGB, mpp: float, file: Path) -> list[float]:
 
 def main() -> None:
     """Print a table."""
-    data, file = Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else ".") / "focus_guard.png"
+    data, file, words = Path(sys.argv[1]), Path(sys.argv[2]) / "focus_guard.png", sys.argv[3:] or [""]
+    changes = {name: how for name, how in CHANGES.items() if any(word in name for word in words)}
     found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
     for name, path, stated in fields(data):
         rgb, mpp = middle(path, stated)
-        for change, how in CHANGES.items():
+        for change, how in changes.items():
             changed, scale = how(rgb, mpp)
             values = np.array(seen(changed, scale, file))
             told = float(np.mean(values < least_sharpness(Mpp(scale, scale, "sheet")))) > SHARE
             for key in (name, "learned") if name in LEARNED else (name,):
                 found.setdefault(key, {}).setdefault(change, []).append((float(np.median(values)), told))
     file.unlink()
-    for change in CHANGES:
+    for change in changes:
         cells = []
         for name, rows in found.items():
             values, told = zip(*rows[change], strict=True)

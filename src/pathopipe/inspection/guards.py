@@ -21,9 +21,10 @@ Entry = dict[str, Any]
 # Half of 154 fields of BRCA-M2C, TNBC and NuCLS are below it once they are blurred by a Gaussian of 0.7 um, where F1 of
 # detection with outlines has fallen by 0.05; none is below it as it is (recipes/focus_guard.py, docs/guards.md).
 _BLURRED: Final = 0.34
-# How much of it is left where the image was resampled to pixels of these widths: they cannot hold finer detail.
-_PIXELS_UM: Final = (0.5, 0.7, 1.0)
-_LEFT_OF_DETAIL: Final = (1.0, 0.8, 0.66)
+# How much of the finest detail pixels of these widths leave; the same fields lose no more than this at 1 um, either, at
+# the lower end.
+_PIXELS_UM: Final = (0.5, 0.7)
+_LEFT_OF_DETAIL: Final = (1.0, 0.8)
 _BLURRED_SHARE: Final = 0.3
 _MPP_CONFLICT: Final = 0.05
 _FAINT: Final = 0.25
