@@ -36,7 +36,7 @@ def test_blur_must_cover_more_than_others() -> None:
     assert tidy(painted("pen", part), ALL, 100).any()
 
 
-@pytest.mark.parametrize(("name", "sure"), [("out of focus", 5), ("fold", 20)])
+@pytest.mark.parametrize(("name", "sure"), [("out of focus", 8), ("fold", 20)])
 def test_an_area_grows_into_what_is_doubtful_beside_it_and_not_elsewhere(name: str, sure: int) -> None:
     labels = painted(name, np.s_[5:45, 5 : 5 + sure])
     labels[5:45, 5 + sure : 40] = labels[50:64, 50:64] = NUMBERS[name] + DOUBTFUL
@@ -57,17 +57,6 @@ def test_nothing_outside_of_the_tissue_is_named() -> None:
     tissue = ALL.copy()
     tissue[:, 32:] = False
     assert not tidy(painted("pen", np.s_[:, :]), tissue, 10)[:, 32:].any()
-
-
-def test_ink_has_a_margin_within_the_tissue_and_others_have_none() -> None:
-    tissue = ALL.copy()
-    tissue[:, 41:] = False
-    for name, reach in (("pen", 2), ("debris", 0)):
-        found = tidy(painted(name, np.s_[20:40, 20:40]), tissue, 10)
-        assert (found[20 - reach : 40 + reach, 30] == NUMBERS[name]).all()
-        assert not found[: 20 - reach].any()
-        assert found[30, 40] == (NUMBERS[name] if reach else 0)
-        assert not found[:, 41:].any()
 
 
 def test_the_first_of_two_that_meet_counts() -> None:

@@ -21,11 +21,9 @@ _CLOSE: Final = {"bubble": 6, "pen": 2, "fold": 2, "out of focus": 4}
 """Bins over which gaps in areas are closed."""
 _ENCLOSED: Final = 0.55
 """Share of the border of a piece of tissue that must be a rim, so that it lies in the bubble."""
-_SURE_SHARE: Final = {"fold": 0.35}
-"""Share of the bins of an area that must be sure: dense tissue looks like a fold here and there."""
+_SURE_SHARE: Final = {"fold": 0.35, "out of focus": 0.2}
+"""Share of the bins of an area that must be sure: dense tissue looks like a fold in places, soft tissue like blur."""
 _USUAL_SHARE: Final = 0.1
-_MARGIN: Final = {"pen": 2}
-"""Bins by which areas are widened at last: the edge of a stroke on the cover glass is out of focus."""
 _FOCUS_AREA: Final = 8.0
 """Blur is judged by wide surroundings: an area of it counts from this many times the least area on."""
 
@@ -57,7 +55,7 @@ def tidy(labels: Labels, tissue: Mask, least: float) -> Labels:
         area = least * (_FOCUS_AREA if name == "out of focus" else 1)
         # An area that is all of a small piece counts, however small.
         mask = keep_large(mask & tissue, min(area, 0.5 * np.count_nonzero(tissue)))
-        out[_widened(mask, _MARGIN.get(name, 0)) & tissue] = NUMBERS[name]
+        out[mask] = NUMBERS[name]
     return out
 
 
@@ -96,19 +94,11 @@ def _grown(sure: Mask, doubtful: Mask, radius: int, share: float) -> Mask:
 
 
 def _closed(mask: Mask, radius: int) -> Mask:
-    disc = _disc(radius)
+    size = 2 * radius + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     padded = np.pad(mask.astype(np.uint8), radius, mode="edge")
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)
     return closed[radius:-radius, radius:-radius].astype(bool)
-
-
-def _widened(mask: Mask, radius: int) -> Mask:
-    return cv2.dilate(mask.view(np.uint8), _disc(radius)).astype(bool) if radius else mask
-
-
-def _disc(radius: int) -> Labels:
-    size = 2 * radius + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
 def _filled(rim: Mask, tissue: Mask) -> Mask:
