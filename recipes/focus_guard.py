@@ -5,8 +5,8 @@
 Fields are blurred by a Gaussian, resampled, compressed and made noisy, and looked at as the stage looks at them: in
 windows of 128 um at 0.5 um per pixel. BRCA-M2C, TNBC and NuCLS are what the limit was chosen on; MoNuSeg, GlaS (its
 training part), and the two slides (the tissue in their middle) were seen before it was settled; of NuInsSeg every
-second field. Prints the median of sharpness of each set and change, and how many fields are told to be out of focus; where
-words are given, of the changes whose names hold one of them.
+second field. Prints the median of sharpness of each set and change, and how many fields are told to be out of focus;
+where words are given, of the changes whose names hold one of them.
 """
 
 import csv
