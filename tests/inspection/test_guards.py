@@ -16,6 +16,7 @@ from pathopipe.jobs.execution import execute
 from pathopipe.ops.stain import Stains, densities
 from pathopipe.pipeline import TissueSettings
 from pathopipe.samples import Sample
+from pathopipe.slide import open_slide
 from pathopipe.synthetic import Scene, write_slide
 from tests.slide.files import write_svs
 
@@ -209,3 +210,36 @@ def test_all_warnings_have_number_and_threshold(tmp_path: Path) -> None:
     for entry in manifest["quality"]:
         assert set(entry) == {"code", "message", "value", "threshold"}
         assert isinstance(entry["value"], int | float)
+
+
+def blurred(image: RGB, mpp: float, sigma_um: float) -> RGB:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_um / mpp), np.uint8)
+
+
+def real(shared_data: Path, name: str) -> tuple[RGB, float]:
+    """The middle of a real slide, at most 700 um wide, at its own resolution."""
+    with open_slide(shared_data / name) as slide:
+        grid = slide.grid(slide.mpp.x)
+        width, height = (min(side, round(700 / slide.mpp.x)) for side in (grid.width, grid.height))
+        return slide.read(grid, (grid.width - width) // 2, (grid.height - height) // 2, width, height), slide.mpp.x
+
+
+@pytest.mark.parametrize("name", ["slides/CMU-1-Small-Region.svs", "slides/OS-1-detail.ome.tif"])
+def test_a_slide_whose_measures_blur_has_changed_gets_no_grade(shared_data: Path, tmp_path: Path, name: str) -> None:
+    image, mpp = real(shared_data, name)
+    for sigma_um, expected in ((0.0, []), (1.0, ["out_of_focus"])):
+        Image.fromarray(blurred(image, mpp, sigma_um) if sigma_um else image).save(tmp_path / "image.png")
+        sample = Sample("s", tmp_path / "image.png", mpp=(mpp, mpp))
+        assert stopping(execute("tissue", "s", tmp_path / str(sigma_um), TissueSettings(), sample)) == expected
+
+
+def test_wide_pixels_are_no_blur_and_blur_is_told_among_them(shared_data: Path, tmp_path: Path) -> None:
+    image, mpp = real(shared_data, "slides/CMU-1-Small-Region.svs")
+    for sigma_um, expected in ((0.0, []), (1.0, ["out_of_focus"])):
+        coarse = cv2.resize(blurred(image, mpp, sigma_um) if sigma_um else image, (700, 700), interpolation=3)
+        Image.fromarray(coarse).save(tmp_path / "image.png")
+        sample = Sample("s", tmp_path / "image.png", mpp=(1.0, 1.0))
+        assert stopping(execute("tissue", "s", tmp_path / str(sigma_um), TissueSettings(), sample)) == expected
+    # A sound field of GlaS, whose pixels are 0.62 um wide: half of its windows would be too soft for narrow ones.
+    sample = Sample("s", shared_data / "grade/glas_train/images/train_61.jpg", mpp=(0.62, 0.62))
+    assert stopping(execute("tissue", "s", tmp_path / "field", TissueSettings(), sample)) == []

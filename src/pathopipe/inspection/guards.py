@@ -18,9 +18,13 @@ from pathopipe.units import Mpp
 RGB = NDArray[np.uint8]
 Entry = dict[str, Any]
 
-# Of 704 windows of NuCLS, TNBC, BRCA-M2C, MoNuSeg, GlaS, CMU-1 and OS-1 at 0.5 mpp 99.1% are above it as they are, and
-# 98.2% below it after a Gaussian blur of 2 pixels (74% after 1.5).
-_BLURRED: Final = 0.3
+# Half of 154 fields of BRCA-M2C, TNBC and NuCLS are below it once they are blurred by a Gaussian of 0.7 um, where F1 of
+# detection with outlines has fallen by 0.05; none is below it as it is (recipes/focus_guard.py, docs/guards.md).
+_BLURRED: Final = 0.34
+# How much of the finest detail pixels of these widths leave; the same fields lose no more than this at 1 um, either, at
+# the lower end.
+_PIXELS_UM: Final = (0.5, 0.7)
+_LEFT_OF_DETAIL: Final = (1.0, 0.8)
 _BLURRED_SHARE: Final = 0.3
 _MPP_CONFLICT: Final = 0.05
 _FAINT: Final = 0.25
@@ -156,7 +160,7 @@ def _foreign(found: Colors, pixels: RGB) -> Entry:
 
 
 def _other_warnings(slide: Slide, sharp: list[float], stains: Stains, tissue: TissueView) -> list[Entry]:
-    blurred = float(np.mean([value < _BLURRED for value in sharp]))
+    blurred = float(np.mean([value < least_sharpness(slide.mpp) for value in sharp]))
     conflict, pen, strength = _mpp_conflict(slide), tissue.pen_share, stains.hematoxylin_max
     estimated = 0 if stains.source == "default" else 2
     checks = (
@@ -172,6 +176,14 @@ def _other_warnings(slide: Slide, sharp: list[float], stains: Stains, tissue: Ti
         text = "the stain colors could not be estimated from this slide; standard colors were used"
         found.append(warning("default_stain", text, estimated, 2))
     return found
+
+
+def least_sharpness(mpp: Mpp) -> float:
+    """Return the sharpness (`ops.tissue.sharpness`, at 0.5 um per pixel) below which a window is out of focus.
+
+    A slide with wider pixels shows less of the finest detail, however well it is in focus.
+    """
+    return _BLURRED * float(np.interp(mpp.mean, _PIXELS_UM, _LEFT_OF_DETAIL))
 
 
 def _mpp_conflict(slide: Slide) -> float:

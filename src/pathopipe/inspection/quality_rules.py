@@ -16,7 +16,7 @@ from pathopipe.pipeline import QualitySettings
 _OVERSTAINED_OD: Final = 1.25
 _FAINT_OD: Final = 0.06
 _CLIPPED: Final = 0.5
-_DOUBTFUL_BLUR: Final = 0.7
+_DOUBTFUL_BLUR: Final = 0.6
 _DOUBTFUL_SHARE: Final = 0.55
 _DETAIL: Final = 3.0
 _CALLED: Final = {"fold": "fold", "rim": "bubble", "pen": "pen", "debris": "debris"}

@@ -36,7 +36,7 @@ def test_blur_must_cover_more_than_others() -> None:
     assert tidy(painted("pen", part), ALL, 100).any()
 
 
-@pytest.mark.parametrize(("name", "sure"), [("out of focus", 5), ("fold", 20)])
+@pytest.mark.parametrize(("name", "sure"), [("out of focus", 8), ("fold", 20)])
 def test_an_area_grows_into_what_is_doubtful_beside_it_and_not_elsewhere(name: str, sure: int) -> None:
     labels = painted(name, np.s_[5:45, 5 : 5 + sure])
     labels[5:45, 5 + sure : 40] = labels[50:64, 50:64] = NUMBERS[name] + DOUBTFUL

@@ -21,8 +21,8 @@ _CLOSE: Final = {"bubble": 6, "pen": 2, "fold": 2, "out of focus": 4}
 """Bins over which gaps in areas are closed."""
 _ENCLOSED: Final = 0.55
 """Share of the border of a piece of tissue that must be a rim, so that it lies in the bubble."""
-_SURE_SHARE: Final = {"fold": 0.35}
-"""Share of the bins of an area that must be sure: dense tissue looks like a fold here and there."""
+_SURE_SHARE: Final = {"fold": 0.35, "out of focus": 0.2}
+"""Share of the bins of an area that must be sure: dense tissue looks like a fold in places, soft tissue like blur."""
 _USUAL_SHARE: Final = 0.1
 _FOCUS_AREA: Final = 8.0
 """Blur is judged by wide surroundings: an area of it counts from this many times the least area on."""
