@@ -72,6 +72,18 @@ def test_assign_is_the_least_cost_then_the_first_seed(scene):
     np.testing.assert_array_equal(assign(seeds, named(maps), options), reference_labels(seeds, maps, options))
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 19])
+def test_each_of_many_runs_keeps_its_own_seed(width):
+    """More runs than there is room for at first, of lengths around those that are looked at together."""
+    maps = np.zeros((2, 161, 60 * (width + 1)), np.uint8)
+    columns = np.arange(maps.shape[2])
+    maps[0, ::2] = np.where(columns % (width + 1) < width, 255, 0)
+    seeds = np.argwhere((maps[0] > 0) & (columns % (width + 1) == 0)).astype(np.int32)
+    number = np.cumsum((maps[0] > 0) & (columns % (width + 1) == 0)).reshape(maps.shape[1:])
+    labels = assign(seeds, named(maps), AssignSettings(radius_px=32))
+    np.testing.assert_array_equal(labels, np.where(maps[0] > 0, number, 0))
+
+
 @settings(deadline=None, max_examples=100)
 @given(scenes(largest=16))
 def test_finish_is_the_filled_component_of_the_seed(scene):

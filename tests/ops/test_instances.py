@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pathopipe.ops import assign
 from pathopipe.ops.assign import AssignSettings, halo
 from pathopipe.ops.instances import Nuclei, segment_block, solid
+from pathopipe.ops.workspace import Workspace
 from tests.ops.strategies import named, scenes
 
 
@@ -53,6 +55,29 @@ def test_blocks_with_the_halo_give_the_nuclei_of_the_whole_image(scene, size, ro
     whole = segment_whole(seeds, scores, maps, options)
     blocks = segment_in_blocks(seeds, scores, maps, options, size, halo(options), (row, column))
     assert by_seed(blocks) == by_seed([whole])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(scenes(largest=30), min_size=2, max_size=4))
+def test_what_a_workspace_was_used_for_before_changes_nothing(several):
+    """Larger and smaller blocks, costs of other sizes: nothing is left over."""
+    workspace = Workspace()
+    for seeds, maps, options in several:
+        scores = np.ones(len(seeds), np.float32)
+        again = segment_block(named(maps), seeds, scores, (0, 0, *maps.shape[1:]), options, workspace=workspace)
+        assert rows_of(again) == rows_of(segment_whole(seeds, scores, maps, options))
+        left = [name for name, array in workspace._arrays.items() if array.any()]
+        assert not {"keys", "fixed"} & {*left}
+
+
+def test_a_workspace_is_empty_after_an_error(monkeypatch):
+    workspace, maps = Workspace(), np.full((2, 9, 9), 255, np.uint8)
+    broken = (np.full((1, 2), 4, np.int32), named(maps), AssignSettings(), (np.ones(1, bool),) * 2, (0, 0), workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr(assign, "outline", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            assign.outlined_nuclei(*broken)
+    assert not any(array.any() for array in workspace._arrays.values())
 
 
 @pytest.mark.parametrize("smooth", [False, True])

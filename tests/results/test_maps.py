@@ -9,6 +9,7 @@ import pytest
 import zarr
 
 from pathopipe.errors import ArtifactError
+from pathopipe.ops.workspace import Workspace
 from pathopipe.results.maps import chunks, open_maps, write_maps
 
 SIDE = 16
@@ -56,6 +57,15 @@ def test_a_map_is_found_by_its_name_beside_any_others(maps: np.ndarray, tmp_path
         np.testing.assert_array_equal(image["type_epithelial"], third[0, 10:60, 5:40])
         with pytest.raises(KeyError, match="distance"):
             found.read(["distance"], 0, 0, 1, 1)
+
+
+def test_background_is_read_into_used_memory(maps: np.ndarray, tmp_path: Path) -> None:
+    write(tmp_path / "maps.zarr.zip", maps, 32)
+    workspace = Workspace()
+    with open_maps(tmp_path / "maps.zarr.zip") as found:
+        for y0, x0, y1, x1 in ((0, 0, 70, 50), (15, 20, 49, 50), (16, 16, 40, 33)):
+            for name, image in found.read(CHANNELS[:2], y0, x0, y1, x1, workspace).items():
+                np.testing.assert_array_equal(image, maps[CHANNELS.index(name), y0:y1, x0:x1])
 
 
 def test_pieces_change_no_byte_and_background_takes_no_room(maps: np.ndarray, tmp_path: Path) -> None:

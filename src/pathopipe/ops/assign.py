@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 
 from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
 from pathopipe.ops.outline import Labels, Outlines, boxes_of, outline
-from pathopipe.ops.path_costs import cheapest_seeds
+from pathopipe.ops.path_costs import cheapest_seeds, clear
 from pathopipe.ops.raster import rasterize
+from pathopipe.ops.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def assign(seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings) -
     ValueError
         If the shapes are wrong, or seeds are not sorted or lie outside the maps.
     """
-    return np.ascontiguousarray(_assign(seeds, maps, settings)[0][1:-1, 1:-1])
+    return np.ascontiguousarray(_assign(seeds, maps, settings, Workspace())[0][1:-1, 1:-1])
 
 
 def finish(labels: Labels, seeds: NDArray[np.int32], settings: AssignSettings) -> Labels:
@@ -151,23 +152,32 @@ def outlined_nuclei(
     settings: AssignSettings,
     wanted: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     origin: tuple[int, int],
+    workspace: Workspace,
 ) -> Outlines:
     """Do what :func:`assign` and :func:`finish` do, and outline some of the nuclei.
 
     ``wanted`` (N,) says which, and which could absorb them. The sums of the outlines are those of the foreground.
     """
-    labels, boxes = _assign(seeds, maps, settings)
-    return _outlined(labels, boxes, seeds, maps[FOREGROUND], settings, wanted, origin)
+    try:
+        labels, boxes, runs = _assign(seeds, maps, settings, workspace)
+        outlines = _outlined(labels, boxes, seeds, maps[FOREGROUND], settings, wanted, origin, workspace)
+        clear(labels.reshape(-1), runs)
+    except BaseException:
+        workspace.forget()
+        raise
+    return outlines
 
 
-def _assign(seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings) -> tuple[Labels, NDArray[np.int32]]:
-    """Assign; the labels have a border of one pixel, and their boxes."""
+def _assign(
+    seeds: NDArray[np.int32], maps: Channels, settings: AssignSettings, workspace: Workspace
+) -> tuple[Labels, NDArray[np.int32], NDArray[np.int64]]:
+    """Assign; the labels have a border of one pixel, their boxes, and the runs of foreground that all lie in."""
     foreground, barrier = maps[FOREGROUND], maps[BARRIER]
     _check(seeds, foreground, barrier)
     weights = _weights(settings)
     rooted = np.flatnonzero(weights[0][foreground[tuple(seeds.T)]])
     starts = _flat(seeds[rooted], foreground.shape[1] + 2)
-    return cheapest_seeds(foreground, barrier, weights, starts, rooted + 1, settings.radius_px)
+    return cheapest_seeds(foreground, barrier, weights, starts, rooted + 1, settings.radius_px, workspace)
 
 
 def _outlined(
@@ -178,6 +188,7 @@ def _outlined(
     settings: AssignSettings,
     wanted: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     origin: tuple[int, int],
+    workspace: Workspace | None = None,
 ) -> Outlines:
     """Outline labels that have a border of one pixel."""
     return outline(
@@ -190,6 +201,7 @@ def _outlined(
         smallest=settings.min_area_px,
         largest=labels.size if settings.max_area_px is None else settings.max_area_px,
         origin=origin,
+        workspace=workspace,
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pathopipe.ops.assign import AssignSettings, outlined_nuclei
 from pathopipe.ops.channels import BARRIER, FOREGROUND, Channels
 from pathopipe.ops.shape import hull_areas
+from pathopipe.ops.workspace import Workspace
 
 NEEDED: Final = (FOREGROUND, BARRIER)
 """Channels that nuclei are outlined on."""
@@ -50,6 +51,7 @@ def segment_block(
     core: tuple[int, int, int, int],
     settings: AssignSettings,
     origin: tuple[int, int] = (0, 0),
+    workspace: Workspace | None = None,
 ) -> Nuclei:
     """Segment the nuclei whose seeds lie in the core of a block.
 
@@ -69,6 +71,8 @@ def segment_block(
         See :class:`pathopipe.ops.assign.AssignSettings`.
     origin
         Row and column of the block's first pixel in the grid of the results.
+    workspace
+        What memory is taken from; one for many blocks saves time.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def segment_block(
     order = np.lexsort((-scores, seeds[:, 1], seeds[:, 0]))
     seeds, scores = np.ascontiguousarray(seeds[order]), scores[order]
     core_and_around = _inside(seeds, core, 0), _inside(seeds, core, settings.reach)
-    rings = outlined_nuclei(seeds, maps, settings, core_and_around, origin)
+    rings = outlined_nuclei(seeds, maps, settings, core_and_around, origin, workspace or Workspace())
     index = rings.labels - 1
     foreground = rings.total / (255.0 * rings.area_px)
     return Nuclei(

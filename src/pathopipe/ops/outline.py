@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.workspace import Workspace
 
 # Sides of a pixel, walked with the pixel to the right of the walker: half of this from its center.
 TOP, RIGHT, BOTTOM, LEFT = range(4)
@@ -82,6 +83,7 @@ def outline(
     smallest: int,
     largest: int,
     origin: tuple[int, int] = (0, 0),
+    workspace: Workspace | None = None,
 ) -> Outlines:
     """Outline nuclei.
 
@@ -104,15 +106,18 @@ def outline(
     origin
         Row and column of the first pixel of ``values`` in the grid that points are given in. Means are taken over whole
         numbers of that grid, so that they don't depend on how the image was cut from it.
+    workspace
+        What memory is taken from.
     """
     flat = labels.ravel()
-    fixed = np.zeros(flat.size, np.bool_)
+    fixed = (workspace or Workspace()).array("fixed", flat.size, np.bool_)
     fixed[starts] = True
     looked = np.flatnonzero((wanted | others) & (flat[starts] == np.arange(1, len(starts) + 1)))
     absorbed = np.zeros(len(starts), np.bool_)
     coords, ends, sums = _outline_each(
         labels, boxes, starts, values, looked, wanted, fixed, absorbed, smooth, smallest, largest
     )
+    fixed[starts] = False
     lengths = np.diff(ends, prepend=0)
     kept = (lengths > 0) & ~absorbed[looked]
     if absorbed.any():

@@ -18,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathopipe.jit import kernel
+from pathopipe.ops.workspace import Workspace
 
 STRAIGHT: Final = 5
 DIAGONAL: Final = 7
 """Costs of a step of weight 1."""
+# Pixels of a mask that are looked at together, and what they are where all are in it.
+_WORD: Final = 8
+_ALL_IN: Final = 0x0101010101010101
 
 Weights = NDArray[np.int64]
 Keys = NDArray[np.signedinteger[Any]]
@@ -34,7 +38,8 @@ def cheapest_seeds(
     starts: NDArray[np.int64],
     labels: NDArray[np.int64],
     radius: int,
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    workspace: Workspace,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
     """Give every pixel of the foreground to the seed that reaches it at the smallest cost, up to 5 times ``radius``.
 
     Parameters
@@ -50,11 +55,14 @@ def cheapest_seeds(
         Their labels, rising and above 0. Of two seeds on a pixel the first counts.
     radius
         How many steps far a path may lead over pixels of weight 1.
+    workspace
+        What memory is taken from, that of the labels, too: `clear` them before it is used again.
 
     Returns
     -------
-    (H + 2, W + 2) labels, with the border, 0 where no seed reaches; and (labels + 1, 4) first and last row, first and
-    last column of each label in that image, where the last is smaller than the first if it has no pixel.
+    (H + 2, W + 2) labels, with the border, 0 where no seed reaches; (labels + 1, 4) first and last row, first and
+    last column of each label in that image, where the last is smaller than the first if it has no pixel; and the runs
+    of foreground, outside of which all labels are 0.
     """
     height, width = foreground.shape[0] + 2, foreground.shape[1] + 2
     by_foreground, by_barrier = weights
@@ -64,13 +72,11 @@ def cheapest_seeds(
     cap = STRAIGHT * radius + 1
     most = (cap + DIAGONAL * int(by_foreground.max() + by_barrier.max())) << bits
     kind: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if most < 2**31 else np.int64)
-    inside = np.zeros((height, width), np.bool_)
-    np.greater_equal(foreground, int(np.flatnonzero(by_foreground)[0]), out=inside[1:-1, 1:-1])
-    runs, rows = _runs(inside)
-    costs = np.empty(int((runs[:, 1] - runs[:, 0]).sum()), kind)
+    runs, rows = _runs(foreground, int(np.flatnonzero(by_foreground)[0]), workspace)
+    costs = workspace.array("costs", int((runs[:, 1] - runs[:, 0]).sum()), kind)
     _look_up(foreground, barrier, by_foreground << bits, by_barrier << bits, runs, costs)
     # Less the cap: so 0 is what nothing was offered to, and the lower bits are the same.
-    keys = np.full(height * width, 0, kind)
+    keys = workspace.array("keys", height * width, kind)
     np.minimum.at(keys, starts, labels.astype(kind) - (cap << bits))
     moved, now = np.zeros(len(runs), np.int64), 1
     moved[np.searchsorted(runs[:, 0], starts, "right") - 1] = 1
@@ -80,22 +86,64 @@ def cheapest_seeds(
     boxes = np.tile(np.array([height, -1, width, -1], np.int32), (count + 1, 1))
     found = keys if kind == np.int32 else np.zeros(keys.size, np.int32)
     _read_labels(keys, (1 << bits) - 1, runs, width, found, boxes)
-    return found.reshape(height, width).astype(np.int32, copy=False), boxes
+    if found is not keys:
+        clear(keys, runs)
+    return found.reshape(height, width), boxes, runs
 
 
-def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """List the runs along the rows of a mask (H, W) whose border is empty.
+def _runs(
+    foreground: NDArray[np.uint8], least: int, workspace: Workspace
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the runs of values of at least ``least`` along the rows of an image (H, W).
 
     Returns
     -------
-    (n, 3) first pixel of each in the flat image, the pixel after its last, and how many pixels the runs before have;
-    (H + 1,) row i has the runs ``rows[i]`` to ``rows[i + 1]``.
+    (n, 3) first pixel of each in the flat image with a border of one pixel, the pixel after its last, and how many
+    pixels the runs before have; (H + 3,) row i of the image with the border has the runs ``rows[i]`` to
+    ``rows[i + 1]``.
     """
-    flat = inside.ravel()
-    edges = np.flatnonzero(flat[1:] != flat[:-1]).reshape(-1, 2) + 1
-    lengths = edges[:, 1] - edges[:, 0]
-    rows = np.searchsorted(edges[:, 0], np.arange(inside.shape[0] + 1) * inside.shape[1])
-    return np.column_stack([edges, np.cumsum(lengths) - lengths]), rows
+    height, width = foreground.shape[0] + 2, foreground.shape[1] + 2
+    flat = workspace.array("inside", -(-height * width // _WORD) * _WORD, np.uint8)
+    inside = flat[: height * width].reshape(height, width)
+    np.greater_equal(foreground, least, out=inside[1:-1, 1:-1].view(np.bool_))
+    inside[[0, -1]] = 0
+    inside[:, [0, -1]] = 0
+    flat[height * width :] = 0
+    runs = _find_runs(flat, flat.view(np.uint64))
+    return runs, np.searchsorted(runs[:, 0], np.arange(height + 1) * width)
+
+
+@kernel
+def _find_runs(inside: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """List the runs of a flat mask whose first and last value are 0, eight of which are a word."""
+    runs, n, total = np.empty((1024, 3), np.int64), 0, 0
+    within, usual = np.uint8(0), np.uint64(0)
+    for word in range(words.size):
+        if words[word] == usual:
+            continue
+        for p in range(_WORD * word, _WORD * word + _WORD):
+            if inside[p] == within:
+                continue
+            within = inside[p]
+            if within:
+                if n == len(runs):
+                    larger = np.empty((2 * n, 3), np.int64)
+                    larger[:n] = runs
+                    runs = larger
+                runs[n, 0], runs[n, 2] = p, total
+            else:
+                runs[n, 1] = p
+                total += p - runs[n, 0]
+                n += 1
+        usual = np.uint64(_ALL_IN) if within else np.uint64(0)
+    return runs[:n]
+
+
+@kernel
+def clear(labels: Keys, runs: NDArray[np.int64]) -> None:
+    """Make the labels of a flat image 0 again, all of which lie in these runs."""
+    for run in range(len(runs)):
+        labels[runs[run, 0] : runs[run, 1]] = 0
 
 
 @kernel

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from pathopipe.ops.channels import STEPS, Channels
+from pathopipe.ops.workspace import Workspace
 from pathopipe.results.documents import damaged, reading
 
 _CODEC: Final = blosc.Blosc("lz4", clevel=9, shuffle=blosc.NOSHUFFLE)
@@ -127,8 +129,12 @@ class Maps:
         if (self.width, self.height) != (width, height):
             raise damaged(self._path)
 
-    def read(self, names: Iterable[str], y0: int, x0: int, y1: int, x1: int) -> Channels:
+    def read(
+        self, names: Iterable[str], y0: int, x0: int, y1: int, x1: int, workspace: Workspace | None = None
+    ) -> Channels:
         """Read rows ``y0`` to ``y1`` and columns ``x0`` to ``x1`` of the maps of these names.
+
+        With a workspace, they are in memory of it, and stay what they are until it is read into again.
 
         Raises
         ------
@@ -139,14 +145,14 @@ class Maps:
         """
         known = {name: place for place, name in enumerate(self.channels)}
         places = {name: known[name] for name in names}
-        found = {name: np.zeros((y1 - y0, x1 - x0), np.uint8) for name in places}
-        side = self._shape.side
-        room = np.empty((len(self.channels), side, side), np.uint8)
+        memory, shape, side = workspace or Workspace(), (y1 - y0, x1 - x0), self._shape.side
+        found = {name: memory.array(f"map {name}", prod(shape), np.uint8).reshape(shape) for name in places}
+        room = memory.array("chunk", len(self.channels) * side**2, np.uint8).reshape(-1, side, side)
         for row in range(y0 // side, -(-y1 // side)):
             for column in range(x0 // side, -(-x1 // side)):
                 with reading(self._path):
                     if not self._unpack(row, column, room):
-                        continue
+                        room[:] = 0
                 # All channels of a place lie in one chunk.
                 top, left = max(y0, row * side), max(x0, column * side)
                 bottom, right = min(y1, (row + 1) * side), min(x1, (column + 1) * side)

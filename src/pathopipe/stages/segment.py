@@ -15,9 +15,11 @@ from pathopipe.jobs.job import Job, Outcome
 from pathopipe.jobs.journal import advance
 from pathopipe.jobs.own_outlines import OwnOutlines
 from pathopipe.ops.assign import AssignSettings, halo
+from pathopipe.ops.channels import BARRIER, FOREGROUND
 from pathopipe.ops.instances import NEEDED, Nuclei, segment_block, solid
 from pathopipe.ops.nucleus_types import TYPES
 from pathopipe.ops.wkb import to_wkb, wkb_column
+from pathopipe.ops.workspace import Workspace
 from pathopipe.pipeline import MAPS, SegmentSettings
 from pathopipe.results.documents import damaged
 from pathopipe.results.manifests import model_of
@@ -59,14 +61,16 @@ def run(job: Job[SegmentSettings]) -> Outcome:
     grid = Grid(**detect["grid"])
     settings = assign_settings(job.settings, grid)
     seeds = _read_seeds(job.input("detect/detections.parquet"), grid)
-    blocks, least = seeds.blocks(), job.settings.min_solidity
+    blocks, least, workspace = seeds.blocks(), job.settings.min_solidity, Workspace()
     with open_maps(job.input(f"detect/{MAPS}")) as maps, job.journal() as journal:
         maps.check_size(grid.width, grid.height)
         _check_channels(maps, model_of(detect)["name"])
+        with job.watch.spending("loading"):
+            _load_compiled(settings, grid)
 
         def work(block: tuple[int, int]) -> dict[str, Any]:
             with job.watch.spending("outlining"):
-                return _columns(solid(_segment(maps, seeds, settings, block), least), grid)
+                return _columns(solid(_segment(maps, seeds, settings, block, workspace), least), grid)
 
         count = _write(job, advance(journal, work, blocks, job.workers), len(blocks), SCHEMA)
     if not count:
@@ -130,7 +134,9 @@ def _read_seeds(path: Path, grid: Grid) -> _Seeds:
     return _Seeds(x[order], y[order], score[order])
 
 
-def _segment(maps: Maps, seeds: _Seeds, settings: AssignSettings, block: tuple[int, int]) -> Nuclei:
+def _segment(
+    maps: Maps, seeds: _Seeds, settings: AssignSettings, block: tuple[int, int], workspace: Workspace
+) -> Nuclei:
     """Segment one block; its maps and seeds are read with the halo, as far as the grid goes."""
     margin = halo(settings)
     height, width = maps.height, maps.width
@@ -140,7 +146,16 @@ def _segment(maps: Maps, seeds: _Seeds, settings: AssignSettings, block: tuple[i
     points, scores = seeds.within(x0, y0, x1, y1)
     core = (top - y0, left - x0, min(height, top + BLOCK) - y0, min(width, left + BLOCK) - x0)
     local = np.ascontiguousarray(points - np.array([y0, x0], np.int32))
-    return segment_block(maps.read(NEEDED, y0, x0, y1, x1), local, scores, core, settings, origin=(y0, x0))
+    read = maps.read(NEEDED, y0, x0, y1, x1, workspace)
+    return segment_block(read, local, scores, core, settings, (y0, x0), workspace)
+
+
+def _load_compiled(settings: AssignSettings, grid: Grid) -> None:
+    """Outline one nucleus, so that compiled code is loaded once, and threads don't wait for each other's loading."""
+    side = math.isqrt(settings.min_area_px) + 5
+    image = np.full((side, side), 255, np.uint8)
+    maps, seeds = {FOREGROUND: image, BARRIER: np.zeros_like(image)}, np.full((1, 2), side // 2, np.int32)
+    _columns(solid(segment_block(maps, seeds, np.ones(1, np.float32), (0, 0, side, side), settings), 0.0), grid)
 
 
 def _columns(nuclei: Nuclei, grid: Grid) -> dict[str, NDArray[Any]]:
