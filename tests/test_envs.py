@@ -63,7 +63,7 @@ def test_the_tests_run_with_what_the_readme_installs() -> None:
     assert "pip install --require-hashes -r envs/lock-run.txt\npip install --no-deps .\n" in readme
     quiet = "--quiet --disable-pip-version-check "
     installed = [line for line in script.splitlines() if line.startswith("pip install")]
-    assert installed == [install.format(quiet), then.format(quiet)]
+    assert installed == [install.format(f"{quiet}--no-compile "), then.format(quiet)]
 
 
 def test_what_only_runs_has_a_lock_of_its_own_with_the_same_versions(project: dict, locked: dict[str, Version]) -> None:

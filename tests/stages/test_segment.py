@@ -6,7 +6,7 @@ import sys
 # In a process of its own: in this one the code may be loaded.
 LOADED = """
 import numpy as np
-from numba.core.dispatcher import Dispatcher
+from pathopipe import jit
 from pathopipe.ops import outline, path_costs, shape, wkb
 from pathopipe.ops.workspace import Workspace
 from pathopipe.pipeline import SegmentSettings
@@ -16,7 +16,8 @@ from pathopipe.units import Grid
 def loaded():
     modules = (outline, path_costs, shape, wkb)
     kernels = {name: value for module in modules for name, value in vars(module).items()}
-    return {name: len(value.signatures) for name, value in kernels.items() if isinstance(value, Dispatcher)}
+    kernels = {name: value._compiled for name, value in kernels.items() if isinstance(value, jit._Kernel)}
+    return {name: len(compiled.signatures) for name, compiled in kernels.items() if compiled}
 
 grid = Grid(width=300, height=200, factor_x=1.0, factor_y=1.0, mpp_x=0.25, mpp_y=0.25)
 settings = segment.assign_settings(SegmentSettings(), grid)
