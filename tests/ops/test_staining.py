@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage, stats
 
 from pathopipe.ops.stain import Stains, densities
-from pathopipe.ops.staining import BIN_OD, PLANES, STAINING_FEATURES, Room, measure_staining, planes_of
+from pathopipe.ops.staining import BIN_OD, PLANES, STAINING_FEATURES, measure_staining, planes_of
+from pathopipe.ops.workspace import Workspace
 from tests.ops.measured_field import MeasuredField, field, made
 from tests.ops.strategies import runs_of_labels
 
@@ -145,9 +146,9 @@ def test_densities_near_nuclei_are_those_of_the_whole_image(nuclei: MeasuredFiel
 
 
 def test_planes_in_memory_that_held_others_are_the_same(nuclei: MeasuredField) -> None:
-    room, few = Room(), nuclei.runs.take(0, 3)
-    planes_of(np.zeros((300, 300, 3), np.uint8), Stains(), room=room)
-    used = planes_of(nuclei.rgb, Stains(), (few, 9, 5), room)
+    workspace, few = Workspace(), nuclei.runs.take(0, 3)
+    planes_of(np.zeros((300, 300, 3), np.uint8), Stains(), workspace=workspace)
+    used = planes_of(nuclei.rgb, Stains(), (few, 9, 5), workspace)
     assert (used == planes_of(nuclei.rgb, Stains(), (few, 9, 5))).all()
     assert (used == 0).mean() > 0.2
 

@@ -1,7 +1,6 @@
 """All measures of some nuclei that rest on their outlines and pixels, by group."""
 
 import math
-import threading
 from collections.abc import Collection
 from typing import Final
 
@@ -14,8 +13,9 @@ from pathopipe.ops.moments import measure_moments
 from pathopipe.ops.raster import runs_of_rings
 from pathopipe.ops.shape import measure_shapes
 from pathopipe.ops.stain import Stains
-from pathopipe.ops.staining import Room, measure_staining, planes_of
+from pathopipe.ops.staining import measure_staining, planes_of
 from pathopipe.ops.texture import measure_texture
+from pathopipe.ops.workspace import Workspace
 
 MARGIN_UM: Final = 6.0
 """What has to be seen around a nucleus: its surroundings, and what blurs and openings reach."""
@@ -24,16 +24,7 @@ Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
 Measures = dict[str, Floats]
 
-
-_MINE: Final = threading.local()
-
-
-def _room() -> Room:
-    """The memory of this thread for stains."""
-    if not hasattr(_MINE, "room"):
-        _MINE.room = Room()
-    room: Room = _MINE.room
-    return room
+_WORKSPACE: Final = Workspace()
 
 
 def measure_outlines(coords: Floats, offsets: Offsets, mpp: tuple[float, float], groups: Collection[str]) -> Measures:
@@ -85,7 +76,7 @@ def measure_pixels(
     """
     runs = runs_of_rings(coords, offsets, rgb.shape[:2])
     near = (runs, math.ceil(MARGIN_UM / mpp[0]), math.ceil(MARGIN_UM / mpp[1]))
-    planes = planes_of(rgb, stains, near, _room())
+    planes = planes_of(rgb, stains, near, _WORKSPACE)
     found = measure_staining(runs, rgb, planes, *mpp)
     if "texture" in groups:
         found |= measure_texture(runs, planes[0], stains.hematoxylin_max, math.sqrt(mpp[0] * mpp[1]))

@@ -11,6 +11,7 @@ from pathopipe.jit import kernel
 from pathopipe.ops.runs import Runs
 from pathopipe.ops.stain import Stains, density_tables, optical_density
 from pathopipe.ops.surroundings import means_around
+from pathopipe.ops.workspace import Workspace
 
 PLANES: Final = ("hematoxylin", "eosin", "red", "green", "blue")
 """What is measured: both stains, and the optical density of each color."""
@@ -33,23 +34,11 @@ Counts = NDArray[np.int64]
 Planes = NDArray[np.float32]
 
 
-class Room:
-    """Memory that is used again: to be given new pages takes as long as to fill them with densities."""
-
-    def __init__(self) -> None:
-        self._values = np.empty(0, np.float32)
-
-    def of(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """An array that holds anything."""
-        size = math.prod(shape)
-        if self._values.size < size:
-            self._values = np.empty(0, np.float32)  # free before there is more
-            self._values = np.empty(size, np.float32)  # by numpy, which asks for large pages of memory
-        return self._values[:size].reshape(shape)
-
-
 def planes_of(
-    rgb: NDArray[np.uint8], stains: Stains, near: tuple[Runs, int, int] | None = None, room: Room | None = None
+    rgb: NDArray[np.uint8],
+    stains: Stains,
+    near: tuple[Runs, int, int] | None = None,
+    workspace: Workspace | None = None,
 ) -> Planes:
     """Densities of both stains of an image (H, W, 3), as `stain.densities` gives them, but several times as fast.
 
@@ -58,15 +47,16 @@ def planes_of(
     near
         Nuclei, and columns and rows around their boxes that are wanted: of other pixels, few have a density that is
         not 0.
-    room
-        Where the result is to lie, which holds until the next call with it.
+    workspace
+        What memory is taken from, that of the result, too, which holds until the next call with it: to be given new
+        pages takes as long as to fill them with densities.
     """
     shape = rgb.shape[:2]
     squares = np.ones((-(-shape[0] // _SQUARE), -(-shape[1] // _SQUARE)), np.bool_)
     if near is not None:
         squares[:] = False
         _mark(*near[0], near[1], near[2], squares)
-    planes = (room or Room()).of((2, *shape))
+    planes = (workspace or Workspace()).array("planes", 2 * math.prod(shape), np.float32).reshape(2, *shape)
     _planes(np.ascontiguousarray(rgb), density_tables(stains), squares, planes)
     return planes
 

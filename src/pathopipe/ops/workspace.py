@@ -17,6 +17,8 @@ class Workspace(threading.local):
         """Give an array (size,) that holds what was left in it, and 0 where nothing was."""
         found = self._arrays.get(name)
         if found is None or len(found) < size or found.dtype != kind:
+            found = None
+            self._arrays.pop(name, None)  # free before there is more
             found = self._arrays[name] = np.zeros(size, kind)
         return found[:size]
 
